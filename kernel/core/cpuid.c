@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * CPUID: what this host can offer a guest (KVM_GET_SUPPORTED_CPUID), what userspace chose for one
+ * vCPU, and the limits that follow from the choice. Userspace may claim features that are not
+ * there; then the guest's own attempts to use them fault, nothing else.
+ * Offered is what needs no support beyond saving registers; the masks below are the whole list.
+ */
+#include "bawn.h"
+#include <asm/cpufeature.h>
+#include <asm/cpuid.h>
+#include <asm/fpu/xcr.h>
+#include <asm/msr-index.h>
+#include <asm/processor.h>
+
+enum { EAX, EBX, ECX, EDX };
+
+#define F(name) BIT(X86_FEATURE_##name & 31)
+#define ALL (~0u)
+
+/* Sizes and offsets of XSAVE areas: CPUID leaf 0xD. */
+#define XSAVE_LEGACY_AND_HEADER 576
+#define XSAVE_ALIGN_64 BIT(1) /* ECX of a component */
+
+#define XCR0_OFFERED (XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM | \
+		      XFEATURE_MASK_AVX512)
+
+/* Leaf 1 and its copy in 8000_0001. */
+#define BASE_EDX (F(FPU) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(PAE) | F(MCE) | F(CX8) | \
+		  F(APIC) | F(MTRR) | F(PGE) | F(MCA) | F(CMOV) | F(PAT) | F(PSE36) | F(MMX) | \
+		  F(FXSR))
+
+/*
+ * One register of features. host: the word of boot_cpu_data that says what the host kernel left
+ * enabled, which also is what X86_FEATURE_* / 32 finds; NCAPINTS: it keeps none.
+ */
+struct feature_word {
+	u32 leaf;
+	u8 subleaf;
+	u8 reg;
+	u8 host;
+	u32 mask;
+	u32 emulated; /* offered on any host */
+};
+
+static const struct feature_word words[] = {
+	{ 1, 0, ECX, CPUID_1_ECX,
+	  F(XMM3) | F(PCLMULQDQ) | F(SSSE3) | F(FMA) | F(CX16) | F(PCID) | F(XMM4_1) | F(XMM4_2) |
+	  F(MOVBE) | F(POPCNT) | F(AES) | F(XSAVE) | F(AVX) | F(F16C) | F(RDRAND),
+	  F(X2APIC) | F(TSC_DEADLINE_TIMER) | F(HYPERVISOR) },
+	{ 1, 0, EDX, CPUID_1_EDX,
+	  BASE_EDX | F(SEP) | F(CLFLUSH) | F(XMM) | F(XMM2) | F(SELFSNOOP), 0 },
+	{ 7, 0, EBX, CPUID_7_0_EBX,
+	  F(FSGSBASE) | F(BMI1) | F(AVX2) | F(FDP_EXCPTN_ONLY) | F(SMEP) | F(BMI2) | F(ERMS) |
+	  F(INVPCID) | F(ZERO_FCS_FDS) | F(AVX512F) | F(AVX512DQ) | F(RDSEED) | F(ADX) | F(SMAP) |
+	  F(AVX512IFMA) | F(CLFLUSHOPT) | F(CLWB) | F(AVX512CD) | F(SHA_NI) | F(AVX512BW) |
+	  F(AVX512VL),
+	  F(TSC_ADJUST) },
+	{ 7, 0, ECX, CPUID_7_ECX,
+	  F(AVX512VBMI) | F(UMIP) | F(AVX512_VBMI2) | F(GFNI) | F(VAES) | F(VPCLMULQDQ) |
+	  F(AVX512_VNNI) | F(AVX512_BITALG) | F(AVX512_VPOPCNTDQ) | F(LA57) | F(RDPID) |
+	  F(CLDEMOTE) | F(MOVDIRI) | F(MOVDIR64B), 0 },
+	{ 7, 0, EDX, CPUID_7_EDX,
+	  F(FSRM) | F(AVX512_VP2INTERSECT) | F(MD_CLEAR) | F(SERIALIZE) | F(AVX512_FP16) |
+	  F(SPEC_CTRL) | F(INTEL_STIBP) | F(FLUSH_L1D) | F(ARCH_CAPABILITIES) |
+	  F(SPEC_CTRL_SSBD), 0 },
+	{ 7, 1, EAX, CPUID_7_1_EAX,
+	  F(AVX_VNNI) | F(AVX512_BF16) | F(CMPCCXADD) | F(FZRM) | F(FSRS) | F(FSRC) |
+	  F(AVX_IFMA), 0 },
+	{ 0xd, 1, EAX, CPUID_D_1_EAX, F(XSAVEOPT) | F(XSAVEC) | F(XGETBV1), 0 },
+	{ 0x80000001, 0, ECX, CPUID_8000_0001_ECX,
+	  F(LAHF_LM) | F(CMP_LEGACY) | F(CR8_LEGACY) | F(ABM) | F(SSE4A) | F(MISALIGNSSE) |
+	  F(3DNOWPREFETCH) | F(OSVW) | F(XOP) | F(FMA4) | F(TBM) | F(TOPOEXT), 0 },
+	{ 0x80000001, 0, EDX, CPUID_8000_0001_EDX,
+	  BASE_EDX | F(SYSCALL) | F(NX) | F(MMXEXT) | F(FXSR_OPT) | F(GBPAGES) | F(RDTSCP) | F(LM),
+	  0 },
+	{ 0x80000007, 0, EDX, NCAPINTS, BIT(8), 0 }, /* invariant TSC */
+	{ 0x80000008, 0, EBX, CPUID_8000_0008_EBX,
+	  F(CLZERO) | F(XSAVEERPTR) | F(WBNOINVD) | F(AMD_IBPB) | F(AMD_IBRS) | F(AMD_STIBP) |
+	  F(AMD_STIBP_ALWAYS_ON) | F(AMD_SSBD) | F(AMD_SSB_NO) | F(AMD_PSFD), 0 },
+	{ 0x80000021, 0, EAX, CPUID_8000_0021_EAX,
+	  F(NO_NESTED_DATA_BP) | F(LFENCE_RDTSC) | F(NULL_SEL_CLR_BASE) | F(AUTOIBRS) | F(SBPB) |
+	  F(IBPB_BRTYPE) | F(SRSO_NO), F(NO_SMM_CTL_MSR) },
+};
+
+static u32 supported[ARRAY_SIZE(words)] __ro_after_init;
+
+/* The other registers of the leaves that are offered: the host's under these masks. */
+static const struct leaf {
+	u32 leaf;
+	u8 subleaf;
+	bool indexed;
+	u32 mask[4];
+} leaves[] = {
+	{ 0x0, 0, false, { ALL, ALL, ALL, ALL } },
+	{ 0x1, 0, false, { ALL, 0xff00, 0, 0 } }, /* EBX: CLFLUSH size */
+	{ 0x2, 0, false, { ALL, ALL, ALL, ALL } },
+	{ 0x4, 0, true, { 0x3ff, ALL, ALL, ALL } }, /* EAX 31:14 are the host's sharing */
+	{ 0x4, 1, true, { 0x3ff, ALL, ALL, ALL } },
+	{ 0x4, 2, true, { 0x3ff, ALL, ALL, ALL } },
+	{ 0x4, 3, true, { 0x3ff, ALL, ALL, ALL } },
+	{ 0x6, 0, false, { BIT(2), 0, 0, 0 } }, /* always running APIC timer */
+	{ 0x7, 0, true, { ALL, 0, 0, 0 } },
+	{ 0x7, 1, true, { 0, 0, 0, BIT(4) | BIT(5) | BIT(10) | BIT(14) } }, /* AVX, PREFETCHI */
+	{ 0xb, 0, true, { 0, 0, 0, 0 } }, /* the topology is userspace's */
+	{ 0x80000000, 0, false, { ALL, ALL, ALL, ALL } },
+	{ 0x80000001, 0, false, { ALL, 0, 0, 0 } },
+	{ 0x80000002, 0, false, { ALL, ALL, ALL, ALL } },
+	{ 0x80000003, 0, false, { ALL, ALL, ALL, ALL } },
+	{ 0x80000004, 0, false, { ALL, ALL, ALL, ALL } },
+	{ 0x80000005, 0, false, { ALL, ALL, ALL, ALL } },
+	{ 0x80000006, 0, false, { ALL, ALL, ALL, ALL } },
+	{ 0x80000007, 0, false, { 0, 0, 0, 0 } },
+	{ 0x80000008, 0, false, { 0xffff, 0, 0, 0 } },
+	{ 0x80000019, 0, false, { ALL, ALL, 0, 0 } },
+	{ 0x8000001a, 0, false, { ALL, 0, 0, 0 } },
+	{ 0x8000001d, 0, true, { 0x3ff, ALL, ALL, ALL } },
+	{ 0x8000001d, 1, true, { 0x3ff, ALL, ALL, ALL } },
+	{ 0x8000001d, 2, true, { 0x3ff, ALL, ALL, ALL } },
+	{ 0x8000001d, 3, true, { 0x3ff, ALL, ALL, ALL } },
+	{ 0x8000001e, 0, false, { 0, 0, 0, 0 } },
+	{ 0x80000021, 0, false, { 0, 0, 0, 0 } },
+};
+
+#define MAX_BASIC 0x1f
+#define MAX_EXTENDED 0x80000021
+
+static bool host_has_leaf(u32 leaf)
+{
+	return leaf <= cpuid_eax(leaf & 0x80000000);
+}
+
+static void host_cpuid(u32 leaf, u32 subleaf, u32 regs[4])
+{
+	memset(regs, 0, 4 * sizeof(regs[0]));
+	if (host_has_leaf(leaf))
+		cpuid_count(leaf, subleaf, &regs[EAX], &regs[EBX], &regs[ECX], &regs[EDX]);
+}
+
+void __init bawn_cpuid_setup(void)
+{
+	u32 regs[4];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		host_cpuid(words[i].leaf, words[i].subleaf, regs);
+		if (words[i].leaf == 7 && words[i].subleaf > cpuid_eax(7))
+			regs[words[i].reg] = 0;
+		supported[i] = regs[words[i].reg] & words[i].mask;
+		if (words[i].host != NCAPINTS)
+			supported[i] &= boot_cpu_data.x86_capability[words[i].host];
+		supported[i] |= words[i].emulated;
+	}
+}
+
+static u32 *entry_reg(struct kvm_cpuid_entry2 *e, u8 reg)
+{
+	return reg == EAX ? &e->eax : reg == EBX ? &e->ebx : reg == ECX ? &e->ecx : &e->edx;
+}
+
+static const struct feature_word *feature_word(u32 feature)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		if (words[i].host == feature / 32)
+			return &words[i];
+	return NULL;
+}
+
+/* Is X86_FEATURE_* one that the module offers? */
+bool bawn_supports(u32 feature)
+{
+	const struct feature_word *w = feature_word(feature);
+
+	return w && supported[w - words] & BIT(feature & 31);
+}
+
+/* Is it offered, and did userspace give it to this vCPU? */
+bool bawn_guest_has(struct bawn_vcpu *vcpu, u32 feature)
+{
+	const struct feature_word *w = feature_word(feature);
+	const struct kvm_cpuid_entry2 *e;
+
+	if (!w || !(supported[w - words] & BIT(feature & 31)))
+		return false;
+	e = bawn_cpuid_find(vcpu, w->leaf, w->subleaf);
+	return e && *entry_reg((struct kvm_cpuid_entry2 *)e, w->reg) & BIT(feature & 31);
+}
+
+u64 bawn_xcr0_supported(void)
+{
+	if (!boot_cpu_has(X86_FEATURE_OSXSAVE))
+		return 0;
+	return xgetbv(XCR_XFEATURE_ENABLED_MASK) & XCR0_OFFERED;
+}
+
+/* Bytes that XSAVE (or XSAVEC, compacted) needs for these components. SDM volume 1, 13.4. */
+static u32 xsave_size(u64 xcr0, bool compacted)
+{
+	u32 size = XSAVE_LEGACY_AND_HEADER;
+	u32 regs[4];
+	int i;
+
+	for (i = 2; i < 63; i++) {
+		if (!(xcr0 & BIT_ULL(i)))
+			continue;
+		host_cpuid(0xd, i, regs);
+		if (!compacted)
+			size = max(size, regs[EBX] + regs[EAX]);
+		else if (regs[ECX] & XSAVE_ALIGN_64)
+			size = ALIGN(size, 64) + regs[EAX];
+		else
+			size += regs[EAX];
+	}
+	return size;
+}
+
+/* ---- KVM_GET_SUPPORTED_CPUID ---- */
+
+struct entries {
+	struct kvm_cpuid_entry2 *e;
+	u32 nr, max;
+};
+
+static struct kvm_cpuid_entry2 *add(struct entries *out, u32 leaf, u32 subleaf, bool indexed)
+{
+	struct kvm_cpuid_entry2 *e;
+
+	if (out->nr == out->max)
+		return NULL;
+	e = &out->e[out->nr++];
+	*e = (struct kvm_cpuid_entry2){
+		.function = leaf,
+		.index = subleaf,
+		.flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+	};
+	return e;
+}
+
+static int add_leaf(struct entries *out, const struct leaf *l)
+{
+	struct kvm_cpuid_entry2 *e;
+	u32 regs[4];
+	int i;
+
+	if (!host_has_leaf(l->leaf))
+		return 0;
+	host_cpuid(l->leaf, l->subleaf, regs);
+	e = add(out, l->leaf, l->subleaf, l->indexed);
+	if (!e)
+		return -E2BIG;
+	for (i = 0; i < 4; i++)
+		*entry_reg(e, i) = regs[i] & l->mask[i];
+	for (i = 0; i < ARRAY_SIZE(words); i++)
+		if (words[i].leaf == l->leaf && words[i].subleaf == l->subleaf)
+			*entry_reg(e, words[i].reg) = supported[i];
+	if (l->leaf == 0)
+		e->eax = min(e->eax, MAX_BASIC);
+	else if (l->leaf == 0x80000000)
+		e->eax = min(e->eax, MAX_EXTENDED);
+	else if (l->leaf == 7 && l->subleaf == 0)
+		e->eax = min(e->eax, 1);
+	return 0;
+}
+
+static int add_xsave(struct entries *out)
+{
+	u64 xcr0 = bawn_xcr0_supported();
+	struct kvm_cpuid_entry2 *e;
+	int i;
+
+	if (!bawn_supports(X86_FEATURE_XSAVE))
+		return 0;
+	e = add(out, 0xd, 0, true);
+	if (!e)
+		return -E2BIG;
+	e->eax = xcr0;
+	e->edx = xcr0 >> 32;
+	e->ebx = e->ecx = xsave_size(xcr0, false);
+	e = add(out, 0xd, 1, true);
+	if (!e)
+		return -E2BIG;
+	e->eax = supported[feature_word(X86_FEATURE_XSAVEC) - words];
+	e->ebx = e->eax & F(XSAVEC) ? xsave_size(xcr0, true) : 0;
+	for (i = 2; i < 63; i++) {
+		u32 regs[4];
+
+		if (!(xcr0 & BIT_ULL(i)))
+			continue;
+		e = add(out, 0xd, i, true);
+		if (!e)
+			return -E2BIG;
+		host_cpuid(0xd, i, regs);
+		e->eax = regs[EAX];
+		e->ebx = regs[EBX];
+		e->ecx = regs[ECX] & XSAVE_ALIGN_64;
+	}
+	return 0;
+}
+
+static int add_kvm(struct entries *out)
+{
+	struct kvm_cpuid_entry2 *e = add(out, KVM_CPUID_SIGNATURE, 0, false);
+
+	if (!e)
+		return -E2BIG;
+	e->eax = KVM_CPUID_FEATURES;
+	memcpy(&e->ebx, "KVMK", 4);
+	memcpy(&e->ecx, "VMKV", 4);
+	memcpy(&e->edx, "M\0\0", 4);
+	e = add(out, KVM_CPUID_FEATURES, 0, false);
+	if (!e)
+		return -E2BIG;
+	e->eax = BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_NOP_IO_DELAY) |
+		 BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_STEAL_TIME) |
+		 BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
+	return 0;
+}
+
+/* KVM_GET_SUPPORTED_CPUID: E2BIG when userspace's array is too small. */
+int bawn_cpuid_supported(struct kvm_cpuid2 __user *arg)
+{
+	struct entries out = {};
+	int ret = 0, i;
+	u32 nent;
+
+	if (get_user(nent, &arg->nent))
+		return -EFAULT;
+	out.max = min(nent, BAWN_MAX_CPUID);
+	if (!out.max)
+		return -E2BIG;
+	out.e = kvcalloc(out.max, sizeof(*out.e), GFP_KERNEL_ACCOUNT);
+	if (!out.e)
+		return -ENOMEM;
+	for (i = 0; i < ARRAY_SIZE(leaves) && !ret; i++)
+		ret = add_leaf(&out, &leaves[i]);
+	if (!ret)
+		ret = add_xsave(&out);
+	if (!ret)
+		ret = add_kvm(&out);
+	if (!ret && (copy_to_user(arg->entries, out.e, out.nr * sizeof(*out.e)) ||
+		     put_user(out.nr, &arg->nent)))
+		ret = -EFAULT;
+	kvfree(out.e);
+	return ret;
+}
+
+/* ---- One vCPU's CPUID ---- */
+
+static struct kvm_cpuid_entry2 *find(struct kvm_cpuid_entry2 *e, unsigned int nr, u32 leaf,
+				     u32 subleaf)
+{
+	for (; nr; e++, nr--)
+		if (e->function == leaf && (!(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) ||
+					    e->index == subleaf))
+			return e;
+	return NULL;
+}
+
+const struct kvm_cpuid_entry2 *bawn_cpuid_find(struct bawn_vcpu *vcpu, u32 leaf, u32 subleaf)
+{
+	return find(vcpu->cpuid, vcpu->nr_cpuid, leaf, subleaf);
+}
+
+static void set_bits(u32 *reg, u32 bits, bool on)
+{
+	*reg = on ? *reg | bits : *reg & ~bits;
+}
+
+static void update_runtime(struct bawn_vcpu *vcpu, struct kvm_cpuid_entry2 *entries,
+			   unsigned int nr)
+{
+	struct kvm_cpuid_entry2 *e = find(entries, nr, 1, 0);
+
+	if (e) {
+		set_bits(&e->ecx, F(OSXSAVE),
+			 e->ecx & F(XSAVE) && vcpu->cr4 & X86_CR4_OSXSAVE);
+		set_bits(&e->edx, F(APIC), vcpu->apic_base & MSR_IA32_APICBASE_ENABLE);
+	}
+	e = find(entries, nr, 0xd, 0);
+	if (e)
+		e->ebx = xsave_size(vcpu->xcr0, false);
+	e = find(entries, nr, 0xd, 1);
+	if (e && e->eax & (F(XSAVEC) | F(XSAVES)))
+		e->ebx = xsave_size(vcpu->xcr0, true);
+}
+
+void bawn_cpuid_runtime_update(struct bawn_vcpu *vcpu)
+{
+	update_runtime(vcpu, vcpu->cpuid, vcpu->nr_cpuid);
+}
+
+/* CR4 and EFER bits that exist only with a feature. */
+static const struct {
+	u32 feature;
+	u64 bits;
+} cr4_features[] = {
+	{ X86_FEATURE_XSAVE, X86_CR4_OSXSAVE },	    { X86_FEATURE_SMEP, X86_CR4_SMEP },
+	{ X86_FEATURE_SMAP, X86_CR4_SMAP },	    { X86_FEATURE_PCID, X86_CR4_PCIDE },
+	{ X86_FEATURE_FSGSBASE, X86_CR4_FSGSBASE }, { X86_FEATURE_UMIP, X86_CR4_UMIP },
+	{ X86_FEATURE_LA57, X86_CR4_LA57 },
+}, efer_features[] = {
+	{ X86_FEATURE_SYSCALL, EFER_SCE },     { X86_FEATURE_LM, EFER_LME | EFER_LMA },
+	{ X86_FEATURE_NX, EFER_NX },	       { X86_FEATURE_FXSR_OPT, EFER_FFXSR },
+	{ X86_FEATURE_AUTOIBRS, EFER_AUTOIBRS },
+};
+
+#define CR4_ALWAYS (X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | \
+		    X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR | \
+		    X86_CR4_OSXMMEXCPT)
+
+void bawn_cpuid_limits(struct bawn_vcpu *vcpu)
+{
+	const struct kvm_cpuid_entry2 *e = bawn_cpuid_find(vcpu, 0x80000008, 0);
+	int i;
+
+	vcpu->maxphyaddr = clamp(e && e->eax & 0xff ? e->eax & 0xff : 36, 32, 52);
+	e = bawn_cpuid_find(vcpu, 0xd, 0);
+	vcpu->xcr0_allowed = e ? (e->eax | (u64)e->edx << 32) & bawn_xcr0_supported() : 0;
+
+	vcpu->cr4_reserved = ~(u64)CR4_ALWAYS;
+	for (i = 0; i < ARRAY_SIZE(cr4_features); i++)
+		if (bawn_guest_has(vcpu, cr4_features[i].feature))
+			vcpu->cr4_reserved &= ~cr4_features[i].bits;
+	vcpu->efer_allowed = 0;
+	for (i = 0; i < ARRAY_SIZE(efer_features); i++)
+		if (vcpu->nr_cpuid ? bawn_guest_has(vcpu, efer_features[i].feature) :
+				     bawn_supports(efer_features[i].feature))
+			vcpu->efer_allowed |= efer_features[i].bits;
+}
+
+/* KVM_SET_CPUID2. What a vCPU that has run knows of its processor cannot change: EINVAL. */
+int bawn_cpuid_set(struct bawn_vcpu *vcpu, const struct kvm_cpuid2 *head,
+		   struct kvm_cpuid_entry2 __user *entries)
+{
+	struct kvm_cpuid_entry2 *new = NULL, *e;
+	u32 nr = head->nent, virt, i;
+
+	if (nr > BAWN_MAX_CPUID)
+		return -E2BIG;
+	if (nr) {
+		new = vmemdup_array_user(entries, nr, sizeof(*new));
+		if (IS_ERR(new))
+			return PTR_ERR(new);
+	}
+	for (i = 0; i < nr; i++)
+		memset(new[i].padding, 0, sizeof(new[i].padding));
+	update_runtime(vcpu, new, nr);
+
+	e = find(new, nr, 0x80000008, 0);
+	virt = e ? (e->eax >> 8) & 0xff : 0;
+	if (virt != 0 && virt != 48 && virt != 57)
+		goto invalid;
+	if (vcpu->has_run) {
+		if (nr != vcpu->nr_cpuid || memcmp(new, vcpu->cpuid, nr * sizeof(*new)))
+			goto invalid;
+		kvfree(new);
+		return 0;
+	}
+	kvfree(vcpu->cpuid);
+	vcpu->cpuid = new;
+	vcpu->nr_cpuid = nr;
+	bawn_cpuid_limits(vcpu);
+	return 0;
+
+invalid:
+	kvfree(new);
+	return -EINVAL;
+}
+
+/* KVM_GET_CPUID2 */
+int bawn_cpuid_get(struct bawn_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
+{
+	u32 nent;
+
+	if (get_user(nent, &arg->nent))
+		return -EFAULT;
+	if (nent < vcpu->nr_cpuid)
+		return -E2BIG;
+	if (copy_to_user(arg->entries, vcpu->cpuid, vcpu->nr_cpuid * sizeof(*vcpu->cpuid)) ||
+	    put_user(vcpu->nr_cpuid, &arg->nent))
+		return -EFAULT;
+	return 0;
+}
+
+/* Intel answers a leaf above the highest of its class as the highest basic one, AMD by zeros. */
+static const struct kvm_cpuid_entry2 *out_of_range(struct bawn_vcpu *vcpu, u32 leaf, u32 subleaf)
+{
+	const struct kvm_cpuid_entry2 *basic = bawn_cpuid_find(vcpu, 0, 0), *class;
+	u32 first = leaf & 0x80000000;
+
+	if (!basic || !memcmp(&basic->ebx, "Auth", 4) || !memcmp(&basic->ebx, "Hygo", 4))
+		return NULL;
+	if (leaf >= 0x40000000 && leaf <= 0x4fffffff)
+		first = leaf & 0xffffff00;
+	class = bawn_cpuid_find(vcpu, first, 0);
+	if (class && leaf <= class->eax)
+		return NULL;
+	return bawn_cpuid_find(vcpu, basic->eax, subleaf);
+}
+
+/* What the guest's CPUID instruction answers; regs are EAX, EBX, ECX, EDX. */
+void bawn_cpuid(struct bawn_vcpu *vcpu, u32 leaf, u32 subleaf, u32 regs[4])
+{
+	const struct kvm_cpuid_entry2 *e = bawn_cpuid_find(vcpu, leaf, subleaf);
+
+	memset(regs, 0, 4 * sizeof(regs[0]));
+	if (!e)
+		e = out_of_range(vcpu, leaf, subleaf);
+	if (e) {
+		regs[EAX] = e->eax;
+		regs[EBX] = e->ebx;
+		regs[ECX] = e->ecx;
+		regs[EDX] = e->edx;
+	} else if (leaf == 0xb || leaf == 0x1f) {
+		/* Past the last level of the topology the level and the APIC id still show. */
+		e = bawn_cpuid_find(vcpu, leaf, 1);
+		if (e) {
+			regs[ECX] = subleaf & 0xff;
+			regs[EDX] = e->edx;
+		}
+	}
+}

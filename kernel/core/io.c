@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Port I/O: every port belongs to userspace, except those that an ioeventfd watches. Data passes
+ * through the page at KVM_PIO_PAGE_OFFSET, which userspace may change at any time: it is copied
+ * from once, and nothing in it is a length or an address.
+ */
+#include "bawn.h"
+#include <asm/processor-flags.h>
+
+static u64 addr_mask(const struct bawn_exit *e)
+{
+	return e->io.addr_size == 8 ? ~0ULL : BIT_ULL(e->io.addr_size * 8) - 1;
+}
+
+static int io_exit(struct bawn_vcpu *vcpu, u32 count, int (*complete)(struct bawn_vcpu *))
+{
+	const struct bawn_exit *e = &vcpu->pio.exit;
+	struct kvm_run *run = vcpu->run;
+
+	vcpu->pio.count = count;
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = e->io.in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.size = e->io.size;
+	run->io.port = e->io.port;
+	run->io.count = count;
+	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
+	vcpu->complete = complete;
+	return 0;
+}
+
+static int complete_out(struct bawn_vcpu *vcpu)
+{
+	return bawn_skip(vcpu, vcpu->pio.exit.len);
+}
+
+static int complete_in(struct bawn_vcpu *vcpu)
+{
+	const struct bawn_exit *e = &vcpu->pio.exit;
+	u64 *rax = &vcpu->gpr[VCPU_RAX];
+	u64 keep = e->io.size == 4 ? 0 : ~(BIT_ULL(e->io.size * 8) - 1);
+	u32 value = 0;
+
+	memcpy(&value, vcpu->pio_data, e->io.size);
+	*rax = (*rax & keep) | value;
+	return bawn_skip(vcpu, e->len);
+}
+
+static int single(struct bawn_vcpu *vcpu)
+{
+	const struct bawn_exit *e = &vcpu->pio.exit;
+	u32 value = vcpu->gpr[VCPU_RAX] & (BIT_ULL(e->io.size * 8) - 1);
+
+	if (e->io.in)
+		return io_exit(vcpu, 1, complete_in);
+	if (!bawn_ioeventfd_write(vcpu->vm, true, e->io.port, e->io.size, value))
+		return bawn_skip(vcpu, e->len);
+	memcpy(vcpu->pio_data, &value, e->io.size);
+	return io_exit(vcpu, 1, complete_out);
+}
+
+/* Moves rSI or rDI and rCX on by n elements; the instruction ends when none is left. */
+static int advance(struct bawn_vcpu *vcpu, u32 n)
+{
+	const struct bawn_exit *e = &vcpu->pio.exit;
+	u64 delta = (u64)n * e->io.size;
+	bool more = false;
+
+	if (vcpu->rflags & X86_EFLAGS_DF)
+		delta = -delta;
+	bawn_advance_reg(&vcpu->gpr[e->io.in ? VCPU_RDI : VCPU_RSI], delta, e->io.addr_size);
+	if (e->io.rep) {
+		bawn_advance_reg(&vcpu->gpr[VCPU_RCX], -(u64)n, e->io.addr_size);
+		more = vcpu->gpr[VCPU_RCX] & addr_mask(e);
+	}
+	return bawn_skip(vcpu, more ? 0 : e->len);
+}
+
+/* The linear address of n elements from the current one upwards. */
+static int elements(struct bawn_vcpu *vcpu, u32 n, gva_t *gva, struct bawn_walk_fault *f)
+{
+	const struct bawn_exit *e = &vcpu->pio.exit;
+
+	return bawn_linear(vcpu, e->io.in ? VCPU_SREG_ES : e->io.seg,
+			   vcpu->gpr[e->io.in ? VCPU_RDI : VCPU_RSI], e->io.addr_size,
+			   (size_t)n * e->io.size, e->io.in, gva, f);
+}
+
+/* How many of count elements go at once: those in the page where the first one ends up. */
+static u32 batch(struct bawn_vcpu *vcpu, u64 count, gva_t gva)
+{
+	const struct bawn_exit *e = &vcpu->pio.exit;
+	u64 offset = vcpu->gpr[e->io.in ? VCPU_RDI : VCPU_RSI] & addr_mask(e);
+	u64 in_page = (PAGE_SIZE - offset_in_page(gva)) / e->io.size;
+	u64 before_wrap = (addr_mask(e) - offset) / e->io.size;
+	struct bawn_walk_fault f;
+	u64 n;
+
+	if (vcpu->rflags & X86_EFLAGS_DF)
+		return 1;
+	n = max(min3(count, in_page, before_wrap), 1ULL);
+	return elements(vcpu, n, &gva, &f) ? 1 : n;
+}
+
+/* Ends a try at guest memory that did not succeed. */
+static int memory_failed(struct bawn_vcpu *vcpu, int ret, const struct bawn_walk_fault *f)
+{
+	if (ret == -ENXIO)
+		return bawn_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, 0);
+	bawn_inject_walk_fault(vcpu, f);
+	return 1;
+}
+
+static int complete_string(struct bawn_vcpu *vcpu)
+{
+	struct bawn_pio_state *pio = &vcpu->pio;
+	struct bawn_walk_fault f;
+	gva_t gva;
+	int ret;
+
+	if (pio->exit.io.in) {
+		ret = elements(vcpu, pio->count, &gva, &f);
+		if (!ret)
+			ret = bawn_write_virt(vcpu, gva, vcpu->pio_data,
+					      (size_t)pio->count * pio->exit.io.size, &f);
+		if (ret)
+			return memory_failed(vcpu, ret, &f);
+	}
+	return advance(vcpu, pio->count);
+}
+
+static int string(struct bawn_vcpu *vcpu)
+{
+	const struct bawn_exit *e = &vcpu->pio.exit;
+	u64 count = e->io.rep ? vcpu->gpr[VCPU_RCX] & addr_mask(e) : 1;
+	struct bawn_walk_fault f;
+	u32 first = 0;
+	gva_t gva;
+	int ret;
+	u32 n;
+
+	if (!count)
+		return bawn_skip(vcpu, e->len);
+	ret = elements(vcpu, 1, &gva, &f);
+	if (ret)
+		return memory_failed(vcpu, ret, &f);
+	n = batch(vcpu, count, gva);
+
+	/* INS: whether memory takes the data is known before the device gives it. */
+	if (e->io.in)
+		ret = bawn_probe_write(vcpu, gva, (size_t)n * e->io.size, &f);
+	else
+		ret = bawn_read_virt(vcpu, gva, vcpu->pio_data, (size_t)n * e->io.size, 0, &f);
+	if (ret)
+		return memory_failed(vcpu, ret, &f);
+	if (!e->io.in) {
+		memcpy(&first, vcpu->pio_data, e->io.size);
+		if (!bawn_ioeventfd_write(vcpu->vm, true, e->io.port, e->io.size, first))
+			return advance(vcpu, 1);
+	}
+	return io_exit(vcpu, n, complete_string);
+}
+
+/* IN, OUT, INS, OUTS as the backend decoded them. Answers as an exit handler does. */
+int bawn_io(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
+{
+	vcpu->pio.exit = *exit;
+	return exit->io.string ? string(vcpu) : single(vcpu);
+}

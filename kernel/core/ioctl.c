@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The one way in for every ioctl: finds its line in the table, copies the argument once, takes
+ * the locks the line asks for, calls the handler, copies the answer out. Trusts nothing.
+ */
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "ioctl.h"
+
+struct ioctl_entry {
+	enum bawn_object object;
+	unsigned int nr;
+	unsigned int flags;
+	long (*fn)(struct bawn_call *call);
+};
+
+#define ENTRY(object, number, fn, flags) { BAWN_OBJ_##object, number, flags, bawn_call_##fn },
+static const struct ioctl_entry table[] = { BAWN_IOCTLS(ENTRY) };
+#undef ENTRY
+
+#define SMALL_ARG 64 /* copied to the stack; larger ones to the heap */
+
+/* What an unknown number answers, as KVM's objects do. */
+static const int unknown[BAWN_OBJ_NR] = {
+	[BAWN_OBJ_DEV] = -EINVAL,
+	[BAWN_OBJ_VM] = -ENOTTY,
+	[BAWN_OBJ_VCPU] = -EINVAL,
+};
+
+static const struct ioctl_entry *find(enum bawn_object object, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].nr == nr && table[i].object == object)
+			return &table[i];
+	return NULL;
+}
+
+static long call_vcpu(const struct ioctl_entry *e, struct bawn_call *call)
+{
+	struct bawn_vcpu *vcpu = call->vcpu;
+	long r;
+
+	if (e->flags & CALL_FREE)
+		return e->fn(call);
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	if (e->flags & CALL_APIC && !vcpu->apic) {
+		r = -EINVAL;
+	} else if (e->flags & CALL_STATE && !vcpu->has_run && bawn_measure_sealed(vcpu->vm)) {
+		r = -EPERM;
+	} else if (e->flags & CALL_LOADED) {
+		bawn_vcpu_load(vcpu);
+		vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
+		r = e->fn(call);
+		srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
+		bawn_vcpu_put(vcpu);
+	} else {
+		r = e->fn(call);
+	}
+	mutex_unlock(&vcpu->mutex);
+	return r;
+}
+
+static long call_vm(const struct ioctl_entry *e, struct bawn_call *call)
+{
+	struct bawn_vm *vm = call->vm;
+	long r;
+
+	if (e->flags & CALL_IRQCHIP && !vm->split_irqchip)
+		return -ENXIO;
+	if (e->flags & CALL_LOCK)
+		mutex_lock(&vm->lock);
+	if (e->flags & CALL_SLOTS)
+		mutex_lock(&vm->slots_lock);
+	if (e->flags & CALL_EARLY && vm->nr_vcpus)
+		r = -EINVAL;
+	else
+		r = e->fn(call);
+	if (e->flags & CALL_SLOTS)
+		mutex_unlock(&vm->slots_lock);
+	if (e->flags & CALL_LOCK)
+		mutex_unlock(&vm->lock);
+	return r;
+}
+
+static long call_copied(const struct ioctl_entry *e, struct bawn_call *call)
+{
+	void __user *user = (void __user *)call->raw;
+	size_t size = _IOC_SIZE(e->nr);
+	u64 small[SMALL_ARG / sizeof(u64)] = {};
+	long r;
+
+	call->arg = small;
+	if (size > sizeof(small)) {
+		call->arg = kzalloc(size, GFP_KERNEL_ACCOUNT);
+		if (!call->arg)
+			return -ENOMEM;
+	}
+	r = -EFAULT;
+	if (_IOC_DIR(e->nr) & _IOC_WRITE && copy_from_user(call->arg, user, size))
+		goto out;
+	r = e->object == BAWN_OBJ_VCPU ? call_vcpu(e, call) :
+	    e->object == BAWN_OBJ_VM   ? call_vm(e, call) :
+					 e->fn(call);
+	if (r >= 0 && _IOC_DIR(e->nr) & _IOC_READ && copy_to_user(user, call->arg, size))
+		r = -EFAULT;
+out:
+	if (call->arg != small)
+		kfree_sensitive(call->arg);
+	return r;
+}
+
+long bawn_dispatch(enum bawn_object object, struct bawn_call *call, unsigned int nr)
+{
+	const struct ioctl_entry *e;
+
+	/* A VM belongs to the address space that made it: its memory is found there alone. */
+	if (call->vm && (call->vm->mm != current->mm || call->vm->dead))
+		return -EIO;
+	e = find(object, nr);
+	if (!e)
+		return unknown[object];
+	if (!(e->flags & CALL_RAW))
+		return call_copied(e, call);
+	return object == BAWN_OBJ_VCPU ? call_vcpu(e, call) :
+	       object == BAWN_OBJ_VM   ? call_vm(e, call) :
+					 e->fn(call);
+}

@@ -1,0 +1,695 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The local APIC (Intel SDM vol. 3 ch. 11, AMD APM vol. 2 ch. 16): registers, priorities, and the
+ * delivery of interrupt messages to it. Registers are hostile input from the guest and from
+ * KVM_SET_LAPIC; only IRR, TMR and ESR are touched from other contexts than the vCPU's own, and
+ * these atomically. The APIC's ID is read-only: the vCPU's number.
+ */
+#include <linux/nospec.h>
+#include <linux/slab.h>
+
+#include "lapic.h"
+
+#define APIC_VERSION_6_LVTS 0x00050014
+#define X2APIC_BROADCAST 0xffffffff
+#define XAPIC_BROADCAST 0xff
+#define APIC_PAGE_SIZE 0x1000
+
+enum { DM_FIXED, DM_LOWEST, DM_SMI, DM_RESERVED, DM_NMI, DM_INIT, DM_SIPI, DM_EXTINT };
+enum { TO_DEST, TO_SELF, TO_ALL, TO_OTHERS };
+
+#define R BIT(0)
+#define W BIT(1)
+#define RO_X2 BIT(2) /* writable in xAPIC mode alone */
+#define NO_X2 BIT(3) /* does not exist in x2APIC mode */
+#define ONLY_X2 BIT(4)
+
+#define LVT_STATUS (APIC_SEND_PENDING | APIC_LVT_REMOTE_IRR)
+#define LVT_BITS (APIC_VECTOR_MASK | APIC_MODE_MASK | APIC_LVT_MASKED)
+#define LINT_BITS (LVT_BITS | APIC_INPUT_POLARITY | APIC_LVT_LEVEL_TRIGGER)
+#define TIMER_BITS (APIC_VECTOR_MASK | APIC_LVT_MASKED | (3 << 17))
+#define ICR_BITS (APIC_VECTOR_MASK | APIC_MODE_MASK | APIC_DEST_LOGICAL | APIC_INT_ASSERT | \
+		  APIC_INT_LEVELTRIG | APIC_DEST_ALLBUT)
+
+/* Which accesses a register takes, which bits a write sets, which it ignores without a fault. */
+static const struct {
+	u8 access;
+	u32 bits;
+	u32 ignored;
+} lapic_regs[LAPIC_NR_REGS] = {
+	[APIC_ID >> 4] = { R, 0, 0 },
+	[APIC_LVR >> 4] = { R, 0, 0 },
+	[APIC_TASKPRI >> 4] = { R | W, APIC_TPRI_MASK, 0 },
+	[APIC_PROCPRI >> 4] = { R, 0, 0 },
+	[APIC_EOI >> 4] = { W, 0, 0 },
+	[APIC_LDR >> 4] = { R | W | RO_X2, APIC_LDR_MASK, 0 },
+	[APIC_DFR >> 4] = { R | W | NO_X2, 0xf0000000, 0 },
+	[APIC_SPIV >> 4] = { R | W, 0x3ff, 0 },
+	[APIC_ISR >> 4 ... (APIC_ESR >> 4) - 1] = { R, 0, 0 }, /* ISR, TMR, IRR */
+	[APIC_ESR >> 4] = { R | W, 0, 0 },
+	[APIC_ICR >> 4] = { R | W, ICR_BITS, APIC_ICR_BUSY },
+	[APIC_ICR2 >> 4] = { R | W | NO_X2, 0xff000000, 0 },
+	[APIC_LVTT >> 4] = { R | W, TIMER_BITS, LVT_STATUS },
+	[APIC_LVTTHMR >> 4] = { R | W, LVT_BITS, LVT_STATUS },
+	[APIC_LVTPC >> 4] = { R | W, LVT_BITS, LVT_STATUS },
+	[APIC_LVT0 >> 4] = { R | W, LINT_BITS, LVT_STATUS },
+	[APIC_LVT1 >> 4] = { R | W, LINT_BITS, LVT_STATUS },
+	[APIC_LVTERR >> 4] = { R | W, LVT_BITS, LVT_STATUS },
+	[APIC_TMICT >> 4] = { R | W, U32_MAX, 0 },
+	[APIC_TMCCT >> 4] = { R, 0, 0 },
+	[APIC_TDCR >> 4] = { R | W, 0xb, 0 },
+	[APIC_SELF_IPI >> 4] = { W | ONLY_X2, APIC_VECTOR_MASK, 0 },
+};
+
+static const u16 lvt_regs[] = { APIC_LVTT, APIC_LVTTHMR, APIC_LVTPC, APIC_LVT0, APIC_LVT1,
+				APIC_LVTERR };
+
+static bool exists(unsigned int index, u8 access, bool x2)
+{
+	u8 has = lapic_regs[index].access;
+
+	if (x2 && ((has & NO_X2) || ((access & W) && (has & RO_X2))))
+		return false;
+	return (has & access) && (x2 || !(has & ONLY_X2));
+}
+
+/* ---- Vectors: 8 words of 32, one per 16 bytes ---- */
+
+static unsigned long *vector_word(struct bawn_lapic *apic, unsigned int bank, u8 vector)
+{
+	/* The bit operations touch the low 32 bits alone; what follows a word is padding. */
+	return (unsigned long *)(apic->regs + bank + (vector >> 5) * 0x10);
+}
+
+static bool vector_test(struct bawn_lapic *apic, unsigned int bank, u8 vector)
+{
+	return test_bit(vector & 31, vector_word(apic, bank, vector));
+}
+
+static void vector_clear(struct bawn_lapic *apic, unsigned int bank, u8 vector)
+{
+	clear_bit(vector & 31, vector_word(apic, bank, vector));
+}
+
+static int vector_highest(struct bawn_lapic *apic, unsigned int bank)
+{
+	int i;
+
+	for (i = 7; i >= 0; i--) {
+		u32 word = lapic_get(apic, bank + i * 0x10);
+
+		if (word)
+			return i * 32 + __fls(word);
+	}
+	return -1;
+}
+
+static void update_ppr(struct bawn_lapic *apic)
+{
+	u32 tpr = lapic_get(apic, APIC_TASKPRI);
+	u32 isr = apic->isr_top < 0 ? 0 : apic->isr_top & 0xf0;
+
+	lapic_set(apic, APIC_PROCPRI, (tpr & 0xf0) >= isr ? tpr : isr);
+}
+
+/* ---- Delivery, in any context ---- */
+
+static void set_irr(struct bawn_lapic *apic, u8 vector, bool level)
+{
+	unsigned long *tmr = vector_word(apic, APIC_TMR, vector);
+
+	if (test_bit(vector & 31, tmr) != level) {
+		if (level)
+			set_bit(vector & 31, tmr);
+		else
+			clear_bit(vector & 31, tmr);
+	}
+	if (test_and_set_bit(vector & 31, vector_word(apic, APIC_IRR, vector)))
+		return;
+	/* After the bit: see bawn_lapic_pending(). */
+	WRITE_ONCE(apic->irr_hint, true);
+	bawn_vcpu_request(apic->vcpu, BAWN_REQ_EVENT);
+}
+
+static bool software_enabled(struct bawn_lapic *apic)
+{
+	return lapic_get(apic, APIC_SPIV) & APIC_SPIV_APIC_ENABLED;
+}
+
+/* Records an error and raises LVTERR's interrupt when the error is new. */
+static void raise_error(struct bawn_lapic *apic, u32 error)
+{
+	u32 lvt = lapic_get(apic, APIC_LVTERR);
+
+	if (test_and_set_bit(__ffs(error), &apic->esr) || (lvt & APIC_LVT_MASKED))
+		return;
+	if ((lvt & APIC_VECTOR_MASK) < LAPIC_FIRST_VECTOR)
+		set_bit(__ffs(APIC_ESR_RECVILL), &apic->esr);
+	else if (software_enabled(apic))
+		set_irr(apic, lvt & APIC_VECTOR_MASK, false);
+}
+
+static void send_nmi(struct bawn_vcpu *vcpu)
+{
+	atomic_inc(&vcpu->nmi_queued);
+	bawn_vcpu_request(vcpu, BAWN_REQ_EVENT);
+}
+
+static bool accept_fixed(struct bawn_lapic *apic, u8 vector, bool level)
+{
+	if (!software_enabled(apic))
+		return false;
+	if (vector < LAPIC_FIRST_VECTOR) {
+		raise_error(apic, APIC_ESR_RECVILL);
+		return false;
+	}
+	set_irr(apic, vector, level);
+	return true;
+}
+
+/* Delivers what a local vector table entry says. */
+void lapic_local_deliver(struct bawn_lapic *apic, unsigned int lvt_reg)
+{
+	u32 lvt = lapic_get(apic, lvt_reg);
+
+	if (lvt & APIC_LVT_MASKED)
+		return;
+	if (GET_APIC_DELIVERY_MODE(lvt) == DM_FIXED)
+		accept_fixed(apic, lvt & APIC_VECTOR_MASK, false);
+	else if (GET_APIC_DELIVERY_MODE(lvt) == DM_NMI)
+		send_nmi(apic->vcpu);
+}
+
+static bool accept_msg(struct bawn_vcpu *vcpu, const struct bawn_irq_msg *msg)
+{
+	switch (msg->mode) {
+	case DM_FIXED:
+	case DM_LOWEST:
+		return accept_fixed(vcpu->apic, msg->vector, msg->level);
+	case DM_NMI:
+		send_nmi(vcpu);
+		return true;
+	case DM_INIT:
+		if (msg->level && !msg->assert)
+			return true; /* the de-assert message does nothing */
+		clear_bit(BAWN_APIC_SIPI, &vcpu->apic_events);
+		smp_mb__after_atomic();
+		set_bit(BAWN_APIC_INIT, &vcpu->apic_events);
+		bawn_vcpu_request(vcpu, BAWN_REQ_APIC_INIT);
+		return true;
+	case DM_SIPI:
+		WRITE_ONCE(vcpu->sipi_vector, msg->vector);
+		smp_mb__before_atomic();
+		set_bit(BAWN_APIC_SIPI, &vcpu->apic_events);
+		bawn_vcpu_request(vcpu, BAWN_REQ_APIC_INIT);
+		return true;
+	default: /* there is neither SMM nor a PIC */
+		return false;
+	}
+}
+
+static bool match_logical(struct bawn_lapic *apic, bool x2, u32 dest)
+{
+	u32 ldr = lapic_get(apic, APIC_LDR);
+
+	if (x2)
+		return ldr >> 16 == dest >> 16 && (ldr & dest & 0xffff);
+	ldr >>= 24;
+	switch (lapic_get(apic, APIC_DFR) >> 28) {
+	case 0xf:
+		return ldr & dest & 0xff;
+	case 0:
+		return ldr >> 4 == dest >> 4 && (ldr & dest & 0xf);
+	default:
+		return false;
+	}
+}
+
+/* Is the vCPU among the destinations? src is NULL for messages of devices. */
+bool lapic_match(struct bawn_vcpu *vcpu, struct bawn_vcpu *src, u32 dest, bool logical)
+{
+	bool x2 = lapic_x2(vcpu);
+
+	if (!bawn_lapic_enabled(vcpu))
+		return false;
+	if (dest == (x2 ? X2APIC_BROADCAST : XAPIC_BROADCAST))
+		return true;
+	/* An 8-bit sender means everyone by 0xff. */
+	if (x2 && dest == XAPIC_BROADCAST && (src ? !lapic_x2(src) : !vcpu->vm->x2apic_api))
+		return true;
+	if (logical)
+		return match_logical(vcpu->apic, x2, dest);
+	return dest == vcpu->id;
+}
+
+static bool match_msg(struct bawn_vcpu *vcpu, struct bawn_vcpu *src, const struct bawn_irq_msg *msg)
+{
+	if (msg->shorthand == TO_DEST)
+		return lapic_match(vcpu, src, msg->dest, msg->logical);
+	return bawn_lapic_enabled(vcpu) && (msg->shorthand == TO_ALL || vcpu != src);
+}
+
+/* One of the matching vCPUs, the same each time: a vector stays where it is. */
+static int deliver_lowest(struct bawn_vm *vm, struct bawn_vcpu *src, const struct bawn_irq_msg *msg)
+{
+	struct bawn_vcpu *vcpu, *who[BAWN_MAX_VCPUS];
+	unsigned int i, n = 0;
+
+	bawn_for_each_vcpu(i, vcpu, vm) {
+		if (match_msg(vcpu, src, msg) && software_enabled(vcpu->apic))
+			who[n++] = vcpu;
+	}
+	return n ? accept_msg(who[msg->vector % n], msg) : -1;
+}
+
+int bawn_irq_deliver(struct bawn_vm *vm, struct bawn_vcpu *src, const struct bawn_irq_msg *msg)
+{
+	struct bawn_vcpu *vcpu;
+	unsigned int i;
+	int count = -1;
+
+	if (msg->shorthand == TO_SELF)
+		return src && bawn_lapic_enabled(src) ? accept_msg(src, msg) : -1;
+	if (msg->shorthand == TO_DEST && !msg->logical && msg->dest < XAPIC_BROADCAST) {
+		vcpu = bawn_vcpu_by_id(vm, array_index_nospec(msg->dest, XAPIC_BROADCAST));
+		return vcpu && bawn_lapic_enabled(vcpu) ? accept_msg(vcpu, msg) : -1;
+	}
+	if (msg->mode == DM_LOWEST || msg->redir_hint)
+		return deliver_lowest(vm, src, msg);
+	bawn_for_each_vcpu(i, vcpu, vm) {
+		if (match_msg(vcpu, src, msg))
+			count = max(count, 0) + accept_msg(vcpu, msg);
+	}
+	return count;
+}
+
+/*
+ * ---- Interrupts into the CPU, on the vCPU's own thread ----
+ * Each entry asks bawn_lapic_pending(), so what changes a priority need not request it.
+ */
+
+int bawn_lapic_pending(struct bawn_vcpu *vcpu)
+{
+	struct bawn_lapic *apic = vcpu->apic;
+	int vector;
+
+	if (!apic || !READ_ONCE(apic->irr_hint) || !bawn_lapic_enabled(vcpu))
+		return -1;
+	vector = vector_highest(apic, APIC_IRR);
+	if (vector < 0) {
+		WRITE_ONCE(apic->irr_hint, false);
+		/* A bit set before its setter's hint was overwritten must be seen here. */
+		smp_mb();
+		vector = vector_highest(apic, APIC_IRR);
+		if (vector < 0)
+			return -1;
+		WRITE_ONCE(apic->irr_hint, true);
+	}
+	return (vector & 0xf0) > (lapic_get(apic, APIC_PROCPRI) & 0xf0) ? vector : -1;
+}
+
+void bawn_lapic_ack(struct bawn_vcpu *vcpu, u8 vector)
+{
+	struct bawn_lapic *apic = vcpu->apic;
+
+	vector_clear(apic, APIC_IRR, vector);
+	set_bit(vector & 31, vector_word(apic, APIC_ISR, vector));
+	apic->isr_top = max_t(int, apic->isr_top, vector);
+	update_ppr(apic);
+}
+
+static void eoi(struct bawn_lapic *apic)
+{
+	int vector = apic->isr_top;
+
+	if (vector < 0)
+		return;
+	vector_clear(apic, APIC_ISR, vector);
+	apic->isr_top = vector_highest(apic, APIC_ISR);
+	update_ppr(apic);
+	/* eoi_exit has the vectors of userspace's level-triggered IOAPIC pins. */
+	if (test_bit(vector, apic->vcpu->eoi_exit))
+		apic->vcpu->pending_eoi = vector;
+}
+
+bool lapic_holds(struct bawn_vcpu *vcpu, u8 vector)
+{
+	return vector_test(vcpu->apic, APIC_IRR, vector) ||
+	       vector_test(vcpu->apic, APIC_ISR, vector);
+}
+
+u64 bawn_lapic_get_cr8(struct bawn_vcpu *vcpu)
+{
+	return vcpu->apic ? (lapic_get(vcpu->apic, APIC_TASKPRI) >> 4) & 0xf : 0;
+}
+
+static void set_tpr(struct bawn_lapic *apic, u32 tpr)
+{
+	lapic_set(apic, APIC_TASKPRI, tpr);
+	update_ppr(apic);
+}
+
+void bawn_lapic_set_cr8(struct bawn_vcpu *vcpu, u64 cr8)
+{
+	if (vcpu->apic)
+		set_tpr(vcpu->apic, (cr8 & 0xf) << 4);
+}
+
+/* INIT and SIPI (SDM vol. 3 9.4): a SIPI counts in wait-for-SIPI alone. */
+void bawn_lapic_accept_events(struct bawn_vcpu *vcpu)
+{
+	if (test_and_clear_bit(BAWN_APIC_INIT, &vcpu->apic_events)) {
+		bawn_vcpu_reset(vcpu, true);
+		WRITE_ONCE(vcpu->mp_state, vcpu->id == vcpu->vm->bsp_id ? KVM_MP_STATE_RUNNABLE :
+								      KVM_MP_STATE_INIT_RECEIVED);
+	}
+	if (test_and_clear_bit(BAWN_APIC_SIPI, &vcpu->apic_events) &&
+	    vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED) {
+		u8 vector = READ_ONCE(vcpu->sipi_vector);
+		struct kvm_segment cs;
+
+		bawn_cpu->get_segment(vcpu, VCPU_SREG_CS, &cs);
+		cs.selector = vector << 8;
+		cs.base = vector << 12;
+		bawn_cpu->set_segment(vcpu, VCPU_SREG_CS, &cs);
+		vcpu->rip = 0;
+		WRITE_ONCE(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
+	}
+}
+
+/* ---- Registers ---- */
+
+static u32 read_reg(struct bawn_lapic *apic, unsigned int reg)
+{
+	return reg == APIC_TMCCT ? lapic_timer_count(apic) : lapic_get(apic, reg);
+}
+
+static void send_ipi(struct bawn_lapic *apic, u32 icr, u32 dest)
+{
+	struct bawn_irq_msg msg = {
+		.dest = dest,
+		.vector = icr & APIC_VECTOR_MASK,
+		.mode = GET_APIC_DELIVERY_MODE(icr),
+		.logical = icr & APIC_DEST_LOGICAL,
+		.assert = icr & APIC_INT_ASSERT,
+		.shorthand = (icr >> 18) & 3,
+	};
+
+	if (msg.mode <= DM_LOWEST && msg.vector < LAPIC_FIRST_VECTOR) {
+		raise_error(apic, APIC_ESR_SENDILL);
+		return;
+	}
+	/* The trigger mode means something for INIT alone. */
+	msg.level = msg.mode == DM_INIT && (icr & APIC_INT_LEVELTRIG);
+	bawn_irq_deliver(apic->vcpu->vm, apic->vcpu, &msg);
+}
+
+static void write_spiv(struct bawn_lapic *apic, u32 value)
+{
+	int i;
+
+	lapic_set(apic, APIC_SPIV, value);
+	if (value & APIC_SPIV_APIC_ENABLED)
+		return;
+	/* Software-disabled: all local sources are masked, and stay so. */
+	for (i = 0; i < ARRAY_SIZE(lvt_regs); i++)
+		lapic_set(apic, lvt_regs[i], lapic_get(apic, lvt_regs[i]) | APIC_LVT_MASKED);
+}
+
+static void write_lvt(struct bawn_lapic *apic, unsigned int reg, u32 value)
+{
+	if (!software_enabled(apic))
+		value |= APIC_LVT_MASKED;
+	if (reg == APIC_LVTT)
+		lapic_timer_set_lvt(apic, value);
+	else
+		lapic_set(apic, reg, value);
+}
+
+/* value has only the register's own bits. */
+static void write_reg(struct bawn_lapic *apic, unsigned int reg, u32 value)
+{
+	bool x2 = lapic_x2(apic->vcpu);
+	u32 icr2;
+
+	switch (reg) {
+	case APIC_TASKPRI:
+		set_tpr(apic, value);
+		break;
+	case APIC_EOI:
+		eoi(apic);
+		break;
+	case APIC_DFR:
+		value |= 0x0fffffff;
+		fallthrough;
+	case APIC_LDR:
+		lapic_set(apic, reg, value);
+		/* Logical destinations of level-triggered routes may have come or gone. */
+		set_bit(BAWN_REQ_SCAN_EOI, &apic->vcpu->requests);
+		break;
+	case APIC_SPIV:
+		write_spiv(apic, value);
+		break;
+	case APIC_ESR:
+		lapic_set(apic, APIC_ESR, xchg(&apic->esr, 0));
+		break;
+	case APIC_ICR:
+		lapic_set(apic, APIC_ICR, value);
+		icr2 = lapic_get(apic, APIC_ICR2);
+		send_ipi(apic, value, x2 ? icr2 : icr2 >> 24);
+		break;
+	case APIC_SELF_IPI:
+		send_ipi(apic, value | APIC_DEST_SELF, 0);
+		break;
+	case APIC_TMICT:
+		lapic_timer_set_count(apic, value);
+		break;
+	case APIC_TDCR:
+		lapic_timer_set_divide(apic, value);
+		break;
+	case APIC_ICR2:
+		lapic_set(apic, reg, value);
+		break;
+	default: /* what is left in the table is the local vector table */
+		write_lvt(apic, reg, value);
+	}
+}
+
+/* xAPIC registers take aligned 32-bit accesses; others read as zero and write nothing. */
+bool bawn_lapic_mmio(struct bawn_vcpu *vcpu, gpa_t gpa, unsigned int len, u64 *data, bool write)
+{
+	u64 offset = gpa - (vcpu->apic_base & MSR_IA32_APICBASE_BASE);
+	unsigned int index;
+	bool good;
+
+	if (!bawn_lapic_enabled(vcpu) || lapic_x2(vcpu) || offset >= APIC_PAGE_SIZE)
+		return false;
+	good = len == 4 && !(offset & 0xf) && offset < LAPIC_SIZE;
+	index = array_index_nospec(good ? offset >> 4 : 0, LAPIC_NR_REGS);
+	good = good && exists(index, write ? W : R, false);
+	if (!write)
+		*data = good ? read_reg(vcpu->apic, index << 4) : 0;
+	else if (good)
+		write_reg(vcpu->apic, index << 4, *data & lapic_regs[index].bits);
+	return true;
+}
+
+/* The register of an x2APIC MSR, or a negative number: #GP. */
+static int x2_index(struct bawn_vcpu *vcpu, u32 msr, u8 access)
+{
+	u32 index = msr - APIC_BASE_MSR;
+
+	if (!vcpu->apic || !lapic_x2(vcpu) || index >= LAPIC_NR_REGS)
+		return -1;
+	index = array_index_nospec(index, LAPIC_NR_REGS);
+	return exists(index, access, true) ? index : -1;
+}
+
+int bawn_lapic_get_msr(struct bawn_vcpu *vcpu, u32 index, u64 *value)
+{
+	int i = x2_index(vcpu, index, R);
+
+	if (i < 0)
+		return 1;
+	*value = read_reg(vcpu->apic, i << 4);
+	if (i == APIC_ICR >> 4)
+		*value |= (u64)lapic_get(vcpu->apic, APIC_ICR2) << 32;
+	return 0;
+}
+
+int bawn_lapic_set_msr(struct bawn_vcpu *vcpu, u32 index, u64 value)
+{
+	int i = x2_index(vcpu, index, W);
+	bool icr = i == APIC_ICR >> 4;
+
+	if (i < 0 || (u32)value & ~(lapic_regs[i].bits | lapic_regs[i].ignored))
+		return 1;
+	if (icr)
+		lapic_set(vcpu->apic, APIC_ICR2, value >> 32);
+	else if (value >> 32)
+		return 1;
+	write_reg(vcpu->apic, i << 4, value & lapic_regs[i].bits);
+	return 0;
+}
+
+/* ---- Life and state ---- */
+
+int bawn_lapic_create(struct bawn_vcpu *vcpu)
+{
+	struct bawn_lapic *apic = kzalloc(sizeof(*apic), GFP_KERNEL_ACCOUNT);
+
+	if (!apic)
+		return -ENOMEM;
+	apic->vcpu = vcpu;
+	apic->isr_top = -1;
+	vcpu->pending_eoi = -1;
+	lapic_timer_init(apic);
+	vcpu->apic = apic;
+	return 0;
+}
+
+void bawn_lapic_destroy(struct bawn_vcpu *vcpu)
+{
+	if (!vcpu->apic)
+		return;
+	hrtimer_cancel(&vcpu->apic->timer);
+	kfree(vcpu->apic);
+	vcpu->apic = NULL;
+}
+
+bool bawn_lapic_enabled(struct bawn_vcpu *vcpu)
+{
+	return vcpu->apic && (READ_ONCE(vcpu->apic_base) & MSR_IA32_APICBASE_ENABLE);
+}
+
+/* ID, and in x2APIC mode LDR, are functions of the vCPU's number (SDM vol. 3 11.12.10.2). */
+static void set_ids(struct bawn_lapic *apic)
+{
+	u32 id = apic->vcpu->id;
+
+	if (lapic_x2(apic->vcpu)) {
+		lapic_set(apic, APIC_ID, id);
+		lapic_set(apic, APIC_LDR, (id >> 4) << 16 | BIT(id & 0xf));
+	} else {
+		lapic_set(apic, APIC_ID, id << 24);
+	}
+	lapic_set(apic, APIC_LVR, APIC_VERSION_6_LVTS);
+}
+
+/* The registers' values after power-on and INIT (SDM vol. 3 11.4.7.1, 11.4.7.3). */
+static void reset_regs(struct bawn_lapic *apic)
+{
+	int i;
+
+	lapic_timer_stop(apic);
+	memset(apic->regs, 0, sizeof(apic->regs));
+	apic->isr_top = -1;
+	apic->esr = 0;
+	for (i = 0; i < ARRAY_SIZE(lvt_regs); i++)
+		lapic_set(apic, lvt_regs[i], APIC_LVT_MASKED);
+	lapic_set(apic, APIC_DFR, U32_MAX);
+	lapic_set(apic, APIC_SPIV, 0xff);
+	set_ids(apic);
+	update_ppr(apic);
+	apic->vcpu->pending_eoi = -1;
+	set_bit(BAWN_REQ_SCAN_EOI, &apic->vcpu->requests);
+}
+
+/* Power-on sets APIC_BASE too, INIT leaves it. Works without an APIC. */
+void bawn_lapic_reset(struct bawn_vcpu *vcpu, bool init)
+{
+	if (!init)
+		WRITE_ONCE(vcpu->apic_base,
+			   APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_ENABLE |
+			   (vcpu->id == vcpu->vm->bsp_id ? MSR_IA32_APICBASE_BSP : 0));
+	if (vcpu->apic)
+		reset_regs(vcpu->apic);
+}
+
+static u64 base_reserved(struct bawn_vcpu *vcpu)
+{
+	const struct kvm_cpuid_entry2 *e = bawn_cpuid_find(vcpu, 1, 0);
+	u64 valid = MSR_IA32_APICBASE_BSP | MSR_IA32_APICBASE_ENABLE;
+
+	if (e && (e->ecx & BIT(21)))
+		valid |= X2APIC_ENABLE;
+	valid |= GENMASK_ULL(clamp_t(unsigned int, vcpu->maxphyaddr, 32, 52) - 1, 12);
+	return ~valid;
+}
+
+/* SDM vol. 3 11.12.5: x2APIC is left through disabled alone, entered from xAPIC alone. */
+int bawn_lapic_set_base(struct bawn_vcpu *vcpu, u64 base, bool host)
+{
+	const u64 mode = MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE;
+	u64 old = vcpu->apic_base;
+
+	if ((base & base_reserved(vcpu)) || (base & mode) == X2APIC_ENABLE)
+		return 1;
+	if (!host && (old & mode) == mode && (base & mode) == MSR_IA32_APICBASE_ENABLE)
+		return 1;
+	if (!host && !(old & mode) && (base & mode) == mode)
+		return 1;
+	WRITE_ONCE(vcpu->apic_base, base);
+	if ((old ^ base) & MSR_IA32_APICBASE_ENABLE)
+		bawn_cpuid_runtime_update(vcpu);
+	if (!vcpu->apic || !((old ^ base) & mode))
+		return 0;
+	if (!(base & mode) || !lapic_x2(vcpu)) {
+		reset_regs(vcpu->apic);
+		return 0;
+	}
+	lapic_set(vcpu->apic, APIC_ICR2, 0);
+	set_ids(vcpu->apic);
+	set_bit(BAWN_REQ_SCAN_EOI, &vcpu->requests);
+	return 0;
+}
+
+/* KVM_GET_LAPIC. In x2APIC mode the ID is shown in xAPIC form unless KVM_CAP_X2APIC_API is on. */
+int bawn_lapic_get_state(struct bawn_vcpu *vcpu, struct kvm_lapic_state *s)
+{
+	u32 *id = (u32 *)(s->regs + APIC_ID);
+
+	BUILD_BUG_ON(sizeof(s->regs) != LAPIC_SIZE);
+	if (!vcpu->apic)
+		return -EINVAL;
+	bawn_lapic_timer_fired(vcpu);
+	memcpy(s->regs, vcpu->apic->regs, LAPIC_SIZE);
+	*(u32 *)(s->regs + APIC_TMCCT) = lapic_timer_count(vcpu->apic);
+	if (lapic_x2(vcpu) && !vcpu->vm->x2apic_api)
+		*id = (u32)vcpu->id << 24;
+	return 0;
+}
+
+/* KVM_SET_LAPIC. Unknown registers and reserved bits are dropped, ID and version are not taken. */
+int bawn_lapic_set_state(struct bawn_vcpu *vcpu, const struct kvm_lapic_state *s)
+{
+	struct bawn_lapic *apic = vcpu->apic;
+	const u32 *in = (const u32 *)s->regs;
+	bool x2 = lapic_x2(vcpu);
+	unsigned int i;
+
+	if (!apic)
+		return -EINVAL;
+	if (x2 && vcpu->vm->x2apic_api && in[APIC_ID / 4] != vcpu->id)
+		return -EINVAL;
+	for (i = 0; i < LAPIC_NR_REGS; i++) {
+		u32 value = in[i * 4], bits = lapic_regs[i].bits;
+
+		if (i >= APIC_ISR >> 4 && i <= APIC_ESR >> 4)
+			bits = U32_MAX;
+		else if (x2 && i == APIC_ICR2 >> 4)
+			bits = U32_MAX;
+		lapic_set(apic, i << 4, value & bits);
+	}
+	lapic_set(apic, APIC_SELF_IPI, 0);
+	lapic_set(apic, APIC_DFR, lapic_get(apic, APIC_DFR) | 0x0fffffff);
+	for (i = APIC_ISR; i < APIC_ESR; i += 0x80)
+		lapic_set(apic, i, lapic_get(apic, i) & ~(u32)(BIT(LAPIC_FIRST_VECTOR) - 1));
+	set_ids(apic);
+	apic->isr_top = vector_highest(apic, APIC_ISR);
+	WRITE_ONCE(apic->irr_hint, true);
+	update_ppr(apic);
+	lapic_timer_restore(apic, in[APIC_TMCCT / 4]);
+	set_bit(BAWN_REQ_SCAN_EOI, &vcpu->requests);
+	return 0;
+}

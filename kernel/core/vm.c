@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A VM: creation and end, and the VM ioctls that are not another room's. A VM lives as long as
+ * any file of it; its memory, vCPUs and interrupts go with the last one.
+ */
+#define pr_fmt(fmt) "bawn: " fmt
+
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "ioctl.h"
+
+static bool measure;
+module_param(measure, bool, 0444);
+MODULE_PARM_DESC(measure, "measure every VM, whether its VMM asks or not (N)");
+
+/* ---- Life ---- */
+
+void bawn_vm_get(struct bawn_vm *vm)
+{
+	refcount_inc(&vm->users);
+}
+
+static void vm_destroy(struct bawn_vm *vm)
+{
+	unsigned int i;
+
+	/* The notifier kicks vCPUs: it goes before them. */
+	bawn_memory_detach(vm);
+	for (i = 0; i < vm->nr_vcpus; i++)
+		bawn_vcpu_destroy(vm->vcpu[i]);
+	vm->nr_vcpus = 0;
+	if (bawn_cpu->vm_destroy)
+		bawn_cpu->vm_destroy(vm);
+	bawn_measure_destroy(vm);
+	bawn_msr_filter_destroy(vm);
+	bawn_irq_destroy(vm);
+	bawn_memory_destroy(vm);
+	kfree(vm);
+}
+
+void bawn_vm_put(struct bawn_vm *vm)
+{
+	if (refcount_dec_and_test(&vm->users))
+		vm_destroy(vm);
+}
+
+static int vm_release(struct inode *inode, struct file *file)
+{
+	struct bawn_vm *vm = file->private_data;
+
+	/* Eventfds outlive us and must not call into a VM without an owner. */
+	bawn_eventfds_release(vm);
+	bawn_vm_put(vm);
+	return 0;
+}
+
+static long vm_ioctl(struct file *file, unsigned int nr, unsigned long arg)
+{
+	struct bawn_call call = { .vm = file->private_data, .raw = arg };
+
+	return bawn_dispatch(BAWN_OBJ_VM, &call, nr);
+}
+
+static const struct file_operations vm_fops = {
+	.owner = THIS_MODULE,
+	.release = vm_release,
+	.unlocked_ioctl = vm_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct bawn_vm *vm_create(u32 type)
+{
+	struct bawn_vm *vm = kzalloc(sizeof(*vm), GFP_KERNEL_ACCOUNT);
+	int r;
+
+	if (!vm)
+		return ERR_PTR(-ENOMEM);
+	vm->type = type;
+	refcount_set(&vm->users, 1);
+	mutex_init(&vm->lock);
+	bawn_clock_init(vm);
+	r = bawn_memory_init(vm);
+	if (r)
+		goto free;
+	r = bawn_irq_init(vm);
+	if (r)
+		goto memory;
+	r = measure ? bawn_measure_enable(vm) : 0;
+	if (r)
+		goto irq;
+	r = bawn_cpu->vm_create ? bawn_cpu->vm_create(vm) : 0;
+	if (r)
+		goto measured;
+	return vm;
+measured:
+	bawn_measure_destroy(vm);
+irq:
+	bawn_irq_destroy(vm);
+memory:
+	bawn_memory_detach(vm);
+	bawn_memory_destroy(vm);
+free:
+	kfree(vm);
+	return ERR_PTR(r);
+}
+
+long bawn_call_create_vm(struct bawn_call *call)
+{
+	struct bawn_vm *vm;
+	struct file *file;
+	int fd;
+
+	if (call->raw != KVM_X86_DEFAULT_VM && call->raw != KVM_X86_SW_PROTECTED_VM)
+		return -EINVAL;
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	vm = vm_create(call->raw);
+	if (IS_ERR(vm)) {
+		put_unused_fd(fd);
+		return PTR_ERR(vm);
+	}
+	file = anon_inode_getfile("bawn-vm", &vm_fops, vm, O_RDWR);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		bawn_eventfds_release(vm);
+		bawn_vm_put(vm);
+		return PTR_ERR(file);
+	}
+	fd_install(fd, file);
+	return fd;
+}
+
+long bawn_call_create_vcpu(struct bawn_call *call)
+{
+	if (call->raw > BAWN_MAX_VCPU_ID)
+		return -EINVAL;
+	return bawn_vcpu_create(call->vm, call->raw);
+}
+
+/* ---- Capabilities that a VM enables ---- */
+
+static int enable_split_irqchip(struct bawn_vm *vm, const u64 *args)
+{
+	if (args[0] > BAWN_IOAPIC_PINS_MAX)
+		return -EINVAL;
+	if (vm->split_irqchip || vm->nr_vcpus)
+		return -EEXIST;
+	vm->ioapic_pins = args[0];
+	vm->split_irqchip = true;
+	return 0;
+}
+
+static int enable_x2apic_api(struct bawn_vm *vm, const u64 *args)
+{
+	if (args[0] & ~(u64)(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK))
+		return -EINVAL;
+	if (args[0] & KVM_X2APIC_API_USE_32BIT_IDS)
+		vm->x2apic_api = true;
+	return 0;
+}
+
+static int enable_manual_dirty(struct bawn_vm *vm, const u64 *args)
+{
+	if (args[0] & ~(u64)KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)
+		return -EINVAL;
+	vm->manual_dirty = args[0];
+	return 0;
+}
+
+static int enable_user_msr(struct bawn_vm *vm, const u64 *args)
+{
+	if (args[0] & ~(u64)(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN |
+			     KVM_MSR_EXIT_REASON_FILTER))
+		return -EINVAL;
+	vm->user_msr_mask = args[0];
+	return 0;
+}
+
+static int enable_measure(struct bawn_vm *vm, const u64 *args)
+{
+	if (args[0])
+		return -EINVAL;
+	if (vm->nr_vcpus)
+		return -EEXIST;
+	return vm->measure ? 0 : bawn_measure_enable(vm);
+}
+
+static const struct {
+	u32 cap;
+	int (*enable)(struct bawn_vm *vm, const u64 *args);
+} vm_caps[] = {
+	{ KVM_CAP_SPLIT_IRQCHIP, enable_split_irqchip },
+	{ KVM_CAP_X2APIC_API, enable_x2apic_api },
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, enable_manual_dirty },
+	{ KVM_CAP_X86_USER_SPACE_MSR, enable_user_msr },
+	{ KVM_CAP_BAWN_MEASURE, enable_measure },
+};
+
+long bawn_call_vm_enable_cap(struct bawn_call *call)
+{
+	const struct kvm_enable_cap *cap = call->arg;
+	unsigned int i;
+
+	if (cap->flags)
+		return -EINVAL;
+	for (i = 0; i < ARRAY_SIZE(vm_caps); i++)
+		if (vm_caps[i].cap == cap->cap)
+			return vm_caps[i].enable(call->vm, cap->args);
+	return -EINVAL;
+}
+
+/* ---- Memory ---- */
+
+long bawn_call_set_memory_region(struct bawn_call *call)
+{
+	const struct kvm_userspace_memory_region *in = call->arg;
+	struct kvm_userspace_memory_region2 r = {
+		.slot = in->slot,
+		.flags = in->flags,
+		.guest_phys_addr = in->guest_phys_addr,
+		.memory_size = in->memory_size,
+		.userspace_addr = in->userspace_addr,
+	};
+
+	/* The old structure has no room for a file. */
+	if (r.flags & KVM_MEM_GUEST_MEMFD)
+		return -EINVAL;
+	return bawn_set_memory_region(call->vm, &r);
+}
+
+long bawn_call_set_memory_region2(struct bawn_call *call)
+{
+	return bawn_set_memory_region(call->vm, call->arg);
+}
+
+long bawn_call_get_dirty_log(struct bawn_call *call)
+{
+	return bawn_get_dirty_log(call->vm, call->arg);
+}
+
+long bawn_call_clear_dirty_log(struct bawn_call *call)
+{
+	return bawn_clear_dirty_log(call->vm, call->arg);
+}
+
+long bawn_call_create_guest_memfd(struct bawn_call *call)
+{
+	return bawn_gmem_create(call->vm, call->arg);
+}
+
+long bawn_call_set_attributes(struct bawn_call *call)
+{
+	return bawn_set_attributes(call->vm, call->arg);
+}
+
+long bawn_call_memory_encrypt_op(struct bawn_call *call)
+{
+	const struct bawn_tee_ops *tee = call->vm->tee;
+
+	return tee ? tee->memory_encrypt_op(call->vm, (void __user *)call->raw) : -ENOTTY;
+}
+
+/* Both addresses serve hardware without unrestricted real mode, which is refused at load. */
+long bawn_call_set_tss_addr(struct bawn_call *call)
+{
+	if (call->raw > (unsigned int)(-3 * PAGE_SIZE))
+		return -EINVAL;
+	call->vm->tss_addr = call->raw;
+	return 0;
+}
+
+long bawn_call_set_identity_addr(struct bawn_call *call)
+{
+	call->vm->identity_addr = *(u64 *)call->arg;
+	return 0;
+}
+
+/* ---- Interrupts and time ---- */
+
+long bawn_call_set_routing(struct bawn_call *call)
+{
+	return bawn_set_routing(call->vm, (void __user *)call->raw);
+}
+
+long bawn_call_signal_msi(struct bawn_call *call)
+{
+	return bawn_signal_msi(call->vm, call->arg);
+}
+
+long bawn_call_irq_line(struct bawn_call *call)
+{
+	return bawn_irq_line(call->vm, call->arg);
+}
+
+long bawn_call_irqfd(struct bawn_call *call)
+{
+	return bawn_irqfd(call->vm, call->arg);
+}
+
+long bawn_call_ioeventfd(struct bawn_call *call)
+{
+	return bawn_ioeventfd(call->vm, call->arg);
+}
+
+long bawn_call_get_clock(struct bawn_call *call)
+{
+	return bawn_get_clock(call->vm, call->arg);
+}
+
+long bawn_call_set_clock(struct bawn_call *call)
+{
+	return bawn_set_clock(call->vm, call->arg);
+}
+
+long bawn_call_vm_set_tsc_khz(struct bawn_call *call)
+{
+	u32 khz = call->raw;
+
+	if (call->raw > U32_MAX || (bawn_cpu->has_tsc_scaling() && khz && !bawn_cpu->tsc_ratio(khz)))
+		return -EINVAL;
+	call->vm->default_tsc_khz = khz ?: tsc_khz;
+	return 0;
+}
+
+long bawn_call_vm_get_tsc_khz(struct bawn_call *call)
+{
+	return call->vm->default_tsc_khz ?: tsc_khz;
+}
+
+long bawn_call_set_boot_cpu(struct bawn_call *call)
+{
+	if (call->vm->nr_vcpus)
+		return -EBUSY;
+	call->vm->bsp_id = call->raw;
+	return 0;
+}
+
+long bawn_call_set_msr_filter(struct bawn_call *call)
+{
+	return bawn_set_msr_filter(call->vm, (void __user *)call->raw);
+}
+
+long bawn_call_vm_stats_fd(struct bawn_call *call)
+{
+	return bawn_stats_fd(call->vm, NULL);
+}
+
+/* ---- Measured launch ---- */
+
+long bawn_call_measure_region(struct bawn_call *call)
+{
+	return call->vm->measure ? bawn_measure_region(call->vm, call->arg) : -ENOTTY;
+}
+
+long bawn_call_get_measurement(struct bawn_call *call)
+{
+	return call->vm->measure ? bawn_measure_get(call->vm, (void __user *)call->raw) : -ENOTTY;
+}
+
+/* -EPERM when it was sealed before. */
+static int seal(struct bawn_vm *vm)
+{
+	int r;
+
+	mutex_lock(&vm->lock);
+	mutex_lock(&vm->slots_lock);
+	r = bawn_measure_sealed(vm) ? -EPERM : bawn_measure_seal(vm);
+	mutex_unlock(&vm->slots_lock);
+	mutex_unlock(&vm->lock);
+	return r;
+}
+
+long bawn_call_measure_seal(struct bawn_call *call)
+{
+	return call->vm->measure ? seal(call->vm) : -ENOTTY;
+}
+
+/* ---- vCPU calls that are one line ---- */
+
+long bawn_vcpu_ioctl(struct file *file, unsigned int nr, unsigned long arg)
+{
+	struct bawn_vcpu *vcpu = file->private_data;
+	struct bawn_call call = { .vm = vcpu->vm, .vcpu = vcpu, .raw = arg };
+
+	return bawn_dispatch(BAWN_OBJ_VCPU, &call, nr);
+}
+
+/* The first run of any vCPU seals a measured launch. */
+long bawn_call_run(struct bawn_call *call)
+{
+	struct bawn_vcpu *vcpu = call->vcpu;
+	int r;
+
+	if (call->raw)
+		return -EINVAL;
+	if (call->vm->measure && !bawn_measure_sealed(call->vm)) {
+		r = seal(call->vm);
+		if (r && r != -EPERM)
+			return r;
+	}
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	r = bawn_vcpu_run(vcpu);
+	mutex_unlock(&vcpu->mutex);
+	return r;
+}
+
+long bawn_call_set_cpuid2(struct bawn_call *call)
+{
+	struct kvm_cpuid2 __user *user = (void __user *)call->raw;
+	struct kvm_cpuid2 head;
+
+	if (copy_from_user(&head, user, sizeof(head)))
+		return -EFAULT;
+	return bawn_cpuid_set(call->vcpu, &head, user->entries);
+}
+
+long bawn_call_get_cpuid2(struct bawn_call *call)
+{
+	return bawn_cpuid_get(call->vcpu, (void __user *)call->raw);
+}
+
+long bawn_call_get_msrs(struct bawn_call *call)
+{
+	return bawn_msrs_ioctl(call->vcpu, (void __user *)call->raw, false);
+}
+
+long bawn_call_set_msrs(struct bawn_call *call)
+{
+	return bawn_msrs_ioctl(call->vcpu, (void __user *)call->raw, true);
+}
+
+long bawn_call_set_tsc_khz(struct bawn_call *call)
+{
+	return call->raw > U32_MAX ? -EINVAL : bawn_set_tsc_khz(call->vcpu, call->raw);
+}
+
+long bawn_call_get_tsc_khz(struct bawn_call *call)
+{
+	return call->vcpu->tsc_khz;
+}
+
+long bawn_call_kvmclock_ctrl(struct bawn_call *call)
+{
+	if (!(call->vcpu->clock_msr & 1))
+		return -EINVAL;
+	bawn_clock_guest_paused(call->vcpu);
+	return 0;
+}
+
+long bawn_call_vcpu_stats_fd(struct bawn_call *call)
+{
+	return bawn_stats_fd(call->vm, call->vcpu);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The SVM backend's own state, shared by its files. The VMCB is written only from here; what
+ * hardware leaves in it after #VMEXIT is guest-controlled and is checked by core.
+ */
+#ifndef BAWN_SVM_H
+#define BAWN_SVM_H
+
+#include <asm/svm.h>
+
+#include "bawn.h"
+
+struct bawn_svm {
+	struct vmcb *vmcb;
+	phys_addr_t vmcb_pa;
+	u64 asid_generation; /* 0: needs a new ASID */
+	bool nmi_masked;     /* an NMI was delivered, its IRET not seen */
+	bool iret_pending;   /* the IRET is executing: done when RIP leaves iret_rip */
+	u64 iret_rip;
+	bool step_for_nmi;   /* TF is ours, to see the end of an IRET or a shadow */
+	bool host_saved;     /* this CPU's own state is in its VMSAVE page */
+};
+
+/* What this CPU needs to run guests. */
+struct bawn_svm_cpu {
+	struct page *save;	/* VM_HSAVE_PA */
+	struct page *host;	/* VMSAVE target for the host's own state */
+	u64 asid_generation;
+	u32 next_asid;
+	u32 max_asid;
+	struct bawn_vcpu *last; /* compared, never followed: IBPB when another vCPU comes */
+};
+
+DECLARE_PER_CPU(struct bawn_svm_cpu, bawn_svm_cpu);
+extern u8 *bawn_svm_msrpm; /* physically contiguous, the same for all guests */
+extern u8 *bawn_svm_iopm;
+
+static inline struct bawn_svm *to_svm(struct bawn_vcpu *vcpu)
+{
+	return vcpu->backend;
+}
+
+static inline void svm_intercept(struct bawn_svm *svm, unsigned int bit, bool on)
+{
+	if (on)
+		__set_bit(bit, (unsigned long *)svm->vmcb->control.intercepts);
+	else
+		__clear_bit(bit, (unsigned long *)svm->vmcb->control.intercepts);
+	svm->vmcb->control.clean = 0;
+}
+
+void bawn_svm_enter(u64 *gpr, u64 vmcb_pa, u64 host_pa, u64 guest_spec, u64 host_spec);
+
+/* vcpu.c */
+int bawn_svm_vcpu_create(struct bawn_vcpu *vcpu);
+void bawn_svm_vcpu_destroy(struct bawn_vcpu *vcpu);
+void bawn_svm_vcpu_reset(struct bawn_vcpu *vcpu, bool init);
+void bawn_svm_vcpu_load(struct bawn_vcpu *vcpu, int cpu);
+void bawn_svm_vcpu_put(struct bawn_vcpu *vcpu);
+void bawn_svm_prepare_switch(struct bawn_vcpu *vcpu);
+void bawn_svm_run(struct bawn_vcpu *vcpu);
+void bawn_svm_flush_tlb(struct bawn_vcpu *vcpu);
+
+/* state.c */
+void bawn_svm_get_segment(struct bawn_vcpu *vcpu, int sreg, struct kvm_segment *seg);
+void bawn_svm_set_segment(struct bawn_vcpu *vcpu, int sreg, const struct kvm_segment *seg);
+void bawn_svm_get_table(struct bawn_vcpu *vcpu, bool idt, struct kvm_dtable *dt);
+void bawn_svm_set_table(struct bawn_vcpu *vcpu, bool idt, const struct kvm_dtable *dt);
+int bawn_svm_cpl(struct bawn_vcpu *vcpu);
+void bawn_svm_load_cr0(struct bawn_vcpu *vcpu);
+void bawn_svm_load_cr3(struct bawn_vcpu *vcpu);
+void bawn_svm_load_cr4(struct bawn_vcpu *vcpu);
+void bawn_svm_load_efer(struct bawn_vcpu *vcpu);
+void bawn_svm_load_debug(struct bawn_vcpu *vcpu);
+void bawn_svm_load_tsc(struct bawn_vcpu *vcpu);
+int bawn_svm_get_msr(struct bawn_vcpu *vcpu, u32 index, u64 *value);
+int bawn_svm_set_msr(struct bawn_vcpu *vcpu, u32 index, u64 value);
+u64 bawn_svm_scale_tsc(u64 ratio, u64 tsc);
+u64 bawn_svm_tsc_ratio(u32 guest_khz);
+
+/* event.c */
+bool bawn_svm_irq_allowed(struct bawn_vcpu *vcpu);
+bool bawn_svm_nmi_allowed(struct bawn_vcpu *vcpu);
+bool bawn_svm_get_nmi_mask(struct bawn_vcpu *vcpu);
+void bawn_svm_set_nmi_mask(struct bawn_vcpu *vcpu, bool masked);
+u32 bawn_svm_get_shadow(struct bawn_vcpu *vcpu);
+void bawn_svm_set_shadow(struct bawn_vcpu *vcpu, u32 shadow);
+void bawn_svm_inject_irq(struct bawn_vcpu *vcpu);
+void bawn_svm_inject_nmi(struct bawn_vcpu *vcpu);
+void bawn_svm_inject_exception(struct bawn_vcpu *vcpu);
+void bawn_svm_open_irq_window(struct bawn_vcpu *vcpu);
+void bawn_svm_open_nmi_window(struct bawn_vcpu *vcpu);
+void bawn_svm_requeue_event(struct bawn_vcpu *vcpu);
+
+/* exit.c */
+void bawn_svm_exit_irqoff(struct bawn_vcpu *vcpu);
+void bawn_svm_decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit);
+
+#endif
