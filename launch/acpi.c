@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The guest's ACPI tables (ACPI 6.5): hardware-reduced, one PCI host bridge, the fixed devices of
+ * launch.h. Depends on the checked configuration alone: vCPU count, and whether there is a COM1.
+ */
+#include <string.h>
+
+#include "launch/aml.h"
+#include "launch/internal.h"
+
+#define HEADER 36
+#define LENGTH_AT 4
+#define CHECKSUM_AT 9
+#define RSDP_SIZE 36
+#define RSDP_V1_SIZE 20
+#define RSDP_V1_CHECKSUM_AT 8
+#define RSDP_CHECKSUM_AT 32
+#define TABLE_ALIGN 16
+
+#define OEM_ID "BAWN  "
+#define OEM_TABLE_ID "BAWNVM  "
+#define CREATOR_ID "BAWN"
+
+/* FADT, 5.2.9 */
+#define FADT_SIZE 276
+#define FADT_DSDT_AT 40
+#define FADT_BOOT_ARCH_AT 109
+#define FADT_BOOT_ARCH_NO_VGA (1u << 2)
+#define FADT_FLAGS_AT 112
+#define FADT_FLAG_WBINVD (1u << 0)
+#define FADT_FLAG_NO_POWER_BUTTON (1u << 4)
+#define FADT_FLAG_NO_SLEEP_BUTTON (1u << 5)
+#define FADT_FLAG_RESET_REG (1u << 10)
+#define FADT_FLAG_HW_REDUCED (1u << 20)
+#define FADT_RESET_REG_AT 116
+#define FADT_RESET_VALUE_AT 128
+#define FADT_MINOR_AT 131
+#define FADT_X_DSDT_AT 140
+#define FADT_SLEEP_CONTROL_AT 244
+#define FADT_SLEEP_STATUS_AT 256
+#define S5_SLEEP_TYPE 5
+
+_Static_assert(BAWN_POWER_OFF == (S5_SLEEP_TYPE << 2 | 1 << 5), "SLP_TYP and SLP_EN, 4.8.3.7");
+
+#define PCI_SLOTS 32
+#define PCI_PINS 4
+#define PCI_CONFIG_PORT 0xcf8
+
+static uint8_t checksum(const uint8_t *p, size_t n)
+{
+    uint8_t sum = 0;
+
+    while (n--)
+        sum = (uint8_t)(sum + *p++);
+    return (uint8_t)-sum;
+}
+
+static void put(struct aml *a, size_t at, uint64_t v, unsigned n)
+{
+    struct aml over = { .buf = a->buf, .len = at, .cap = a->len };
+
+    aml_le(&over, v, n);
+    a->overflow |= over.overflow;
+}
+
+static void align(struct aml *a)
+{
+    while (!a->overflow && a->len % TABLE_ALIGN)
+        aml_le(a, 0, 1);
+}
+
+/* Starts a table with the common header (5.2.6); length and checksum are set by end_table. */
+static size_t begin_table(struct aml *a, const char *signature, uint8_t revision)
+{
+    size_t at;
+
+    align(a);
+    at = a->len;
+    aml_raw(a, signature, 4);
+    aml_le(a, 0, 4);
+    aml_le(a, revision, 1);
+    aml_le(a, 0, 1);
+    aml_raw(a, OEM_ID, 6);
+    aml_raw(a, OEM_TABLE_ID, 8);
+    aml_le(a, 1, 4);
+    aml_raw(a, CREATOR_ID, 4);
+    aml_le(a, 1, 4);
+    return at;
+}
+
+static void end_table(struct aml *a, size_t at)
+{
+    if (a->overflow)
+        return;
+    put(a, at + LENGTH_AT, a->len - at, 4);
+    a->buf[at + CHECKSUM_AT] = checksum(a->buf + at, a->len - at);
+}
+
+/* _PRT: each slot's four pins to the four GSIs, turned by one from slot to slot. */
+static void write_prt(struct aml *a)
+{
+    size_t prt;
+
+    aml_name(a, "_PRT");
+    prt = aml_package(a, PCI_SLOTS * PCI_PINS);
+    for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
+        for (unsigned pin = 0; pin < PCI_PINS; pin++) {
+            size_t entry = aml_package(a, 4);
+
+            aml_int(a, slot << 16 | 0xffff);
+            aml_int(a, pin);
+            aml_int(a, 0);
+            aml_int(a, BAWN_PCI_GSI(slot, pin));
+            aml_close(a, entry);
+        }
+    }
+    aml_close(a, prt);
+}
+
+static void write_host_bridge(struct aml *a)
+{
+    size_t dev = aml_device(a, "PCI0");
+    struct aml_resources res;
+
+    aml_name(a, "_HID");
+    aml_eisaid(a, "PNP0A08");
+    aml_name(a, "_CID");
+    aml_eisaid(a, "PNP0A03");
+    aml_name(a, "_UID");
+    aml_int(a, 0);
+    aml_name(a, "_SEG");
+    aml_int(a, 0);
+    aml_name(a, "_BBN");
+    aml_int(a, 0);
+    aml_name(a, "_CRS");
+    res = aml_resources_begin(a);
+    aml_res_window(a, AML_WINDOW_BUS, 2, 0, 0);
+    aml_res_io(a, PCI_CONFIG_PORT, 8);
+    aml_res_window(a, AML_WINDOW_IO, 2, 0, PCI_CONFIG_PORT - 1);
+    aml_res_window(a, AML_WINDOW_IO, 2, PCI_CONFIG_PORT + 8, 0xffff);
+    aml_res_window(a, AML_WINDOW_MEMORY, 4, (uint32_t)BAWN_PCI_MMIO_BASE,
+                   (uint32_t)(BAWN_PCI_MMIO_BASE + BAWN_PCI_MMIO_SIZE - 1));
+    aml_resources_end(a, res);
+    write_prt(a);
+    aml_close(a, dev);
+}
+
+/* What nothing else claims: the ECAM window and the power registers. */
+static void write_motherboard(struct aml *a)
+{
+    size_t dev = aml_device(a, "MBRD");
+    struct aml_resources res;
+
+    aml_name(a, "_HID");
+    aml_eisaid(a, "PNP0C02");
+    aml_name(a, "_CRS");
+    res = aml_resources_begin(a);
+    aml_res_memory(a, (uint32_t)BAWN_ECAM_BASE, (uint32_t)BAWN_ECAM_SIZE);
+    aml_res_io(a, BAWN_POWER_PORT, 2);
+    aml_resources_end(a, res);
+    aml_close(a, dev);
+}
+
+/* The devices at fixed ports. */
+static const struct isa_device {
+    const char *seg;
+    const char *eisaid; /* or, when NULL, */
+    const char *hid;    /* a string */
+    uint16_t port;
+    uint8_t ports;
+    uint8_t gsi; /* 0: none */
+    bool is_serial;
+} isa_devices[] = {
+    { "COM1", "PNP0501", NULL, BAWN_SERIAL_PORT, 8, BAWN_SERIAL_GSI, true },
+    { "RTC_", "PNP0B00", NULL, BAWN_RTC_PORT, 2, BAWN_RTC_GSI, false },
+    { "PEVT", NULL, "QEMU0001", BAWN_PANIC_PORT, 1, 0, false },
+};
+
+static void write_isa_device(struct aml *a, const struct isa_device *d)
+{
+    size_t dev = aml_device(a, d->seg);
+    struct aml_resources res;
+
+    aml_name(a, "_HID");
+    if (d->eisaid)
+        aml_eisaid(a, d->eisaid);
+    else
+        aml_string(a, d->hid);
+    aml_name(a, "_STA");
+    aml_int(a, 0xf); /* present, enabled, shown, working */
+    aml_name(a, "_CRS");
+    res = aml_resources_begin(a);
+    aml_res_io(a, d->port, d->ports);
+    if (d->gsi)
+        aml_res_irq(a, d->gsi);
+    aml_resources_end(a, res);
+    aml_close(a, dev);
+}
+
+static size_t write_dsdt(struct aml *a, const struct bawn_vm_config *cfg)
+{
+    size_t at = begin_table(a, "DSDT", 2);
+    size_t scope, s5;
+
+    aml_name(a, "_S5_");
+    s5 = aml_package(a, 1);
+    aml_int(a, S5_SLEEP_TYPE);
+    aml_close(a, s5);
+    scope = aml_scope(a, "\\_SB_");
+    write_host_bridge(a);
+    write_motherboard(a);
+    for (size_t i = 0; i < ARRAY_SIZE(isa_devices); i++)
+        if (!isa_devices[i].is_serial || cfg->serial.mode != BAWN_STREAM_OFF)
+            write_isa_device(a, &isa_devices[i]);
+    aml_close(a, scope);
+    end_table(a, at);
+    return at;
+}
+
+/* A Generic Address Structure (5.2.3.2) for a byte-wide I/O port. */
+static void put_port(struct aml *a, size_t at, uint16_t port)
+{
+    put(a, at, 1, 1);     /* system I/O */
+    put(a, at + 1, 8, 1); /* bits wide */
+    put(a, at + 3, 1, 1); /* byte access */
+    put(a, at + 4, port, 8);
+}
+
+static size_t write_fadt(struct aml *a, uint64_t dsdt)
+{
+    static const uint8_t zero[FADT_SIZE - HEADER];
+    size_t at = begin_table(a, "FACP", 6);
+
+    aml_raw(a, zero, sizeof(zero));
+    put(a, at + FADT_DSDT_AT, dsdt, 4);
+    put(a, at + FADT_BOOT_ARCH_AT, FADT_BOOT_ARCH_NO_VGA, 2);
+    put(a, at + FADT_FLAGS_AT,
+        FADT_FLAG_WBINVD | FADT_FLAG_NO_POWER_BUTTON | FADT_FLAG_NO_SLEEP_BUTTON |
+            FADT_FLAG_RESET_REG | FADT_FLAG_HW_REDUCED,
+        4);
+    put_port(a, at + FADT_RESET_REG_AT, BAWN_RESET_PORT);
+    put(a, at + FADT_RESET_VALUE_AT, BAWN_RESET_VALUE, 1);
+    put(a, at + FADT_MINOR_AT, 3, 1);
+    put(a, at + FADT_X_DSDT_AT, dsdt, 8);
+    put_port(a, at + FADT_SLEEP_CONTROL_AT, BAWN_POWER_PORT);
+    put_port(a, at + FADT_SLEEP_STATUS_AT, BAWN_POWER_STATUS_PORT);
+    end_table(a, at);
+    return at;
+}
+
+/*
+ * MADT (5.2.12). No interrupt source override: ISA interrupts 4 and 8 are the GSIs of the same
+ * number with ISA's own polarity and trigger, and there is no 8254 whose interrupt moves to pin 2.
+ */
+static size_t write_madt(struct aml *a, unsigned vcpus)
+{
+    size_t at = begin_table(a, "APIC", 5);
+
+    aml_le(a, BAWN_LAPIC_BASE, 4);
+    aml_le(a, 0, 4); /* no 8259 */
+    for (unsigned i = 0; i < vcpus; i++) {
+        aml_le(a, 0, 1); /* local APIC */
+        aml_le(a, 8, 1);
+        aml_le(a, i, 1);
+        aml_le(a, i, 1);
+        aml_le(a, 1, 4); /* enabled */
+    }
+    aml_le(a, 1, 1); /* IOAPIC */
+    aml_le(a, 12, 1);
+    aml_le(a, 0, 2); /* id, reserved */
+    aml_le(a, BAWN_IOAPIC_BASE, 4);
+    aml_le(a, 0, 4); /* first GSI */
+    aml_le(a, 4, 1); /* NMI: every processor's LINT1 */
+    aml_le(a, 6, 1);
+    aml_le(a, 0xff, 1);
+    aml_le(a, 0, 2);
+    aml_le(a, 1, 1);
+    end_table(a, at);
+    return at;
+}
+
+/* MCFG (PCI firmware specification 3.3, 4.1.2): segment 0, bus 0. */
+static size_t write_mcfg(struct aml *a)
+{
+    size_t at = begin_table(a, "MCFG", 1);
+
+    aml_le(a, 0, 8);
+    aml_le(a, BAWN_ECAM_BASE, 8);
+    aml_le(a, 0, 8); /* segment, first bus, last bus, reserved */
+    end_table(a, at);
+    return at;
+}
+
+static void write_rsdp(struct aml *a, uint64_t xsdt)
+{
+    memcpy(a->buf, "RSD PTR ", 8);
+    memcpy(a->buf + 9, OEM_ID, 6);
+    put(a, 15, 2, 1); /* revision */
+    put(a, 20, RSDP_SIZE, 4);
+    put(a, 24, xsdt, 8);
+    a->buf[RSDP_V1_CHECKSUM_AT] = checksum(a->buf, RSDP_V1_SIZE);
+    a->buf[RSDP_CHECKSUM_AT] = checksum(a->buf, RSDP_SIZE);
+}
+
+enum bawn_status acpi_plan(struct bawn_launch_plan *plan, const struct bawn_vm_config *cfg,
+                           struct bawn_error *err)
+{
+    struct aml a = { .buf = plan_alloc(plan, LOW_ACPI_MAX), .len = RSDP_SIZE, .cap = LOW_ACPI_MAX };
+    size_t dsdt, table[3], xsdt;
+
+    if (!a.buf)
+        return bawn_fail(err, BAWN_E_NOMEM, "out of memory");
+    dsdt = write_dsdt(&a, cfg);
+    table[0] = write_fadt(&a, LOW_ACPI + dsdt);
+    table[1] = write_madt(&a, cfg->vcpus);
+    table[2] = write_mcfg(&a);
+    xsdt = begin_table(&a, "XSDT", 1);
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+        aml_le(&a, LOW_ACPI + table[i], 8);
+    end_table(&a, xsdt);
+    write_rsdp(&a, LOW_ACPI + xsdt);
+    if (a.overflow)
+        return bawn_fail(err, BAWN_E_INTERNAL, "the ACPI tables exceed %llu bytes", LOW_ACPI_MAX);
+    return plan_add(plan, BAWN_MEASURE_ACPI, LOW_ACPI, page_up(a.len), a.buf, a.len, err);
+}

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The VM's configuration: Cloud Hypervisor's vm.create body, the part that is served.
+ * Trusts nothing of the text; whatever is not understood is refused, with its line.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "launch/launch.h"
+
+/* Room for every served key many times over; bounds what one API call makes us parse. */
+#define CONFIG_TEXT_MAX (1u << 20)
+
+void bawn_vm_config_init(struct bawn_vm_config *cfg)
+{
+    *cfg = (struct bawn_vm_config){
+        .memory = 512ull << 20,
+        .vcpus = 1,
+        .serial = { .mode = BAWN_STREAM_TTY },
+        .console = { .mode = BAWN_STREAM_OFF },
+        .rng = true,
+    };
+}
+
+void bawn_vm_config_free(struct bawn_vm_config *cfg)
+{
+    free(cfg->kernel);
+    free(cfg->initrd);
+    free(cfg->cmdline);
+    free(cfg->serial.path);
+    free(cfg->console.path);
+    memset(cfg, 0, sizeof(*cfg));
+}
+
+struct parse {
+    struct bawn_vm_config *cfg;
+    const char *json;
+    size_t len;
+    const char *section;
+    const char *key;
+    json_int_t max_vcpus; /* 0: not given */
+    struct bawn_error *err;
+};
+
+static bool text_is(const char *s, size_t n, const char *want)
+{
+    return strlen(want) == n && !memcmp(s, want, n);
+}
+
+/*
+ * The line of a section, or of a key inside it (key not NULL), in text that jansson has already
+ * found to be JSON without duplicate keys. A key written with escapes is not found: line 0.
+ */
+static unsigned find_line(const char *s, size_t len, const char *section, const char *key)
+{
+    unsigned line = 1, depth = 0;
+    bool inside = false;
+
+    for (size_t i = 0; i < len; i++) {
+        size_t start = i + 1, next;
+
+        if (s[i] == '\n')
+            line++;
+        else if (s[i] == '{' || s[i] == '[')
+            depth++;
+        else if (s[i] == '}' || s[i] == ']')
+            depth--;
+        if (s[i] != '"')
+            continue;
+        for (i++; i < len && s[i] != '"'; i++)
+            i += s[i] == '\\';
+        if (i >= len)
+            break;
+        next = i + 1;
+        while (next < len && strchr(" \t\r\n", s[next]))
+            next++;
+        if (next >= len || s[next] != ':')
+            continue;
+        if (depth == 1)
+            inside = text_is(s + start, i - start, section);
+        if (inside && depth == 1 && !key)
+            return line;
+        if (inside && depth == 2 && key && text_is(s + start, i - start, key))
+            return line;
+    }
+    return 0;
+}
+
+/* "line 3: memory.size: " and the caller's text. */
+__attribute__((format(printf, 2, 3))) static enum bawn_status refuse(const struct parse *p,
+                                                                     const char *fmt, ...)
+{
+    unsigned line = find_line(p->json, p->len, p->section, p->key);
+    char text[384];
+    va_list ap;
+
+    if (!line)
+        line = find_line(p->json, p->len, p->section, NULL);
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    return bawn_fail(p->err, BAWN_E_CONFIG, "line %u: %.40s%s%.40s %s", line ? line : 1, p->section,
+                     p->key ? "." : "", p->key ? p->key : "", text);
+}
+
+static enum bawn_status set_text(const struct parse *p, const json_t *v, char **text)
+{
+    char *copy;
+
+    if (!json_is_string(v))
+        return refuse(p, "must be a string");
+    copy = strdup(json_string_value(v));
+    if (!copy)
+        return bawn_fail(p->err, BAWN_E_NOMEM, "out of memory");
+    free(*text);
+    *text = copy;
+    return BAWN_OK;
+}
+
+static enum bawn_status set_kernel(struct parse *p, const json_t *v)
+{
+    return set_text(p, v, &p->cfg->kernel);
+}
+
+static enum bawn_status set_initrd(struct parse *p, const json_t *v)
+{
+    return set_text(p, v, &p->cfg->initrd);
+}
+
+static enum bawn_status set_cmdline(struct parse *p, const json_t *v)
+{
+    return set_text(p, v, &p->cfg->cmdline);
+}
+
+static enum bawn_status get_vcpus(const struct parse *p, const json_t *v, json_int_t *n)
+{
+    if (!json_is_integer(v))
+        return refuse(p, "must be an integer");
+    *n = json_integer_value(v);
+    if (*n < 1 || *n > BAWN_MAX_VCPUS)
+        return refuse(p, "is %" JSON_INTEGER_FORMAT ": must be 1 to %d", *n, BAWN_MAX_VCPUS);
+    return BAWN_OK;
+}
+
+static enum bawn_status set_boot_vcpus(struct parse *p, const json_t *v)
+{
+    json_int_t n = 0;
+    enum bawn_status st = get_vcpus(p, v, &n);
+
+    if (st == BAWN_OK)
+        p->cfg->vcpus = (unsigned)n;
+    return st;
+}
+
+static enum bawn_status set_max_vcpus(struct parse *p, const json_t *v)
+{
+    return get_vcpus(p, v, &p->max_vcpus);
+}
+
+static enum bawn_status set_memory(struct parse *p, const json_t *v)
+{
+    if (!json_is_integer(v) || json_integer_value(v) < 0)
+        return refuse(p, "must be a number of bytes");
+    p->cfg->memory = (uint64_t)json_integer_value(v);
+    return BAWN_OK;
+}
+
+static enum bawn_status set_mode(struct parse *p, const json_t *v, struct bawn_stream_config *s)
+{
+    static const char *const names[] = {
+        [BAWN_STREAM_OFF] = "Off",
+        [BAWN_STREAM_NULL] = "Null",
+        [BAWN_STREAM_TTY] = "Tty",
+        [BAWN_STREAM_FILE] = "File",
+    };
+
+    if (!json_is_string(v))
+        return refuse(p, "must be a string");
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!strcmp(json_string_value(v), names[i])) {
+            s->mode = (enum bawn_stream_mode)i;
+            return BAWN_OK;
+        }
+    }
+    return refuse(p, "is \"%.40s\": must be Off, Null, Tty or File", json_string_value(v));
+}
+
+static enum bawn_status set_serial_mode(struct parse *p, const json_t *v)
+{
+    return set_mode(p, v, &p->cfg->serial);
+}
+
+static enum bawn_status set_serial_file(struct parse *p, const json_t *v)
+{
+    return set_text(p, v, &p->cfg->serial.path);
+}
+
+static enum bawn_status set_console_mode(struct parse *p, const json_t *v)
+{
+    return set_mode(p, v, &p->cfg->console);
+}
+
+static enum bawn_status set_console_file(struct parse *p, const json_t *v)
+{
+    return set_text(p, v, &p->cfg->console.path);
+}
+
+static enum bawn_status set_rng(struct parse *p, const json_t *v)
+{
+    if (!json_is_string(v) || strcmp(json_string_value(v), "/dev/urandom"))
+        return refuse(p, "must be \"/dev/urandom\"");
+    p->cfg->rng = true;
+    return BAWN_OK;
+}
+
+static const struct field {
+    const char *section;
+    const char *key;
+    enum bawn_status (*set)(struct parse *p, const json_t *v);
+} fields[] = {
+    { "cpus", "boot_vcpus", set_boot_vcpus },
+    { "cpus", "max_vcpus", set_max_vcpus },
+    { "memory", "size", set_memory },
+    { "payload", "kernel", set_kernel },
+    { "payload", "initramfs", set_initrd },
+    { "payload", "cmdline", set_cmdline },
+    { "serial", "mode", set_serial_mode },
+    { "serial", "file", set_serial_file },
+    { "console", "mode", set_console_mode },
+    { "console", "file", set_console_file },
+    { "rng", "src", set_rng },
+};
+
+/* The field of this name; with key NULL, any field of the section. */
+static const struct field *find_field(const char *section, const char *key)
+{
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        if (!strcmp(fields[i].section, section) && (!key || !strcmp(fields[i].key, key)))
+            return &fields[i];
+    return NULL;
+}
+
+static enum bawn_status parse_section(struct parse *p, json_t *section)
+{
+    const char *key;
+    json_t *value;
+
+    if (!find_field(p->section, NULL))
+        return refuse(p, "is not a known section");
+    if (!json_is_object(section))
+        return refuse(p, "must be an object");
+    json_object_foreach(section, key, value) {
+        const struct field *f = find_field(p->section, key);
+        enum bawn_status st;
+
+        p->key = key;
+        if (!f)
+            return refuse(p, "is not a known key");
+        st = f->set(p, value);
+        if (st != BAWN_OK)
+            return st;
+    }
+    return BAWN_OK;
+}
+
+static enum bawn_status parse_root(struct parse *p, json_t *root)
+{
+    const char *name;
+    json_t *section;
+
+    if (!json_is_object(root))
+        return bawn_fail(p->err, BAWN_E_CONFIG, "line 1: the configuration must be an object");
+    json_object_foreach(root, name, section) {
+        enum bawn_status st;
+
+        p->section = name;
+        p->key = NULL;
+        st = parse_section(p, section);
+        if (st != BAWN_OK)
+            return st;
+    }
+    p->section = "cpus";
+    p->key = "max_vcpus";
+    if (p->max_vcpus && p->max_vcpus != (json_int_t)p->cfg->vcpus)
+        return refuse(p, "is %" JSON_INTEGER_FORMAT ": must equal boot_vcpus, %u (no hotplug)",
+                      p->max_vcpus, p->cfg->vcpus);
+    return BAWN_OK;
+}
+
+enum bawn_status bawn_vm_config_parse(struct bawn_vm_config *cfg, const char *json, size_t len,
+                                      struct bawn_error *err)
+{
+    struct parse p = { .cfg = cfg, .json = json, .len = len, .err = err };
+    enum bawn_status st;
+    json_error_t je;
+    json_t *root;
+
+    if (len > CONFIG_TEXT_MAX)
+        return bawn_fail(err, BAWN_E_CONFIG, "the configuration has %zu bytes: at most %u", len,
+                         CONFIG_TEXT_MAX);
+    root = json_loadb(json, len, JSON_REJECT_DUPLICATES, &je);
+    if (!root)
+        return bawn_fail(err, BAWN_E_CONFIG, "line %d: %s", je.line > 0 ? je.line : 1, je.text);
+    st = parse_root(&p, root);
+    json_decref(root);
+    return st;
+}
+
+enum bawn_status bawn_size_parse(const char *text, uint64_t *bytes, struct bawn_error *err)
+{
+    static const struct {
+        char suffix;
+        unsigned shift;
+    } units[] = { { '\0', 0 }, { 'K', 10 }, { 'M', 20 }, { 'G', 30 } };
+    unsigned long long n;
+    char *end;
+
+    errno = 0;
+    n = strtoull(text, &end, 10);
+    if (text[0] >= '0' && text[0] <= '9' && !errno) {
+        for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+            bool last = end[0] == '\0' || end[1] == '\0';
+
+            if (end[0] == units[i].suffix && last && n <= UINT64_MAX >> units[i].shift) {
+                *bytes = (uint64_t)n << units[i].shift;
+                return BAWN_OK;
+            }
+        }
+    }
+    return bawn_fail(err, BAWN_E_USAGE,
+                     "size \"%.40s\": must be a number of bytes, or one with K, M or G", text);
+}
+
+static enum bawn_status check_stream(const char *name, const struct bawn_stream_config *s,
+                                     struct bawn_error *err)
+{
+    if (s->mode == BAWN_STREAM_FILE && (!s->path || !s->path[0]))
+        return bawn_fail(err, BAWN_E_CONFIG, "%s.mode is File: %s.file must name one", name, name);
+    return BAWN_OK;
+}
+
+enum bawn_status bawn_vm_config_check(const struct bawn_vm_config *cfg, struct bawn_error *err)
+{
+    enum bawn_status st;
+
+    if (!cfg->kernel || !cfg->kernel[0])
+        return bawn_fail(err, BAWN_E_CONFIG, "payload.kernel is missing: must name a kernel");
+    if (cfg->vcpus < 1 || cfg->vcpus > BAWN_MAX_VCPUS)
+        return bawn_fail(err, BAWN_E_CONFIG, "cpus.boot_vcpus is %u: must be 1 to %d", cfg->vcpus,
+                         BAWN_MAX_VCPUS);
+    if (cfg->memory < BAWN_MEM_MIN || cfg->memory > BAWN_MEM_MAX)
+        return bawn_fail(err, BAWN_E_CONFIG,
+                         "memory.size is %" PRIu64 ": must be %llu (64 MiB) to %llu (64 GiB)",
+                         cfg->memory, BAWN_MEM_MIN, BAWN_MEM_MAX);
+    if (cfg->memory % BAWN_MEM_ALIGN)
+        return bawn_fail(err, BAWN_E_CONFIG,
+                         "memory.size is %" PRIu64 ": must be a multiple of %llu (2 MiB)",
+                         cfg->memory, BAWN_MEM_ALIGN);
+    st = check_stream("serial", &cfg->serial, err);
+    return st != BAWN_OK ? st : check_stream("console", &cfg->console, err);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a VM's configuration to what stands in guest memory and in the vCPUs before the first
+ * instruction: one pure computation, used by the VMM (which places it) and by bawn-measure
+ * (which predicts the digest). Deterministic: the same inputs give the same bytes.
+ * Trusts nothing of the configuration, the kernel image or the initrd.
+ */
+#ifndef BAWN_LAUNCH_H
+#define BAWN_LAUNCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/kvm.h>
+
+#include "bawn/measure.h"
+#include "bawn/status.h"
+
+#define BAWN_MEM_MIN (64ull << 20)
+#define BAWN_MEM_MAX (64ull << 30)
+#define BAWN_MEM_ALIGN (2ull << 20)
+#define BAWN_MAX_VCPUS 64
+
+/* The fixed platform that the ACPI tables describe and the VMM's devices serve. */
+#define BAWN_HOLE_START 0xc0000000ull    /* RAM below 4 GiB ends here at the latest */
+#define BAWN_PCI_MMIO_BASE 0xc0000000ull /* 32-bit BARs */
+#define BAWN_PCI_MMIO_SIZE 0x20000000ull
+#define BAWN_ECAM_BASE 0xe0000000ull /* one bus: 1 MiB */
+#define BAWN_ECAM_SIZE 0x00100000ull
+#define BAWN_IOAPIC_BASE 0xfec00000ull
+#define BAWN_LAPIC_BASE 0xfee00000ull
+#define BAWN_HIGH_RAM 0x100000000ull
+#define BAWN_IOAPIC_PINS 24
+/* The GSI of a PCI function's INTx line; pin 0 is INTA. Level-triggered. */
+#define BAWN_PCI_GSI_BASE 16
+#define BAWN_PCI_GSI(slot, pin) (BAWN_PCI_GSI_BASE + ((slot) + (pin)) % 4)
+#define BAWN_SERIAL_PORT 0x3f8
+#define BAWN_SERIAL_GSI 4
+#define BAWN_RTC_PORT 0x70
+#define BAWN_RTC_GSI 8
+/* ACPI fixed hardware is absent (HW-reduced): the sleep and reset registers are these ports. */
+#define BAWN_POWER_PORT 0x600        /* write: ACPI sleep control register, a byte */
+#define BAWN_POWER_OFF 0x34          /* its value for S5: SLP_TYP 5 at bits 4:2, SLP_EN bit 5 */
+#define BAWN_POWER_STATUS_PORT 0x601 /* reads 0, writes have no effect */
+#define BAWN_RESET_PORT 0xcf9        /* write with bit 2 set: reset */
+#define BAWN_RESET_VALUE 6           /* what the ACPI tables and the reset vector's code write */
+#define BAWN_PANIC_PORT 0x505        /* pvpanic: bit 0 panicked, bit 1 crash loaded */
+
+enum bawn_stream_mode { BAWN_STREAM_OFF, BAWN_STREAM_NULL, BAWN_STREAM_TTY, BAWN_STREAM_FILE };
+
+struct bawn_stream_config {
+    enum bawn_stream_mode mode;
+    char *path; /* owned; FILE only */
+};
+
+/* The VM's configuration: Cloud Hypervisor's vm.create body, the part that is served. */
+struct bawn_vm_config {
+    char *kernel; /* owned paths and text; kernel is mandatory */
+    char *initrd;
+    char *cmdline;
+    uint64_t memory; /* bytes, multiple of 2 MiB */
+    unsigned vcpus;
+    struct bawn_stream_config serial;  /* OFF: no COM1 in the ACPI tables either */
+    struct bawn_stream_config console; /* virtio-console; OFF: absent */
+    bool rng;                          /* virtio-rng */
+};
+
+/* Defaults: 1 vCPU, 512 MiB, serial tty, no console, rng. */
+void bawn_vm_config_init(struct bawn_vm_config *cfg);
+void bawn_vm_config_free(struct bawn_vm_config *cfg);
+/*
+ * Parses JSON text over what cfg holds. Unknown keys are refused by name, with the line.
+ * On failure cfg may hold a part of it; it can be freed as ever.
+ */
+enum bawn_status bawn_vm_config_parse(struct bawn_vm_config *cfg, const char *json, size_t len,
+                                      struct bawn_error *err);
+/* Refuses what no launch could serve (sizes, counts, missing kernel). */
+enum bawn_status bawn_vm_config_check(const struct bawn_vm_config *cfg, struct bawn_error *err);
+
+/* A size as the command line gives it: a decimal number, optionally with K, M or G (powers of
+ * 1024). */
+enum bawn_status bawn_size_parse(const char *text, uint64_t *bytes, struct bawn_error *err);
+
+/* A stretch of RAM: one memory slot, with flags 0, as the measurement has it. */
+struct bawn_ram {
+    uint64_t gpa;
+    uint64_t size;
+};
+
+/* One piece of guest memory to fill: size is a multiple of 4096, data_len at most size, the rest
+ * zero. */
+struct bawn_region {
+    enum bawn_measure_type type;
+    uint64_t gpa;
+    uint64_t size;
+    const uint8_t *data; /* owned by the plan, or borrowed from the caller's file mapping; may be
+                            NULL when data_len is 0 */
+    size_t data_len;
+};
+
+struct bawn_launch_plan {
+    struct bawn_ram ram[2];
+    unsigned nr_ram;
+    struct bawn_region region[BAWN_MEASURE_MAX_REGIONS]; /* ascending gpa, no overlap */
+    unsigned nr_regions;
+    struct kvm_regs regs;   /* of vCPU 0; the others wait for INIT and SIPI */
+    struct kvm_sregs sregs; /* of vCPU 0; apic_base is BSP, enabled, xAPIC at the standard base */
+    void *owned;            /* private */
+};
+
+/*
+ * Computes the plan. kernel and initrd (may be NULL) are file contents that must outlive it.
+ * Kernel: bzImage (protocol >= 2.12, 64-bit entry) or ELF64 with a PVH note.
+ */
+enum bawn_status bawn_launch_plan(struct bawn_launch_plan *plan, const struct bawn_vm_config *cfg,
+                                  const uint8_t *kernel, size_t kernel_len, const uint8_t *initrd,
+                                  size_t initrd_len, struct bawn_error *err);
+void bawn_launch_plan_free(struct bawn_launch_plan *plan);
+
+/* The digest and event log that bawn.ko computes for this plan (docs/measured-launch.md). */
+struct bawn_measure_log {
+    uint8_t digest[BAWN_MEASURE_DIGEST_SIZE];
+    struct bawn_measure_event *events; /* owned */
+    unsigned nr_events;
+};
+enum bawn_status bawn_launch_measure(const struct bawn_vm_config *cfg,
+                                     const struct bawn_launch_plan *plan,
+                                     struct bawn_measure_log *log, struct bawn_error *err);
+void bawn_measure_log_free(struct bawn_measure_log *log);
+/* An event type's name as the tools print it; "unknown" for a number that is none. */
+const char *bawn_measure_type_name(uint32_t type);
+
+#endif
