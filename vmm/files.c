@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Reads kernel, initrd and configuration before the guest runs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "options.h"
+
+static enum bawn_status read_fd(struct bawn_file *file, int fd, const char *path, size_t max,
+                                struct bawn_error *err)
+{
+    struct stat st;
+
+    if (fstat(fd, &st))
+        return bawn_fail(err, BAWN_E_IO, "cannot stat %s: %m", path);
+    if (!S_ISREG(st.st_mode))
+        return bawn_fail(err, BAWN_E_IO, "%s is not a regular file", path);
+    if ((uint64_t)st.st_size > max)
+        return bawn_fail(err, BAWN_E_IO, "%s has %lld bytes, at most %zu are taken", path,
+                         (long long)st.st_size, max);
+    file->data = malloc(st.st_size ? st.st_size : 1);
+    if (!file->data)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the %lld bytes of %s",
+                         (long long)st.st_size, path);
+    while (file->len < (size_t)st.st_size) {
+        ssize_t n = read(fd, file->data + file->len, st.st_size - file->len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return bawn_fail(err, BAWN_E_IO, "cannot read %s: %m", path);
+        if (n == 0)
+            break;
+        file->len += n;
+    }
+    return BAWN_OK;
+}
+
+enum bawn_status bawn_file_read(struct bawn_file *file, const char *path, size_t max,
+                                struct bawn_error *err)
+{
+    enum bawn_status st;
+    int fd;
+
+    *file = (struct bawn_file){ 0 };
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return bawn_fail(err, BAWN_E_IO, "cannot open %s: %m", path);
+    st = read_fd(file, fd, path, max, err);
+    close(fd);
+    if (st)
+        bawn_file_free(file);
+    return st;
+}
+
+void bawn_file_free(struct bawn_file *file)
+{
+    free(file->data);
+    *file = (struct bawn_file){ 0 };
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The device thread: waits for file descriptors and calls their handlers, one at a time,
+ * with the machine's lock held unless it says otherwise.
+ */
+#ifndef BAWN_VMM_LOOP_H
+#define BAWN_VMM_LOOP_H
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#define BAWN_LOOP_MAX 48
+
+struct bawn_loop {
+    pthread_mutex_t *lock; /* borrowed: the machine's */
+    struct {
+        void (*fn)(void *opaque);
+        void *opaque; /* borrowed */
+        int fd;       /* borrowed */
+        bool on;
+        bool unlocked; /* fn must run even while a vCPU holds the lock */
+    } watch[BAWN_LOOP_MAX];
+    unsigned nr;
+    int wake_fd; /* owned eventfd: watches changed, or stop */
+    bool stop;
+};
+
+/* 0 or -errno. */
+int bawn_loop_init(struct bawn_loop *loop, pthread_mutex_t *lock);
+void bawn_loop_destroy(struct bawn_loop *loop);
+/* Calls fn while fd is readable and the watch is on. Returns its number or -ENOSPC. */
+int bawn_loop_watch(struct bawn_loop *loop, int fd, bool on, void (*fn)(void *), void *opaque);
+/* Pauses or resumes a watch; the caller holds the lock. A negative number is ignored. */
+void bawn_loop_set(struct bawn_loop *loop, int watch, bool on);
+/* Serves until bawn_loop_stop(), which any thread may call. */
+void bawn_loop_run(struct bawn_loop *loop);
+void bawn_loop_stop(struct bawn_loop *loop);
+
+#endif

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The bawn command: finds the subcommand in a table.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "options.h"
+
+#ifndef BAWN_VERSION
+#define BAWN_VERSION "0.1"
+#endif
+
+static int help(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    printf("Usage: bawn run [OPTION]...   run a virtual machine (bawn run --help)\n"
+           "       bawn --version         print the version\n");
+    return 0;
+}
+
+static int version(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    printf("bawn %s\n", BAWN_VERSION);
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    { "run", bawn_run },
+    { "--help", help },
+    { "--version", version },
+};
+
+/* Descriptors 0 to 2 must exist, or a file opened later is taken for the terminal. */
+static bool have_stdio(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    return fd > STDERR_FILENO && !close(fd);
+}
+
+int main(int argc, char **argv)
+{
+    if (!have_stdio())
+        return 1;
+    for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (!strcmp(argv[1], commands[i].name))
+            return commands[i].run(argc - 2, argv + 2);
+    }
+    fprintf(stderr, "bawn: %s%s; see bawn --help\n",
+            argc > 1 ? "unknown command " : "a command is needed", argc > 1 ? argv[1] : "");
+    return 2;
+}

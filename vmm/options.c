@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * One table of options: name, argument, kind, where the value goes. Trusts nothing of the
+ * values; what they mean together is checked by bawn_vm_config_check().
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "options.h"
+
+#define CONFIG_MAX (1u << 20)
+#define TIMEOUT_MAX 1000000
+
+enum kind { FLAG, TEXT, OWNED_TEXT, NUMBER, SIZE, CHOICE, STREAM };
+
+static const char *const accels[] = { "auto", "bawn", "kvm", NULL }; /* bawn_accel_kind */
+static const char *const modes[] = { "off", "null", "tty", NULL };   /* bawn_stream_mode */
+static const char *const switches[] = { "off", "on", NULL };
+static const char *const units[] = { "", "K", "M", "G", NULL };
+
+#define STREAMS "off|null|tty|file=PATH"
+#define FIELD(name) offsetof(struct bawn_options, name)
+
+static const struct option {
+    const char *name;
+    enum kind kind;
+    unsigned max; /* NUMBER: from 1 to this */
+    size_t field;
+    const char *arg; /* what a right value is */
+    const char *help;
+    const char *const *choices; /* CHOICE: the field is a bool or a zeroed enum */
+} options[] = {
+    { "config", TEXT, 0, FIELD(config_path), "FILE", "JSON file; other options override it", NULL },
+    { "kernel", OWNED_TEXT, 0, FIELD(cfg.kernel), "FILE", "bzImage or PVH ELF image", NULL },
+    { "initrd", OWNED_TEXT, 0, FIELD(cfg.initrd), "FILE", "initial RAM disk", NULL },
+    { "cmdline", OWNED_TEXT, 0, FIELD(cfg.cmdline), "TEXT", "kernel command line", NULL },
+    { "cpus", NUMBER, BAWN_MAX_VCPUS, FIELD(cfg.vcpus), "1..64", "vCPUs (1)", NULL },
+    { "memory", SIZE, 0, FIELD(cfg.memory), "64M..64G", "memory (512M)", NULL },
+    { "serial", STREAM, 0, FIELD(cfg.serial), STREAMS, "COM1 (tty)", NULL },
+    { "console", STREAM, 0, FIELD(cfg.console), STREAMS, "virtio console (off)", NULL },
+    { "rng", CHOICE, 0, FIELD(cfg.rng), "on|off", "virtio entropy device (on)", switches },
+    { "accel", CHOICE, 0, FIELD(accel), "auto|bawn|kvm", "auto: /dev/bawn, else /dev/kvm", accels },
+    { "device", TEXT, 0, FIELD(device), "PATH", "the module's device node", NULL },
+    { "timeout", NUMBER, TIMEOUT_MAX, FIELD(timeout), "1..1000000",
+      "stop after so many seconds (exit code 5)", NULL },
+    { "no-reboot", FLAG, 0, FIELD(no_reboot), "", "exit when the guest resets itself", NULL },
+    { "stats", FLAG, 0, FIELD(stats), "", "print exit counts at the end", NULL },
+    { "print-measurement", FLAG, 0, FIELD(print_measurement), "",
+      "print the predicted digest and its events", NULL },
+    { "quiet", FLAG, 0, FIELD(quiet), "", "print errors only", NULL },
+    { "json", FLAG, 0, FIELD(json), "", "print digest and end as JSON lines on stderr", NULL },
+    { "help", FLAG, 0, FIELD(help), "", "print this help", NULL },
+};
+
+#define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
+
+void bawn_options_help(void)
+{
+    printf("Usage: bawn run [OPTION]...\n\nRuns a virtual machine until it powers off.\n\n");
+    for (size_t i = 0; i < NR_OPTIONS; i++)
+        printf("  --%-18s%-24s%s\n", options[i].name, options[i].arg, options[i].help);
+    printf("\nAt the terminal, Ctrl-A x stops the machine and Ctrl-A h helps.\n"
+           "Exit codes: 0 powered off, 1 failure, 2 usage, 3 guest panic, 4 guest crash, "
+           "5 timeout.\n");
+}
+
+static enum bawn_status set_text(char **to, const char *val, struct bawn_error *err)
+{
+    char *copy = strdup(val);
+
+    if (!copy)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the command line");
+    free(*to);
+    *to = copy;
+    return BAWN_OK;
+}
+
+/* Index of val in a NULL-terminated list, or -1. */
+static int choice(const char *val, const char *const *names)
+{
+    for (int i = 0; names[i]; i++) {
+        if (!strcmp(val, names[i]))
+            return i;
+    }
+    return -1;
+}
+
+/* A decimal number from 1 to max with one of the units (powers of 1024), or 0. */
+static uint64_t number(const char *val, uint64_t max, const char *const *unit_names)
+{
+    unsigned long long n;
+    char *rest;
+    int unit;
+
+    if (*val < '0' || *val > '9')
+        return 0;
+    errno = 0;
+    n = strtoull(val, &rest, 10);
+    unit = unit_names ? choice(rest, unit_names) : *rest ? -1 : 0;
+    return errno || unit < 0 || n > max >> (10 * unit) ? 0 : n << (10 * unit);
+}
+
+static enum bawn_status set(struct bawn_options *opt, const struct option *o, const char *val,
+                            struct bawn_error *err)
+{
+    void *field = (char *)opt + o->field;
+    struct bawn_stream_config *stream = field;
+    int n = 0;
+
+    switch (o->kind) {
+    case FLAG:
+        *(bool *)field = true;
+        break;
+    case TEXT:
+        *(const char **)field = val;
+        break;
+    case OWNED_TEXT:
+        return set_text(field, val, err);
+    case NUMBER:
+        n = (*(unsigned *)field = number(val, o->max, NULL)) ? 0 : -1;
+        break;
+    case SIZE:
+        n = (*(uint64_t *)field = number(val, BAWN_MEM_MAX, units)) ? 0 : -1;
+        break;
+    case CHOICE:
+        n = choice(val, o->choices);
+        *(uint8_t *)field = n;
+        break;
+    case STREAM:
+        if (!strncmp(val, "file=", 5) && val[5]) {
+            stream->mode = BAWN_STREAM_FILE;
+            return set_text(&stream->path, val + 5, err);
+        }
+        n = choice(val, modes);
+        stream->mode = n;
+        break;
+    }
+    if (n < 0)
+        return bawn_fail(err, BAWN_E_USAGE, "--%s %s: %s is needed", o->name, val, o->arg);
+    return BAWN_OK;
+}
+
+/* Finds argv[*i]'s option and its value (NULL for a flag), and moves *i past both. */
+static enum bawn_status next_option(int argc, char **argv, int *i, const struct option **opt,
+                                    const char **val, struct bawn_error *err)
+{
+    const char *arg = argv[(*i)++];
+    size_t len = strcspn(arg, "=");
+
+    for (size_t n = 0; n < NR_OPTIONS; n++) {
+        const struct option *o = *opt = &options[n];
+
+        if (strncmp(arg, "--", 2) || strlen(o->name) + 2 != len ||
+            strncmp(arg + 2, o->name, len - 2))
+            continue;
+        *val = arg[len] ? arg + len + 1 : NULL;
+        if (o->kind == FLAG && *val)
+            return bawn_fail(err, BAWN_E_USAGE, "--%s takes no value", o->name);
+        if (o->kind != FLAG && !*val) {
+            if (*i >= argc)
+                return bawn_fail(err, BAWN_E_USAGE, "--%s needs a value: %s", o->name, o->arg);
+            *val = argv[(*i)++];
+        }
+        return BAWN_OK;
+    }
+    return bawn_fail(err, BAWN_E_USAGE, "unknown option %s; see bawn run --help", arg);
+}
+
+/* Applies the options of one kind, or of all others. */
+static enum bawn_status apply(struct bawn_options *opt, int argc, char **argv, bool config,
+                              struct bawn_error *err)
+{
+    enum bawn_status st = BAWN_OK;
+    const struct option *o;
+    const char *val = NULL;
+
+    for (int i = 0; !st && i < argc;) {
+        st = next_option(argc, argv, &i, &o, &val, err);
+        if (!st && (o->field == FIELD(config_path)) == config)
+            st = set(opt, o, val, err);
+    }
+    return st;
+}
+
+enum bawn_status bawn_options_parse(struct bawn_options *opt, int argc, char **argv,
+                                    struct bawn_error *err)
+{
+    struct bawn_file file;
+    enum bawn_status st;
+
+    memset(opt, 0, sizeof(*opt));
+    bawn_vm_config_init(&opt->cfg);
+    st = apply(opt, argc, argv, true, err);
+    if (st || !opt->config_path)
+        return st ? st : apply(opt, argc, argv, false, err);
+    st = bawn_file_read(&file, opt->config_path, CONFIG_MAX, err);
+    if (st)
+        return st;
+    st = bawn_vm_config_parse(&opt->cfg, (const char *)file.data, file.len, err);
+    bawn_file_free(&file);
+    return st ? st : apply(opt, argc, argv, false, err);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The small fixed devices: ACPI sleep and reset ports, pvpanic, the CMOS clock. They are
+ * how a guest says that it is done, and why.
+ */
+#ifndef BAWN_VMM_PLATFORM_H
+#define BAWN_VMM_PLATFORM_H
+
+#include <stdint.h>
+
+#include "bus.h"
+
+/* Why a virtual machine stopped. */
+enum bawn_end {
+    BAWN_END_NONE, /* it runs */
+    BAWN_END_POWEROFF,
+    BAWN_END_RESET,
+    BAWN_END_PANIC,
+    BAWN_END_CRASH,
+    BAWN_END_TIMEOUT,
+    BAWN_END_QUIT,   /* the person at the terminal or a signal asked */
+    BAWN_END_FAILED, /* the VMM or the module */
+};
+
+struct bawn_platform {
+    void (*end)(void *opaque, enum bawn_end why, const char *msg);
+    void *opaque; /* borrowed */
+    uint8_t cmos[128];
+    uint8_t cmos_index;
+};
+
+/* Puts the devices on the I/O port bus. 0 or -errno. */
+int bawn_platform_init(struct bawn_platform *p, struct bawn_bus *pio,
+                       void (*end)(void *, enum bawn_end, const char *), void *opaque);
+
+#endif

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Runs virtual machines from one configuration until one ends for good: opens every file,
+ * computes the plan, and builds a machine from it for each boot.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "vm.h"
+
+#define KERNEL_MAX (512u << 20)
+#define INITRD_MAX (4096ull << 20)
+#define EXIT_SIGNAL 128 /* a signal's number is added */
+
+struct run {
+    struct bawn_options opt;
+    struct bawn_file kernel, initrd;
+    struct bawn_launch_plan plan;
+    struct bawn_measure_log predicted;
+    struct bawn_accel accel;
+    struct bawn_stream serial, console;
+    struct bawn_vm_parts parts;
+    struct bawn_vm vm;
+    int signal_fd, timer_fd;
+    int signal; /* the one that stopped the run, or 0 */
+};
+
+static const struct {
+    const char *name;
+    int code;
+} ends[] = {
+    [BAWN_END_NONE] = { "none", 1 },   [BAWN_END_POWEROFF] = { "poweroff", 0 },
+    [BAWN_END_RESET] = { "reset", 0 }, [BAWN_END_PANIC] = { "panic", 3 },
+    [BAWN_END_CRASH] = { "crash", 4 }, [BAWN_END_TIMEOUT] = { "timeout", 5 },
+    [BAWN_END_QUIT] = { "quit", 0 },   [BAWN_END_FAILED] = { "failed", 1 },
+};
+
+static void on_signal(void *opaque)
+{
+    struct signalfd_siginfo info;
+    struct run *r = opaque;
+
+    if (read(r->signal_fd, &info, sizeof(info)) != sizeof(info))
+        return;
+    r->signal = info.ssi_signo;
+    bawn_vm_end(&r->vm, BAWN_END_QUIT, "stopped by signal %d", r->signal);
+}
+
+static void on_timeout(void *opaque)
+{
+    struct run *r = opaque;
+
+    bawn_vm_end(&r->vm, BAWN_END_TIMEOUT, "the guest still ran after %u seconds", r->opt.timeout);
+}
+
+static enum bawn_status open_events(struct run *r, struct bawn_error *err)
+{
+    struct itimerspec when = { .it_value.tv_sec = r->opt.timeout };
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* inherited by the vCPU threads */
+    signal(SIGPIPE, SIG_IGN);
+    r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    r->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (r->signal_fd < 0 || r->timer_fd < 0 || timerfd_settime(r->timer_fd, 0, &when, NULL))
+        return bawn_fail(err, BAWN_E_IO, "cannot watch signals and time: %m");
+    return BAWN_OK;
+}
+
+/* Everything that is opened by name is opened here, before a guest runs. */
+static enum bawn_status prepare(struct run *r, struct bawn_error *err)
+{
+    const struct bawn_vm_config *cfg = &r->opt.cfg;
+    enum bawn_status st = bawn_vm_config_check(cfg, err);
+
+    if (!st && cfg->serial.mode == BAWN_STREAM_TTY && cfg->console.mode == BAWN_STREAM_TTY)
+        st = bawn_fail(err, BAWN_E_CONFIG,
+                       "serial and console are both tty; one of them must be "
+                       "off, null or a file");
+    if (!st)
+        st = bawn_file_read(&r->kernel, cfg->kernel, KERNEL_MAX, err);
+    if (!st && cfg->initrd)
+        st = bawn_file_read(&r->initrd, cfg->initrd, INITRD_MAX, err);
+    if (!st)
+        st = bawn_launch_plan(&r->plan, cfg, r->kernel.data, r->kernel.len, r->initrd.data,
+                              r->initrd.len, err);
+    if (!st)
+        st = bawn_launch_measure(cfg, &r->plan, &r->predicted, err);
+    if (!st)
+        st = bawn_accel_open(&r->accel, r->opt.accel, r->opt.device, cfg->vcpus, err);
+    if (!st)
+        st = bawn_stream_open(&r->serial, &cfg->serial, "serial port", err);
+    if (!st)
+        st = bawn_stream_open(&r->console, &cfg->console, "console", err);
+    if (!st)
+        st = open_events(r, err);
+    if (!st && (r->serial.raw || r->console.raw))
+        st = bawn_term_raw(err);
+    return st;
+}
+
+static void clean_up(struct run *r)
+{
+    bawn_term_restore();
+    if (r->signal_fd >= 0)
+        close(r->signal_fd);
+    if (r->timer_fd >= 0)
+        close(r->timer_fd);
+    bawn_stream_close(&r->console);
+    bawn_stream_close(&r->serial);
+    bawn_accel_close(&r->accel);
+    bawn_measure_log_free(&r->predicted);
+    bawn_launch_plan_free(&r->plan);
+    bawn_file_free(&r->initrd);
+    bawn_file_free(&r->kernel);
+    bawn_vm_config_free(&r->opt.cfg);
+}
+
+static const char *hex(const uint8_t digest[BAWN_MEASURE_DIGEST_SIZE])
+{
+    static char text[2 * BAWN_MEASURE_DIGEST_SIZE + 1];
+
+    for (unsigned i = 0; i < BAWN_MEASURE_DIGEST_SIZE; i++)
+        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    return text;
+}
+
+static void print_measurement(struct run *r)
+{
+    const struct bawn_measure_log *log = &r->predicted;
+
+    if (r->opt.json && r->accel.measures)
+        fprintf(stderr, "{\"event\":\"launch\",\"measured\":true,\"digest\":\"%s\"}\n",
+                hex(r->vm.digest));
+    else if (r->opt.json)
+        fprintf(stderr, "{\"event\":\"launch\",\"measured\":false,\"predicted\":\"%s\"}\n",
+                hex(log->digest));
+    else if (r->accel.measures && !r->opt.quiet)
+        fprintf(stderr, "launch digest: %s\n", hex(r->vm.digest));
+    if (!r->opt.print_measurement)
+        return;
+    fprintf(stderr, "predicted:     %s%s\n", hex(log->digest),
+            r->accel.measures ? "" : " (this module does not measure)");
+    for (unsigned i = 0; i < log->nr_events; i++)
+        fprintf(stderr, "  type %#05x index %u gpa %#llx size %#llx %s\n", log->events[i].type,
+                log->events[i].index, (unsigned long long)log->events[i].gpa,
+                (unsigned long long)log->events[i].size, hex(log->events[i].digest));
+}
+
+/* A guest without a pvpanic driver tells of its panic on its console only, and then resets,
+ * or hangs until something else stops it. */
+static enum bawn_end refine(struct run *r, enum bawn_end why)
+{
+    if (why == BAWN_END_POWEROFF || why == BAWN_END_FAILED || why == BAWN_END_PANIC)
+        return why;
+    if (!bawn_stream_panicked(&r->serial) && !bawn_stream_panicked(&r->console))
+        return why;
+    snprintf(r->vm.end_msg, sizeof(r->vm.end_msg), "the guest panicked (its console says so)");
+    return BAWN_END_PANIC;
+}
+
+static enum bawn_status boot_once(struct run *r, enum bawn_end *why, struct bawn_error *err)
+{
+    enum bawn_status st = bawn_vm_create(&r->vm, &r->parts, err);
+
+    if (st)
+        return st;
+    print_measurement(r);
+    if (bawn_vm_watch(&r->vm, r->signal_fd, on_signal, r) ||
+        bawn_vm_watch(&r->vm, r->timer_fd, on_timeout, r))
+        bawn_vm_end(&r->vm, BAWN_END_FAILED, "too many devices to watch");
+    *why = refine(r, bawn_vm_run(&r->vm));
+    if (r->opt.stats)
+        bawn_stats_print(&r->vm);
+    bawn_vm_destroy(&r->vm);
+    return BAWN_OK;
+}
+
+static int report(struct run *r, enum bawn_end why)
+{
+    int code = r->signal ? EXIT_SIGNAL + r->signal : ends[why].code;
+
+    bawn_term_restore();
+    if (r->opt.json)
+        fprintf(stderr, "{\"event\":\"end\",\"reason\":\"%s\",\"code\":%d}\n", ends[why].name,
+                code);
+    else if (!r->opt.quiet || ends[why].code)
+        fprintf(stderr, "bawn: %s\n", r->vm.end_msg);
+    return code;
+}
+
+int bawn_run(int argc, char **argv)
+{
+    enum bawn_end why = BAWN_END_NONE;
+    struct bawn_error err;
+    enum bawn_status st;
+    int code;
+    struct run *r = calloc(1, sizeof(*r));
+
+    if (!r) {
+        fprintf(stderr, "bawn: no memory\n");
+        return 1;
+    }
+    umask(077);
+    r->accel.fd = r->signal_fd = r->timer_fd = -1;
+    r->parts = (struct bawn_vm_parts){ &r->opt.cfg, &r->plan,   &r->predicted,
+                                       &r->accel,   &r->serial, &r->console };
+    st = bawn_options_parse(&r->opt, argc, argv, &err);
+    if (!st && r->opt.help) {
+        bawn_options_help();
+        bawn_vm_config_free(&r->opt.cfg);
+        free(r);
+        return 0;
+    }
+    if (!st)
+        st = prepare(r, &err);
+    do {
+        if (!st)
+            st = boot_once(r, &why, &err);
+    } while (!st && why == BAWN_END_RESET && !r->opt.no_reboot);
+    if (st) {
+        bawn_term_restore();
+        fprintf(stderr, "bawn: %s\n", err.msg);
+        code = st == BAWN_E_USAGE || st == BAWN_E_CONFIG ? 2 : 1;
+    } else {
+        code = report(r, why);
+    }
+    clean_up(r);
+    free(r);
+    return code;
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Exit counts at the end of a run: to userspace, as the VMM saw them, and the module's own
+ * from KVM_GET_STATS_FD. Trusts the module's descriptors after checking their bounds.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "vm.h"
+
+#define MAX_STATS 512
+
+static void print_one(int fd, const struct kvm_stats_header *h, const struct kvm_stats_desc *d,
+                      unsigned vcpu)
+{
+    uint64_t val;
+
+    if (d->size != 1 || (d->flags & KVM_STATS_TYPE_MASK) != KVM_STATS_TYPE_CUMULATIVE)
+        return;
+    if (pread(fd, &val, sizeof(val), (off_t)h->data_offset + d->offset) == sizeof(val) && val)
+        fprintf(stderr, "bawn: vcpu %u: module %.*s %llu\n", vcpu, (int)h->name_size, d->name,
+                (unsigned long long)val);
+}
+
+static void print_module_stats(const struct bawn_vcpu *vcpu)
+{
+    int fd = ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL);
+    struct kvm_stats_header h;
+    struct kvm_stats_desc *d;
+    size_t size;
+
+    if (fd < 0)
+        return;
+    if (pread(fd, &h, sizeof(h), 0) == sizeof(h) && h.num_desc <= MAX_STATS && h.name_size <= 256) {
+        size = sizeof(*d) + h.name_size;
+        d = calloc(1, size);
+        for (unsigned i = 0; d && i < h.num_desc; i++) {
+            if (pread(fd, d, size, (off_t)h.desc_offset + i * size) == (ssize_t)size)
+                print_one(fd, &h, d, vcpu->id);
+        }
+        free(d);
+    }
+    close(fd);
+}
+
+void bawn_stats_print(const struct bawn_vm *vm)
+{
+    for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+        for (unsigned n = 0; n < BAWN_NR_EXITS; n++) {
+            if (vm->vcpu[i].exits[n])
+                fprintf(stderr, "bawn: vcpu %u: userspace %s %llu\n", i, bawn_exit_name(n),
+                        (unsigned long long)vm->vcpu[i].exits[n]);
+        }
+        if (vm->parts->accel->stats)
+            print_module_stats(&vm->vcpu[i]);
+    }
+}

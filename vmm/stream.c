@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Streams of bytes between a guest's port and the outside, and the terminal's raw mode.
+ * The guest's bytes are passed on as they are; what a terminal makes of them is its affair.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "stream.h"
+
+#define ESCAPE 0x01 /* Ctrl-A */
+
+static const char escape_help[] = "\r\n"
+                                  "Ctrl-A x       stop the virtual machine\r\n"
+                                  "Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n"
+                                  "Ctrl-A h       this help\r\n";
+
+static const char panic_text[] = "Kernel panic - not syncing";
+
+static struct termios saved_termios;
+static volatile sig_atomic_t term_is_raw;
+
+enum bawn_status bawn_stream_open(struct bawn_stream *s, const struct bawn_stream_config *cfg,
+                                  const char *what, struct bawn_error *err)
+{
+    memset(s, 0, sizeof(*s));
+    s->in_fd = s->out_fd = -1;
+    if (cfg->mode == BAWN_STREAM_TTY) {
+        s->in_fd = STDIN_FILENO;
+        s->out_fd = STDOUT_FILENO;
+        s->raw = isatty(STDIN_FILENO);
+    } else if (cfg->mode == BAWN_STREAM_FILE) {
+        s->out_fd = open(cfg->path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0600);
+        if (s->out_fd < 0)
+            return bawn_fail(err, BAWN_E_IO, "cannot open %s for the %s: %m", cfg->path, what);
+        s->owned = true;
+    }
+    return BAWN_OK;
+}
+
+void bawn_stream_close(struct bawn_stream *s)
+{
+    if (s->owned)
+        close(s->out_fd);
+    s->in_fd = s->out_fd = -1;
+    s->owned = false;
+}
+
+void bawn_stream_write(struct bawn_stream *s, const void *buf, size_t len)
+{
+    const char *p = buf;
+
+    for (size_t i = len > BAWN_STREAM_TAIL ? len - BAWN_STREAM_TAIL : 0; i < len; i++)
+        s->tail[(s->total + i) % BAWN_STREAM_TAIL] = p[i];
+    s->total += len;
+    while (s->out_fd >= 0 && len) {
+        ssize_t n = write(s->out_fd, p, len);
+
+        if (n > 0) {
+            p += n;
+            len -= n;
+        } else if (n < 0 && errno == EAGAIN) {
+            struct pollfd fd = { s->out_fd, POLLOUT, 0 };
+
+            if (poll(&fd, 1, -1) < 0)
+                return;
+        } else {
+            return; /* EINTR as well: the kick that stops a vCPU stuck on a full terminal */
+        }
+    }
+}
+
+/* Takes the escape sequences out of buf in place; returns what is left for the guest. */
+static size_t filter_escapes(struct bawn_stream *s, unsigned char *buf, size_t len, bool *quit)
+{
+    size_t out = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        if (!s->escape) {
+            if (buf[i] == ESCAPE)
+                s->escape = true;
+            else
+                buf[out++] = buf[i];
+            continue;
+        }
+        s->escape = false;
+        if (buf[i] == ESCAPE)
+            buf[out++] = ESCAPE;
+        else if (buf[i] == 'x')
+            *quit = true;
+        else if (buf[i] == 'h')
+            (void)!write(s->out_fd, escape_help, sizeof(escape_help) - 1);
+    }
+    return out;
+}
+
+ssize_t bawn_stream_read(struct bawn_stream *s, void *buf, size_t len, bool *quit)
+{
+    ssize_t n = read(s->in_fd, buf, len);
+
+    *quit = false;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (n <= 0)
+        return -1;
+    return s->raw ? filter_escapes(s, buf, n, quit) : (size_t)n;
+}
+
+/* Whether line is "[   12.345678] Kernel panic - not syncing...", the time optional. */
+static bool is_panic_line(const char *line)
+{
+    if (*line == '[') {
+        line += strcspn(line, "]\n");
+        if (line[0] != ']' || line[1] != ' ')
+            return false;
+        line += 2;
+    }
+    return !strncmp(line, panic_text, sizeof(panic_text) - 1);
+}
+
+bool bawn_stream_panicked(const struct bawn_stream *s)
+{
+    size_t len = s->total < BAWN_STREAM_TAIL ? s->total : BAWN_STREAM_TAIL;
+    char text[BAWN_STREAM_TAIL + 1];
+    const char *line = text;
+
+    for (size_t i = 0; i < len; i++) {
+        text[i] = s->tail[(s->total - len + i) % BAWN_STREAM_TAIL];
+        if (!text[i])
+            text[i] = ' ';
+    }
+    text[len] = '\0';
+    while (line) {
+        if (is_panic_line(line))
+            return true;
+        line = strchr(line, '\n');
+        if (line)
+            line++;
+    }
+    return false;
+}
+
+void bawn_term_restore(void)
+{
+    if (!term_is_raw)
+        return;
+    term_is_raw = 0;
+    tcsetattr(STDIN_FILENO, TCSANOW, &saved_termios);
+}
+
+static void on_fatal_signal(int sig)
+{
+    bawn_term_restore();
+    raise(sig); /* SA_RESETHAND: now with its default action */
+}
+
+enum bawn_status bawn_term_raw(struct bawn_error *err)
+{
+    static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
+    struct sigaction sa = { .sa_handler = on_fatal_signal, .sa_flags = SA_RESETHAND };
+    struct termios raw;
+
+    if (tcgetattr(STDIN_FILENO, &saved_termios))
+        return bawn_fail(err, BAWN_E_IO, "cannot read the terminal's mode: %m");
+    raw = saved_termios;
+    cfmakeraw(&raw);
+    raw.c_oflag |= OPOST | ONLCR; /* so that the VMM's own lines stay readable */
+    for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
+        sigaction(fatal[i], &sa, NULL);
+    atexit(bawn_term_restore);
+    if (tcsetattr(STDIN_FILENO, TCSANOW, &raw))
+        return bawn_fail(err, BAWN_E_IO, "cannot set the terminal to raw mode: %m");
+    term_is_raw = 1;
+    return BAWN_OK;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a serial port's or console's bytes go to and come from: the terminal, a file or
+ * nowhere. Opened before the guest runs. Remembers the last output to find a panic in it.
+ */
+#ifndef BAWN_VMM_STREAM_H
+#define BAWN_VMM_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "bawn/status.h"
+#include "launch.h"
+
+#define BAWN_STREAM_TAIL 4096
+
+struct bawn_stream {
+    int in_fd;  /* -1: no input */
+    int out_fd; /* -1: output is dropped */
+    bool owned; /* out_fd is closed with the stream */
+    bool raw;   /* input is a terminal: raw mode and the escape */
+    bool escape;
+    char tail[BAWN_STREAM_TAIL]; /* a ring; the oldest byte is at total % size once full */
+    size_t total;
+};
+
+enum bawn_status bawn_stream_open(struct bawn_stream *s, const struct bawn_stream_config *cfg,
+                                  const char *what, struct bawn_error *err);
+void bawn_stream_close(struct bawn_stream *s);
+
+/* Writes all of buf, or drops what the other side does not take (closed pipe, full disk). */
+void bawn_stream_write(struct bawn_stream *s, const void *buf, size_t len);
+/* Reads at most len bytes: their number, 0 none (an escape), -1 end of input. *quit is set
+ * when the person at the terminal asked to stop the VM (Ctrl-A x). */
+ssize_t bawn_stream_read(struct bawn_stream *s, void *buf, size_t len, bool *quit);
+/* Whether one of the last lines is the Linux kernel's panic message. */
+bool bawn_stream_panicked(const struct bawn_stream *s);
+
+/* Puts the terminal on standard input into raw mode; restored at exit and on fatal signals. */
+enum bawn_status bawn_term_raw(struct bawn_error *err);
+void bawn_term_restore(void);
+
+#endif

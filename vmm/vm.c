@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Builds, runs and takes down a virtual machine. Trusts the module; the guest only ever
+ * reaches it through the buses and queues.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "vm.h"
+
+#define SLOT_CONSOLE 1
+#define SLOT_RNG 2
+
+void bawn_vm_end(struct bawn_vm *vm, enum bawn_end why, const char *fmt, ...)
+{
+    enum bawn_end none = BAWN_END_NONE;
+    va_list ap;
+
+    if (!__atomic_compare_exchange_n(&vm->end, &none, why, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST))
+        return;
+    va_start(ap, fmt);
+    vsnprintf(vm->end_msg, sizeof(vm->end_msg), fmt, ap);
+    va_end(ap);
+    bawn_loop_stop(&vm->loop);
+}
+
+static void platform_end(void *opaque, enum bawn_end why, const char *msg)
+{
+    bawn_vm_end(opaque, why, "%s", msg);
+}
+
+static void user_quit(void *opaque)
+{
+    bawn_vm_end(opaque, BAWN_END_QUIT, "stopped from the terminal");
+}
+
+/* ---- the serial port's three wires ---- */
+
+static void serial_transmit(void *opaque, uint8_t byte)
+{
+    struct bawn_vm *vm = opaque;
+
+    bawn_stream_write(vm->parts->serial, &byte, 1);
+}
+
+static void serial_irq(void *opaque, bool level)
+{
+    struct bawn_vm *vm = opaque;
+
+    bawn_ioapic_set(&vm->ioapic, BAWN_SERIAL_GSI, level);
+}
+
+static void serial_want_input(void *opaque)
+{
+    struct bawn_vm *vm = opaque;
+
+    bawn_loop_set(&vm->loop, vm->serial_watch, bawn_serial_room(&vm->serial) > 0);
+}
+
+static void serial_input(void *opaque)
+{
+    struct bawn_vm *vm = opaque;
+    unsigned room = bawn_serial_room(&vm->serial);
+    uint8_t buf[BAWN_SERIAL_FIFO];
+    bool quit = false;
+    ssize_t n;
+
+    n = room ? bawn_stream_read(vm->parts->serial, buf, room, &quit) : 0;
+    if (n > 0)
+        bawn_serial_receive(&vm->serial, buf, n);
+    bawn_loop_set(&vm->loop, vm->serial_watch, n >= 0 && bawn_serial_room(&vm->serial));
+    if (n < 0)
+        vm->serial_watch = -1;
+    if (quit)
+        user_quit(vm);
+}
+
+static const struct bawn_serial_ops serial_ops = { serial_transmit, serial_irq, serial_want_input };
+
+static int create_serial(struct bawn_vm *vm)
+{
+    struct bawn_stream *stream = vm->parts->serial;
+
+    bawn_serial_init(&vm->serial, &serial_ops, vm);
+    vm->serial_watch = -1;
+    if (vm->parts->cfg->serial.mode == BAWN_STREAM_OFF)
+        return 0;
+    if (stream->in_fd >= 0) {
+        vm->serial_watch = bawn_loop_watch(&vm->loop, stream->in_fd, false, serial_input, vm);
+        if (vm->serial_watch < 0)
+            return vm->serial_watch;
+    }
+    return bawn_bus_add(&vm->pio, BAWN_SERIAL_PORT, BAWN_SERIAL_SIZE, &bawn_serial_bus_ops,
+                        &vm->serial);
+}
+
+static int create_devices(struct bawn_vm *vm)
+{
+    const struct bawn_vm_config *cfg = vm->parts->cfg;
+    const struct bawn_virtio_host host = { &vm->mem, &vm->wires, &vm->ioapic, &vm->loop, &vm->pci };
+    int rc;
+
+    bawn_kvm_wires_init(&vm->wires, &vm->kvm_wires, vm->fd);
+    bawn_ioapic_init(&vm->ioapic, &vm->wires);
+    rc = bawn_bus_add(&vm->mmio, BAWN_IOAPIC_BASE, BAWN_IOAPIC_SIZE, &bawn_ioapic_bus_ops,
+                      &vm->ioapic);
+    if (!rc)
+        rc = bawn_platform_init(&vm->platform, &vm->pio, platform_end, vm);
+    if (!rc)
+        rc = create_serial(vm);
+    if (!rc)
+        rc = bawn_pci_init(&vm->pci, &vm->mmio);
+    if (!rc && cfg->console.mode != BAWN_STREAM_OFF)
+        rc = bawn_virtio_console_init(&vm->console, &host, SLOT_CONSOLE, vm->parts->console,
+                                      user_quit, vm);
+    if (!rc && cfg->rng)
+        rc = bawn_virtio_rng_init(&vm->rng, &host, SLOT_RNG);
+    return rc;
+}
+
+static enum bawn_status create_memory(struct bawn_vm *vm, struct bawn_error *err)
+{
+    const struct bawn_launch_plan *plan = vm->parts->plan;
+    enum bawn_status st = bawn_mem_create(&vm->mem, plan->ram, plan->nr_ram, err);
+
+    if (st)
+        return st;
+    for (unsigned i = 0; i < vm->mem.nr; i++) {
+        struct kvm_userspace_memory_region slot = {
+            .slot = i,
+            .guest_phys_addr = vm->mem.range[i].gpa,
+            .memory_size = vm->mem.range[i].size,
+            .userspace_addr = (uintptr_t)vm->mem.range[i].host,
+        };
+
+        if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot))
+            return bawn_fail(err, BAWN_E_IO, "memory slot %u, %#llx bytes at %#llx: %m", i,
+                             (unsigned long long)slot.memory_size,
+                             (unsigned long long)slot.guest_phys_addr);
+    }
+    return bawn_mem_place(&vm->mem, plan, err);
+}
+
+static enum bawn_status build(struct bawn_vm *vm, struct bawn_error *err)
+{
+    struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { BAWN_IOAPIC_PINS } };
+    enum bawn_status st;
+    int rc;
+
+    vm->fd = ioctl(vm->parts->accel->fd, KVM_CREATE_VM, 0);
+    if (vm->fd < 0)
+        return bawn_fail(err, BAWN_E_IO, "%s: KVM_CREATE_VM: %m", vm->parts->accel->path);
+    if (ioctl(vm->fd, KVM_ENABLE_CAP, &split))
+        return bawn_fail(err, BAWN_E_IO, "cannot enable the split irqchip: %m");
+    st = bawn_measured_begin(vm, err);
+    if (!st)
+        st = create_memory(vm, err);
+    if (st)
+        return st;
+    rc = create_devices(vm);
+    if (rc)
+        return bawn_fail(err, BAWN_E_IO, "cannot create the devices: %s", strerror(-rc));
+    for (unsigned i = 0; !st && i < vm->parts->cfg->vcpus; i++) {
+        vm->nr_vcpus = i + 1;
+        st = bawn_vcpu_create(&vm->vcpu[i], vm, i, err);
+    }
+    return st ? st : bawn_measured_seal(vm, err);
+}
+
+enum bawn_status bawn_vm_create(struct bawn_vm *vm, const struct bawn_vm_parts *parts,
+                                struct bawn_error *err)
+{
+    enum bawn_status st;
+    int rc;
+
+    memset(vm, 0, sizeof(*vm));
+    vm->parts = parts;
+    vm->fd = -1;
+    pthread_mutex_init(&vm->lock, NULL);
+    rc = bawn_loop_init(&vm->loop, &vm->lock);
+    st = rc ? bawn_fail(err, BAWN_E_IO, "eventfd: %s", strerror(-rc)) : build(vm, err);
+    if (st)
+        bawn_vm_destroy(vm);
+    return st;
+}
+
+void bawn_vm_destroy(struct bawn_vm *vm)
+{
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        bawn_vcpu_destroy(&vm->vcpu[i]);
+    bawn_virtio_destroy(&vm->rng);
+    bawn_virtio_destroy(&vm->console.virtio);
+    if (vm->fd >= 0)
+        close(vm->fd);
+    vm->fd = -1;
+    bawn_mem_destroy(&vm->mem);
+    bawn_loop_destroy(&vm->loop);
+    pthread_mutex_destroy(&vm->lock);
+}
+
+int bawn_vm_watch(struct bawn_vm *vm, int fd, void (*fn)(void *), void *opaque)
+{
+    int rc = bawn_loop_watch(&vm->loop, fd, true, fn, opaque);
+
+    if (rc < 0)
+        return rc;
+    vm->loop.watch[rc].unlocked = true;
+    return 0;
+}
+
+enum bawn_end bawn_vm_run(struct bawn_vm *vm)
+{
+    struct bawn_error err;
+
+    for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+        if (bawn_vcpu_start(&vm->vcpu[i], &err))
+            bawn_vm_end(vm, BAWN_END_FAILED, "%s", err.msg);
+    }
+    bawn_loop_run(&vm->loop);
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        bawn_vcpu_stop(&vm->vcpu[i]);
+    return vm->end;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One virtual machine: memory, vCPU threads, devices. Built from a launch plan, run once,
+ * destroyed; a reboot is a new machine from the same plan.
+ *
+ * Threads: the caller's runs the device loop, each vCPU has its own. One lock (vm->lock)
+ * guards the buses and all devices; vCPU threads take it for an exit, the loop for a handler.
+ */
+#ifndef BAWN_VMM_VM_H
+#define BAWN_VMM_VM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "accel.h"
+#include "bus.h"
+#include "ioapic.h"
+#include "launch.h"
+#include "loop.h"
+#include "memory.h"
+#include "pci.h"
+#include "platform.h"
+#include "serial.h"
+#include "stream.h"
+#include "virtio_devices.h"
+#include "wires.h"
+
+#define BAWN_NR_EXITS 64 /* exit reasons counted */
+
+struct bawn_vm;
+
+struct bawn_vcpu {
+    struct bawn_vm *vm;
+    unsigned id;
+    int fd;
+    struct kvm_run *run; /* shared with the module */
+    pthread_t thread;
+    bool started;
+    uint64_t exits[BAWN_NR_EXITS]; /* to userspace, by reason */
+};
+
+/* What a machine is made of; all borrowed. */
+struct bawn_vm_parts {
+    const struct bawn_vm_config *cfg;
+    const struct bawn_launch_plan *plan;
+    const struct bawn_measure_log *predicted;
+    struct bawn_accel *accel;
+    struct bawn_stream *serial;
+    struct bawn_stream *console;
+};
+
+struct bawn_vm {
+    const struct bawn_vm_parts *parts;
+    int fd;
+    struct bawn_mem mem;
+    struct bawn_vcpu vcpu[BAWN_MAX_VCPUS];
+    unsigned nr_vcpus;
+    pthread_mutex_t lock;
+    struct bawn_loop loop;
+    struct bawn_bus pio, mmio;
+    struct bawn_wires wires;
+    struct bawn_kvm_wires kvm_wires;
+    struct bawn_ioapic ioapic;
+    struct bawn_platform platform;
+    struct bawn_serial serial;
+    int serial_watch;
+    struct bawn_pci pci;
+    struct bawn_virtio_console console;
+    struct bawn_virtio rng;
+    enum bawn_end end; /* the first reason to stop; atomic */
+    char end_msg[256];
+    uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* of the sealed launch, if measured */
+};
+
+/* After a failure the machine is destroyed already. */
+enum bawn_status bawn_vm_create(struct bawn_vm *vm, const struct bawn_vm_parts *parts,
+                                struct bawn_error *err);
+void bawn_vm_destroy(struct bawn_vm *vm);
+
+/* Runs until something ends it; all vCPU threads are joined on return. */
+enum bawn_end bawn_vm_run(struct bawn_vm *vm);
+/* Ends the machine, from any thread; the first call's reason stands. */
+void bawn_vm_end(struct bawn_vm *vm, enum bawn_end why, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Before the run: has the loop call fn, without the lock, when fd (a signalfd, a timerfd)
+ * becomes readable. 0 or -errno. */
+int bawn_vm_watch(struct bawn_vm *vm, int fd, void (*fn)(void *), void *opaque);
+
+/* vcpu.c. Creation sets CPUID, MSRs and, on vCPU 0, the plan's registers. */
+enum bawn_status bawn_vcpu_create(struct bawn_vcpu *vcpu, struct bawn_vm *vm, unsigned id,
+                                  struct bawn_error *err);
+void bawn_vcpu_destroy(struct bawn_vcpu *vcpu);
+enum bawn_status bawn_vcpu_start(struct bawn_vcpu *vcpu, struct bawn_error *err);
+/* Has a started vCPU leave the guest, and joins its thread. */
+void bawn_vcpu_stop(struct bawn_vcpu *vcpu);
+
+/* cpuid.c: what the module supports, with vCPU id's place in the topology. */
+enum bawn_status bawn_cpuid_set(const struct bawn_vcpu *vcpu, struct bawn_error *err);
+
+/* measured.c: before the vCPUs; after their state is set. Nothing where the accel does
+ * not measure. */
+enum bawn_status bawn_measured_begin(struct bawn_vm *vm, struct bawn_error *err);
+enum bawn_status bawn_measured_seal(struct bawn_vm *vm, struct bawn_error *err);
+
+/* stats.c: exits per vCPU, on stderr. */
+void bawn_stats_print(const struct bawn_vm *vm);
+const char *bawn_exit_name(unsigned reason);
+
+#endif
