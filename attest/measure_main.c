@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * bawn-measure: computes offline the digest that bawn.ko reports for a launch, from the
+ * configuration, the kernel and the initrd alone. Runs nothing; trusts none of its inputs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <endian.h>
+#include <jansson.h>
+
+#include "launch/launch.h"
+
+#define VERSION "bawn-measure 0.1"
+#define CONFIG_MAX (1u << 20)
+#define IMAGE_MAX (1ull << 32)
+
+enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct options {
+    struct bawn_vm_config cfg;
+    bool json, log, help, version;
+};
+
+struct file {
+    uint8_t *data; /* owned */
+    size_t len;
+};
+
+/* ---- Files ---- */
+
+static enum bawn_status read_all(struct file *f, int fd, const char *path, uint64_t max,
+                                 struct bawn_error *err)
+{
+    struct stat sb;
+
+    if (fstat(fd, &sb))
+        return bawn_fail(err, BAWN_E_IO, "cannot stat %s: %m", path);
+    if (!S_ISREG(sb.st_mode) || (uint64_t)sb.st_size > max)
+        return bawn_fail(err, BAWN_E_IO, "%s must be a regular file of at most %" PRIu64 " bytes",
+                         path, max);
+    f->data = malloc(sb.st_size ? (size_t)sb.st_size : 1);
+    if (!f->data)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the %lld bytes of %s",
+                         (long long)sb.st_size, path);
+    while (f->len < (size_t)sb.st_size) {
+        ssize_t n = read(fd, f->data + f->len, (size_t)sb.st_size - f->len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return bawn_fail(err, BAWN_E_IO, "cannot read %s: %s", path,
+                             n ? strerror(errno) : "it became shorter");
+        f->len += (size_t)n;
+    }
+    return BAWN_OK;
+}
+
+/* On failure too, f->data is to be freed. */
+static enum bawn_status read_file(struct file *f, const char *path, uint64_t max,
+                                  struct bawn_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    enum bawn_status st;
+
+    if (fd < 0)
+        return bawn_fail(err, BAWN_E_IO, "cannot open %s: %m", path);
+    st = read_all(f, fd, path, max, err);
+    close(fd);
+    return st;
+}
+
+/* ---- Options ---- */
+
+typedef enum bawn_status option_fn(struct options *o, const char *value, struct bawn_error *err);
+
+static enum bawn_status set_text(char **text, const char *value, struct bawn_error *err)
+{
+    char *copy = strdup(value);
+
+    if (!copy)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory");
+    free(*text);
+    *text = copy;
+    return BAWN_OK;
+}
+
+static enum bawn_status set_config(struct options *o, const char *value, struct bawn_error *err)
+{
+    struct file f = { 0 };
+    struct bawn_error why;
+    enum bawn_status st = read_file(&f, value, CONFIG_MAX, err);
+
+    if (st == BAWN_OK) {
+        st = bawn_vm_config_parse(&o->cfg, (const char *)f.data, f.len, &why);
+        if (st != BAWN_OK)
+            bawn_fail(err, st, "%.128s: %.350s", value, why.msg);
+    }
+    free(f.data);
+    return st;
+}
+
+static enum bawn_status set_kernel(struct options *o, const char *value, struct bawn_error *err)
+{
+    return set_text(&o->cfg.kernel, value, err);
+}
+
+static enum bawn_status set_initrd(struct options *o, const char *value, struct bawn_error *err)
+{
+    return set_text(&o->cfg.initrd, value, err);
+}
+
+static enum bawn_status set_cmdline(struct options *o, const char *value, struct bawn_error *err)
+{
+    return set_text(&o->cfg.cmdline, value, err);
+}
+
+static enum bawn_status set_cpus(struct options *o, const char *value, struct bawn_error *err)
+{
+    char *end;
+    unsigned long n = strtoul(value, &end, 10);
+
+    if (value[0] < '0' || value[0] > '9' || *end || n < 1 || n > BAWN_MAX_VCPUS)
+        return bawn_fail(err, BAWN_E_USAGE, "--cpus %s: must be a number from 1 to %d", value,
+                         BAWN_MAX_VCPUS);
+    o->cfg.vcpus = (unsigned)n;
+    return BAWN_OK;
+}
+
+static enum bawn_status set_memory(struct options *o, const char *value, struct bawn_error *err)
+{
+    return bawn_size_parse(value, &o->cfg.memory, err);
+}
+
+/* Only whether there is a COM1 shows in the launch; the words are those of `bawn run`. */
+static enum bawn_status set_serial(struct options *o, const char *value, struct bawn_error *err)
+{
+    bool file = !strncmp(value, "file=", 5) && value[5];
+
+    if (!file && strcmp(value, "off") && strcmp(value, "null") && strcmp(value, "tty"))
+        return bawn_fail(err, BAWN_E_USAGE, "--serial %s: must be off, null, tty or file=PATH",
+                         value);
+    o->cfg.serial.mode = strcmp(value, "off") ? BAWN_STREAM_NULL : BAWN_STREAM_OFF;
+    return BAWN_OK;
+}
+
+static enum bawn_status set_json(struct options *o, const char *value, struct bawn_error *err)
+{
+    (void)value, (void)err;
+    o->json = true;
+    return BAWN_OK;
+}
+
+static enum bawn_status set_log(struct options *o, const char *value, struct bawn_error *err)
+{
+    (void)value, (void)err;
+    o->log = true;
+    return BAWN_OK;
+}
+
+static enum bawn_status set_help(struct options *o, const char *value, struct bawn_error *err)
+{
+    (void)value, (void)err;
+    o->help = true;
+    return BAWN_OK;
+}
+
+static enum bawn_status set_version(struct options *o, const char *value, struct bawn_error *err)
+{
+    (void)value, (void)err;
+    o->version = true;
+    return BAWN_OK;
+}
+
+static const struct option {
+    const char *name;
+    const char *arg; /* NULL: takes none */
+    const char *help;
+    option_fn *set;
+} options[] = {
+    { "config", "FILE", "JSON configuration; the other options override it", set_config },
+    { "kernel", "FILE", "Linux bzImage or PVH ELF image", set_kernel },
+    { "initrd", "FILE", "initial RAM disk", set_initrd },
+    { "cmdline", "TEXT", "kernel command line", set_cmdline },
+    { "cpus", "N", "vCPUs, 1 to 64 (1)", set_cpus },
+    { "memory", "SIZE", "memory, 64M to 64G (512M)", set_memory },
+    { "serial", "MODE", "COM1: off, null, tty or file=PATH (tty)", set_serial },
+    { "json", NULL, "print JSON", set_json },
+    { "log", NULL, "print the events that the digest is made of", set_log },
+    { "help", NULL, "print this help", set_help },
+    { "version", NULL, "print the version", set_version },
+};
+
+static void print_help(void)
+{
+    printf("Usage: bawn-measure plain [OPTION]...\n\n"
+           "Prints the launch digest that bawn.ko will report for a plain (not confidential) VM.\n"
+           "\n");
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+        printf("  --%-8s %-5s %s\n", options[i].name, options[i].arg ? options[i].arg : "",
+               options[i].help);
+    printf("\nExit status: 0 done, 1 failure, 2 usage.\n");
+}
+
+/* Reads argv[*i] as one option, and its value, and moves *i past them. */
+static enum bawn_status parse_option(int argc, char **argv, int *i, const struct option **opt,
+                                     const char **value, struct bawn_error *err)
+{
+    const char *arg = argv[(*i)++];
+    const char *eq = strchr(arg, '=');
+    size_t len = eq ? (size_t)(eq - arg) : strlen(arg);
+
+    for (size_t n = 0; n < sizeof(options) / sizeof(options[0]); n++) {
+        *opt = &options[n];
+        if (len < 3 || strncmp(arg, "--", 2) || strlen((*opt)->name) != len - 2 ||
+            strncmp(arg + 2, (*opt)->name, len - 2))
+            continue;
+        *value = eq ? eq + 1 : NULL;
+        if (!(*opt)->arg)
+            return eq ? bawn_fail(err, BAWN_E_USAGE, "--%s takes no value", (*opt)->name) : BAWN_OK;
+        if (!eq && *i < argc)
+            *value = argv[(*i)++];
+        return *value ? BAWN_OK
+                      : bawn_fail(err, BAWN_E_USAGE, "--%s needs a value: %s", (*opt)->name,
+                                  (*opt)->arg);
+    }
+    return bawn_fail(err, BAWN_E_USAGE, "unknown option %s; see bawn-measure --help", arg);
+}
+
+/* Two passes: --config first, wherever it stands, then what overrides it. */
+static enum bawn_status parse_options(struct options *o, int argc, char **argv,
+                                      struct bawn_error *err)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        for (int i = 1; i < argc;) {
+            const struct option *opt;
+            const char *value = NULL;
+            enum bawn_status st;
+
+            if (i == 1 && !strcmp(argv[1], "plain")) {
+                i++;
+                continue;
+            }
+            st = parse_option(argc, argv, &i, &opt, &value, err);
+            if (st == BAWN_OK && (opt->set == set_config) == (pass == 0))
+                st = opt->set(o, value, err);
+            if (st != BAWN_OK)
+                return st;
+        }
+    }
+    if (o->help || o->version)
+        return BAWN_OK;
+    if (argc < 2 || strcmp(argv[1], "plain"))
+        return bawn_fail(err, BAWN_E_USAGE, "the first argument must be the kind of VM: plain");
+    return BAWN_OK;
+}
+
+/* ---- Output ---- */
+
+struct hex {
+    char text[2 * BAWN_MEASURE_DIGEST_SIZE + 1];
+};
+
+static struct hex to_hex(const uint8_t digest[BAWN_MEASURE_DIGEST_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    struct hex h = { { 0 } };
+
+    for (unsigned i = 0; i < BAWN_MEASURE_DIGEST_SIZE; i++) {
+        h.text[2 * i] = digits[digest[i] >> 4];
+        h.text[2 * i + 1] = digits[digest[i] & 15];
+    }
+    return h;
+}
+
+static void print_text(const struct options *o, const struct bawn_measure_log *log)
+{
+    if (o->log) {
+        printf("%-10s %5s %18s %18s %s\n", "type", "index", "gpa", "size", "sha384");
+        for (unsigned i = 0; i < log->nr_events; i++) {
+            const struct bawn_measure_event *e = &log->events[i];
+
+            printf("%-10s %5" PRIu32 " 0x%016" PRIx64 " 0x%016" PRIx64 " %s\n",
+                   bawn_measure_type_name(le32toh(e->type)), le32toh(e->index),
+                   (uint64_t)le64toh(e->gpa), (uint64_t)le64toh(e->size), to_hex(e->digest).text);
+        }
+    }
+    printf("%s\n", to_hex(log->digest).text);
+}
+
+static json_t *json_event(const struct bawn_measure_event *e)
+{
+    return json_pack("{s:s, s:I, s:I, s:I, s:s}", "type", bawn_measure_type_name(le32toh(e->type)),
+                     "index", (json_int_t)le32toh(e->index), "gpa", (json_int_t)le64toh(e->gpa),
+                     "size", (json_int_t)le64toh(e->size), "sha384", to_hex(e->digest).text);
+}
+
+static enum bawn_status print_json(const struct options *o, const struct bawn_measure_log *log,
+                                   struct bawn_error *err)
+{
+    json_t *root = json_pack("{s:i, s:s}", "version", BAWN_MEASURE_VERSION, "digest",
+                             to_hex(log->digest).text);
+    json_t *events = o->log ? json_array() : NULL;
+    bool ok = root && (!o->log || events);
+
+    for (unsigned i = 0; ok && o->log && i < log->nr_events; i++)
+        ok = !json_array_append_new(events, json_event(&log->events[i]));
+    if (ok && events)
+        ok = !json_object_set(root, "events", events);
+    ok = ok && !json_dumpf(root, stdout, JSON_INDENT(2)) && putchar('\n') != EOF;
+    json_decref(events);
+    json_decref(root);
+    return ok ? BAWN_OK : bawn_fail(err, BAWN_E_IO, "cannot write the JSON output");
+}
+
+/* ---- The command ---- */
+
+static enum bawn_status measure_plan(const struct options *o, const struct file *kernel,
+                                     const struct file *initrd, struct bawn_error *err)
+{
+    struct bawn_launch_plan plan;
+    struct bawn_measure_log log;
+    enum bawn_status st =
+        bawn_launch_plan(&plan, &o->cfg, kernel->data, kernel->len, initrd->data, initrd->len, err);
+
+    if (st != BAWN_OK)
+        return st;
+    st = bawn_launch_measure(&o->cfg, &plan, &log, err);
+    if (st == BAWN_OK) {
+        if (o->json)
+            st = print_json(o, &log, err);
+        else
+            print_text(o, &log);
+        bawn_measure_log_free(&log);
+    }
+    bawn_launch_plan_free(&plan);
+    if (st == BAWN_OK && (fflush(stdout) || ferror(stdout)))
+        st = bawn_fail(err, BAWN_E_IO, "cannot write the output: %m");
+    return st;
+}
+
+static enum bawn_status measure(const struct options *o, struct bawn_error *err)
+{
+    struct file kernel = { 0 }, initrd = { 0 };
+    enum bawn_status st = bawn_vm_config_check(&o->cfg, err);
+
+    if (st == BAWN_OK)
+        st = read_file(&kernel, o->cfg.kernel, IMAGE_MAX, err);
+    if (st == BAWN_OK && o->cfg.initrd)
+        st = read_file(&initrd, o->cfg.initrd, IMAGE_MAX, err);
+    if (st == BAWN_OK)
+        st = measure_plan(o, &kernel, &initrd, err);
+    free(initrd.data);
+    free(kernel.data);
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = { .json = false };
+    struct bawn_error err = { "" };
+    enum bawn_status st;
+
+    bawn_vm_config_init(&o.cfg);
+    st = parse_options(&o, argc, argv, &err);
+    if (st == BAWN_OK && o.help)
+        print_help();
+    else if (st == BAWN_OK && o.version)
+        puts(VERSION);
+    else if (st == BAWN_OK)
+        st = measure(&o, &err);
+    bawn_vm_config_free(&o.cfg);
+    if (st == BAWN_OK)
+        return EXIT_OK;
+    fprintf(stderr, "bawn-measure: %s\n", err.msg);
+    return st == BAWN_E_USAGE ? EXIT_USAGE : EXIT_FAILED;
+}
