@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+# The lab: emulated hosts in which bawn.ko is loaded and tested (tests/lab).
+
+HOST ?= svm
+ACCEL ?=
+LAB = tests/lab/lab --kernel $(KERNEL_cloud) --host $(HOST)
+
+ifneq ($(and $(KERNEL_cloud),$(wildcard /boot/vmlinuz-$(KERNEL_cloud)),$(wildcard /bin/busybox)),)
+lab_ready := y
+else
+skip_lab := lab:~no~Debian~$(KERNEL_SERIES)~cloud~kernel~or~no~static~busybox
+endif
+
+lab_flags := $(subst c11,gnu11,$(common)) -O2 -g -static -pthread -Itests/lab/guests -Itests/lab/tests
+# tests/lab/tests/x_test.c is the program x; what has another name there serves all of them.
+lab_support := $(wildcard tests/lab/guests/*.[cS]) \
+	$(filter-out %_test.c,$(wildcard tests/lab/tests/*.c))
+lab_support_objs := $(addprefix $(B)/obj/lab/,$(addsuffix .o,$(basename $(lab_support))))
+lab_tests := $(patsubst tests/lab/tests/%_test.c,$(B)/lab/tests/%,$(wildcard tests/lab/tests/*_test.c)) \
+	$(patsubst tests/lab/tests/%.sh,$(B)/lab/tests/%.sh,$(wildcard tests/lab/tests/*.sh))
+
+.PHONY: lab-programs lab-test lab-shell bench demo-run need-lab
+
+$(B)/obj/lab/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(lab_flags) -MMD -MP -c -o $@ $<
+$(B)/obj/lab/%.o: %.S
+	@mkdir -p $(@D)
+	$(call say,AS,$@)
+	$(Q)$(CC) $(lab_flags) -MMD -MP -c -o $@ $<
+$(B)/lab/tests/%.sh: tests/lab/tests/%.sh
+	@mkdir -p $(@D)
+	$(Q)install -m 755 $< $@
+$(B)/lab/tests/%: $(B)/obj/lab/tests/lab/tests/%_test.o $(lab_support_objs)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -static -pthread -o $@ $^ -lcrypto
+
+# The Debian guest: the same unmodified kernel, and an initrd of busybox and our test programs.
+guest_programs := $(patsubst tests/lab/guest-initrd/%.c,$(B)/lab/guest-bin/%, \
+	$(wildcard tests/lab/guest-initrd/*.c))
+guest_files := $(wildcard tests/lab/guest-initrd/init) $(guest_programs)
+$(B)/lab/guest-bin/%: $(B)/obj/lab/tests/lab/guest-initrd/%.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) -static -pthread -o $@ $^
+$(B)/lab/guest/vmlinuz: /boot/vmlinuz-$(KERNEL_cloud)
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+$(B)/lab/guest/initrd: $(guest_files) tests/lab/initramfs.py
+	@mkdir -p $(@D)
+	$(call say,CPIO,$@)
+	$(Q)tests/lab/initramfs.py guest $@ $(KERNEL_cloud) $(guest_files)
+guest_images := $(if $(lab_ready),$(B)/lab/guest/vmlinuz $(B)/lab/guest/initrd)
+
+$(B)/bench/kvmbench: $(B)/obj/lab/tests/bench/kvmbench.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -static -pthread -o $@ $^
+
+lab-programs: $(lab_tests) $(guest_images) $(B)/bench/kvmbench
+
+need-lab:
+	@$(if $(lab_ready),:,echo 'no lab here: $(subst ~, ,$(skip_lab)); run "make deps"' >&2; exit 1)
+
+# On stock KVM a tree whose module does not build at the moment can be tried too.
+lab_built := need-lab programs lab-programs \
+	$(if $(filter kvm,$(ACCEL)),,$(filter $(B)/kernel/cloud/%,$(modules)))
+lab-test: $(lab_built) ## run the lab's tests, or TEST=name; ACCEL=kvm runs it on stock KVM
+	@$(LAB) $(if $(ACCEL),--accel $(ACCEL)) test $(TEST)
+lab-shell: $(lab_built) ## a shell in the lab host, with bawn.ko loaded and the tree's programs
+	@$(LAB) shell
+bench: $(lab_built) ## compare bawn.ko with Debian's kvm_amd, in instructions, in one boot
+	@tests/bench/bench --kernel $(KERNEL_cloud) --host $(HOST)
+demo-run: need-lab all
+	@tests/lab/demo $(KERNEL_cloud)

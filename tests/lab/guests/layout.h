@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where things stand in a test guest's memory, and what its mailbox holds: one header for the
+ * guests' assembly and for the test programs. All guests are linked into one section, "guest",
+ * which the harness copies to GUEST_CODE; so their code must not depend on where it is linked.
+ */
+#ifndef BAWN_TEST_GUEST_LAYOUT_H
+#define BAWN_TEST_GUEST_LAYOUT_H
+
+#define GUEST_GDT 0x1000
+#define GUEST_TSS 0x1800
+#define GUEST_IDT 0x2000
+#define GUEST_PML4 0x3000 /* identity map of the first 512 GiB in 1 GiB pages */
+#define GUEST_PDPT 0x4000
+#define GUEST_MBOX 0x5000 /* one mailbox per vCPU; GS.base points to it */
+#define GUEST_MBOX_SIZE 0x200
+#define GUEST_STACK 0x8000 /* vCPU n's stack ends at GUEST_STACK + (n + 1) * 0x1000 */
+#define GUEST_CODE 0x10000
+#define GUEST_DATA 0x20000 /* from here on memory is the test's */
+#define GUEST_MEM 0x200000
+
+/* Selectors of the harness's descriptor table. */
+#define SEL_CODE64 0x08
+#define SEL_DATA 0x10
+#define SEL_TSS 0x18 /* takes two entries */
+#define SEL_CODE32 0x28
+#define SEL_CODE16 0x30
+#define SEL_DATA16 0x38
+
+/* Ports by which guest code hands over to the test program; al is an argument. */
+#define PORT_DONE 0xb0  /* the code ran to its end */
+#define PORT_FAULT 0xb1 /* an exception without a fixup; the mailbox says which */
+#define PORT_IRQ 0xb2   /* in an interrupt handler, al is the vector (IRQ_EXIT) */
+#define PORT_STEP 0xb3  /* an intermediate point of the code */
+
+/* Mailbox: offsets from GS.base. */
+#define MBOX_IRQ_MODE 0x00 /* u32, IRQ_* below */
+#define MBOX_VECTOR 0x04   /* u32, last exception */
+#define MBOX_ERROR 0x08    /* u64, its error code */
+#define MBOX_RIP 0x10      /* u64, its rip */
+#define MBOX_CR2 0x18      /* u64, cr2 at that time */
+#define MBOX_FIXUP 0x20    /* u64, where exceptions return to; 0: they stop the guest */
+#define MBOX_FAULTS 0x28   /* u32, exceptions seen */
+#define MBOX_COUNT 0x2c    /* u32, interrupts seen */
+#define MBOX_LOG 0x40      /* u8[64], their vectors in order */
+
+#define IRQ_EOI_XAPIC 1
+#define IRQ_EOI_X2APIC 2
+#define IRQ_EXIT 4 /* stop at PORT_IRQ before the EOI */
+#define IRQ_STI 8  /* let higher priorities nest */
+
+#endif

@@ -1,0 +1,126 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# debian.sh DEVICE WHAT [CPUS]: boots an unmodified Debian kernel with `bawn run` and judges what
+# its init (tests/lab/guest-initrd) says. The guest is not trusted: every wait has an end.
+
+device=$1 what=$2 cpus=${3:-1}
+work=/tmp/debian.$$
+mkdir "$work"
+mkfifo "$work/in"
+: >"$work/out"
+points=0
+
+check() { # text, then the command that must succeed
+	text=$1
+	shift
+	points=$((points + 1))
+	if "$@"; then echo "ok $points - $text"; else echo "not ok $points - $text"; fi
+}
+
+wait_for() { # pattern, seconds, times it must be there
+	left=$(($2 * 20))
+	while [ "$(grep -c -- "$1" "$work/out")" -lt "${3:-1}" ]; do
+		left=$((left - 1))
+		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1
+		usleep 50000
+	done
+}
+
+start() { # guest's tests, its end, options of bawn run
+	tests=$1 end=$2
+	shift 2
+	bawn run --device "$device" --kernel /lab/guest/vmlinuz --initrd /lab/guest/initrd \
+		--cpus "$cpus" --memory 256M --rng on "$@" \
+		--cmdline "console=ttyS0 panic=-1 bawn.test=$tests bawn.end=$end bawn.seconds=${seconds:-10}" \
+		<"$work/in" >"$work/out" 2>"$work/err" &
+	vmm=$!
+	exec 9>"$work/in"
+}
+ended() { # the exit code that is right
+	wait "$vmm"
+	status=$?
+	[ "$status" -eq "$1" ] || { echo "# bawn run ended with $status, expected $1"; false; }
+}
+
+# 256 MiB less what the kernel takes for itself, in KiB.
+memory_is_right() {
+	total=$(sed -n 's/^guest: smoke ok .*memory=\([0-9]*\).*/\1/p' "$work/out")
+	[ -n "$total" ] && [ "$total" -gt 180000 ] && [ "$total" -lt 262144 ]
+}
+uptime_ms() { read -r now rest </proc/uptime; echo "${now%.*}${now#*.}0"; }
+# The guest's sleep of $seconds, on our clock: within 1 %.
+clock_is_right() {
+	wait_for 'guest: clock start' 120 || return 1
+	start=$(uptime_ms)
+	wait_for 'guest: clock stop' $((seconds * 2)) || return 1
+	took=$(($(uptime_ms) - start))
+	echo "# $seconds s of the guest took $took ms here"
+	[ $took -gt $((seconds * 990)) ] && [ $took -lt $((seconds * 1010)) ]
+}
+finish_off() {
+	check "the guest's kernel has nothing to complain of" wait_for "^guest: kernel-log ok" 20
+	check "power-off ends bawn run with 0" ended 0
+}
+
+case $what in
+boot)
+	echo 1..6
+	start smoke,rng poweroff
+	check "init runs" wait_for '^guest: up' 120
+	check "$cpus CPUs are up" wait_for "^guest: smoke ok .*cpus=$cpus " 20
+	check "memory is all there" memory_is_right
+	check "virtio-rng serves" wait_for '^guest: rng ok virtio' 20
+	finish_off
+	;;
+echo)
+	echo 1..3
+	start echo poweroff
+	wait_for 'guest: say something' 120 && echo "hello over serial" >&9
+	check "serial input and output" wait_for 'guest: heard <hello over serial>' 20
+	finish_off
+	;;
+hvc)
+	echo 1..2
+	start hvc poweroff --serial null --console tty
+	wait_for 'guest: say something' 120 && echo "hello over virtio" >&9
+	check "virtio-console input and output" wait_for 'guest: heard <hello over virtio>' 20
+	check "power-off ends bawn run with 0" ended 0
+	;;
+clock)
+	seconds=20
+	echo 1..3
+	start clock poweroff
+	check "the guest's clock is within 1 % of the host's" clock_is_right
+	finish_off
+	;;
+stress | soak)
+	[ "$what" = soak ] && seconds=60
+	echo 1..3
+	start "$what" poweroff
+	check "$what on $cpus CPUs" wait_for "^guest: $what ok" $((${seconds:-10} + 150))
+	finish_off
+	;;
+reboot)
+	echo 1..3
+	start smoke reboot
+	check "the guest comes up" wait_for '^guest: up' 120
+	check "and again after its reboot" wait_for '^guest: up' 120 2
+	kill "$vmm"
+	wait "$vmm"
+	check "no vCPU is left" [ ! -d "/proc/$vmm" ]
+	;;
+panic)
+	echo 1..2
+	start smoke panic
+	check "the guest panics" wait_for 'sysrq triggered crash' 120
+	check "bawn run ends with 3" ended 3
+	;;
+*) echo "1..0 # debian.sh: '$what' is none of boot echo hvc clock stress soak reboot panic" ;;
+esac
+tr -d '\r' <"$work/out" >"$work/text"
+sed 's/^/# bawn: /' "$work/err"
+grep '^guest:' "$work/text" | sed 's/^/# /'
+grep -E 'Oops|BUG|WARNING|panic' "$work/text" | grep -v '^guest:' | grep -v -e 'ommand line' -e hw-vuln | sed 's/^/# guest kernel: /' | head -5
+kill "$vmm" 2>/dev/null
+exec 9>&-
+exit 0

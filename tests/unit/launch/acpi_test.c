@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The ACPI tables: checksums, pointers, and the fields that a guest depends on; the AML read back
+ * by a small walker of lengths.
+ */
+#include <stdio.h>
+
+#include "tests/unit/launch/images.h"
+
+struct tables {
+    struct bawn_vm_config cfg;
+    struct bawn_launch_plan plan;
+    struct bawn_region area;
+};
+
+static struct tables make_tables(unsigned vcpus, enum bawn_stream_mode serial)
+{
+    struct tables t = { .cfg = make_config(128ull << 20, vcpus) };
+    uint8_t *kernel = make_bzimage();
+
+    t.cfg.serial.mode = serial;
+    assert_int_equal(bawn_launch_plan(&t.plan, &t.cfg, kernel, BZ_SIZE, NULL, 0, NULL), BAWN_OK);
+    assert_non_null(find_region(&t.plan, BAWN_MEASURE_ACPI));
+    t.area = *find_region(&t.plan, BAWN_MEASURE_ACPI);
+    free(kernel);
+    return t;
+}
+
+static void free_tables(struct tables *t)
+{
+    bawn_launch_plan_free(&t->plan);
+    bawn_vm_config_free(&t->cfg);
+}
+
+static uint8_t sum(const uint8_t *p, size_t n)
+{
+    uint8_t s = 0;
+
+    while (n--)
+        s = (uint8_t)(s + *p++);
+    return s;
+}
+
+/* The table at this guest address; its length is inside the area and its sum is zero. */
+static const uint8_t *table_at(const struct tables *t, uint64_t gpa, const char *signature)
+{
+    const uint8_t *p = t->area.data + (gpa - t->area.gpa);
+    uint64_t len;
+
+    assert_true(gpa >= t->area.gpa && gpa + 36 <= t->area.gpa + t->area.data_len);
+    len = get_le(p + 4, 4);
+    assert_true(len >= 36 && gpa + len <= t->area.gpa + t->area.data_len);
+    assert_int_equal(sum(p, len), 0);
+    assert_memory_equal(p, signature, 4);
+    return p;
+}
+
+static const uint8_t *find_table(const struct tables *t, const char *signature)
+{
+    const uint8_t *rsdp = t->area.data;
+    const uint8_t *xsdt;
+
+    assert_memory_equal(rsdp, "RSD PTR ", 8);
+    assert_int_equal(rsdp[15], 2);
+    assert_int_equal(sum(rsdp, 20), 0);
+    assert_int_equal(sum(rsdp, 36), 0);
+    xsdt = table_at(t, get_le(rsdp + 24, 8), "XSDT");
+    for (uint64_t at = 36; at < get_le(xsdt + 4, 4); at += 8) {
+        uint64_t gpa = get_le(xsdt + at, 8);
+
+        if (!memcmp(t->area.data + (gpa - t->area.gpa), signature, 4))
+            return table_at(t, gpa, signature);
+    }
+    fail_msg("no %s", signature);
+    return NULL;
+}
+
+static void fadt(void **state)
+{
+    struct tables t = make_tables(1, BAWN_STREAM_TTY);
+    const uint8_t *p = find_table(&t, "FACP");
+    uint64_t flags = get_le(p + 112, 4);
+
+    (void)state;
+    assert_int_equal(get_le(p + 4, 4), 276);
+    assert_int_equal(flags >> 20 & 1, 1);
+    assert_int_equal(flags >> 10 & 1, 1);
+    assert_int_equal(get_le(p + 116, 1), 1);
+    assert_int_equal(get_le(p + 120, 8), BAWN_RESET_PORT);
+    assert_int_equal(p[128], BAWN_RESET_VALUE);
+    assert_int_equal(get_le(p + 244, 1), 1);
+    assert_int_equal(get_le(p + 248, 8), BAWN_POWER_PORT);
+    assert_int_equal(get_le(p + 260, 8), BAWN_POWER_STATUS_PORT);
+    assert_int_equal(get_le(p + 40, 4), get_le(p + 140, 8));
+    table_at(&t, get_le(p + 140, 8), "DSDT");
+    free_tables(&t);
+}
+
+static void madt(void **state)
+{
+    (void)state;
+    for (unsigned vcpus = 1; vcpus <= BAWN_MAX_VCPUS; vcpus++) {
+        struct tables t = make_tables(vcpus, BAWN_STREAM_TTY);
+        const uint8_t *p = find_table(&t, "APIC");
+        unsigned lapics = 0, ioapics = 0;
+        uint64_t len = get_le(p + 4, 4);
+
+        assert_int_equal(get_le(p + 36, 4), BAWN_LAPIC_BASE);
+        for (uint64_t at = 44; at < len; at += p[at + 1]) {
+            assert_true(p[at + 1] >= 2 && at + p[at + 1] <= len);
+            if (p[at] == 0) {
+                assert_int_equal(p[at + 3], lapics++);
+                assert_int_equal(get_le(p + at + 4, 4), 1);
+            } else if (p[at] == 1) {
+                assert_int_equal(get_le(p + at + 4, 4), BAWN_IOAPIC_BASE);
+                assert_int_equal(get_le(p + at + 8, 4), 0);
+                ioapics++;
+            }
+        }
+        assert_int_equal(lapics, vcpus);
+        assert_int_equal(ioapics, 1);
+        free_tables(&t);
+    }
+}
+
+static void mcfg(void **state)
+{
+    struct tables t = make_tables(1, BAWN_STREAM_TTY);
+    const uint8_t *p = find_table(&t, "MCFG");
+
+    (void)state;
+    assert_int_equal(get_le(p + 4, 4), 60);
+    assert_int_equal(get_le(p + 44, 8), BAWN_ECAM_BASE);
+    assert_int_equal(p[54], 0);
+    assert_int_equal(p[55], 0);
+    free_tables(&t);
+}
+
+/* PkgLength: its value, and where its own bytes end. */
+static size_t package_length(const uint8_t *p, size_t *bytes)
+{
+    *bytes = 1 + (p[0] >> 6);
+    if (*bytes == 1)
+        return p[0] & 0x3f;
+    return (p[0] & 0xf) | get_le(p + 1, (unsigned)*bytes - 1) << 4;
+}
+
+/* Length of the data object at p: the few kinds that the tables have. */
+static size_t object_length(const uint8_t *p)
+{
+    size_t bytes;
+
+    switch (p[0]) {
+    case 0x00:
+    case 0x01:
+        return 1;
+    case 0x0a:
+        return 2;
+    case 0x0b:
+        return 3;
+    case 0x0c:
+        return 5;
+    case 0x0d:
+        return 2 + strlen((const char *)p + 1);
+    case 0x11:
+    case 0x12:
+        return 1 + package_length(p + 1, &bytes);
+    default:
+        fail_msg("object 0x%x", p[0]);
+        return 0;
+    }
+}
+
+/* A resource template ends in an end tag exactly where its buffer does. */
+static void check_resources(const uint8_t *p)
+{
+    size_t bytes, total = package_length(p + 1, &bytes);
+    const uint8_t *end = p + 1 + total;
+    const uint8_t *r = p + 1 + bytes;
+
+    assert_int_equal(r[0], 0x0b);
+    assert_int_equal(get_le(r + 1, 2), end - (r + 3));
+    r += 3;
+    while (r < end && r[0] != 0x79)
+        r += r[0] & 0x80 ? 3 + get_le(r + 1, 2) : 1u + (r[0] & 7);
+    assert_ptr_equal(r + 2, end);
+}
+
+static void check_prt(const uint8_t *p)
+{
+    size_t bytes, total = package_length(p + 1, &bytes);
+    const uint8_t *end = p + 1 + total;
+    const uint8_t *e = p + 1 + bytes;
+    unsigned n = 0;
+
+    assert_int_equal(e[0], 128);
+    for (e++; e < end; e += object_length(e), n++) {
+        const uint8_t *f = e + 1;
+
+        package_length(f, &bytes);
+        f += bytes;
+        assert_int_equal(f[0], 4);
+        f += 1 + object_length(f + 1); /* the slot */
+        f += object_length(f);         /* the pin */
+        assert_int_equal(f[0], 0);
+        assert_int_equal(f[1], 0x0a);
+        assert_int_equal(f[2], 16 + (n / 4 + n % 4) % 4);
+    }
+    assert_ptr_equal(e, end);
+    assert_int_equal(n, 128);
+}
+
+/* Names and devices in [p, end), each ending where it says; devices' names go into list. */
+static void walk(const uint8_t *p, const uint8_t *end, char *list, size_t size)
+{
+    while (p < end) {
+        if (p[0] == 0x08) {
+            const uint8_t *value = p + 5;
+
+            if (!memcmp(p + 1, "_CRS", 4))
+                check_resources(value);
+            if (!memcmp(p + 1, "_PRT", 4))
+                check_prt(value);
+            p = value + object_length(value);
+        } else {
+            size_t head = p[0] == 0x5b ? 2 : 1, bytes;
+            const uint8_t *next = p + head + package_length(p + head, &bytes);
+
+            assert_true(p[0] == 0x10 || (p[0] == 0x5b && p[1] == 0x82));
+            assert_true(next <= end);
+            p += head + bytes + (p[0] == 0x10 ? 1 : 0); /* the scope's root character */
+            snprintf(list + strlen(list), size - strlen(list), "%.4s ", (const char *)p);
+            walk(p + 4, next, list, size);
+            p = next;
+        }
+    }
+    assert_ptr_equal(p, end);
+}
+
+static void dsdt(void **state)
+{
+    static const struct {
+        enum bawn_stream_mode serial;
+        const char *devices;
+    } cases[] = {
+        { BAWN_STREAM_TTY, "_SB_ PCI0 MBRD COM1 RTC_ PEVT " },
+        { BAWN_STREAM_NULL, "_SB_ PCI0 MBRD COM1 RTC_ PEVT " },
+        { BAWN_STREAM_OFF, "_SB_ PCI0 MBRD RTC_ PEVT " },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct tables t = make_tables(1, cases[i].serial);
+        const uint8_t *p = table_at(&t, get_le(find_table(&t, "FACP") + 140, 8), "DSDT");
+        char list[128] = "";
+
+        walk(p + 36, p + get_le(p + 4, 4), list, sizeof(list));
+        assert_string_equal(list, cases[i].devices);
+        free_tables(&t);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fadt),
+        cmocka_unit_test(madt),
+        cmocka_unit_test(mcfg),
+        cmocka_unit_test(dsdt),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The configuration: what is taken, and what is refused with which line and words.
+ */
+#include "tests/unit/launch/images.h"
+
+static enum bawn_status parse(struct bawn_vm_config *cfg, const char *json, struct bawn_error *err)
+{
+    /* Without the NUL, so that a read past the text shows. */
+    char *exact = (char *)copy_exact((const uint8_t *)json, strlen(json));
+    enum bawn_status st;
+
+    bawn_vm_config_init(cfg);
+    err->msg[0] = '\0';
+    st = bawn_vm_config_parse(cfg, exact, strlen(json), err);
+    free(exact);
+    return st;
+}
+
+static void full_body(void **state)
+{
+    struct bawn_vm_config cfg;
+    struct bawn_error err;
+
+    (void)state;
+    assert_int_equal(
+        parse(&cfg,
+              "{\"cpus\":{\"boot_vcpus\":2,\"max_vcpus\":2},"
+              "\"memory\":{\"size\":268435456},"
+              "\"payload\":{\"kernel\":\"/k\",\"initramfs\":\"/i\",\"cmdline\":\"c d\"},"
+              "\"serial\":{\"mode\":\"File\",\"file\":\"/s\"},"
+              "\"console\":{\"mode\":\"Null\"},\"rng\":{\"src\":\"/dev/urandom\"}}",
+              &err),
+        BAWN_OK);
+    assert_int_equal(cfg.vcpus, 2);
+    assert_int_equal(cfg.memory, 268435456);
+    assert_string_equal(cfg.kernel, "/k");
+    assert_string_equal(cfg.initrd, "/i");
+    assert_string_equal(cfg.cmdline, "c d");
+    assert_int_equal(cfg.serial.mode, BAWN_STREAM_FILE);
+    assert_string_equal(cfg.serial.path, "/s");
+    assert_int_equal(cfg.console.mode, BAWN_STREAM_NULL);
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_OK);
+    bawn_vm_config_free(&cfg);
+}
+
+static void defaults(void **state)
+{
+    struct bawn_vm_config cfg;
+    struct bawn_error err;
+
+    (void)state;
+    assert_int_equal(parse(&cfg, "{}", &err), BAWN_OK);
+    assert_int_equal(cfg.vcpus, 1);
+    assert_int_equal(cfg.memory, 512u << 20);
+    assert_int_equal(cfg.serial.mode, BAWN_STREAM_TTY);
+    assert_int_equal(cfg.console.mode, BAWN_STREAM_OFF);
+    assert_true(cfg.rng);
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
+    assert_non_null(strstr(err.msg, "payload.kernel"));
+    bawn_vm_config_free(&cfg);
+}
+
+/* A later text is laid over an earlier one. */
+static void overlay(void **state)
+{
+    static const char second[] = "{\"payload\":{\"kernel\":\"/b\"}}";
+    struct bawn_vm_config cfg;
+    struct bawn_error err;
+
+    (void)state;
+    assert_int_equal(parse(&cfg, "{\"payload\":{\"kernel\":\"/a\",\"cmdline\":\"x\"}}", &err),
+                     BAWN_OK);
+    assert_int_equal(bawn_vm_config_parse(&cfg, second, strlen(second), &err), BAWN_OK);
+    assert_string_equal(cfg.kernel, "/b");
+    assert_string_equal(cfg.cmdline, "x");
+    bawn_vm_config_free(&cfg);
+}
+
+static void refusals(void **state)
+{
+    static const struct {
+        const char *json;
+        const char *words;
+    } cases[] = {
+        { "", "line 1: " },
+        { "[]", "line 1: the configuration must be an object" },
+        { "{\n\"cpus\":\n{\"boot_vcpus\":1,}}", "line 3: " },
+        { "{\"cpus\":{\"boot_vcpus\":1}} x", "line 1: " },
+        { "{\"cpus\":{},\n\"cpus\":{}}", "line 2: " },
+        { "{\n\n\"disks\":[]}", "line 3: disks is not a known section" },
+        { "{\"cpus\":{\n\"boot_vcpu\":1}}", "line 2: cpus.boot_vcpu is not a known key" },
+        /* The same key elsewhere, and the same text as a value, are not it. */
+        { "{\"serial\":{\"mode\":\"file\"},\n\"memory\":{\"size\":1,\n\"mode\":\"Tty\"}}",
+          "line 1: serial.mode is \"file\": must be Off, Null, Tty or File" },
+        { "{\"payload\":{\"cmdline\":\"nope\",\n\"nope\":1}}", "line 2: payload.nope is not" },
+        { "{\"payload\":{\"cmdline\":\"a\\\"{[\",\n\"nope\":1}}", "line 2: payload.nope is not" },
+        { "{\"payload\":\n{\"n\\u006fpe\":1}}", "line 1: payload.nope is not" },
+        { "{\"payload\":{\"kernel\":1}}", "line 1: payload.kernel must be a string" },
+        { "{\"payload\":{\"kernel\":\"a\\u0000b\"}}", "line 1: " },
+        { "{\"payload\":null}", "line 1: payload must be an object" },
+        { "{\"cpus\":{\"boot_vcpus\":0}}", "cpus.boot_vcpus is 0: must be 1 to 64" },
+        { "{\"cpus\":{\"boot_vcpus\":65}}", "is 65: must be 1 to 64" },
+        { "{\"cpus\":{\"boot_vcpus\":-1}}", "is -1: must be 1 to 64" },
+        { "{\"cpus\":{\"boot_vcpus\":1.5}}", "must be an integer" },
+        { "{\"cpus\":{\"boot_vcpus\":2,\n\"max_vcpus\":4}}",
+          "line 2: cpus.max_vcpus is 4: must equal boot_vcpus, 2" },
+        { "{\"cpus\":{\"boot_vcpus\":99999999999999999999}}", "line 1: " },
+        { "{\"memory\":{\"size\":-1}}", "memory.size must be a number of bytes" },
+        { "{\"memory\":{\"size\":\"512M\"}}", "memory.size must be a number of bytes" },
+        { "{\"serial\":{\"mode\":\"Pty\"}}", "serial.mode is \"Pty\"" },
+        { "{\"console\":{\"mode\":3}}", "console.mode must be a string" },
+        { "{\"rng\":{\"src\":\"/dev/random\"}}", "rng.src must be \"/dev/urandom\"" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct bawn_vm_config cfg;
+        struct bawn_error err;
+
+        assert_int_equal(parse(&cfg, cases[i].json, &err), BAWN_E_CONFIG);
+        if (!strstr(err.msg, cases[i].words))
+            fail_msg("%s: got \"%s\", want \"%s\"", cases[i].json, err.msg, cases[i].words);
+        bawn_vm_config_free(&cfg);
+    }
+}
+
+/* Every prefix of a good text, and each of its bytes made another. */
+static void damaged(void **state)
+{
+    static const char good[] = "{\"cpus\":{\"boot_vcpus\":2},\n\"payload\":{\"kernel\":\"/k\"}}";
+    struct bawn_vm_config cfg;
+    struct bawn_error err;
+    char text[sizeof(good)];
+
+    (void)state;
+    for (size_t n = 0; n < strlen(good); n++) {
+        memcpy(text, good, n);
+        text[n] = '\0';
+        assert_int_equal(parse(&cfg, text, &err), BAWN_E_CONFIG);
+        bawn_vm_config_free(&cfg);
+    }
+    for (size_t n = 0; n < strlen(good); n++) {
+        for (int c = 1; c < 256; c++) {
+            memcpy(text, good, sizeof(good));
+            text[n] = (char)c;
+            if (parse(&cfg, text, &err) != BAWN_OK)
+                assert_true(strlen(err.msg) > 0);
+            bawn_vm_config_free(&cfg);
+        }
+    }
+}
+
+static void checks(void **state)
+{
+    struct bawn_error err;
+
+    (void)state;
+    for (unsigned i = 0; i < 7; i++) {
+        struct bawn_vm_config cfg = make_config(BAWN_MEM_MIN, 1);
+
+        switch (i) {
+        case 0:
+            cfg.vcpus = 0;
+            break;
+        case 1:
+            cfg.vcpus = BAWN_MAX_VCPUS + 1;
+            break;
+        case 2:
+            cfg.memory = BAWN_MEM_MIN - BAWN_MEM_ALIGN;
+            break;
+        case 3:
+            cfg.memory = BAWN_MEM_MAX + BAWN_MEM_ALIGN;
+            break;
+        case 4:
+            cfg.memory = BAWN_MEM_MIN + 4096;
+            break;
+        case 5:
+            cfg.serial.mode = BAWN_STREAM_FILE;
+            break;
+        case 6:
+            cfg.kernel[0] = '\0';
+            break;
+        }
+        assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
+        bawn_vm_config_free(&cfg);
+    }
+}
+
+static void sizes(void **state)
+{
+    static const char *const bad[] = { "",
+                                       "M",
+                                       "-1",
+                                       "1T",
+                                       "1MB",
+                                       "0x10",
+                                       " 1",
+                                       "1 M",
+                                       "18446744073709551616",
+                                       "18014398509481984K" };
+    uint64_t n = 0;
+
+    (void)state;
+    assert_int_equal(bawn_size_parse("512M", &n, NULL), BAWN_OK);
+    assert_int_equal(n, 512u << 20);
+    assert_int_equal(bawn_size_parse("64G", &n, NULL), BAWN_OK);
+    assert_int_equal(n, 64ull << 30);
+    assert_int_equal(bawn_size_parse("4096", &n, NULL), BAWN_OK);
+    assert_int_equal(n, 4096);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        assert_int_equal(bawn_size_parse(bad[i], &n, NULL), BAWN_E_USAGE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(full_body), cmocka_unit_test(defaults), cmocka_unit_test(overlay),
+        cmocka_unit_test(refusals),  cmocka_unit_test(damaged),  cmocka_unit_test(checks),
+        cmocka_unit_test(sizes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

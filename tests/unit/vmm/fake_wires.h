@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Wires that end in counters, for tests of interrupt controllers and devices.
+ */
+#ifndef BAWN_TEST_FAKE_WIRES_H
+#define BAWN_TEST_FAKE_WIRES_H
+
+#include <string.h>
+
+#include "wires.h"
+
+static struct {
+    unsigned nr_msi;
+    uint64_t addr;
+    uint32_t data;
+    struct {
+        bool on;
+        uint64_t addr;
+        uint32_t data;
+        int fd;
+    } gsi[BAWN_MAX_GSI];
+    unsigned doorbells; /* ioeventfds that are on */
+} wired;
+
+static void fake_msi(void *opaque, uint64_t addr, uint32_t data)
+{
+    (void)opaque;
+    wired.nr_msi++;
+    wired.addr = addr;
+    wired.data = data;
+}
+
+static void fake_route(void *opaque, unsigned gsi, bool on, uint64_t addr, uint32_t data)
+{
+    (void)opaque;
+    wired.gsi[gsi].on = on;
+    wired.gsi[gsi].addr = addr;
+    wired.gsi[gsi].data = data;
+}
+
+static int fake_irqfd(void *opaque, unsigned gsi, int fd)
+{
+    (void)opaque;
+    wired.gsi[gsi].fd = fd;
+    return 0;
+}
+
+static int fake_ioeventfd(void *opaque, uint64_t gpa, int fd, bool on)
+{
+    (void)opaque, (void)gpa, (void)fd;
+    wired.doorbells += on ? 1 : -1;
+    return 0;
+}
+
+static const struct bawn_wires_ops fake_ops = { fake_msi, fake_route, fake_irqfd, fake_ioeventfd };
+
+static inline void fake_wires_init(struct bawn_wires *wires)
+{
+    memset(&wired, 0, sizeof(wired));
+    *wires = (struct bawn_wires){ &fake_ops, NULL, BAWN_IOAPIC_PINS };
+}
+
+#endif

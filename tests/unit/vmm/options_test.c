@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vmm/options.c: right and wrong command lines, and that flags override the file.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "options.h"
+
+#define MAX_ARGS 16
+
+/* Splits line at spaces and parses it. */
+static enum bawn_status parse(struct bawn_options *opt, const char *line, struct bawn_error *err)
+{
+    static char text[256];
+    char *argv[MAX_ARGS];
+    int argc = 0;
+
+    assert_true(strlen(line) < sizeof(text));
+    strncpy(text, line, sizeof(text) - 1);
+    for (char *p = strtok(text, " "); p && argc < MAX_ARGS; p = strtok(NULL, " "))
+        argv[argc++] = p;
+    return bawn_options_parse(opt, argc, argv, err);
+}
+
+static void test_values(void **state)
+{
+    struct bawn_options opt;
+
+    (void)state;
+    assert_int_equal(
+        parse(&opt, "--kernel=k --cpus 64 --memory 2G --serial file=/a=b --rng off", NULL),
+        BAWN_OK);
+    assert_string_equal(opt.cfg.kernel, "k");
+    assert_int_equal(opt.cfg.vcpus, 64);
+    assert_int_equal(opt.cfg.memory, 2ull << 30);
+    assert_int_equal(opt.cfg.serial.mode, BAWN_STREAM_FILE);
+    assert_string_equal(opt.cfg.serial.path, "/a=b");
+    assert_false(opt.cfg.rng);
+    assert_false(opt.quiet);
+    bawn_vm_config_free(&opt.cfg);
+
+    assert_int_equal(parse(&opt, "--accel bawn --timeout 7 --quiet --console null", NULL), BAWN_OK);
+    assert_int_equal(opt.accel, BAWN_ACCEL_BAWN);
+    assert_int_equal(opt.timeout, 7);
+    assert_int_equal(opt.cfg.console.mode, BAWN_STREAM_NULL);
+    assert_true(opt.quiet);
+    assert_true(opt.cfg.rng);
+    bawn_vm_config_free(&opt.cfg);
+}
+
+static void test_refused(void **state)
+{
+    static const struct {
+        const char *line;
+        const char *says;
+    } bad[] = {
+        { "--cpus 0", "--cpus 0: 1..64" },
+        { "--cpus 65", "1..64" },
+        { "--cpus -1", "1..64" },
+        { "--cpus 2x", "1..64" },
+        { "--cpus 99999999999999999999", "1..64" },
+        { "--cpus", "needs a value" },
+        { "--memory 65G", "64M..64G" },
+        { "--memory 17179869185G", "64M..64G" },
+        { "--memory 1T", "64M..64G" },
+        { "--serial on", "--serial on: off|null|tty|file=PATH" },
+        { "--serial file=", "file=PATH" },
+        { "--rng yes", "on|off" },
+        { "--accel tcg", "auto|bawn|kvm" },
+        { "--timeout 0", "--timeout 0" },
+        { "--quiet=1", "takes no value" },
+        { "--kern x", "unknown option --kern" },
+        { "kernel", "unknown option kernel" },
+        { "--", "unknown option --" },
+        { "--=x", "unknown option --=x" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct bawn_options opt;
+        struct bawn_error err = { "" };
+
+        assert_int_equal(parse(&opt, bad[i].line, &err), BAWN_E_USAGE);
+        assert_non_null(strstr(err.msg, bad[i].says));
+        bawn_vm_config_free(&opt.cfg);
+    }
+}
+
+static void test_flags_override_the_file(void **state)
+{
+    static const char json[] = "{\"cpus\":{\"boot_vcpus\":2,\"max_vcpus\":2},"
+                               "\"memory\":{\"size\":134217728}}";
+    char path[] = "/tmp/bawn-options-XXXXXX";
+    struct bawn_options opt;
+    char line[128];
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, json, sizeof(json) - 1), sizeof(json) - 1);
+    close(fd);
+    snprintf(line, sizeof(line), "--cpus 3 --config %s", path);
+    assert_int_equal(parse(&opt, line, NULL), BAWN_OK);
+    assert_int_equal(opt.cfg.vcpus, 3);
+    assert_int_equal(opt.cfg.memory, 128ull << 20);
+    bawn_vm_config_free(&opt.cfg);
+    unlink(path);
+    assert_int_equal(parse(&opt, line, NULL), BAWN_E_IO);
+    bawn_vm_config_free(&opt.cfg);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_flags_override_the_file),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vmm/virtio.c and vmm/pci.c with the entropy device: a driver's ordinary steps through ECAM
+ * and the BARs, MSI-X and INTx, and a driver that writes anything anywhere.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+
+#include <cmocka.h>
+#include <linux/pci_regs.h>
+#include <linux/virtio_pci.h>
+#include <linux/virtio_ring.h>
+
+#include "fake_wires.h"
+#include "virtio_devices.h"
+
+#define SLOT 2
+#define CFG (BAWN_ECAM_BASE + SLOT * 0x8000)
+#define RAM_SIZE (4ull << 20)
+#define QUEUE 16
+#define NEEDS_RESET 0x40
+
+static struct {
+    struct bawn_mem mem;
+    struct bawn_bus mmio;
+    struct bawn_wires wires;
+    struct bawn_ioapic ioapic;
+    pthread_mutex_t lock;
+    struct bawn_loop loop;
+    struct bawn_pci pci;
+    struct bawn_virtio rng;
+    uint64_t bar[2];
+} m;
+
+static uint64_t rd(uint64_t addr, unsigned len)
+{
+    return bawn_bus_read(&m.mmio, addr, len);
+}
+
+static void wr(uint64_t addr, unsigned len, uint64_t val)
+{
+    bawn_bus_write(&m.mmio, addr, len, val);
+}
+
+static int setup(void **state)
+{
+    const struct bawn_ram ram = { 0, RAM_SIZE };
+    const struct bawn_virtio_host host = { &m.mem, &m.wires, &m.ioapic, &m.loop, &m.pci };
+
+    (void)state;
+    memset(&m, 0, sizeof(m));
+    pthread_mutex_init(&m.lock, NULL);
+    assert_int_equal(bawn_mem_create(&m.mem, &ram, 1, NULL), BAWN_OK);
+    fake_wires_init(&m.wires);
+    bawn_ioapic_init(&m.ioapic, &m.wires);
+    assert_int_equal(bawn_loop_init(&m.loop, &m.lock), 0);
+    assert_int_equal(bawn_pci_init(&m.pci, &m.mmio), 0);
+    assert_int_equal(bawn_virtio_rng_init(&m.rng, &host, SLOT), 0);
+    wr(CFG + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    m.bar[0] = rd(CFG + PCI_BASE_ADDRESS_0, 4);
+    m.bar[1] = rd(CFG + PCI_BASE_ADDRESS_1, 4);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    bawn_virtio_destroy(&m.rng);
+    bawn_loop_destroy(&m.loop);
+    bawn_mem_destroy(&m.mem);
+    return 0;
+}
+
+static void common(unsigned off, unsigned len, uint32_t val)
+{
+    wr(m.bar[0] + off, len, val);
+}
+
+static uint8_t status(void)
+{
+    return rd(m.bar[0] + VIRTIO_PCI_COMMON_STATUS, 1);
+}
+
+static void start(uint64_t desc)
+{
+    common(VIRTIO_PCI_COMMON_STATUS, 1, 0);
+    common(VIRTIO_PCI_COMMON_STATUS, 1, 3);
+    common(VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
+    common(VIRTIO_PCI_COMMON_GF, 4, 1);
+    common(VIRTIO_PCI_COMMON_STATUS, 1, 11);
+    assert_int_equal(status(), 11);
+    common(VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
+    common(VIRTIO_PCI_COMMON_Q_MSIX, 2, 1);
+    common(VIRTIO_PCI_COMMON_Q_DESCLO, 4, desc);
+    common(VIRTIO_PCI_COMMON_Q_DESCHI, 4, desc >> 32);
+    common(VIRTIO_PCI_COMMON_Q_AVAILLO, 4, 0x2000);
+    common(VIRTIO_PCI_COMMON_Q_USEDLO, 4, 0x3000);
+    common(VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+    common(VIRTIO_PCI_COMMON_STATUS, 1, 15);
+}
+
+/* Asks for 32 random bytes at 0x4000 and rings the bell. */
+static void request(uint64_t addr)
+{
+    struct vring_desc *desc = bawn_mem_at(&m.mem, 0x1000, 16);
+    uint16_t *avail = bawn_mem_at(&m.mem, 0x2000, 64);
+
+    *desc = (struct vring_desc){ addr, 32, VRING_DESC_F_WRITE, 0 };
+    avail[2 + avail[1] % QUEUE] = 0;
+    avail[1]++;
+    wr(m.bar[0] + 0x3000, 2, 0);
+}
+
+static void test_configuration(void **state)
+{
+    (void)state;
+    assert_int_equal(rd(CFG, 4), 0x10441af4);
+    assert_int_equal(rd(BAWN_ECAM_BASE, 4), 0x00081b36);
+    assert_int_equal(rd(BAWN_ECAM_BASE + 0x8000, 4), 0xffffffff); /* empty slot */
+    assert_int_equal(rd(CFG + 0x1000, 4), 0xffffffff);            /* second function */
+    assert_int_equal(rd(CFG + 0x100, 4), 0);                      /* extended capabilities */
+    wr(CFG, 4, 0);
+    assert_int_equal(rd(CFG, 4), 0x10441af4);
+    wr(CFG + PCI_BASE_ADDRESS_0, 4, ~0u);
+    assert_int_equal(rd(CFG + PCI_BASE_ADDRESS_0, 4), 0xffffc000);
+}
+
+static void test_bar_moves(void **state)
+{
+    (void)state;
+    assert_int_equal(wired.doorbells, 1);
+    wr(CFG + PCI_BASE_ADDRESS_0, 4, BAWN_PCI_MMIO_BASE + 0x100000);
+    assert_int_equal(wired.doorbells, 1);
+    assert_int_equal(rd(m.bar[0] + VIRTIO_PCI_COMMON_NUMQ, 2), 0xffff);
+    assert_int_equal(rd(BAWN_PCI_MMIO_BASE + 0x100000 + VIRTIO_PCI_COMMON_NUMQ, 2), 1);
+    wr(CFG + PCI_BASE_ADDRESS_0, 4, BAWN_ECAM_BASE); /* outside the window: nowhere */
+    assert_int_equal(wired.doorbells, 0);
+    wr(CFG + PCI_BASE_ADDRESS_0, 4, 0x1000);
+    wr(CFG + PCI_BASE_ADDRESS_0, 4, (uint32_t)m.bar[1] & ~0x3fffu); /* over the other BAR */
+    assert_int_equal(wired.doorbells, 0);
+    wr(CFG + PCI_COMMAND, 2, 0);
+    assert_int_equal(rd(m.bar[1], 4), 0xffffffff);
+}
+
+static void test_intx(void **state)
+{
+    (void)state;
+    start(0x1000);
+    request(0x4000);
+    assert_int_equal(m.ioapic.lines, 1u << BAWN_PCI_GSI(SLOT, 0));
+    assert_int_equal(rd(m.bar[0] + 0x1000, 1), 1);
+    assert_int_equal(m.ioapic.lines, 0);
+    assert_int_equal(*(uint16_t *)bawn_mem_at(&m.mem, 0x3002, 2), 1);
+    assert_int_equal(*(uint32_t *)bawn_mem_at(&m.mem, 0x3008, 4), 32);
+}
+
+static void test_msix(void **state)
+{
+    unsigned gsi = m.rng.gsi + 1;
+    eventfd_t n;
+
+    (void)state;
+    wr(CFG + m.rng.msix_cap + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+    wr(m.bar[1] + 16, 8, 0xfee01000);
+    wr(m.bar[1] + 24, 4, 0x55);
+    start(0x1000);
+    request(0x4000); /* vector 1 is masked: pending */
+    assert_int_equal(eventfd_read(m.rng.call_fd[1], &n), -1);
+    assert_int_equal(rd(m.bar[1] + 0x800, 4), 2);
+    wr(m.bar[1] + 28, 4, 0);
+    assert_int_equal(eventfd_read(m.rng.call_fd[1], &n), 0);
+    assert_int_equal(rd(m.bar[1] + 0x800, 4), 0);
+    assert_true(wired.gsi[gsi].on);
+    assert_int_equal(wired.gsi[gsi].addr, 0xfee01000);
+    assert_int_equal(wired.gsi[gsi].data, 0x55);
+    assert_int_equal(wired.gsi[gsi].fd, m.rng.call_fd[1]);
+    request(0x4000);
+    assert_int_equal(eventfd_read(m.rng.call_fd[1], &n), 0);
+    assert_int_equal(m.ioapic.lines, 0);
+}
+
+static void test_bad_queue_needs_reset(void **state)
+{
+    (void)state;
+    start(0xffff000000001000); /* a table outside RAM */
+    assert_true(status() & NEEDS_RESET);
+    start(0x1000);
+    assert_false(status() & NEEDS_RESET);
+    request(RAM_SIZE); /* a buffer outside RAM */
+    assert_true(status() & NEEDS_RESET);
+    assert_int_equal(rd(m.bar[0] + 0x1000, 1), 2); /* told by a configuration interrupt */
+    request(0x4000);
+    assert_int_equal(*(uint16_t *)bawn_mem_at(&m.mem, 0x3002, 2), 0);
+}
+
+static void test_features_are_checked(void **state)
+{
+    (void)state;
+    common(VIRTIO_PCI_COMMON_STATUS, 1, 3);
+    common(VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
+    common(VIRTIO_PCI_COMMON_GF, 4, 1u << 28);
+    common(VIRTIO_PCI_COMMON_STATUS, 1, 15);
+    assert_int_equal(status(), 3); /* neither FEATURES_OK nor DRIVER_OK */
+}
+
+static void test_random_driver(void **state)
+{
+    uint32_t seed = 11;
+
+    (void)state;
+    for (unsigned i = 0; i < 300000; i++) {
+        static const uint64_t areas[] = { CFG, 0, 0, BAWN_ECAM_BASE };
+        uint64_t base, off;
+
+        seed = seed * 1664525 + 1013904223;
+        base = areas[(seed >> 28) & 3];
+        if (!base)
+            base = m.rng.pci.bar[(seed >> 28) & 1].at;
+        off = (seed >> 8) & ((seed >> 27) & 1 ? 0x3f : 0x3fff);
+        if (seed & 0x80)
+            wr(base + off, 1u << (seed & 3), (uint64_t)seed << (seed >> 26));
+        else
+            rd(base + off, 1u << (seed & 3));
+        if (i % 5000 == 0) {
+            wr(CFG + PCI_BASE_ADDRESS_0, 4, m.bar[0]);
+            wr(CFG + PCI_BASE_ADDRESS_1, 4, m.bar[1]);
+            wr(CFG + PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+            start(0x1000);
+        }
+    }
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_configuration),
+        TEST(test_bar_moves),
+        TEST(test_intx),
+        TEST(test_msix),
+        TEST(test_bad_queue_needs_reset),
+        TEST(test_features_are_checked),
+        TEST(test_random_driver),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
