@@ -3,7 +3,7 @@
 
 HOST ?= svm
 ACCEL ?=
-LAB = tests/lab/lab --kernel $(KERNEL_cloud) --host $(HOST)
+LAB = BAWN_BUILD=$(B) tests/lab/lab --kernel $(KERNEL_cloud) --host $(HOST)
 
 ifneq ($(and $(KERNEL_cloud),$(wildcard /boot/vmlinuz-$(KERNEL_cloud)),$(wildcard /bin/busybox)),)
 lab_ready := y

@@ -314,7 +314,7 @@ struct bawn_vcpu {
 		u8 vector;
 	} irq;
 	atomic_t nmi_queued; /* from KVM_NMI and the local APIC */
-	bool nmi_pending;
+	u8 nmi_pending; /* accepted, not injected: at most 2 */
 	bool nmi_injected;
 	u32 mp_state;
 	u8 sipi_vector;
@@ -802,6 +802,7 @@ u64 bawn_read_guest_tsc(struct bawn_vcpu *vcpu, u64 host_tsc);
 void bawn_write_guest_tsc(struct bawn_vcpu *vcpu, u64 value, bool host);
 /* MSR_IA32_TSC_ADJUST; it is read from vcpu->tsc_adjust. */
 void bawn_set_tsc_adjust(struct bawn_vcpu *vcpu, u64 value, bool host);
+int bawn_tsc_ratio(u32 khz, u64 *ratio);
 int bawn_set_tsc_khz(struct bawn_vcpu *vcpu, u32 khz);
 void bawn_clock_guest_paused(struct bawn_vcpu *vcpu); /* KVM_KVMCLOCK_CTRL */
 

@@ -379,19 +379,26 @@ void bawn_set_tsc_adjust(struct bawn_vcpu *vcpu, u64 value, bool host)
 	vcpu->tsc_adjust = value;
 }
 
-/* KVM_SET_TSC_KHZ: 0 means the host's. -EINVAL for a rate that this CPU cannot give. */
+/* The scaling for a guest's rate, 0 for none; -EINVAL for a rate that this CPU cannot give. */
+int bawn_tsc_ratio(u32 khz, u64 *ratio)
+{
+	u64 off = khz > tsc_khz ? khz - tsc_khz : tsc_khz - khz;
+
+	*ratio = 0;
+	if (off * 1000000 <= (u64)tsc_khz * TSC_TOLERANCE_PPM)
+		return 0;
+	*ratio = bawn_cpu->tsc_ratio(khz);
+	return *ratio ? 0 : -EINVAL;
+}
+
+/* KVM_SET_TSC_KHZ: 0 means the host's. */
 int bawn_set_tsc_khz(struct bawn_vcpu *vcpu, u32 khz)
 {
-	u64 off, ratio = 0;
+	u64 ratio;
 
-	if (!khz)
-		khz = tsc_khz;
-	off = khz > tsc_khz ? khz - tsc_khz : tsc_khz - khz;
-	if (off * 1000000 > (u64)tsc_khz * TSC_TOLERANCE_PPM) {
-		ratio = bawn_cpu->tsc_ratio(khz);
-		if (!ratio)
-			return -EINVAL;
-	}
+	khz = khz ?: tsc_khz;
+	if (bawn_tsc_ratio(khz, &ratio))
+		return -EINVAL;
 	spin_lock(&vcpu->vm->clock_lock);
 	vcpu->tsc_khz = khz;
 	vcpu->tsc_ratio = ratio;

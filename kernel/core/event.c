@@ -86,7 +86,7 @@ int bawn_skip(struct bawn_vcpu *vcpu, unsigned int len)
 
 static void inject_nmi(struct bawn_vcpu *vcpu)
 {
-	vcpu->nmi_pending = false;
+	vcpu->nmi_pending--;
 	vcpu->nmi_injected = true;
 	vcpu->stat.nmi_injections++;
 	bawn_cpu->inject_nmi(vcpu);
@@ -122,16 +122,19 @@ void bawn_inject_events(struct bawn_vcpu *vcpu)
 	if (vcpu->ex.pending)
 		set_bit(BAWN_REQ_EVENT, &vcpu->requests);
 
-	if (!vcpu->nmi_pending && atomic_read(&vcpu->nmi_queued)) {
-		atomic_dec(&vcpu->nmi_queued);
-		vcpu->nmi_pending = true;
+	if (atomic_read(&vcpu->nmi_queued)) {
+		/* One waits behind one that is handled; the rest are the same NMI. */
+		unsigned int most = bawn_cpu->get_nmi_mask(vcpu) || vcpu->nmi_injected ? 1 : 2;
+
+		vcpu->nmi_pending = min(vcpu->nmi_pending + (u32)atomic_xchg(&vcpu->nmi_queued, 0),
+					most);
 	}
 	if (vcpu->nmi_pending) {
 		if (!taken && bawn_cpu->nmi_allowed(vcpu)) {
 			inject_nmi(vcpu);
 			taken = true;
 		}
-		if (vcpu->nmi_pending || atomic_read(&vcpu->nmi_queued))
+		if (vcpu->nmi_pending)
 			bawn_cpu->open_nmi_window(vcpu);
 	}
 

@@ -67,7 +67,7 @@ static int exit_hlt(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	return r;
 }
 
-/* Only user-privileged code of CPL 0 may call; no hypercall has an effect here. */
+/* No hypercall is served; like KVM, user code is told apart. */
 static int exit_hypercall(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 {
 	s64 ret = bawn_cpu->cpl(vcpu) ? -KVM_EPERM : -KVM_ENOSYS;
@@ -99,6 +99,10 @@ static int exit_npf(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 		return bawn_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, gpa,
 					   exit->npf.access);
 	vcpu->stat.mmio_exits++;
+	/* The CPU was delivering an event: the instruction at RIP is not what faulted. */
+	if (vcpu->ex.injected || vcpu->irq.injected || vcpu->nmi_injected)
+		return bawn_internal_error(vcpu, KVM_INTERNAL_ERROR_DELIVERY_EV, exit->hw_reason,
+					   gpa);
 	return bawn_mmio(vcpu, gpa, exit->npf.access & BAWN_FAULT_WRITE);
 }
 

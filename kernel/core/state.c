@@ -338,7 +338,7 @@ static void get_events(struct bawn_vcpu *vcpu, struct kvm_vcpu_events *e)
 	e->interrupt.nr = vcpu->irq.vector;
 	e->interrupt.shadow = bawn_cpu->get_shadow(vcpu);
 	e->nmi.injected = vcpu->nmi_injected;
-	e->nmi.pending = vcpu->nmi_pending || atomic_read(&vcpu->nmi_queued);
+	e->nmi.pending = vcpu->nmi_pending + atomic_read(&vcpu->nmi_queued) > 0;
 	e->nmi.masked = bawn_cpu->get_nmi_mask(vcpu);
 	e->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
 }
@@ -417,7 +417,7 @@ long bawn_call_set_mp_state(struct bawn_call *call)
 
 long bawn_call_nmi(struct bawn_call *call)
 {
-	/* Two may wait: one being handled, one more; hardware has no longer queue. */
+	/* More than two are one: see bawn_inject_events(). */
 	if (atomic_read(&call->vcpu->nmi_queued) < 2)
 		atomic_inc(&call->vcpu->nmi_queued);
 	bawn_vcpu_request(call->vcpu, BAWN_REQ_EVENT);

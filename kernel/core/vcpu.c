@@ -481,7 +481,7 @@ void bawn_vcpu_reset(struct bawn_vcpu *vcpu, bool init)
 	vcpu->rflags = X86_EFLAGS_FIXED;
 	memset(&vcpu->ex, 0, sizeof(vcpu->ex));
 	memset(&vcpu->irq, 0, sizeof(vcpu->irq));
-	vcpu->nmi_pending = false;
+	vcpu->nmi_pending = 0;
 	vcpu->nmi_injected = false;
 	atomic_set(&vcpu->nmi_queued, 0);
 	vcpu->complete = NULL;
@@ -579,7 +579,7 @@ static struct bawn_vcpu *vcpu_alloc(struct bawn_vm *vm, u32 id)
 	vcpu->cpu = -1;
 	vcpu->last_host_cpu = -1;
 	vcpu->pending_eoi = -1;
-	vcpu->tsc_khz = vm->default_tsc_khz ?: tsc_khz;
+	vcpu->tsc_khz = tsc_khz;
 	vcpu->run = (struct kvm_run *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	vcpu->pio_data = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!vcpu->run || !vcpu->pio_data || !fpu_alloc_guest_fpstate(&vcpu->fpu))
@@ -628,12 +628,14 @@ int bawn_vcpu_create(struct bawn_vm *vm, u32 id)
 	mutex_lock(&vcpu->mutex);
 	bawn_vcpu_load(vcpu);
 	bawn_vcpu_reset(vcpu, false);
+	if (vm->default_tsc_khz)
+		bawn_set_tsc_khz(vcpu, vm->default_tsc_khz); /* checked when it was set */
 	bawn_write_guest_tsc(vcpu, 0, true);
 	bawn_vcpu_put(vcpu);
 	mutex_unlock(&vcpu->mutex);
 	bawn_vm_get(vm);
 	vm->vcpu[vcpu->idx] = vcpu;
-	WRITE_ONCE(vm->by_id[id], vcpu);
+	smp_store_release(&vm->by_id[id], vcpu);
 	smp_store_release(&vm->nr_vcpus, vcpu->idx + 1);
 	fd_install(fd, file);
 	return fd;

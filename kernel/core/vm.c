@@ -15,7 +15,7 @@
 
 static bool measure;
 module_param(measure, bool, 0444);
-MODULE_PARM_DESC(measure, "measure every VM, whether its VMM asks or not (N)");
+MODULE_PARM_DESC(measure, "measure every plain VM, whether its VMM asks or not (N)");
 
 /* ---- Life ---- */
 
@@ -89,7 +89,7 @@ static struct bawn_vm *vm_create(u32 type)
 	r = bawn_irq_init(vm);
 	if (r)
 		goto memory;
-	r = measure ? bawn_measure_enable(vm) : 0;
+	r = measure && type == KVM_X86_DEFAULT_VM ? bawn_measure_enable(vm) : 0;
 	if (r)
 		goto irq;
 	r = bawn_cpu->vm_create ? bawn_cpu->vm_create(vm) : 0;
@@ -319,11 +319,12 @@ long bawn_call_set_clock(struct bawn_call *call)
 
 long bawn_call_vm_set_tsc_khz(struct bawn_call *call)
 {
-	u32 khz = call->raw;
+	u32 khz = call->raw ?: tsc_khz;
+	u64 ratio;
 
-	if (call->raw > U32_MAX || (bawn_cpu->has_tsc_scaling() && khz && !bawn_cpu->tsc_ratio(khz)))
+	if (call->raw > U32_MAX || bawn_tsc_ratio(khz, &ratio))
 		return -EINVAL;
-	call->vm->default_tsc_khz = khz ?: tsc_khz;
+	call->vm->default_tsc_khz = khz;
 	return 0;
 }
 
@@ -342,7 +343,12 @@ long bawn_call_set_boot_cpu(struct bawn_call *call)
 
 long bawn_call_set_msr_filter(struct bawn_call *call)
 {
-	return bawn_set_msr_filter(call->vm, (void __user *)call->raw);
+	int r = bawn_set_msr_filter(call->vm, (void __user *)call->raw);
+
+	/* A running guest still has the MSR bitmap from before. */
+	if (!r)
+		bawn_request_all(call->vm, BAWN_REQ_EVENT, true);
+	return r;
 }
 
 long bawn_call_vm_stats_fd(struct bawn_call *call)

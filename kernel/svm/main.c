@@ -17,6 +17,7 @@
 
 DEFINE_PER_CPU(struct bawn_svm_cpu, bawn_svm_cpu);
 u8 *bawn_svm_msrpm;
+u8 *bawn_svm_msrpm_all;
 u8 *bawn_svm_iopm;
 
 #define MSRPM_ORDER 1 /* 8 KiB: AMD APM vol. 2, 15.11 */
@@ -59,6 +60,14 @@ static void free_cpus(void)
 		c->save = NULL;
 		c->host = NULL;
 	}
+}
+
+static void free_all(void)
+{
+	free_pages((unsigned long)bawn_svm_msrpm, MSRPM_ORDER);
+	free_pages((unsigned long)bawn_svm_msrpm_all, MSRPM_ORDER);
+	free_pages((unsigned long)bawn_svm_iopm, IOPM_ORDER);
+	free_cpus();
 }
 
 static int alloc_cpus(void)
@@ -128,15 +137,15 @@ static int svm_setup(void)
 	if (r)
 		return r;
 	bawn_svm_msrpm = (u8 *)__get_free_pages(GFP_KERNEL, MSRPM_ORDER);
+	bawn_svm_msrpm_all = (u8 *)__get_free_pages(GFP_KERNEL, MSRPM_ORDER);
 	bawn_svm_iopm = (u8 *)__get_free_pages(GFP_KERNEL, IOPM_ORDER);
 	r = alloc_cpus();
-	if (r || !bawn_svm_msrpm || !bawn_svm_iopm) {
-		free_pages((unsigned long)bawn_svm_msrpm, MSRPM_ORDER);
-		free_pages((unsigned long)bawn_svm_iopm, IOPM_ORDER);
-		free_cpus();
+	if (r || !bawn_svm_msrpm || !bawn_svm_msrpm_all || !bawn_svm_iopm) {
+		free_all();
 		return -ENOMEM;
 	}
 	memset(bawn_svm_msrpm, 0xff, PAGE_SIZE << MSRPM_ORDER);
+	memset(bawn_svm_msrpm_all, 0xff, PAGE_SIZE << MSRPM_ORDER);
 	memset(bawn_svm_iopm, 0xff, PAGE_SIZE << IOPM_ORDER);
 	for (i = 0; i < ARRAY_SIZE(passthrough_msrs); i++)
 		msrpm_pass(passthrough_msrs[i]);
@@ -147,9 +156,7 @@ static int svm_setup(void)
 static void svm_teardown(void)
 {
 	cpu_emergency_unregister_virt_callback(svm_disable);
-	free_pages((unsigned long)bawn_svm_msrpm, MSRPM_ORDER);
-	free_pages((unsigned long)bawn_svm_iopm, IOPM_ORDER);
-	free_cpus();
+	free_all();
 }
 
 static int svm_enable(void)

@@ -64,7 +64,6 @@ int bawn_svm_vcpu_create(struct bawn_vcpu *vcpu)
 		svm_intercept(svm, INTERCEPT_PAUSE, true);
 	}
 	c->iopm_base_pa = __sme_set(__pa(bawn_svm_iopm));
-	c->msrpm_base_pa = __sme_set(__pa(bawn_svm_msrpm));
 	c->int_ctl = V_INTR_MASKING_MASK;
 	c->nested_ctl = SVM_NESTED_CTL_NP_ENABLE;
 	c->nested_cr3 = __sme_set(__pa(vcpu->vm->root));
@@ -200,6 +199,8 @@ void bawn_svm_run(struct bawn_vcpu *vcpu)
 	s->dr6 = vcpu->debug.control & KVM_GUESTDBG_ENABLE ? DR6_RESERVED : vcpu->debug.guest_dr6;
 	c->int_ctl = (c->int_ctl & ~V_TPR_MASK) | (vcpu->cr8 & V_TPR_MASK);
 	c->clean = 0;
+	c->msrpm_base_pa = __sme_set(__pa(rcu_access_pointer(vcpu->vm->msr_filter) ?
+					  bawn_svm_msrpm_all : bawn_svm_msrpm));
 
 	if (boot_cpu_has(X86_FEATURE_V_SPEC_CTRL)) {
 		s->spec_ctrl = vcpu->spec_ctrl;

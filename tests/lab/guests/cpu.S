@@ -93,6 +93,24 @@ code_\name:
 	mov	%cr4, %rcx
 	done
 
+	/* Run with CPL 3: the one instruction, then #UD as a sign that it was let through. */
+	.macro	user name, insn
+	op	user_\name
+	\insn
+	ud2
+	.endm
+	user	hlt, "hlt"
+	user	cli, "cli"
+	user	in, "in %dx, %al"
+	user	out, "out %al, %dx"
+	user	outs, "outsb"
+	user	rdmsr, "rdmsr"
+	user	wrmsr, "wrmsr"
+	user	cr0, "mov %cr0, %rax"
+	user	invlpg, "invlpg (%rdi)"
+	user	cpuid, "cpuid"
+	user	vmmcall, "vmmcall"
+
 	op	fault_loop /* edi: rounds; each: a CPUID exit, #UD, an exit to userspace */
 	xor	%eax, %eax
 	cpuid

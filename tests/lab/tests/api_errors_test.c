@@ -25,9 +25,9 @@ struct call {
 static void run_calls(const struct call *calls, size_t nr)
 {
     for (size_t i = 0; i < nr; i++) {
-        struct vm *vm = calls[i].object == SYSTEM ? NULL :
-                        calls[i].object == VM     ? vm_new() :
-                                                    vm_split();
+        struct vm *vm = calls[i].object == SYSTEM ? NULL
+                        : calls[i].object == VM   ? vm_new()
+                                                  : vm_split();
         int fd = vm ? vm->fd : lab_kvm;
 
         lab_row(calls[i].name);
@@ -147,7 +147,8 @@ static void test_system(void)
 static void test_vm(void)
 {
     static struct kvm_enable_cap unknown = { .cap = 0x7fffff };
-    static struct kvm_enable_cap flags = { .cap = KVM_CAP_SPLIT_IRQCHIP, .flags = 1,
+    static struct kvm_enable_cap flags = { .cap = KVM_CAP_SPLIT_IRQCHIP,
+                                           .flags = 1,
                                            .args = { 24 } };
     static struct kvm_enable_cap pins = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 100000 } };
     static struct kvm_enable_cap again = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
@@ -302,8 +303,7 @@ static void test_sregs(void)
         { "CR0: PG without PE", offsetof(struct kvm_sregs, cr0), 0, 1 },
         { "CR3: beyond physical addresses", offsetof(struct kvm_sregs, cr3), BIT(60), 0 },
         { "APIC base: reserved bit", offsetof(struct kvm_sregs, apic_base), BIT(60), 0 },
-        { "APIC base: x2APIC without enable", offsetof(struct kvm_sregs, apic_base), 0x400,
-          0x800 },
+        { "APIC base: x2APIC without enable", offsetof(struct kvm_sregs, apic_base), 0x400, 0x800 },
     };
     struct vcpu *v = vcpu_new(vm_split(), 0);
     struct kvm_sregs good = vcpu_sregs(v);

@@ -204,8 +204,8 @@ static void test_x2apic_registers(void)
         int how;
 
         lab_row(rows[i].name);
-        how = rows[i].write ? guest_wrmsr(v, rows[i].msr, rows[i].value) :
-                              guest_rdmsr(v, rows[i].msr, &value);
+        how = rows[i].write ? guest_wrmsr(v, rows[i].msr, rows[i].value)
+                            : guest_rdmsr(v, rows[i].msr, &value);
         EXPECT_EQ(how, rows[i].good ? GUEST_DONE : GUEST_FAULT);
         if (rows[i].good)
             EXPECT_EQ(value, rows[i].read);
@@ -246,8 +246,8 @@ static void round_trip(bool x2)
 {
     static const struct {
         uint32_t reg, value;
-    } set[] = { { APIC_TPR, 0x10 }, { APIC_SVR, 0x1fe }, { APIC_LVT_TIMER, 0x200e0 },
-                { APIC_LVT_ERROR, 0xe1 }, { APIC_TDCR, 0xb }, { APIC_TMICT, 0x7fffffff } };
+    } set[] = { { APIC_TPR, 0x10 },       { APIC_SVR, 0x1fe }, { APIC_LVT_TIMER, 0x200e0 },
+                { APIC_LVT_ERROR, 0xe1 }, { APIC_TDCR, 0xb },  { APIC_TMICT, 0x7fffffff } };
     struct vm *vm[2] = { vm_split(), vm_split() };
     struct vcpu *v = apic_vcpu(vm[0], 0, x2), *w = vcpu_new(vm[1], 0);
     struct kvm_lapic_state s, t;

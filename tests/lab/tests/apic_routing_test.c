@@ -80,20 +80,24 @@ static void test_routing_refused(void)
         struct routing r;
         int want;
     } rows[] = {
-        { "flags", { .head = { .nr = 1, .flags = 1 }, .entry = { msi_route(1, 0, 0x40) } },
+        { "flags",
+          { .head = { .nr = 1, .flags = 1 }, .entry = { msi_route(1, 0, 0x40) } },
           -EINVAL },
         { "too many", { .head.nr = 5000 }, -EINVAL },
         { "gsi too high", { .head.nr = 1, .entry = { msi_route(5000, 0, 0x40) } }, -EINVAL },
         { "unknown type", { .head.nr = 1, .entry = { { .gsi = 1, .type = 77 } } }, -EINVAL },
         { "a pin of an irqchip that is not in the kernel",
-          { .head.nr = 1, .entry = { { .gsi = 1, .type = KVM_IRQ_ROUTING_IRQCHIP,
-                                       .u.irqchip = { KVM_IRQCHIP_IOAPIC, 1 } } } },
+          { .head.nr = 1,
+            .entry = { { .gsi = 1,
+                         .type = KVM_IRQ_ROUTING_IRQCHIP,
+                         .u.irqchip = { KVM_IRQCHIP_IOAPIC, 1 } } } },
           -EINVAL },
-        { "entry flags", { .head.nr = 1, .entry = { { .gsi = 1, .type = KVM_IRQ_ROUTING_MSI,
-                                                      .flags = 0x80 } } },
+        { "entry flags",
+          { .head.nr = 1, .entry = { { .gsi = 1, .type = KVM_IRQ_ROUTING_MSI, .flags = 0x80 } } },
           -EINVAL },
         { "two messages for one gsi",
-          { .head.nr = 2, .entry = { msi_route(1, 0, 0x40), msi_route(1, 0, 0x41) } }, -EINVAL },
+          { .head.nr = 2, .entry = { msi_route(1, 0, 0x40), msi_route(1, 0, 0x41) } },
+          -EINVAL },
         { "none", { .head.nr = 0 }, 0 },
         { "highest gsi", { .head.nr = 1, .entry = { msi_route(4095, 0, 0x40) } }, 0 },
     };
@@ -266,8 +270,9 @@ static void test_irqfd_refused(void)
 static int ioeventfd(struct vm *vm, int fd, uint64_t addr, uint32_t len, uint32_t flags,
                      uint64_t datamatch)
 {
-    struct kvm_ioeventfd args = { .fd = fd, .addr = addr, .len = len, .flags = flags,
-                                  .datamatch = datamatch };
+    struct kvm_ioeventfd args = {
+        .fd = fd, .addr = addr, .len = len, .flags = flags, .datamatch = datamatch
+    };
 
     return kvm_call(vm->fd, KVM_IOEVENTFD, &args);
 }
@@ -331,7 +336,8 @@ static void ioeventfd_rows(bool pio)
             EXPECT_EQ(guest_resume(v), GUEST_DONE);
         EXPECT_EQ(read_eventfd(fd), rows[i].hit);
         ASSERT_EQ(ioeventfd(vm, fd, addr, rows[i].len, flags | KVM_IOEVENTFD_FLAG_DEASSIGN,
-                            rows[i].datamatch), 0);
+                            rows[i].datamatch),
+                  0);
         EXPECT_EQ(rows[i].access(v, rows[i].value), miss);
         EXPECT_EQ(guest_resume(v), GUEST_DONE);
         EXPECT_EQ(read_eventfd(fd), 0);

@@ -19,6 +19,17 @@ GUEST_FN(write_cr0);
 GUEST_FN(write_cr3);
 GUEST_FN(write_cr4);
 GUEST_FN(read_crs);
+GUEST_FN(user_hlt);
+GUEST_FN(user_cli);
+GUEST_FN(user_in);
+GUEST_FN(user_out);
+GUEST_FN(user_outs);
+GUEST_FN(user_rdmsr);
+GUEST_FN(user_wrmsr);
+GUEST_FN(user_cr0);
+GUEST_FN(user_invlpg);
+GUEST_FN(user_cpuid);
+GUEST_FN(user_vmmcall);
 GUEST_FN(fault_loop);
 GUEST_FN(fault_next);
 GUEST_FN(climb);
@@ -62,15 +73,16 @@ static void test_cpuid_missing(void)
 {
     static const struct {
         uint32_t leaf, subleaf;
-    } missing[] = { { 7, 0x1234 }, { 0xd, 63 }, { 0x3fffffff, 0 }, { 0x8fffffff, 0 },
-                    { 0x50000000, 0 }, { 0xffffffff, 0xffffffff } };
+    } missing[] = { { 7, 0x1234 },     { 0xd, 63 },       { 0x3fffffff, 0 },
+                    { 0x8fffffff, 0 }, { 0x50000000, 0 }, { 0xffffffff, 0xffffffff } };
     struct vcpu *v = vcpu_new(vm_bare(), 0);
 
     /* AMD: a leaf that is not there reads as zero. */
     for (unsigned i = 0; i < ARRAY_SIZE(missing); i++) {
         EXPECT_EQ(guest_call(v, cpuid, missing[i].leaf, 0, 0, missing[i].subleaf), GUEST_DONE);
         EXPECT_EQ(v->regs.rax | v->regs.rbx | (missing[i].leaf == 0xb ? 0 : v->regs.rcx) |
-                      v->regs.rdx, 0);
+                      v->regs.rdx,
+                  0);
     }
 }
 
@@ -165,13 +177,18 @@ static void test_pause(void)
 static void test_hypercall(void)
 {
     struct vcpu *v = vcpu_new(vm_bare(), 0);
+    int how;
 
     EXPECT_EQ(guest_call(v, vmmcall, 0xdead, 0, 0, 0), GUEST_DONE);
     EXPECT_EQ(v->regs.rax, -1000); /* KVM_ENOSYS */
-    EXPECT_EQ(guest_call(v, vmcall, 0xdead, 0, 0, 0), GUEST_DONE);
-    EXPECT_EQ(v->regs.rax, -1000);
     EXPECT_EQ(guest_call(v, vmmcall, ~0ull, 0, 0, 0), GUEST_DONE);
     EXPECT_EQ(v->regs.rax, -1000);
+    /* The other vendor's instruction: KVM makes it work, the processor says #UD. */
+    how = guest_call(v, vmcall, 0xdead, 0, 0, 0);
+    if (how == GUEST_FAULT)
+        EXPECT_EQ(*mbox32(v, MBOX_VECTOR), 6);
+    else
+        EXPECT(how == GUEST_DONE && v->regs.rax == -1000ull);
 }
 
 /* ---- exceptions ---- */
@@ -245,6 +262,67 @@ static void test_exception_injected(void)
     EXPECT_EQ(*mbox32(v, MBOX_VECTOR), 13);
     EXPECT_EQ(*(uint64_t *)mbox(v, MBOX_ERROR), 0x58);
     EXPECT_EQ(*(uint64_t *)mbox(v, MBOX_RIP), GUEST_ADDR(nop));
+}
+
+/* A vCPU with CPL 3, and a stack for its exceptions. */
+static struct vcpu *user_vcpu(uint64_t iopl)
+{
+    struct vm *vm = vm_bare();
+    struct vcpu *v = vcpu_new(vm, 0);
+    uint64_t *pdpt = (uint64_t *)(vm->mem + GUEST_PDPT);
+    struct kvm_sregs s = vcpu_sregs(v);
+
+    *(uint64_t *)(vm->mem + GUEST_PML4) |= 4;
+    for (unsigned i = 0; i < 512; i++)
+        pdpt[i] |= 4;
+    *(uint64_t *)(vm->mem + GUEST_TSS + 4) = 0xf000;  /* RSP0 */
+    *(uint16_t *)(vm->mem + GUEST_TSS + 0x66) = 0x68; /* no I/O permission map */
+    s.cs.dpl = s.ss.dpl = s.ds.dpl = s.es.dpl = 3;
+    s.cs.selector |= 3;
+    s.ss.selector = s.ds.selector = s.es.selector = SEL_DATA | 3;
+    ASSERT_EQ(vcpu_set_sregs(v, &s), 0);
+    v->rflags = 2 | iopl << 12;
+    return v;
+}
+
+static void test_user_mode(void)
+{
+    const struct {
+        const char *name;
+        uint64_t rip;
+        uint32_t vector;
+    } rows[] = {
+        { "hlt", GUEST_ADDR(user_hlt), 13 },        { "cli", GUEST_ADDR(user_cli), 13 },
+        { "in", GUEST_ADDR(user_in), 13 },          { "out", GUEST_ADDR(user_out), 13 },
+        { "outs", GUEST_ADDR(user_outs), 13 },      { "rdmsr", GUEST_ADDR(user_rdmsr), 13 },
+        { "wrmsr", GUEST_ADDR(user_wrmsr), 13 },    { "mov from cr0", GUEST_ADDR(user_cr0), 13 },
+        { "invlpg", GUEST_ADDR(user_invlpg), 13 },  { "cpuid", GUEST_ADDR(user_cpuid), 6 },
+        { "vmmcall", GUEST_ADDR(user_vmmcall), 6 },
+    };
+    struct vcpu *v = user_vcpu(0);
+    struct kvm_sregs user = vcpu_sregs(v);
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        lab_row(rows[i].name);
+        ASSERT_EQ(vcpu_set_sregs(v, &user), 0);
+        guest_prepare(v, rows[i].rip, GUEST_DATA, GUEST_DATA, 0x1230, 0x174);
+        EXPECT_EQ(guest_resume(v), GUEST_FAULT);
+        EXPECT_EQ(*mbox32(v, MBOX_VECTOR), rows[i].vector);
+        if (rows[i].vector == 13)
+            EXPECT_EQ(*(uint64_t *)mbox(v, MBOX_RIP), rows[i].rip);
+    }
+    /* The last row's hypercall was not for user mode; the handler keeps rax on its stack. */
+    EXPECT_EQ(*(uint64_t *)(v->vm->mem + v->regs.rsp + 16), -1 /* KVM_EPERM */);
+}
+
+static void test_user_io(void)
+{
+    struct vcpu *v = user_vcpu(3);
+
+    EXPECT_EQ(guest_call(v, user_out, 0, 0, 0x1230, 0), KVM_EXIT_IO);
+    EXPECT_EQ(v->run->io.port, 0x1230);
+    EXPECT_EQ(guest_resume(v), GUEST_FAULT);
+    EXPECT_EQ(*mbox32(v, MBOX_VECTOR), 6);
 }
 
 static void test_shutdown(void)
@@ -357,8 +435,9 @@ static void test_climb(void)
     struct vm *vm = vm_bare();
     struct vcpu *v = vcpu_raw(vm, 0);
     uint16_t *gdtr = (uint16_t *)(vm->mem + 0x1900);
-    struct kvm_regs r = { .rip = GUEST_ADDR(climb) - GUEST_CODE, .rbx = GUEST_ADDR(climb),
-                          .rsp = 0x9000, .rflags = 2 };
+    struct kvm_regs r = {
+        .rip = GUEST_ADDR(climb) - GUEST_CODE, .rbx = GUEST_ADDR(climb), .rsp = 0x9000, .rflags = 2
+    };
 
     gdtr[0] = 0x3f;
     gdtr[1] = GUEST_GDT;
@@ -483,6 +562,8 @@ static const struct lab_test tests[] = {
     { "exceptions and exits mixed", test_exceptions_survive_exits },
     { "exception by KVM_SET_VCPU_EVENTS", test_exception_injected },
     { "exception on an IST stack", test_ist },
+    { "user mode: privileged instructions", test_user_mode },
+    { "user mode: I/O by IOPL", test_user_io },
     { "triple fault", test_shutdown },
     { "invalid state", test_invalid_state },
     { "NMI is blocked until IRET", test_nmi },

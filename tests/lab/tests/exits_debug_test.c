@@ -43,9 +43,9 @@ static void expect_debug(struct vcpu *v, int how, uint32_t exception, uint64_t p
 
 static void test_single_step(void)
 {
-    const uint64_t stops[] = { GUEST_ADDR(step1), GUEST_ADDR(step2), GUEST_ADDR(step3),
+    const uint64_t stops[] = { GUEST_ADDR(step1),           GUEST_ADDR(step2), GUEST_ADDR(step3),
                                0 /* the port's own exit */, GUEST_ADDR(step4), GUEST_ADDR(step5),
-                               GUEST_ADDR(step6), GUEST_ADDR(step7) };
+                               GUEST_ADDR(step6),           GUEST_ADDR(step7) };
     struct vcpu *v = vcpu_new(vm_bare(), 0);
 
     /* The registers first: KVM_SET_REGS at another rip ends stepping. */

@@ -217,7 +217,7 @@ static void test_string_segment(void)
     how = guest_call(v, rep_outsw_gs, 0, 4, PORT, 3);
     for (unsigned done = 0; done < 3; how = guest_resume(v)) {
         expect_io(v, how, KVM_EXIT_IO_OUT, 2, PORT);
-        EXPECT_EQ(memcmp(io_data(v), &"abcdef"[2 * done], 2 * v->run->io.count), 0);
+        EXPECT_EQ(memcmp(io_data(v), &"abcdef"[2 * done], 2 * v -> run -> io.count), 0);
         done += v->run->io.count;
     }
     EXPECT_EQ(how, GUEST_DONE);
@@ -239,7 +239,7 @@ static void test_string_real_mode(void)
     memcpy(v->vm->mem + 0x30020, "real mode", 9);
     guest_prepare(v, GUEST_ADDR(rep_outsb_16) - GUEST_CODE, 0, 0x20, PORT, 9);
     for (how = guest_resume(v); how == KVM_EXIT_IO && done < 9; how = guest_resume(v)) {
-        EXPECT_EQ(memcmp(io_data(v), &"real mode"[done], v->run->io.count), 0);
+        EXPECT_EQ(memcmp(io_data(v), &"real mode"[done], v -> run -> io.count), 0);
         done += v->run->io.count;
     }
     EXPECT_EQ(how, GUEST_DONE);
@@ -276,8 +276,8 @@ static void test_string_fault(void)
 
     ASSERT(page != MAP_FAILED);
     vm_slot(vm, 1, 0, 0x3ffff000, 4096, page);
-    pdpt[2] = 0x83;  /* 2 GiB..3 GiB shows guest memory from 0 */
-    pdpt[3] = 0;     /* and 3 GiB.. nothing */
+    pdpt[2] = 0x83; /* 2 GiB..3 GiB shows guest memory from 0 */
+    pdpt[3] = 0;    /* and 3 GiB.. nothing */
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         unsigned done = 0;
         int how;

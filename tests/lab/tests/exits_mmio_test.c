@@ -30,29 +30,32 @@ struct mmio_row {
     uint64_t rax;
 };
 
-#define CODE(name)                                                                                 \
-    ({                                                                                             \
-        GUEST_FN(name);                                                                            \
-        code_##name;                                                                               \
+#define CODE(name)      \
+    ({                  \
+        GUEST_FN(name); \
+        code_##name;    \
     })
 
-#define ST(form, len_, data_)                                                                      \
-    (struct mmio_row)                                                                              \
-    {                                                                                              \
-        .name = #form, .code = CODE(form), .rsi = VALUE, .access = { { true, len_, data_, 0 } }    \
+#define ST(form, len_, data_)                                                                   \
+    (struct mmio_row)                                                                           \
+    {                                                                                           \
+        .name = #form, .code = CODE(form), .rsi = VALUE, .access = { { true, len_, data_, 0 } } \
     }
-#define LD(form, len_, read_, rax_)                                                                \
-    (struct mmio_row)                                                                              \
-    {                                                                                              \
-        .name = #form, .code = CODE(form), .rsi = VALUE, .read = read_,                            \
-        .access = { { false, len_, 0, 0 } }, .check_rax = true, .rax = rax_                        \
+#define LD(form, len_, read_, rax_)                                         \
+    (struct mmio_row)                                                       \
+    {                                                                       \
+        .name = #form, .code = CODE(form), .rsi = VALUE, .read = read_,     \
+        .access = { { false, len_, 0, 0 } }, .check_rax = true, .rax = rax_ \
     }
 /* Read, then write. */
-#define RMW(form, len_, data_)                                                                     \
-    (struct mmio_row)                                                                              \
-    {                                                                                              \
-        .name = #form, .code = CODE(form), .rsi = 0x10ff, .read = VALUE, .flags = OPTIONAL,        \
-        .access = { { false, len_, 0, 0 }, { true, len_, data_, 0 } }                              \
+#define RMW(form, len_, data_)                                                              \
+    (struct mmio_row)                                                                       \
+    {                                                                                       \
+        .name = #form, .code = CODE(form), .rsi = 0x10ff, .read = VALUE, .flags = OPTIONAL, \
+        .access = {                                                                         \
+            { false, len_, 0, 0 },                                                          \
+            { true, len_, data_, 0 }                                                        \
+        }                                                                                   \
     }
 
 static uint64_t low_bytes(uint64_t value, unsigned len)
@@ -99,8 +102,8 @@ static void run_row(struct vm *vm, const struct mmio_row *row)
 
     lab_row(row->name);
     v->rflags = 2 | (row->flags & DOWN ? 0x400 : 0);
-    guest_prepare(v, GUEST_CODE + (uint64_t)(row->code - __start_guest), MMIO, row->rsi,
-                  GUEST_MBOX, row->rcx);
+    guest_prepare(v, GUEST_CODE + (uint64_t)(row->code - __start_guest), MMIO, row->rsi, GUEST_MBOX,
+                  row->rcx);
     how = serve(v, row, MMIO);
     if (how == KVM_EXIT_INTERNAL_ERROR && row->flags & OPTIONAL) {
         EXPECT_EQ(v->run->internal.suberror, KVM_INTERNAL_ERROR_EMULATION);
@@ -134,7 +137,9 @@ static void test_stores(void)
         ST(st32_disp32, 4, VALUE),
         ST(st32_sib_nobase, 4, VALUE),
         ST(st32_r13_base, 4, VALUE),
-        { .name = "st32_sib", .code = CODE(st32_sib), .rsi = VALUE,
+        { .name = "st32_sib",
+          .code = CODE(st32_sib),
+          .rsi = VALUE,
           .access = { { true, 4, VALUE, 4 } } },
         ST(st8_imm, 1, 0x5a),
         ST(st16_imm, 2, 0x5aa5),
@@ -223,25 +228,53 @@ static void test_strings(void)
         ST(stosb, 1, VALUE),
         ST(stosl, 4, VALUE),
         ST(stosq, 8, VALUE),
-        { .name = "rep_stosl", .code = CODE(rep_stosl), .rsi = VALUE, .rcx = 3,
+        { .name = "rep_stosl",
+          .code = CODE(rep_stosl),
+          .rsi = VALUE,
+          .rcx = 3,
           .access = { { true, 4, VALUE, 0 }, { true, 4, VALUE, 4 }, { true, 4, VALUE, 8 } } },
-        { .name = "rep_stosl down", .code = CODE(rep_stosl), .rsi = VALUE, .rcx = 2, .flags = DOWN,
+        { .name = "rep_stosl down",
+          .code = CODE(rep_stosl),
+          .rsi = VALUE,
+          .rcx = 2,
+          .flags = DOWN,
           .access = { { true, 4, VALUE, 0 }, { true, 4, VALUE, -4 } } },
         { .name = "rep_stosl, nothing", .code = CODE(rep_stosl), .rsi = VALUE, .rcx = 0 },
-        { .name = "movsl to", .code = CODE(movs_to), .rsi = RAM,
+        { .name = "movsl to",
+          .code = CODE(movs_to),
+          .rsi = RAM,
           .access = { { true, 4, 0x13121110, 0 } } },
-        { .name = "movsq to", .code = CODE(movsq_to), .rsi = RAM,
+        { .name = "movsq to",
+          .code = CODE(movsq_to),
+          .rsi = RAM,
           .access = { { true, 8, 0x1716151413121110, 0 } } },
-        { .name = "rep movsl to", .code = CODE(rep_movs_to), .rsi = RAM, .rcx = 3,
-          .access = { { true, 4, 0x13121110, 0 }, { true, 4, 0x17161514, 4 },
+        { .name = "rep movsl to",
+          .code = CODE(rep_movs_to),
+          .rsi = RAM,
+          .rcx = 3,
+          .access = { { true, 4, 0x13121110, 0 },
+                      { true, 4, 0x17161514, 4 },
                       { true, 4, 0x1b1a1918, 8 } } },
-        { .name = "rep movsl to, down", .code = CODE(rep_movs_to), .rsi = RAM + 4, .rcx = 2,
-          .flags = DOWN, .access = { { true, 4, 0x17161514, 0 }, { true, 4, 0x13121110, -4 } } },
-        { .name = "movsb from", .code = CODE(movsb_from), .rsi = RAM + 0x100, .read = VALUE,
+        { .name = "rep movsl to, down",
+          .code = CODE(rep_movs_to),
+          .rsi = RAM + 4,
+          .rcx = 2,
+          .flags = DOWN,
+          .access = { { true, 4, 0x17161514, 0 }, { true, 4, 0x13121110, -4 } } },
+        { .name = "movsb from",
+          .code = CODE(movsb_from),
+          .rsi = RAM + 0x100,
+          .read = VALUE,
           .access = { { false, 1, 0, 0 } } },
-        { .name = "movsl from", .code = CODE(movs_from), .rsi = RAM + 0x110, .read = VALUE,
+        { .name = "movsl from",
+          .code = CODE(movs_from),
+          .rsi = RAM + 0x110,
+          .read = VALUE,
           .access = { { false, 4, 0, 0 } } },
-        { .name = "rep movsl from", .code = CODE(rep_movs_from), .rsi = RAM + 0x120, .rcx = 3,
+        { .name = "rep movsl from",
+          .code = CODE(rep_movs_from),
+          .rsi = RAM + 0x120,
+          .rcx = 3,
           .read = VALUE,
           .access = { { false, 4, 0, 0 }, { false, 4, 0, 4 }, { false, 4, 0, 8 } } },
     };
@@ -271,8 +304,7 @@ static void test_refusable(void)
     const uint64_t rips[] = {
         GUEST_CODE + (uint64_t)(CODE(movdqu_st) - __start_guest),
         GUEST_CODE + (uint64_t)(CODE(movdqu_ld) - __start_guest),
-        GUEST_CODE + (uint64_t)(CODE(call_mem) - __start_guest),
-        MMIO, /* a fetch */
+        GUEST_CODE + (uint64_t)(CODE(call_mem) - __start_guest), MMIO, /* a fetch */
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(rips); i++) {
@@ -349,8 +381,8 @@ static void test_virtual_address(void)
 
 static void test_address_space(void)
 {
-    static const uint64_t addresses[] = { 0x200000, 0xfec00000, 0xfee00000, 0xfffffff0,
-                                          0x100000000, 511ull << 30 };
+    static const uint64_t addresses[] = { 0x200000,   0xfec00000,  0xfee00000,
+                                          0xfffffff0, 0x100000000, 511ull << 30 };
     struct vcpu *v = vcpu_new(vm_bare(), 0); /* no APIC in the kernel: its page is MMIO too */
 
     for (unsigned i = 0; i < ARRAY_SIZE(addresses); i++) {

@@ -98,8 +98,8 @@ static void test_refused(void)
 
         lab_row(rows[i].name);
         mbox_clear(v);
-        EXPECT_EQ(rows[i].write ? guest_wrmsr(v, rows[i].index, rows[i].value) :
-                                  guest_rdmsr(v, rows[i].index, &value),
+        EXPECT_EQ(rows[i].write ? guest_wrmsr(v, rows[i].index, rows[i].value)
+                                : guest_rdmsr(v, rows[i].index, &value),
                   GUEST_FAULT);
         EXPECT_EQ(*mbox32(v, MBOX_VECTOR), 13);
         EXPECT_EQ(*(uint64_t *)mbox(v, MBOX_ERROR), 0);

@@ -45,7 +45,8 @@ static void clobber_fpu(void)
 {
     /* What the test program itself does with these registers must not reach the guest. */
     __asm__ volatile("pcmpeqb %%xmm0, %%xmm0\n\tmovdqa %%xmm0, %%xmm1\n\tmovdqa %%xmm0, %%xmm9\n\t"
-                     "fninit\n\tfldpi" ::: "xmm0", "xmm1", "xmm9", "st", "memory");
+                     "fninit\n\tfldpi" ::
+                         : "xmm0", "xmm1", "xmm9", "st", "memory");
     __asm__ volatile("fninit");
 }
 
@@ -53,8 +54,8 @@ static void clobber_fpu(void)
 static void fill_fxsave(uint8_t *image, uint8_t seed)
 {
     memset(image, 0, 512);
-    *(uint16_t *)image = 0x027f; /* FCW: double precision */
-    image[4] = 0xff;             /* all x87 registers in use */
+    *(uint16_t *)image = 0x027f;                 /* FCW: double precision */
+    image[4] = 0xff;                             /* all x87 registers in use */
     *(uint32_t *)(image + 24) = 0x1f80 | 0x2000; /* MXCSR: round down */
     for (unsigned i = 0; i < 8; i++) {
         memset(image + 32 + 16 * i, seed + i, 8);
@@ -87,11 +88,11 @@ static void test_fpu(void)
         uint8_t *image = vm->mem + GUEST_DATA + i * 0x1000;
 
         EXPECT_EQ(how[i], GUEST_DONE);
-        EXPECT_EQ(memcmp(image, image + 0x800, 4), 0);                   /* FCW, FSW */
-        EXPECT_EQ(memcmp(image + 24, image + 0x800 + 24, 4), 0);         /* MXCSR */
-        for (unsigned k = 0; k < 8; k++)                                 /* x87 */
+        EXPECT_EQ(memcmp(image, image + 0x800, 4), 0);           /* FCW, FSW */
+        EXPECT_EQ(memcmp(image + 24, image + 0x800 + 24, 4), 0); /* MXCSR */
+        for (unsigned k = 0; k < 8; k++)                         /* x87 */
             EXPECT_EQ(memcmp(image + 32 + 16 * k, image + 0x820 + 16 * k, 10), 0);
-        EXPECT_EQ(memcmp(image + 160, image + 0x800 + 160, 256), 0);     /* XMM */
+        EXPECT_EQ(memcmp(image + 160, image + 0x800 + 160, 256), 0); /* XMM */
     }
 }
 

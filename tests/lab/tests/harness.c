@@ -208,13 +208,13 @@ static void load_guest(struct vm *vm)
 {
     static const uint64_t gdt[] = {
         0,
-        0x00af9b000000ffff,                /* SEL_CODE64 */
-        0x00cf93000000ffff,                /* SEL_DATA */
+        0x00af9b000000ffff,                   /* SEL_CODE64 */
+        0x00cf93000000ffff,                   /* SEL_DATA */
         0x00008b0000000067 | GUEST_TSS << 16, /* SEL_TSS */
         0,
-        0x00cf9b000000ffff,                /* SEL_CODE32 */
-        0x00009b010000ffff,                /* SEL_CODE16: base GUEST_CODE */
-        0x000093000000ffff,                /* SEL_DATA16 */
+        0x00cf9b000000ffff, /* SEL_CODE32 */
+        0x00009b010000ffff, /* SEL_CODE16: base GUEST_CODE */
+        0x000093000000ffff, /* SEL_DATA16 */
     };
     uint64_t *pml4 = (uint64_t *)(vm->mem + GUEST_PML4);
     uint64_t *pdpt = (uint64_t *)(vm->mem + GUEST_PDPT);
@@ -393,12 +393,14 @@ void vcpu_long_mode(struct vcpu *v)
 {
     struct kvm_sregs s = vcpu_sregs(v);
 
-    s.cs = (struct kvm_segment){ .limit = ~0u, .selector = SEL_CODE64, .type = 11, .present = 1,
-                                 .s = 1, .l = 1, .g = 1 };
+    s.cs = (struct kvm_segment){
+        .limit = ~0u, .selector = SEL_CODE64, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1
+    };
     set_data_segments(&s, data_segment(SEL_DATA));
     s.gs.base = GUEST_MBOX + v->id * GUEST_MBOX_SIZE;
-    s.tr = (struct kvm_segment){ .base = GUEST_TSS, .limit = 0x67, .selector = SEL_TSS, .type = 11,
-                                 .present = 1 };
+    s.tr = (struct kvm_segment){
+        .base = GUEST_TSS, .limit = 0x67, .selector = SEL_TSS, .type = 11, .present = 1
+    };
     s.ldt = (struct kvm_segment){ .unusable = 1 };
     s.gdt = (struct kvm_dtable){ .base = GUEST_GDT, .limit = 0x3f };
     s.idt = (struct kvm_dtable){ .base = GUEST_IDT, .limit = 0xfff };
@@ -413,8 +415,9 @@ void vcpu_prot_mode(struct vcpu *v)
 {
     struct kvm_sregs s = vcpu_sregs(v);
 
-    s.cs = (struct kvm_segment){ .limit = ~0u, .selector = SEL_CODE32, .type = 11, .present = 1,
-                                 .db = 1, .s = 1, .g = 1 };
+    s.cs = (struct kvm_segment){
+        .limit = ~0u, .selector = SEL_CODE32, .type = 11, .present = 1, .db = 1, .s = 1, .g = 1
+    };
     set_data_segments(&s, data_segment(SEL_DATA));
     s.gdt = (struct kvm_dtable){ .base = GUEST_GDT, .limit = 0x3f };
     s.idt = (struct kvm_dtable){ 0 };

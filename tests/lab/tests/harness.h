@@ -26,7 +26,8 @@
 
 #include "../guests/layout.h"
 
-#ifdef __clang__ /* KVM's lists are a header with a flexible array; their entries follow it here */
+#ifdef __clang__ /* KVM's lists are a header with a flexible array; their entries follow it here \
+                  */
 #pragma clang diagnostic ignored "-Wgnu-variable-sized-type-not-at-end"
 #endif
 
@@ -59,8 +60,8 @@ struct lab_test {
     void (*run)(void);
 };
 
-extern int lab_kvm;          /* the device */
-extern const char *lab_dev;  /* its path */
+extern int lab_kvm;         /* the device */
+extern const char *lab_dev; /* its path */
 extern bool lab_is_bawn;
 
 int lab_main(int argc, char **argv, const struct lab_test *tests, size_t nr);
@@ -74,33 +75,33 @@ _Noreturn void lab_skip(const char *why);
 /* Names the table row under test in the following failures; NULL ends that. */
 void lab_row(const char *name);
 
-#define EXPECT(cond)                                                                               \
-    do {                                                                                           \
-        if (!(cond))                                                                               \
-            lab_fail(__FILE__, __LINE__, "%s", #cond);                                             \
+#define EXPECT(cond)                                   \
+    do {                                               \
+        if (!(cond))                                   \
+            lab_fail(__FILE__, __LINE__, "%s", #cond); \
     } while (0)
-#define ASSERT(cond)                                                                               \
-    do {                                                                                           \
-        if (!(cond)) {                                                                             \
-            lab_fail(__FILE__, __LINE__, "%s (errno %d)", #cond, errno);                           \
-            lab_abort();                                                                           \
-        }                                                                                          \
+#define ASSERT(cond)                                                     \
+    do {                                                                 \
+        if (!(cond)) {                                                   \
+            lab_fail(__FILE__, __LINE__, "%s (errno %d)", #cond, errno); \
+            lab_abort();                                                 \
+        }                                                                \
     } while (0)
-#define EXPECT_EQ(got, want)                                                                       \
-    do {                                                                                           \
-        long long got_ = (long long)(got), want_ = (long long)(want);                              \
-        if (got_ != want_)                                                                         \
-            lab_fail(__FILE__, __LINE__, "%s is %lld (0x%llx), not %lld (0x%llx)", #got, got_,     \
-                     got_, want_, want_);                                                          \
+#define EXPECT_EQ(got, want)                                                                   \
+    do {                                                                                       \
+        long long got_ = (long long)(got), want_ = (long long)(want);                          \
+        if (got_ != want_)                                                                     \
+            lab_fail(__FILE__, __LINE__, "%s is %lld (0x%llx), not %lld (0x%llx)", #got, got_, \
+                     got_, want_, want_);                                                      \
     } while (0)
-#define ASSERT_EQ(got, want)                                                                       \
-    do {                                                                                           \
-        long long agot_ = (long long)(got), awant_ = (long long)(want);                            \
-        if (agot_ != awant_) {                                                                     \
-            lab_fail(__FILE__, __LINE__, "%s is %lld (0x%llx), not %lld (0x%llx)", #got, agot_,    \
-                     agot_, awant_, awant_);                                                       \
-            lab_abort();                                                                           \
-        }                                                                                          \
+#define ASSERT_EQ(got, want)                                                                    \
+    do {                                                                                        \
+        long long agot_ = (long long)(got), awant_ = (long long)(want);                         \
+        if (agot_ != awant_) {                                                                  \
+            lab_fail(__FILE__, __LINE__, "%s is %lld (0x%llx), not %lld (0x%llx)", #got, agot_, \
+                     agot_, awant_, awant_);                                                    \
+            lab_abort();                                                                        \
+        }                                                                                       \
     } while (0)
 
 /* ioctl whose failure is its negative errno. */
@@ -175,7 +176,7 @@ void guest_prepare(struct vcpu *v, uint64_t rip, uint64_t rdi, uint64_t rsi, uin
                    uint64_t rcx);
 /* Goes on with what stands in the vCPU's registers; fills v->regs. */
 int guest_resume(struct vcpu *v);
-#define guest_call(v, name, rdi, rsi, rdx, rcx)                                                    \
+#define guest_call(v, name, rdi, rsi, rdx, rcx) \
     (guest_prepare(v, GUEST_ADDR(name), rdi, rsi, rdx, rcx), guest_resume(v))
 
 /* The most used operations; a fault in them is a failed check unless told by the result. */
@@ -201,12 +202,12 @@ void mbox_clear(struct vcpu *v);
 
 uint64_t lab_now(void); /* nanoseconds, CLOCK_MONOTONIC */
 /* Polls a condition for at most 5 s. */
-#define WAIT_FOR(cond)                                                                             \
-    ({                                                                                             \
-        uint64_t end_ = lab_now() + 5000000000ull;                                                 \
-        while (!(cond) && lab_now() < end_)                                                        \
-            usleep(500);                                                                           \
-        (cond);                                                                                    \
+#define WAIT_FOR(cond)                             \
+    ({                                             \
+        uint64_t end_ = lab_now() + 5000000000ull; \
+        while (!(cond) && lab_now() < end_)        \
+            usleep(500);                           \
+        (cond);                                    \
     })
 
 #endif

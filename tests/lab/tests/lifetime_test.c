@@ -92,7 +92,8 @@ static void test_device_closed(void)
 
 static void test_eventfds_outlive(void)
 {
-    struct kvm_irq_routing_entry entry = { .gsi = 5, .type = KVM_IRQ_ROUTING_MSI,
+    struct kvm_irq_routing_entry entry = { .gsi = 5,
+                                           .type = KVM_IRQ_ROUTING_MSI,
                                            .u.msi = { .address_lo = 0xfee00000, .data = 0x40 } };
     struct {
         struct kvm_irq_routing head;
@@ -102,8 +103,9 @@ static void test_eventfds_outlive(void)
     const uint64_t one = 1;
     struct vm *vm = vm_split();
     struct kvm_irqfd irqfd = { .fd = (uint32_t)fd, .gsi = 5 };
-    struct kvm_ioeventfd ioeventfd = { .addr = 0x500, .len = 2, .fd = pio,
-                                       .flags = KVM_IOEVENTFD_FLAG_PIO };
+    struct kvm_ioeventfd ioeventfd = {
+        .addr = 0x500, .len = 2, .fd = pio, .flags = KVM_IOEVENTFD_FLAG_PIO
+    };
 
     vcpu_new(vm, 0);
     ASSERT_EQ(kvm_call(vm->fd, KVM_SET_GSI_ROUTING, &routing), 0);

@@ -93,7 +93,8 @@ static void add_event(struct log *log, uint32_t type, uint32_t index, uint64_t g
 
 static void add_config(struct log *log, uint32_t vcpus)
 {
-    struct bawn_measure_config c = { .version = BAWN_MEASURE_VERSION, .vcpus = vcpus,
+    struct bawn_measure_config c = { .version = BAWN_MEASURE_VERSION,
+                                     .vcpus = vcpus,
                                      .irqchip = 1 };
 
     add_event(log, BAWN_MEASURE_CONFIG, 0, 0, 0, &c, sizeof(c));
@@ -138,8 +139,8 @@ static struct bawn_measure_segment segment(const struct kvm_segment *s)
         .base = s->base,
         .limit = s->limit,
         .selector = s->selector,
-        .attributes = (uint16_t)(s->type | s->s << 4 | s->dpl << 5 | s->present << 7 |
-                                 s->avl << 8 | s->l << 9 | s->db << 10 | s->g << 11),
+        .attributes = (uint16_t)(s->type | s->s << 4 | s->dpl << 5 | s->present << 7 | s->avl << 8 |
+                                 s->l << 9 | s->db << 10 | s->g << 11),
     };
 }
 
@@ -153,8 +154,9 @@ static void add_vcpu(struct log *log, struct vcpu *v)
     if (mp.mp_state != KVM_MP_STATE_UNINITIALIZED) {
         struct kvm_regs r = vcpu_regs(v);
         struct kvm_sregs s = vcpu_sregs(v);
-        const struct kvm_segment *seg[] = { &s.cs, &s.ds, &s.es, &s.fs, &s.gs, &s.ss, &s.tr,
-                                            &s.ldt };
+        const struct kvm_segment *seg[] = {
+            &s.cs, &s.ds, &s.es, &s.fs, &s.gs, &s.ss, &s.tr, &s.ldt
+        };
 
         memcpy(m.gpr, &r, sizeof(m.gpr));
         m.rip = r.rip;
@@ -292,7 +294,8 @@ static void test_regions_refused(void)
         { "type of a configuration", { 0x10000, PAGE, BAWN_MEASURE_CONFIG, 0, { 0 } }, -EINVAL },
         { "type of a vCPU", { 0x10000, PAGE, BAWN_MEASURE_VCPU, 0, { 0 } }, -EINVAL },
         { "undeclared", { 0x10000, PAGE, BAWN_MEASURE_UNDECLARED, 0, { 0 } }, -EINVAL },
-        { "type after the last", { 0x10000, PAGE, BAWN_MEASURE_LAST_DECLARED + 1, 0, { 0 } },
+        { "type after the last",
+          { 0x10000, PAGE, BAWN_MEASURE_LAST_DECLARED + 1, 0, { 0 } },
           -EINVAL },
         { "flags", { 0x10000, PAGE, BAWN_MEASURE_KERNEL, 1, { 0 } }, -EINVAL },
         { "reserved", { 0x10000, PAGE, BAWN_MEASURE_KERNEL, 0, { 0, 1 } }, -EINVAL },
@@ -351,10 +354,21 @@ enum change {
 };
 
 static const char *const change_name[NR_CHANGES] = {
-    "nothing", "a byte of the kernel", "a byte of the initrd", "a byte of undeclared memory",
-    "a byte of the other slot", "the last byte of memory", "a register", "a control register",
-    "a segment", "another vCPU", "a region's type", "a region's size", "a slot's flags",
-    "a slot's place", "another slot",
+    "nothing",
+    "a byte of the kernel",
+    "a byte of the initrd",
+    "a byte of undeclared memory",
+    "a byte of the other slot",
+    "the last byte of memory",
+    "a register",
+    "a control register",
+    "a segment",
+    "another vCPU",
+    "a region's type",
+    "a region's size",
+    "a slot's flags",
+    "a slot's place",
+    "another slot",
 };
 
 static void digest_of(enum change c, uint8_t digest[DIGEST])
@@ -377,9 +391,11 @@ static void digest_of(enum change c, uint8_t digest[DIGEST])
     if (c == MORE_SLOTS)
         vm_slot(vm, 2, 0, 2 * HIGH, PAGE, memory_new(PAGE));
     ASSERT_EQ(declare(vm, GUEST_DATA, 2 * PAGE,
-                      c == REGION_TYPE ? BAWN_MEASURE_DATA : BAWN_MEASURE_KERNEL), 0);
-    ASSERT_EQ(declare(vm, GUEST_DATA + 2 * PAGE, c == REGION_SIZE ? PAGE : 2 * PAGE,
-                      BAWN_MEASURE_INITRD), 0);
+                      c == REGION_TYPE ? BAWN_MEASURE_DATA : BAWN_MEASURE_KERNEL),
+              0);
+    ASSERT_EQ(
+        declare(vm, GUEST_DATA + 2 * PAGE, c == REGION_SIZE ? PAGE : 2 * PAGE, BAWN_MEASURE_INITRD),
+        0);
     v = vcpu_new(vm, 0);
     if (c == MORE_VCPUS)
         vcpu_raw(vm, 1);

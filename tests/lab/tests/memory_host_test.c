@@ -37,8 +37,8 @@ static void test_replace(void)
     ASSERT(mremap(page, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, mem + AT) == mem + AT);
     EXPECT(WAIT_FOR(*memory_copy(v) == 0x22));
     /* And the other way: the page keeps its content elsewhere, the guest gets a new one. */
-    ASSERT(mmap(mem + AT, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-                -1, 0) == mem + AT);
+    ASSERT(mmap(mem + AT, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                0) == mem + AT);
     EXPECT(WAIT_FOR(*memory_copy(v) == 0));
     vcpu_kick(v);
     EXPECT_EQ(guest_load32(v, HIGH + AT - PAGE), 0x11); /* the neighbours stayed */
@@ -68,8 +68,8 @@ static void test_unmap(void)
     vcpu_join(v);
     EXPECT_EQ(v->result, -EFAULT);
     EXPECT_EQ(vcpu_run(v), -EFAULT); /* as often as one tries */
-    ASSERT(mmap(mem + AT, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
-                -1, 0) == mem + AT);
+    ASSERT(mmap(mem + AT, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                0) == mem + AT);
     *(uint32_t *)(mem + AT) = 0x33;
     vcpu_start(v, NULL);
     EXPECT(WAIT_FOR(*memory_copy(v) == 0x33));
@@ -206,8 +206,8 @@ static void test_hugetlb(void)
 {
     struct vm *vm = vm_bare();
     struct vcpu *v = vcpu_new(vm, 0);
-    uint8_t *mem = mmap(NULL, HUGE, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+    uint8_t *mem =
+        mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
 
     if (mem == MAP_FAILED)
         lab_skip("no hugetlb pages reserved");
@@ -313,8 +313,8 @@ static void test_storm(void)
     madvise(mem, 2 * HUGE, MADV_HUGEPAGE);
     vm_slot(vm, 1, 0, HIGH, 2 * HUGE, mem);
     for (unsigned i = 0; i < 2; i++) {
-        guest_prepare(v[i], GUEST_ADDR(write_loop), HIGH + i * HUGE + 9 * PAGE,
-                      COPY + i * 0x100, 0, 0);
+        guest_prepare(v[i], GUEST_ADDR(write_loop), HIGH + i * HUGE + 9 * PAGE, COPY + i * 0x100, 0,
+                      0);
         vcpu_start(v[i], again);
     }
     for (unsigned i = 0; i < 300; i++) {

@@ -170,7 +170,7 @@ static void test_two_kinds(void)
     ASSERT_EQ(attributes(v->vm, HIGH + PAGE, 2 * PAGE, KVM_MEMORY_ATTRIBUTE_PRIVATE), 0);
     EXPECT_EQ(guest_load32(v, HIGH + PAGE), 0); /* private memory starts as zeros */
     guest_store32(v, HIGH + PAGE, 0x22);
-    guest_store32(v, HIGH + 3 * PAGE, 0x33); /* the page after it is still shared */
+    guest_store32(v, HIGH + 3 * PAGE, 0x33);       /* the page after it is still shared */
     EXPECT_EQ(*(uint32_t *)(shared + PAGE), 0x11); /* the VMM does not see it */
     EXPECT_EQ(*(uint32_t *)(shared + 3 * PAGE), 0x33);
     EXPECT_EQ(guest_load32(v, HIGH + PAGE), 0x22);

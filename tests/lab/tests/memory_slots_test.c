@@ -144,8 +144,9 @@ static int get_log(struct vm *vm, uint32_t slot, uint64_t *bitmap)
 
 static int clear_log(struct vm *vm, uint32_t slot, uint64_t first, uint32_t nr, uint64_t *bitmap)
 {
-    struct kvm_clear_dirty_log log = { .slot = slot, .first_page = first, .num_pages = nr,
-                                       .dirty_bitmap = bitmap };
+    struct kvm_clear_dirty_log log = {
+        .slot = slot, .first_page = first, .num_pages = nr, .dirty_bitmap = bitmap
+    };
 
     return kvm_call(vm->fd, KVM_CLEAR_DIRTY_LOG, &log);
 }
@@ -182,7 +183,7 @@ static void test_dirty_log(void)
     touch_page(v, 127);
     expect_log(vm, BIT(3), BIT(0) | BIT(63));
     expect_log(vm, 0, 0); /* reading it clears it */
-    touch_page(v, 3); /* and write-protects again */
+    touch_page(v, 3);     /* and write-protects again */
     expect_log(vm, BIT(3), 0);
     /* Reads do not make dirty, nor does the VMM itself. */
     EXPECT_EQ(guest_call(v, read_all, HIGH, HIGH + LOG_PAGES * PAGE, PAGE, 0), GUEST_DONE);

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lab host "svm": Debian's cloud kernel on QEMU's emulated AMD processor with SVM.
+
+A host is one file with these names. Others can differ in kernel, machine or emulator.
+"""
+SILENT_AFTER = 90  # seconds without a word from its init: the boot is taken for hung
+KERNEL_ARGS = "console=ttyS0 panic=-1 oops=panic loglevel=6 "
+CHECKING = "slab_nomerge slab_debug=FZPU,bawn*,kmalloc-* "  # use after free, overruns, leaks
+REPEATABLE = "nokaslr "
+
+
+def command(boot):
+    """The emulator's argument list. boot: see class Boot in ../lab."""
+    argv = ["qemu-system-x86_64", "-accel", "tcg", "-M", "q35", "-smp", "1", "-m", "3G",
+            "-cpu", "EPYC-Genoa,la57=off,phys-bits=48", "-display", "none", "-nodefaults",
+            "-no-reboot",
+            "-kernel", boot.kernel, "-initrd", boot.initrd,
+            "-append", KERNEL_ARGS + (REPEATABLE if boot.deterministic else CHECKING)
+            + boot.kernel_args]
+    if True:
+        argv += ["-icount", "shift=2,sleep=off", "-rtc", "base=2026-01-01,clock=vm", "-seed", "1"]
+    if boot.interactive:
+        argv += ["-serial", "mon:stdio"]
+    else:
+        argv += ["-serial", "file:" + boot.console]
+    argv += ["-monitor", "unix:" + boot.monitor + ",server=on,wait=off"]
+    argv += ["-device", "virtio-serial-pci", "-chardev", "file,id=lab,path=" + boot.channel,
+             "-device", "virtserialport,chardev=lab,name=bawn.lab"]
+    if boot.tpm:
+        argv += ["-chardev", "socket,id=tpm,path=" + boot.tpm,
+                 "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0"]
+    return argv
