@@ -137,6 +137,14 @@ static const struct file_operations gmem_fops = {
 	.fallocate = gmem_fallocate,
 };
 
+/* The size is fixed at creation: slots were checked against it. */
+static int gmem_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr)
+{
+	return -EINVAL;
+}
+
+static const struct inode_operations gmem_iops = { .setattr = gmem_setattr };
+
 /* Private pages do not move and are never written back. */
 static int gmem_migrate(struct address_space *mapping, struct folio *dst, struct folio *src,
 			enum migrate_mode mode)
@@ -179,6 +187,7 @@ int bawn_gmem_create(struct bawn_vm *vm, const struct kvm_create_guest_memfd *ar
 	}
 	gmem->inode = file_inode(file);
 	ihold(gmem->inode);
+	gmem->inode->i_op = &gmem_iops;
 	gmem->inode->i_mode |= S_IFREG;
 	gmem->inode->i_size = args->size;
 	gmem->inode->i_mapping->a_ops = &gmem_aops;

@@ -217,6 +217,9 @@ static void run_guest(struct bawn_vcpu *vcpu)
 	bool xcr0 = vcpu->cr4 & X86_CR4_OSXSAVE && vcpu->xcr0 != vcpu->host_xcr0;
 	bool debug = debug_active(vcpu);
 
+	/* The guest's FPU state may have left the registers when the thread was preempted. */
+	if (test_thread_flag(TIF_NEED_FPU_LOAD))
+		switch_fpu_return();
 	if (xcr0)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
 	if (debug)
