@@ -223,9 +223,20 @@ enum bawn_insn_op {
 	BAWN_INSN_MOVS,
 };
 
+/* The first eight in the instruction encoding's order. */
+enum {
+	BAWN_ALU_ADD, BAWN_ALU_OR, BAWN_ALU_ADC, BAWN_ALU_SBB, BAWN_ALU_AND, BAWN_ALU_SUB,
+	BAWN_ALU_XOR, BAWN_ALU_CMP, BAWN_ALU_TEST, BAWN_ALU_NOT, BAWN_ALU_NEG, BAWN_ALU_INC,
+	BAWN_ALU_DEC,
+};
+
+/* In place of a register: none, and the address of the next instruction. */
+#define BAWN_INSN_NO_REG 0xff
+#define BAWN_INSN_RIP 0xfe
+
 struct bawn_insn {
 	enum bawn_insn_op op;
-	u8 alu;	     /* 0..7 ADD OR ADC SBB AND SUB XOR CMP; 8 TEST, 9 NOT, 10 NEG, 11 INC, 12 DEC */
+	u8 alu;	     /* BAWN_ALU_* */
 	u8 len;	     /* 1..15 */
 	u8 size;     /* of the memory access: 1, 2, 4, 8 */
 	u8 reg_size; /* of the destination register for LOAD: 1, 2, 4, 8 */
@@ -235,7 +246,9 @@ struct bawn_insn {
 	bool has_imm;
 	bool rep;
 	u8 addr_size; /* 2, 4, 8 */
-	u8 seg;	      /* MOVS, LODS: segment of the source, VCPU_SREG_* */
+	/* The operand's address: seg:(base + index << scale + disp). The source's of MOVS. */
+	u8 seg, base, index, scale; /* VCPU_SREG_*, VCPU_R* or BAWN_INSN_* */
+	u64 disp;
 	u64 imm;      /* sign-extended */
 };
 
@@ -243,8 +256,6 @@ struct bawn_mmio_state {
 	struct bawn_insn insn;
 	gpa_t gpa;
 	u64 data;  /* value read so far or to be written */
-	bool write;
-	bool active;
 };
 
 struct bawn_exception {
@@ -270,8 +281,6 @@ struct bawn_debug {
 
 /* MSRs that nothing but msr.c looks at. */
 struct bawn_msr_state {
-	u64 tsc_adjust;
-	u64 arch_caps;
 	u64 de_cfg;
 	u64 hwcr;
 	u64 ucode_rev;
@@ -547,6 +556,13 @@ static inline bool bawn_take_request(struct bawn_vcpu *vcpu, int req)
 	return test_bit(req, &vcpu->requests) && test_and_clear_bit(req, &vcpu->requests);
 }
 
+/* Is it a linear address that the guest's paging can translate? */
+static inline bool bawn_canonical(struct bawn_vcpu *vcpu, u64 address)
+{
+	/* CR4 bit 12, LA57 */
+	return (u64)sign_extend64(address, vcpu->cr4 & BIT_ULL(12) ? 56 : 47) == address;
+}
+
 /* control.c: checked setters of control and debug registers */
 int bawn_set_cr0(struct bawn_vcpu *vcpu, u64 cr0); /* 0, or 1: the guest gets #GP */
 int bawn_set_cr3(struct bawn_vcpu *vcpu, u64 cr3);
@@ -671,8 +687,6 @@ int bawn_insn_decode(struct bawn_insn *insn, const u8 *bytes, int nr, int code_s
 /* Length of an instruction whose opcode (without prefixes, with ModRM and all) is op_len bytes:
  * legacy and REX prefixes plus op_len; 0 when bytes are too few. */
 int bawn_insn_prefixed_len(const u8 *bytes, int nr, int code_size, int op_len);
-/* The same for an opcode of op_len bytes that a ModRM operand follows: INVLPG, CLFLUSH. */
-int bawn_insn_modrm_len(const u8 *bytes, int nr, int code_size, int op_len);
 /* The segment that the prefixes choose, DS without one: for OUTS. */
 u8 bawn_insn_segment(const u8 *bytes, int nr, int code_size);
 
@@ -693,6 +707,11 @@ int bawn_insn_decode_cr(struct bawn_insn_cr *cr, const u8 *bytes, int nr, int co
 /* mmio.c and io.c */
 int bawn_mmio(struct bawn_vcpu *vcpu, gpa_t gpa, bool write);
 int bawn_io(struct bawn_vcpu *vcpu, const struct bawn_exit *exit);
+/* All bits of an operand or address of size bytes. */
+static inline u64 bawn_size_mask(unsigned int size)
+{
+	return size == 8 ? ~0ULL : BIT_ULL(size * 8) - 1;
+}
 /* What ADD..DEC (bawn_insn.alu) make of size bytes, and of the arithmetic flags in rflags. */
 u64 bawn_insn_alu(u8 alu, unsigned int size, u64 dst, u64 src, u64 *rflags);
 /* Adds to rSI, rDI or rCX the way an address size does. */
@@ -710,11 +729,15 @@ void bawn_cpuid_setup(void);		      /* at module load, before any other */
 void bawn_cpuid_limits(struct bawn_vcpu *vcpu); /* maxphyaddr ... efer_allowed; at creation too */
 bool bawn_supports(u32 feature);		      /* X86_FEATURE_*: offered to guests */
 bool bawn_guest_has(struct bawn_vcpu *vcpu, u32 feature); /* ... and in this vCPU's CPUID */
+struct bawn_feature_bits {
+	u32 feature; /* X86_FEATURE_* */
+	u64 bits;    /* of a register; they exist with the feature */
+};
+/* All bits that this vCPU has; vcpu NULL: that are offered. */
+u64 bawn_feature_bits(struct bawn_vcpu *vcpu, const struct bawn_feature_bits *table, int nr);
 void bawn_cpuid_runtime_update(struct bawn_vcpu *vcpu); /* OSXSAVE, XSAVE size, APIC bit */
 
 /* msr.c */
-int bawn_get_msr(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host); /* 0, 1 = #GP */
-int bawn_set_msr(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host);
 enum bawn_msr_result { BAWN_MSR_OK, BAWN_MSR_INVALID, BAWN_MSR_UNKNOWN };
 enum bawn_msr_result bawn_msr_access(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool write,
 				     bool host);

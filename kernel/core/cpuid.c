@@ -33,16 +33,12 @@ enum { EAX, EBX, ECX, EDX };
  * One register of features. host: the word of boot_cpu_data that says what the host kernel left
  * enabled, which also is what X86_FEATURE_* / 32 finds; NCAPINTS: it keeps none.
  */
-struct feature_word {
+static const struct feature_word {
 	u32 leaf;
-	u8 subleaf;
-	u8 reg;
-	u8 host;
+	u8 subleaf, reg, host;
 	u32 mask;
 	u32 emulated; /* offered on any host */
-};
-
-static const struct feature_word words[] = {
+} words[] = {
 	{ 1, 0, ECX, CPUID_1_ECX,
 	  F(XMM3) | F(PCLMULQDQ) | F(SSSE3) | F(FMA) | F(CX16) | F(PCID) | F(XMM4_1) | F(XMM4_2) |
 	  F(MOVBE) | F(POPCNT) | F(AES) | F(XSAVE) | F(AVX) | F(F16C) | F(RDRAND),
@@ -61,8 +57,7 @@ static const struct feature_word words[] = {
 	  F(CLDEMOTE) | F(MOVDIRI) | F(MOVDIR64B), 0 },
 	{ 7, 0, EDX, CPUID_7_EDX,
 	  F(FSRM) | F(AVX512_VP2INTERSECT) | F(MD_CLEAR) | F(SERIALIZE) | F(AVX512_FP16) |
-	  F(SPEC_CTRL) | F(INTEL_STIBP) | F(FLUSH_L1D) | F(ARCH_CAPABILITIES) |
-	  F(SPEC_CTRL_SSBD), 0 },
+	  F(SPEC_CTRL) | F(INTEL_STIBP) | F(SPEC_CTRL_SSBD), 0 },
 	{ 7, 1, EAX, CPUID_7_1_EAX,
 	  F(AVX_VNNI) | F(AVX512_BF16) | F(CMPCCXADD) | F(FZRM) | F(FSRS) | F(FSRC) |
 	  F(AVX_IFMA), 0 },
@@ -86,39 +81,29 @@ static u32 supported[ARRAY_SIZE(words)] __ro_after_init;
 
 /* The other registers of the leaves that are offered: the host's under these masks. */
 static const struct leaf {
-	u32 leaf;
-	u8 subleaf;
+	u32 first, last;
+	u8 subleaf, last_subleaf;
 	bool indexed;
 	u32 mask[4];
 } leaves[] = {
-	{ 0x0, 0, false, { ALL, ALL, ALL, ALL } },
-	{ 0x1, 0, false, { ALL, 0xff00, 0, 0 } }, /* EBX: CLFLUSH size */
-	{ 0x2, 0, false, { ALL, ALL, ALL, ALL } },
-	{ 0x4, 0, true, { 0x3ff, ALL, ALL, ALL } }, /* EAX 31:14 are the host's sharing */
-	{ 0x4, 1, true, { 0x3ff, ALL, ALL, ALL } },
-	{ 0x4, 2, true, { 0x3ff, ALL, ALL, ALL } },
-	{ 0x4, 3, true, { 0x3ff, ALL, ALL, ALL } },
-	{ 0x6, 0, false, { BIT(2), 0, 0, 0 } }, /* always running APIC timer */
-	{ 0x7, 0, true, { ALL, 0, 0, 0 } },
-	{ 0x7, 1, true, { 0, 0, 0, BIT(4) | BIT(5) | BIT(10) | BIT(14) } }, /* AVX, PREFETCHI */
-	{ 0xb, 0, true, { 0, 0, 0, 0 } }, /* the topology is userspace's */
-	{ 0x80000000, 0, false, { ALL, ALL, ALL, ALL } },
-	{ 0x80000001, 0, false, { ALL, 0, 0, 0 } },
-	{ 0x80000002, 0, false, { ALL, ALL, ALL, ALL } },
-	{ 0x80000003, 0, false, { ALL, ALL, ALL, ALL } },
-	{ 0x80000004, 0, false, { ALL, ALL, ALL, ALL } },
-	{ 0x80000005, 0, false, { ALL, ALL, ALL, ALL } },
-	{ 0x80000006, 0, false, { ALL, ALL, ALL, ALL } },
-	{ 0x80000007, 0, false, { 0, 0, 0, 0 } },
-	{ 0x80000008, 0, false, { 0xffff, 0, 0, 0 } },
-	{ 0x80000019, 0, false, { ALL, ALL, 0, 0 } },
-	{ 0x8000001a, 0, false, { ALL, 0, 0, 0 } },
-	{ 0x8000001d, 0, true, { 0x3ff, ALL, ALL, ALL } },
-	{ 0x8000001d, 1, true, { 0x3ff, ALL, ALL, ALL } },
-	{ 0x8000001d, 2, true, { 0x3ff, ALL, ALL, ALL } },
-	{ 0x8000001d, 3, true, { 0x3ff, ALL, ALL, ALL } },
-	{ 0x8000001e, 0, false, { 0, 0, 0, 0 } },
-	{ 0x80000021, 0, false, { 0, 0, 0, 0 } },
+	{ 0x0, 0x0, 0, 0, false, { ALL, ALL, ALL, ALL } },
+	{ 0x1, 0x1, 0, 0, false, { ALL, 0xff00, 0, 0 } }, /* EBX: CLFLUSH size */
+	{ 0x2, 0x2, 0, 0, false, { ALL, ALL, ALL, ALL } },
+	{ 0x4, 0x4, 0, 3, true, { 0x3ff, ALL, ALL, ALL } }, /* EAX 31:14 are the host's sharing */
+	{ 0x6, 0x6, 0, 0, false, { BIT(2), 0, 0, 0 } }, /* always running APIC timer */
+	{ 0x7, 0x7, 0, 0, true, { ALL, 0, 0, 0 } },
+	{ 0x7, 0x7, 1, 1, true, { 0, 0, 0, BIT(4) | BIT(5) | BIT(10) | BIT(14) } }, /* AVX-* */
+	{ 0xb, 0xb, 0, 0, true, { 0, 0, 0, 0 } }, /* the topology is userspace's */
+	{ 0x80000000, 0x80000000, 0, 0, false, { ALL, ALL, ALL, ALL } },
+	{ 0x80000001, 0x80000001, 0, 0, false, { ALL, 0, 0, 0 } },
+	{ 0x80000002, 0x80000006, 0, 0, false, { ALL, ALL, ALL, ALL } },
+	{ 0x80000007, 0x80000007, 0, 0, false, { 0, 0, 0, 0 } },
+	{ 0x80000008, 0x80000008, 0, 0, false, { 0xffff, 0, 0, 0 } },
+	{ 0x80000019, 0x80000019, 0, 0, false, { ALL, ALL, 0, 0 } },
+	{ 0x8000001a, 0x8000001a, 0, 0, false, { ALL, 0, 0, 0 } },
+	{ 0x8000001d, 0x8000001d, 0, 3, true, { 0x3ff, ALL, ALL, ALL } },
+	{ 0x8000001e, 0x8000001e, 0, 0, false, { 0, 0, 0, 0 } },
+	{ 0x80000021, 0x80000021, 0, 0, false, { 0, 0, 0, 0 } },
 };
 
 #define MAX_BASIC 0x1f
@@ -142,14 +127,26 @@ void __init bawn_cpuid_setup(void)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(words); i++) {
-		host_cpuid(words[i].leaf, words[i].subleaf, regs);
-		if (words[i].leaf == 7 && words[i].subleaf > cpuid_eax(7))
-			regs[words[i].reg] = 0;
-		supported[i] = regs[words[i].reg] & words[i].mask;
-		if (words[i].host != NCAPINTS)
-			supported[i] &= boot_cpu_data.x86_capability[words[i].host];
-		supported[i] |= words[i].emulated;
+		const struct feature_word *w = &words[i];
+
+		host_cpuid(w->leaf, w->subleaf, regs);
+		if (w->leaf == 7 && w->subleaf > cpuid_eax(7))
+			regs[w->reg] = 0;
+		supported[i] = regs[w->reg] & w->mask;
+		if (w->host != NCAPINTS)
+			supported[i] &= boot_cpu_data.x86_capability[w->host];
+		supported[i] |= w->emulated;
 	}
+}
+
+static struct kvm_cpuid_entry2 *find(struct kvm_cpuid_entry2 *e, unsigned int nr, u32 leaf,
+				     u32 subleaf)
+{
+	for (; nr; e++, nr--)
+		if (e->function == leaf && (!(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) ||
+					    e->index == subleaf))
+			return e;
+	return NULL;
 }
 
 static u32 *entry_reg(struct kvm_cpuid_entry2 *e, u8 reg)
@@ -157,34 +154,43 @@ static u32 *entry_reg(struct kvm_cpuid_entry2 *e, u8 reg)
 	return reg == EAX ? &e->eax : reg == EBX ? &e->ebx : reg == ECX ? &e->ecx : &e->edx;
 }
 
-static const struct feature_word *feature_word(u32 feature)
+static int feature_word(u32 feature)
 {
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(words); i++)
-		if (words[i].host == feature / 32)
-			return &words[i];
-	return NULL;
+	for (i = 0; i < ARRAY_SIZE(words) && words[i].host != feature / 32; i++)
+		;
+	return i;
 }
 
 /* Is X86_FEATURE_* one that the module offers? */
 bool bawn_supports(u32 feature)
 {
-	const struct feature_word *w = feature_word(feature);
+	int i = feature_word(feature);
 
-	return w && supported[w - words] & BIT(feature & 31);
+	return i < ARRAY_SIZE(words) && supported[i] & BIT(feature & 31);
 }
 
 /* Is it offered, and did userspace give it to this vCPU? */
 bool bawn_guest_has(struct bawn_vcpu *vcpu, u32 feature)
 {
-	const struct feature_word *w = feature_word(feature);
-	const struct kvm_cpuid_entry2 *e;
+	const struct feature_word *w = &words[feature_word(feature)];
+	struct kvm_cpuid_entry2 *e;
 
-	if (!w || !(supported[w - words] & BIT(feature & 31)))
+	if (!bawn_supports(feature))
 		return false;
-	e = bawn_cpuid_find(vcpu, w->leaf, w->subleaf);
-	return e && *entry_reg((struct kvm_cpuid_entry2 *)e, w->reg) & BIT(feature & 31);
+	e = find(vcpu->cpuid, vcpu->nr_cpuid, w->leaf, w->subleaf);
+	return e && *entry_reg(e, w->reg) & BIT(feature & 31);
+}
+
+u64 bawn_feature_bits(struct bawn_vcpu *vcpu, const struct bawn_feature_bits *table, int nr)
+{
+	u64 all = 0;
+
+	for (; nr; table++, nr--)
+		if (vcpu ? bawn_guest_has(vcpu, table->feature) : bawn_supports(table->feature))
+			all |= table->bits;
+	return all;
 }
 
 u64 bawn_xcr0_supported(void)
@@ -218,164 +224,138 @@ static u32 xsave_size(u64 xcr0, bool compacted)
 /* ---- KVM_GET_SUPPORTED_CPUID ---- */
 
 struct entries {
-	struct kvm_cpuid_entry2 *e;
-	u32 nr, max;
+	struct kvm_cpuid_entry2 *e; /* room for BAWN_MAX_CPUID, which is more than there are */
+	u32 nr;
 };
 
 static struct kvm_cpuid_entry2 *add(struct entries *out, u32 leaf, u32 subleaf, bool indexed)
 {
-	struct kvm_cpuid_entry2 *e;
+	struct kvm_cpuid_entry2 *e = &out->e[out->nr++];
 
-	if (out->nr == out->max)
-		return NULL;
-	e = &out->e[out->nr++];
-	*e = (struct kvm_cpuid_entry2){
-		.function = leaf,
-		.index = subleaf,
-		.flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
-	};
+	e->function = leaf;
+	e->index = subleaf;
+	e->flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0;
 	return e;
 }
 
-static int add_leaf(struct entries *out, const struct leaf *l)
+static void add_leaf(struct entries *out, const struct leaf *l, u32 leaf, u32 subleaf)
 {
 	struct kvm_cpuid_entry2 *e;
 	u32 regs[4];
 	int i;
 
-	if (!host_has_leaf(l->leaf))
-		return 0;
-	host_cpuid(l->leaf, l->subleaf, regs);
-	e = add(out, l->leaf, l->subleaf, l->indexed);
-	if (!e)
-		return -E2BIG;
+	if (!host_has_leaf(leaf))
+		return;
+	host_cpuid(leaf, subleaf, regs);
+	e = add(out, leaf, subleaf, l->indexed);
 	for (i = 0; i < 4; i++)
 		*entry_reg(e, i) = regs[i] & l->mask[i];
 	for (i = 0; i < ARRAY_SIZE(words); i++)
-		if (words[i].leaf == l->leaf && words[i].subleaf == l->subleaf)
+		if (words[i].leaf == leaf && words[i].subleaf == subleaf)
 			*entry_reg(e, words[i].reg) = supported[i];
-	if (l->leaf == 0)
+	if (leaf == 0)
 		e->eax = min(e->eax, MAX_BASIC);
-	else if (l->leaf == 0x80000000)
+	else if (leaf == 0x80000000)
 		e->eax = min(e->eax, MAX_EXTENDED);
-	else if (l->leaf == 7 && l->subleaf == 0)
+	else if (leaf == 7 && subleaf == 0)
 		e->eax = min(e->eax, 1);
-	return 0;
 }
 
-static int add_xsave(struct entries *out)
+static void add_xsave(struct entries *out)
 {
 	u64 xcr0 = bawn_xcr0_supported();
 	struct kvm_cpuid_entry2 *e;
+	u32 regs[4];
 	int i;
 
 	if (!bawn_supports(X86_FEATURE_XSAVE))
-		return 0;
+		return;
 	e = add(out, 0xd, 0, true);
-	if (!e)
-		return -E2BIG;
 	e->eax = xcr0;
 	e->edx = xcr0 >> 32;
 	e->ebx = e->ecx = xsave_size(xcr0, false);
 	e = add(out, 0xd, 1, true);
-	if (!e)
-		return -E2BIG;
-	e->eax = supported[feature_word(X86_FEATURE_XSAVEC) - words];
+	e->eax = supported[feature_word(X86_FEATURE_XSAVEC)];
 	e->ebx = e->eax & F(XSAVEC) ? xsave_size(xcr0, true) : 0;
 	for (i = 2; i < 63; i++) {
-		u32 regs[4];
-
 		if (!(xcr0 & BIT_ULL(i)))
 			continue;
 		e = add(out, 0xd, i, true);
-		if (!e)
-			return -E2BIG;
 		host_cpuid(0xd, i, regs);
 		e->eax = regs[EAX];
 		e->ebx = regs[EBX];
 		e->ecx = regs[ECX] & XSAVE_ALIGN_64;
 	}
-	return 0;
 }
 
-static int add_kvm(struct entries *out)
+static void add_kvm(struct entries *out)
 {
 	struct kvm_cpuid_entry2 *e = add(out, KVM_CPUID_SIGNATURE, 0, false);
 
-	if (!e)
-		return -E2BIG;
 	e->eax = KVM_CPUID_FEATURES;
-	memcpy(&e->ebx, "KVMK", 4);
-	memcpy(&e->ecx, "VMKV", 4);
-	memcpy(&e->edx, "M\0\0", 4);
+	e->ebx = 0x4b4d564b; /* "KVMKVMKVM" */
+	e->ecx = 0x564b4d56;
+	e->edx = 0x4d;
 	e = add(out, KVM_CPUID_FEATURES, 0, false);
-	if (!e)
-		return -E2BIG;
 	e->eax = BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_NOP_IO_DELAY) |
 		 BIT(KVM_FEATURE_CLOCKSOURCE2) | BIT(KVM_FEATURE_STEAL_TIME) |
 		 BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
-	return 0;
 }
 
-/* KVM_GET_SUPPORTED_CPUID: E2BIG when userspace's array is too small. */
+/* To userspace, whose array must be large enough: else E2BIG. */
+static int copy_entries(struct kvm_cpuid2 __user *arg, const struct kvm_cpuid_entry2 *e, u32 nr)
+{
+	u32 room;
+
+	if (get_user(room, &arg->nent))
+		return -EFAULT;
+	if (room < nr)
+		return -E2BIG;
+	return copy_to_user(arg->entries, e, nr * sizeof(*e)) || put_user(nr, &arg->nent) ?
+		       -EFAULT : 0;
+}
+
+/* KVM_GET_SUPPORTED_CPUID */
 int bawn_cpuid_supported(struct kvm_cpuid2 __user *arg)
 {
 	struct entries out = {};
-	int ret = 0, i;
-	u32 nent;
+	u32 leaf, subleaf;
+	int i, ret;
 
-	if (get_user(nent, &arg->nent))
-		return -EFAULT;
-	out.max = min(nent, BAWN_MAX_CPUID);
-	if (!out.max)
-		return -E2BIG;
-	out.e = kvcalloc(out.max, sizeof(*out.e), GFP_KERNEL_ACCOUNT);
+	out.e = kvcalloc(BAWN_MAX_CPUID, sizeof(*out.e), GFP_KERNEL_ACCOUNT);
 	if (!out.e)
 		return -ENOMEM;
-	for (i = 0; i < ARRAY_SIZE(leaves) && !ret; i++)
-		ret = add_leaf(&out, &leaves[i]);
-	if (!ret)
-		ret = add_xsave(&out);
-	if (!ret)
-		ret = add_kvm(&out);
-	if (!ret && (copy_to_user(arg->entries, out.e, out.nr * sizeof(*out.e)) ||
-		     put_user(out.nr, &arg->nent)))
-		ret = -EFAULT;
+	for (i = 0; i < ARRAY_SIZE(leaves); i++)
+		for (leaf = leaves[i].first; leaf <= leaves[i].last; leaf++)
+			for (subleaf = leaves[i].subleaf; subleaf <= leaves[i].last_subleaf; subleaf++)
+				add_leaf(&out, &leaves[i], leaf, subleaf);
+	add_xsave(&out);
+	add_kvm(&out);
+	ret = copy_entries(arg, out.e, out.nr);
 	kvfree(out.e);
 	return ret;
 }
 
 /* ---- One vCPU's CPUID ---- */
 
-static struct kvm_cpuid_entry2 *find(struct kvm_cpuid_entry2 *e, unsigned int nr, u32 leaf,
-				     u32 subleaf)
-{
-	for (; nr; e++, nr--)
-		if (e->function == leaf && (!(e->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) ||
-					    e->index == subleaf))
-			return e;
-	return NULL;
-}
-
 const struct kvm_cpuid_entry2 *bawn_cpuid_find(struct bawn_vcpu *vcpu, u32 leaf, u32 subleaf)
 {
 	return find(vcpu->cpuid, vcpu->nr_cpuid, leaf, subleaf);
 }
 
-static void set_bits(u32 *reg, u32 bits, bool on)
-{
-	*reg = on ? *reg | bits : *reg & ~bits;
-}
-
+/* OSXSAVE, the APIC's bit and XSAVE's sizes follow registers. */
 static void update_runtime(struct bawn_vcpu *vcpu, struct kvm_cpuid_entry2 *entries,
 			   unsigned int nr)
 {
 	struct kvm_cpuid_entry2 *e = find(entries, nr, 1, 0);
 
 	if (e) {
-		set_bits(&e->ecx, F(OSXSAVE),
-			 e->ecx & F(XSAVE) && vcpu->cr4 & X86_CR4_OSXSAVE);
-		set_bits(&e->edx, F(APIC), vcpu->apic_base & MSR_IA32_APICBASE_ENABLE);
+		e->ecx &= ~F(OSXSAVE);
+		if (e->ecx & F(XSAVE) && vcpu->cr4 & X86_CR4_OSXSAVE)
+			e->ecx |= F(OSXSAVE);
+		e->edx &= ~F(APIC);
+		if (vcpu->apic_base & MSR_IA32_APICBASE_ENABLE)
+			e->edx |= F(APIC);
 	}
 	e = find(entries, nr, 0xd, 0);
 	if (e)
@@ -391,42 +371,35 @@ void bawn_cpuid_runtime_update(struct bawn_vcpu *vcpu)
 }
 
 /* CR4 and EFER bits that exist only with a feature. */
-static const struct {
-	u32 feature;
-	u64 bits;
-} cr4_features[] = {
+static const struct bawn_feature_bits cr4_features[] = {
 	{ X86_FEATURE_XSAVE, X86_CR4_OSXSAVE },	    { X86_FEATURE_SMEP, X86_CR4_SMEP },
 	{ X86_FEATURE_SMAP, X86_CR4_SMAP },	    { X86_FEATURE_PCID, X86_CR4_PCIDE },
 	{ X86_FEATURE_FSGSBASE, X86_CR4_FSGSBASE }, { X86_FEATURE_UMIP, X86_CR4_UMIP },
 	{ X86_FEATURE_LA57, X86_CR4_LA57 },
-}, efer_features[] = {
+};
+static const struct bawn_feature_bits efer_features[] = {
 	{ X86_FEATURE_SYSCALL, EFER_SCE },     { X86_FEATURE_LM, EFER_LME | EFER_LMA },
 	{ X86_FEATURE_NX, EFER_NX },	       { X86_FEATURE_FXSR_OPT, EFER_FFXSR },
 	{ X86_FEATURE_AUTOIBRS, EFER_AUTOIBRS },
 };
 
-#define CR4_ALWAYS (X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | \
+#define CR4_ALWAYS ((u64)X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | \
 		    X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR | \
 		    X86_CR4_OSXMMEXCPT)
 
 void bawn_cpuid_limits(struct bawn_vcpu *vcpu)
 {
 	const struct kvm_cpuid_entry2 *e = bawn_cpuid_find(vcpu, 0x80000008, 0);
-	int i;
 
 	vcpu->maxphyaddr = clamp(e && e->eax & 0xff ? e->eax & 0xff : 36, 32, 52);
 	e = bawn_cpuid_find(vcpu, 0xd, 0);
 	vcpu->xcr0_allowed = e ? (e->eax | (u64)e->edx << 32) & bawn_xcr0_supported() : 0;
 
-	vcpu->cr4_reserved = ~(u64)CR4_ALWAYS;
-	for (i = 0; i < ARRAY_SIZE(cr4_features); i++)
-		if (bawn_guest_has(vcpu, cr4_features[i].feature))
-			vcpu->cr4_reserved &= ~cr4_features[i].bits;
-	vcpu->efer_allowed = 0;
-	for (i = 0; i < ARRAY_SIZE(efer_features); i++)
-		if (vcpu->nr_cpuid ? bawn_guest_has(vcpu, efer_features[i].feature) :
-				     bawn_supports(efer_features[i].feature))
-			vcpu->efer_allowed |= efer_features[i].bits;
+	vcpu->cr4_reserved = ~(CR4_ALWAYS | bawn_feature_bits(vcpu, cr4_features,
+							      ARRAY_SIZE(cr4_features)));
+	/* Without CPUID anything goes: userspace may set EFER first. */
+	vcpu->efer_allowed = bawn_feature_bits(vcpu->nr_cpuid ? vcpu : NULL, efer_features,
+					       ARRAY_SIZE(efer_features));
 }
 
 /* KVM_SET_CPUID2. What a vCPU that has run knows of its processor cannot change: EINVAL. */
@@ -471,32 +444,7 @@ invalid:
 /* KVM_GET_CPUID2 */
 int bawn_cpuid_get(struct bawn_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
 {
-	u32 nent;
-
-	if (get_user(nent, &arg->nent))
-		return -EFAULT;
-	if (nent < vcpu->nr_cpuid)
-		return -E2BIG;
-	if (copy_to_user(arg->entries, vcpu->cpuid, vcpu->nr_cpuid * sizeof(*vcpu->cpuid)) ||
-	    put_user(vcpu->nr_cpuid, &arg->nent))
-		return -EFAULT;
-	return 0;
-}
-
-/* Intel answers a leaf above the highest of its class as the highest basic one, AMD by zeros. */
-static const struct kvm_cpuid_entry2 *out_of_range(struct bawn_vcpu *vcpu, u32 leaf, u32 subleaf)
-{
-	const struct kvm_cpuid_entry2 *basic = bawn_cpuid_find(vcpu, 0, 0), *class;
-	u32 first = leaf & 0x80000000;
-
-	if (!basic || !memcmp(&basic->ebx, "Auth", 4) || !memcmp(&basic->ebx, "Hygo", 4))
-		return NULL;
-	if (leaf >= 0x40000000 && leaf <= 0x4fffffff)
-		first = leaf & 0xffffff00;
-	class = bawn_cpuid_find(vcpu, first, 0);
-	if (class && leaf <= class->eax)
-		return NULL;
-	return bawn_cpuid_find(vcpu, basic->eax, subleaf);
+	return copy_entries(arg, vcpu->cpuid, vcpu->nr_cpuid);
 }
 
 /* What the guest's CPUID instruction answers; regs are EAX, EBX, ECX, EDX. */
@@ -505,19 +453,10 @@ void bawn_cpuid(struct bawn_vcpu *vcpu, u32 leaf, u32 subleaf, u32 regs[4])
 	const struct kvm_cpuid_entry2 *e = bawn_cpuid_find(vcpu, leaf, subleaf);
 
 	memset(regs, 0, 4 * sizeof(regs[0]));
-	if (!e)
-		e = out_of_range(vcpu, leaf, subleaf);
 	if (e) {
 		regs[EAX] = e->eax;
 		regs[EBX] = e->ebx;
 		regs[ECX] = e->ecx;
 		regs[EDX] = e->edx;
-	} else if (leaf == 0xb || leaf == 0x1f) {
-		/* Past the last level of the topology the level and the APIC id still show. */
-		e = bawn_cpuid_find(vcpu, leaf, 1);
-		if (e) {
-			regs[ECX] = subleaf & 0xff;
-			regs[EDX] = e->edx;
-		}
 	}
 }

@@ -7,9 +7,16 @@
 #include "bawn.h"
 #include <asm/processor-flags.h>
 
+/* What of the registers an address of this size uses. */
 static u64 addr_mask(const struct bawn_exit *e)
 {
-	return e->io.addr_size == 8 ? ~0ULL : BIT_ULL(e->io.addr_size * 8) - 1;
+	return bawn_size_mask(e->io.addr_size);
+}
+
+/* Where the string's elements are. */
+static u64 *pointer(struct bawn_vcpu *vcpu)
+{
+	return &vcpu->gpr[vcpu->pio.exit.io.in ? VCPU_RDI : VCPU_RSI];
 }
 
 static int io_exit(struct bawn_vcpu *vcpu, u32 count, int (*complete)(struct bawn_vcpu *))
@@ -37,7 +44,7 @@ static int complete_in(struct bawn_vcpu *vcpu)
 {
 	const struct bawn_exit *e = &vcpu->pio.exit;
 	u64 *rax = &vcpu->gpr[VCPU_RAX];
-	u64 keep = e->io.size == 4 ? 0 : ~(BIT_ULL(e->io.size * 8) - 1);
+	u64 keep = e->io.size == 4 ? 0 : ~bawn_size_mask(e->io.size);
 	u32 value = 0;
 
 	memcpy(&value, vcpu->pio_data, e->io.size);
@@ -48,7 +55,7 @@ static int complete_in(struct bawn_vcpu *vcpu)
 static int single(struct bawn_vcpu *vcpu)
 {
 	const struct bawn_exit *e = &vcpu->pio.exit;
-	u32 value = vcpu->gpr[VCPU_RAX] & (BIT_ULL(e->io.size * 8) - 1);
+	u32 value = vcpu->gpr[VCPU_RAX] & bawn_size_mask(e->io.size);
 
 	if (e->io.in)
 		return io_exit(vcpu, 1, complete_in);
@@ -67,7 +74,7 @@ static int advance(struct bawn_vcpu *vcpu, u32 n)
 
 	if (vcpu->rflags & X86_EFLAGS_DF)
 		delta = -delta;
-	bawn_advance_reg(&vcpu->gpr[e->io.in ? VCPU_RDI : VCPU_RSI], delta, e->io.addr_size);
+	bawn_advance_reg(pointer(vcpu), delta, e->io.addr_size);
 	if (e->io.rep) {
 		bawn_advance_reg(&vcpu->gpr[VCPU_RCX], -(u64)n, e->io.addr_size);
 		more = vcpu->gpr[VCPU_RCX] & addr_mask(e);
@@ -80,25 +87,20 @@ static int elements(struct bawn_vcpu *vcpu, u32 n, gva_t *gva, struct bawn_walk_
 {
 	const struct bawn_exit *e = &vcpu->pio.exit;
 
-	return bawn_linear(vcpu, e->io.in ? VCPU_SREG_ES : e->io.seg,
-			   vcpu->gpr[e->io.in ? VCPU_RDI : VCPU_RSI], e->io.addr_size,
-			   (size_t)n * e->io.size, e->io.in, gva, f);
+	return bawn_linear(vcpu, e->io.in ? VCPU_SREG_ES : e->io.seg, *pointer(vcpu),
+			   e->io.addr_size, (size_t)n * e->io.size, e->io.in, gva, f);
 }
 
 /* How many of count elements go at once: those in the page where the first one ends up. */
 static u32 batch(struct bawn_vcpu *vcpu, u64 count, gva_t gva)
 {
 	const struct bawn_exit *e = &vcpu->pio.exit;
-	u64 offset = vcpu->gpr[e->io.in ? VCPU_RDI : VCPU_RSI] & addr_mask(e);
 	u64 in_page = (PAGE_SIZE - offset_in_page(gva)) / e->io.size;
-	u64 before_wrap = (addr_mask(e) - offset) / e->io.size;
+	u64 before_wrap = (addr_mask(e) - (*pointer(vcpu) & addr_mask(e))) / e->io.size;
+	u64 n = max(min3(count, in_page, before_wrap), 1ULL);
 	struct bawn_walk_fault f;
-	u64 n;
 
-	if (vcpu->rflags & X86_EFLAGS_DF)
-		return 1;
-	n = max(min3(count, in_page, before_wrap), 1ULL);
-	return elements(vcpu, n, &gva, &f) ? 1 : n;
+	return vcpu->rflags & X86_EFLAGS_DF || elements(vcpu, n, &gva, &f) ? 1 : n;
 }
 
 /* Ends a try at guest memory that did not succeed. */
@@ -112,20 +114,20 @@ static int memory_failed(struct bawn_vcpu *vcpu, int ret, const struct bawn_walk
 
 static int complete_string(struct bawn_vcpu *vcpu)
 {
-	struct bawn_pio_state *pio = &vcpu->pio;
+	const struct bawn_exit *e = &vcpu->pio.exit;
+	u32 n = vcpu->pio.count;
 	struct bawn_walk_fault f;
 	gva_t gva;
 	int ret;
 
-	if (pio->exit.io.in) {
-		ret = elements(vcpu, pio->count, &gva, &f);
+	if (e->io.in) {
+		ret = elements(vcpu, n, &gva, &f);
 		if (!ret)
-			ret = bawn_write_virt(vcpu, gva, vcpu->pio_data,
-					      (size_t)pio->count * pio->exit.io.size, &f);
+			ret = bawn_write_virt(vcpu, gva, vcpu->pio_data, n * e->io.size, &f);
 		if (ret)
 			return memory_failed(vcpu, ret, &f);
 	}
-	return advance(vcpu, pio->count);
+	return advance(vcpu, n);
 }
 
 static int string(struct bawn_vcpu *vcpu)
@@ -133,30 +135,24 @@ static int string(struct bawn_vcpu *vcpu)
 	const struct bawn_exit *e = &vcpu->pio.exit;
 	u64 count = e->io.rep ? vcpu->gpr[VCPU_RCX] & addr_mask(e) : 1;
 	struct bawn_walk_fault f;
-	u32 first = 0;
-	gva_t gva;
+	u32 first = 0, n = 1;
+	gva_t gva = 0;
 	int ret;
-	u32 n;
 
 	if (!count)
 		return bawn_skip(vcpu, e->len);
 	ret = elements(vcpu, 1, &gva, &f);
-	if (ret)
-		return memory_failed(vcpu, ret, &f);
-	n = batch(vcpu, count, gva);
-
-	/* INS: whether memory takes the data is known before the device gives it. */
-	if (e->io.in)
-		ret = bawn_probe_write(vcpu, gva, (size_t)n * e->io.size, &f);
-	else
-		ret = bawn_read_virt(vcpu, gva, vcpu->pio_data, (size_t)n * e->io.size, 0, &f);
-	if (ret)
-		return memory_failed(vcpu, ret, &f);
-	if (!e->io.in) {
-		memcpy(&first, vcpu->pio_data, e->io.size);
-		if (!bawn_ioeventfd_write(vcpu->vm, true, e->io.port, e->io.size, first))
-			return advance(vcpu, 1);
+	if (!ret) {
+		n = batch(vcpu, count, gva);
+		/* INS: whether memory takes the data is known before the device gives it. */
+		ret = e->io.in ? bawn_probe_write(vcpu, gva, n * e->io.size, &f) :
+				 bawn_read_virt(vcpu, gva, vcpu->pio_data, n * e->io.size, 0, &f);
 	}
+	if (ret)
+		return memory_failed(vcpu, ret, &f);
+	memcpy(&first, vcpu->pio_data, e->io.size);
+	if (!e->io.in && !bawn_ioeventfd_write(vcpu->vm, true, e->io.port, e->io.size, first))
+		return advance(vcpu, 1);
 	return io_exit(vcpu, n, complete_string);
 }
 

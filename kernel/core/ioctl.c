@@ -4,6 +4,7 @@
  * the locks the line asks for, calls the handler, copies the answer out. Trusts nothing.
  */
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -20,7 +21,7 @@ struct ioctl_entry {
 static const struct ioctl_entry table[] = { BAWN_IOCTLS(ENTRY) };
 #undef ENTRY
 
-#define SMALL_ARG 64 /* copied to the stack; larger ones to the heap */
+#define SMALL_ARG sizeof(struct kvm_sregs) /* copied to the stack; larger ones to the heap */
 
 /* What an unknown number answers, as KVM's objects do. */
 static const int unknown[BAWN_OBJ_NR] = {
@@ -29,11 +30,25 @@ static const int unknown[BAWN_OBJ_NR] = {
 	[BAWN_OBJ_VCPU] = -EINVAL,
 };
 
-static const struct ioctl_entry *find(enum bawn_object object, unsigned int nr)
+/* Position in the table by _IOC_NR, where two lines do not share it; one past it, 0 for none. */
+static u8 position[BAWN_OBJ_NR][256];
+
+void bawn_ioctl_setup(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(table); i++)
+	BUILD_BUG_ON(ARRAY_SIZE(table) > U8_MAX);
+	for (i = ARRAY_SIZE(table); i-- > 0;)
+		position[table[i].object][_IOC_NR(table[i].nr)] = i + 1;
+}
+
+static const struct ioctl_entry *find(enum bawn_object object, unsigned int nr)
+{
+	unsigned int i = position[object][array_index_nospec(_IOC_NR(nr), 256)];
+
+	if (!i)
+		return NULL;
+	for (i--; i < ARRAY_SIZE(table); i++)
 		if (table[i].nr == nr && table[i].object == object)
 			return &table[i];
 	return NULL;
@@ -91,15 +106,16 @@ static long call_copied(const struct ioctl_entry *e, struct bawn_call *call)
 {
 	void __user *user = (void __user *)call->raw;
 	size_t size = _IOC_SIZE(e->nr);
-	u64 small[SMALL_ARG / sizeof(u64)] = {};
+	u64 small[SMALL_ARG / sizeof(u64)];
 	long r;
 
 	call->arg = small;
 	if (size > sizeof(small)) {
-		call->arg = kzalloc(size, GFP_KERNEL_ACCOUNT);
+		call->arg = kmalloc(size, GFP_KERNEL_ACCOUNT);
 		if (!call->arg)
 			return -ENOMEM;
 	}
+	memset(call->arg, 0, size);
 	r = -EFAULT;
 	if (_IOC_DIR(e->nr) & _IOC_WRITE && copy_from_user(call->arg, user, size))
 		goto out;
@@ -110,7 +126,7 @@ static long call_copied(const struct ioctl_entry *e, struct bawn_call *call)
 		r = -EFAULT;
 out:
 	if (call->arg != small)
-		kfree_sensitive(call->arg);
+		kfree(call->arg);
 	return r;
 }
 

@@ -105,6 +105,7 @@ BAWN_IOCTLS(BAWN_IOCTL_PROTO)
 #undef BAWN_IOCTL_PROTO
 
 enum bawn_object { BAWN_OBJ_DEV, BAWN_OBJ_VM, BAWN_OBJ_VCPU, BAWN_OBJ_NR };
+void bawn_ioctl_setup(void); /* once, at load */
 long bawn_dispatch(enum bawn_object object, struct bawn_call *call, unsigned int nr);
 
 int bawn_vcpu_run(struct bawn_vcpu *vcpu);

@@ -248,6 +248,7 @@ static int __init bawn_init(void)
 		pr_err("device=%s: it can be bawn or kvm\n", device);
 		return -EINVAL;
 	}
+	bawn_ioctl_setup();
 	bawn_cpuid_setup();
 	bawn_cpu = &bawn_svm_ops;
 	r = bawn_cpu->setup();

@@ -8,30 +8,14 @@
 #include "bawn.h"
 #include <asm/processor-flags.h>
 
-enum {
-	ALU_ADD,
-	ALU_OR,
-	ALU_ADC,
-	ALU_SBB,
-	ALU_AND,
-	ALU_SUB,
-	ALU_XOR,
-	ALU_CMP,
-	ALU_TEST,
-	ALU_NOT,
-	ALU_NEG,
-	ALU_INC,
-	ALU_DEC,
-};
+#define ARITH_FLAGS (X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF | \
+		     X86_EFLAGS_SF | X86_EFLAGS_OF)
 
-#define ARITH_FLAGS                                                                      \
-	(X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF | X86_EFLAGS_SF | \
-	 X86_EFLAGS_OF)
-
-static u64 size_mask(unsigned int size)
-{
-	return size == 8 ? ~0ULL : BIT_ULL(size * 8) - 1;
-}
+#define ALU_CARRY (BIT(BAWN_ALU_ADC) | BIT(BAWN_ALU_SBB))
+#define ALU_LOGIC (BIT(BAWN_ALU_OR) | BIT(BAWN_ALU_AND) | BIT(BAWN_ALU_XOR) | BIT(BAWN_ALU_TEST))
+#define ALU_MINUS (BIT(BAWN_ALU_SBB) | BIT(BAWN_ALU_SUB) | BIT(BAWN_ALU_CMP) | \
+		   BIT(BAWN_ALU_NEG) | BIT(BAWN_ALU_DEC))
+#define ALU_FLAGS_ONLY (BIT(BAWN_ALU_CMP) | BIT(BAWN_ALU_TEST))
 
 /* Flags of a - b - borrow or a + b + carry, whose result is r; all of size bytes. */
 static u64 arith_flags(u64 a, u64 b, u64 r, bool sub, unsigned int size)
@@ -46,58 +30,30 @@ static u64 arith_flags(u64 a, u64 b, u64 r, bool sub, unsigned int size)
 
 u64 bawn_insn_alu(u8 alu, unsigned int size, u64 dst, u64 src, u64 *rflags)
 {
-	u64 carry = *rflags & X86_EFLAGS_CF;
-	u64 keep = ~(u64)ARITH_FLAGS;
-	u64 r, flags = 0;
+	u64 changed = ARITH_FLAGS, carry = 0, flags = 0, r;
+	bool minus = BIT(alu) & ALU_MINUS;
 
-	switch (alu) {
-	case ALU_INC:
-	case ALU_DEC:
+	if (alu == BAWN_ALU_NOT)
+		return ~dst & bawn_size_mask(size);
+	if (alu == BAWN_ALU_INC || alu == BAWN_ALU_DEC) {
 		src = 1;
-		keep |= X86_EFLAGS_CF;
-		fallthrough;
-	case ALU_ADD:
-	case ALU_SUB:
-	case ALU_CMP:
-		carry = 0;
-		break;
-	case ALU_NEG:
+		changed &= ~(u64)X86_EFLAGS_CF;
+	} else if (alu == BAWN_ALU_NEG) {
 		src = dst;
 		dst = 0;
-		carry = 0;
-		break;
+	} else if (BIT(alu) & ALU_CARRY) {
+		carry = *rflags & X86_EFLAGS_CF;
 	}
-	switch (alu) {
-	case ALU_INC:
-	case ALU_ADD:
-	case ALU_ADC:
-		r = dst + src + carry;
-		flags = arith_flags(dst, src, r, false, size);
-		break;
-	case ALU_DEC:
-	case ALU_NEG:
-	case ALU_SUB:
-	case ALU_CMP:
-	case ALU_SBB:
-		r = dst - src - carry;
-		flags = arith_flags(dst, src, r, true, size);
-		break;
-	case ALU_OR:
-		r = dst | src;
-		break;
-	case ALU_XOR:
-		r = dst ^ src;
-		break;
-	case ALU_NOT:
-		return ~dst & size_mask(size);
-	default: /* AND, TEST */
-		r = dst & src;
-		break;
+	if (BIT(alu) & ALU_LOGIC) {
+		r = alu == BAWN_ALU_OR ? dst | src : alu == BAWN_ALU_XOR ? dst ^ src : dst & src;
+	} else {
+		r = minus ? dst - src - carry : dst + src + carry;
+		flags = arith_flags(dst, src, r, minus, size);
 	}
-	r &= size_mask(size);
+	r &= bawn_size_mask(size);
 	flags |= (r ? 0 : X86_EFLAGS_ZF) | (r >> (size * 8 - 1) ? X86_EFLAGS_SF : 0) |
 		 (hweight8(r) & 1 ? 0 : X86_EFLAGS_PF);
-	*rflags = (*rflags & keep) | (flags & ~keep);
+	*rflags = (*rflags & ~changed) | (flags & changed);
 	return r;
 }
 
@@ -105,16 +61,21 @@ static u64 read_reg(struct bawn_vcpu *vcpu, const struct bawn_insn *insn)
 {
 	u64 value = vcpu->gpr[insn->reg];
 
-	return (insn->high ? value >> 8 : value) & size_mask(insn->reg_size);
+	return (insn->high ? value >> 8 : value) & bawn_size_mask(insn->reg_size);
+}
+
+static u64 source(struct bawn_vcpu *vcpu, const struct bawn_insn *insn)
+{
+	return insn->has_imm ? insn->imm & bawn_size_mask(insn->size) : read_reg(vcpu, insn);
 }
 
 static void write_reg(struct bawn_vcpu *vcpu, const struct bawn_insn *insn, u64 value)
 {
-	u64 mask = insn->reg_size == 4 ? ~0ULL : size_mask(insn->reg_size);
+	u64 mask = insn->reg_size == 4 ? ~0ULL : bawn_size_mask(insn->reg_size);
 	int shift = insn->high ? 8 : 0;
 	u64 *reg = &vcpu->gpr[insn->reg];
 
-	value &= size_mask(insn->reg_size);
+	value &= bawn_size_mask(insn->reg_size);
 	*reg = (*reg & ~(mask << shift)) | (value << shift);
 }
 
@@ -122,7 +83,7 @@ void bawn_advance_reg(u64 *reg, u64 delta, u8 addr_size)
 {
 	u64 mask = addr_size == 2 ? U16_MAX : ~0ULL; /* 32-bit results clear the upper half */
 
-	*reg = (*reg & ~mask) | ((*reg + delta) & size_mask(addr_size));
+	*reg = (*reg & ~mask) | ((*reg + delta) & bawn_size_mask(addr_size));
 }
 
 /* Ends the instruction, or the element of a repeated one. */
@@ -138,29 +99,29 @@ static int retire(struct bawn_vcpu *vcpu)
 		bawn_advance_reg(&vcpu->gpr[VCPU_RDI], delta, insn->addr_size);
 	if (insn->rep) {
 		bawn_advance_reg(&vcpu->gpr[VCPU_RCX], -1ULL, insn->addr_size);
-		more = vcpu->gpr[VCPU_RCX] & size_mask(insn->addr_size);
+		more = vcpu->gpr[VCPU_RCX] & bawn_size_mask(insn->addr_size);
 	}
 	return bawn_skip(vcpu, more ? 0 : insn->len);
 }
 
+/* What the decoder refuses: userspace is told, with the instruction where that is known. */
 static int emulation_error(struct bawn_vcpu *vcpu, const u8 *bytes, int nr)
 {
-	struct kvm_run *run = vcpu->run;
 	int ret = bawn_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, 0);
+	struct kvm_run *run = vcpu->run;
 
-	if (nr <= 0)
-		return ret;
-	run->emulation_failure.ndata = 3; /* flags; size and bytes */
-	run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
-	run->emulation_failure.insn_size = nr;
-	memset(run->emulation_failure.insn_bytes, 0x90, sizeof(run->emulation_failure.insn_bytes));
-	memcpy(run->emulation_failure.insn_bytes, bytes, nr);
+	if (nr > 0) {
+		run->emulation_failure.ndata = 3; /* flags; size and bytes */
+		run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;
+		run->emulation_failure.insn_size = nr;
+		memcpy(run->emulation_failure.insn_bytes, bytes, nr);
+	}
 	return ret;
 }
 
-static int crosses_page(struct bawn_vcpu *vcpu)
+static bool crosses_page(const struct bawn_mmio_state *m)
 {
-	return offset_in_page(vcpu->mmio.gpa) + vcpu->mmio.insn.size > PAGE_SIZE;
+	return offset_in_page(m->gpa) + m->insn.size > PAGE_SIZE;
 }
 
 static int mmio_exit(struct bawn_vcpu *vcpu, bool write, int (*complete)(struct bawn_vcpu *))
@@ -168,8 +129,6 @@ static int mmio_exit(struct bawn_vcpu *vcpu, bool write, int (*complete)(struct 
 	struct bawn_mmio_state *m = &vcpu->mmio;
 	struct kvm_run *run = vcpu->run;
 
-	m->write = write;
-	m->active = true;
 	run->exit_reason = KVM_EXIT_MMIO;
 	run->mmio.phys_addr = m->gpa;
 	run->mmio.len = m->insn.size;
@@ -181,45 +140,51 @@ static int mmio_exit(struct bawn_vcpu *vcpu, bool write, int (*complete)(struct 
 	return 0;
 }
 
-static int complete_write(struct bawn_vcpu *vcpu)
-{
-	vcpu->mmio.active = false;
-	return retire(vcpu);
-}
-
 /* Writes mmio.data to the device at mmio.gpa. */
 static int mmio_write(struct bawn_vcpu *vcpu)
 {
 	struct bawn_mmio_state *m = &vcpu->mmio;
 
-	if (crosses_page(vcpu))
+	if (crosses_page(m))
 		return emulation_error(vcpu, NULL, 0);
-	m->data &= size_mask(m->insn.size);
-	if (vcpu->apic && bawn_lapic_mmio(vcpu, m->gpa, m->insn.size, &m->data, true))
+	m->data &= bawn_size_mask(m->insn.size);
+	if ((vcpu->apic && bawn_lapic_mmio(vcpu, m->gpa, m->insn.size, &m->data, true)) ||
+	    !bawn_ioeventfd_write(vcpu->vm, false, m->gpa, m->insn.size, m->data))
 		return retire(vcpu);
-	if (!bawn_ioeventfd_write(vcpu->vm, false, m->gpa, m->insn.size, m->data))
-		return retire(vcpu);
-	return mmio_exit(vcpu, true, complete_write);
+	return mmio_exit(vcpu, true, retire);
 }
 
-static gva_t element(struct bawn_vcpu *vcpu, bool write, struct bawn_walk_fault *f, int *ret)
+/* The linear address of an instruction's operand; dst: of MOVS's destination. */
+static int operand(struct bawn_vcpu *vcpu, bool dst, bool write, gva_t *gva,
+		   struct bawn_walk_fault *f)
 {
 	const struct bawn_insn *insn = &vcpu->mmio.insn;
-	gva_t gva = 0;
+	u64 offset = insn->disp;
 
-	*ret = bawn_linear(vcpu, write ? VCPU_SREG_ES : insn->seg,
-			   vcpu->gpr[write ? VCPU_RDI : VCPU_RSI], insn->addr_size, insn->size,
-			   write, &gva, f);
-	return gva;
+	if (dst)
+		offset = vcpu->gpr[VCPU_RDI];
+	else if (insn->base == BAWN_INSN_RIP)
+		offset += vcpu->rip + insn->len;
+	else if (insn->base != BAWN_INSN_NO_REG)
+		offset += vcpu->gpr[insn->base];
+	if (insn->index != BAWN_INSN_NO_REG)
+		offset += vcpu->gpr[insn->index] << insn->scale;
+	return bawn_linear(vcpu, dst ? VCPU_SREG_ES : insn->seg, offset, insn->addr_size,
+			   insn->size, write, gva, f);
 }
 
-/* Sets mmio.gpa to what a side of MOVS that is no memory translates to. */
-static int device_side(struct bawn_vcpu *vcpu, gva_t gva, bool write, struct bawn_walk_fault *f)
+/* A side of MOVS could not be reached as memory: no memory is there, or the guest may not. */
+static int no_memory(struct bawn_vcpu *vcpu, int ret, gva_t gva, bool write,
+		     struct bawn_walk_fault *f, int (*device)(struct bawn_vcpu *))
 {
-	u32 access =
-		(write ? BAWN_WALK_WRITE : 0) | (bawn_cpu->cpl(vcpu) == 3 ? BAWN_WALK_USER : 0);
+	u32 access = write ? BAWN_WALK_WRITE : 0;
 
-	return bawn_walk(vcpu, gva, access, &vcpu->mmio.gpa, f);
+	if (bawn_cpu->cpl(vcpu) == 3)
+		access |= BAWN_WALK_USER;
+	if (ret == -ENXIO && !bawn_walk(vcpu, gva, access, &vcpu->mmio.gpa, f))
+		return device(vcpu);
+	bawn_inject_walk_fault(vcpu, f);
+	return 1;
 }
 
 /* The second half of MOVS: mmio.data goes to ES:rDI. */
@@ -227,21 +192,12 @@ static int movs_store(struct bawn_vcpu *vcpu)
 {
 	struct bawn_mmio_state *m = &vcpu->mmio;
 	struct bawn_walk_fault f;
-	gva_t gva;
-	int ret;
+	gva_t gva = 0;
+	int ret = operand(vcpu, true, true, &gva, &f);
 
-	gva = element(vcpu, true, &f, &ret);
 	if (!ret)
 		ret = bawn_write_virt(vcpu, gva, &m->data, m->insn.size, &f);
-	if (!ret)
-		return retire(vcpu);
-	if (ret == -ENXIO) {
-		ret = device_side(vcpu, gva, true, &f);
-		if (!ret)
-			return mmio_write(vcpu);
-	}
-	bawn_inject_walk_fault(vcpu, &f);
-	return 1;
+	return ret ? no_memory(vcpu, ret, gva, true, &f, mmio_write) : retire(vcpu);
 }
 
 /* With the memory operand in mmio.data, does what the instruction does with it. */
@@ -261,17 +217,13 @@ static int execute(struct bawn_vcpu *vcpu)
 	case BAWN_INSN_ALU_LOAD:
 		value = bawn_insn_alu(insn->alu, insn->size, read_reg(vcpu, insn), value,
 				      &vcpu->rflags);
-		if (insn->alu != ALU_CMP)
+		if (insn->alu != BAWN_ALU_CMP)
 			write_reg(vcpu, insn, value);
 		return retire(vcpu);
 	case BAWN_INSN_ALU_RMW:
-		m->data = bawn_insn_alu(insn->alu, insn->size, value,
-					insn->has_imm ? insn->imm & size_mask(insn->size)
-						      : read_reg(vcpu, insn),
+		m->data = bawn_insn_alu(insn->alu, insn->size, value, source(vcpu, insn),
 					&vcpu->rflags);
-		if (insn->alu == ALU_CMP || insn->alu == ALU_TEST)
-			return retire(vcpu);
-		return mmio_write(vcpu);
+		return BIT(insn->alu) & ALU_FLAGS_ONLY ? retire(vcpu) : mmio_write(vcpu);
 	case BAWN_INSN_XCHG:
 		m->data = read_reg(vcpu, insn);
 		write_reg(vcpu, insn, value);
@@ -280,7 +232,7 @@ static int execute(struct bawn_vcpu *vcpu)
 		return movs_store(vcpu);
 	case BAWN_INSN_STORE:
 	case BAWN_INSN_STOS:
-		m->data = insn->has_imm ? insn->imm : read_reg(vcpu, insn);
+		m->data = source(vcpu, insn);
 		return mmio_write(vcpu);
 	}
 	return emulation_error(vcpu, NULL, 0);
@@ -290,7 +242,6 @@ static int complete_read(struct bawn_vcpu *vcpu)
 {
 	struct bawn_mmio_state *m = &vcpu->mmio;
 
-	m->active = false;
 	m->data = 0;
 	memcpy(&m->data, vcpu->run->mmio.data, m->insn.size);
 	return execute(vcpu);
@@ -301,7 +252,7 @@ static int mmio_read(struct bawn_vcpu *vcpu)
 {
 	struct bawn_mmio_state *m = &vcpu->mmio;
 
-	if (crosses_page(vcpu))
+	if (crosses_page(m))
 		return emulation_error(vcpu, NULL, 0);
 	m->data = 0;
 	if (vcpu->apic && bawn_lapic_mmio(vcpu, m->gpa, m->insn.size, &m->data, false))
@@ -318,38 +269,29 @@ static int movs(struct bawn_vcpu *vcpu)
 {
 	struct bawn_mmio_state *m = &vcpu->mmio;
 	struct bawn_walk_fault f;
-	gva_t src, dst;
-	int ret;
+	gva_t src = 0, dst;
+	int ret = operand(vcpu, false, false, &src, &f);
 
-	src = element(vcpu, false, &f, &ret);
 	if (!ret)
-		dst = element(vcpu, true, &f, &ret);
+		ret = operand(vcpu, true, true, &dst, &f);
 	if (!ret)
 		ret = bawn_probe_write(vcpu, dst, m->insn.size, &f);
-	if (!ret) {
-		m->data = 0;
+	m->data = 0;
+	if (!ret)
 		ret = bawn_read_virt(vcpu, src, &m->data, m->insn.size, 0, &f);
-		if (!ret)
-			return movs_store(vcpu);
-	}
-	if (ret == -ENXIO) {
-		ret = device_side(vcpu, src, false, &f);
-		if (!ret)
-			return mmio_read(vcpu);
-	}
-	bawn_inject_walk_fault(vcpu, &f);
-	return 1;
+	return ret ? no_memory(vcpu, ret, src, false, &f, mmio_read) : movs_store(vcpu);
 }
 
 /*
  * The guest touched gpa, where no memory is. Answers as an exit handler does.
- * gpa is the operand's address, exact to the byte.
+ * gpa is the operand's address, exact to the byte, or the page that the operand runs into.
  */
 int bawn_mmio(struct bawn_vcpu *vcpu, gpa_t gpa, bool write)
 {
 	struct bawn_mmio_state *m = &vcpu->mmio;
 	struct bawn_walk_fault f;
 	u8 bytes[15];
+	gva_t gva;
 	int nr, ret;
 
 	nr = bawn_fetch(vcpu, bytes, &f);
@@ -360,18 +302,16 @@ int bawn_mmio(struct bawn_vcpu *vcpu, gpa_t gpa, bool write)
 	}
 	if (ret)
 		return emulation_error(vcpu, bytes, nr);
-	if (m->insn.rep && !(vcpu->gpr[VCPU_RCX] & size_mask(m->insn.addr_size)))
+	if (m->insn.rep && !(vcpu->gpr[VCPU_RCX] & bawn_size_mask(m->insn.addr_size)))
 		return bawn_skip(vcpu, m->insn.len);
 
 	m->gpa = gpa;
-	m->write = write;
-	switch (m->insn.op) {
-	case BAWN_INSN_MOVS:
+	if (m->insn.op == BAWN_INSN_MOVS)
 		return movs(vcpu);
-	case BAWN_INSN_STORE:
-	case BAWN_INSN_STOS:
+	/* The first bytes of an operand that begins in the page before are not ours to do. */
+	if (!offset_in_page(gpa) && (operand(vcpu, false, write, &gva, &f) || offset_in_page(gva)))
+		return emulation_error(vcpu, bytes, nr);
+	if (m->insn.op == BAWN_INSN_STORE || m->insn.op == BAWN_INSN_STOS)
 		return execute(vcpu);
-	default:
-		return mmio_read(vcpu);
-	}
+	return mmio_read(vcpu);
 }

@@ -25,6 +25,9 @@
 #define PAT_RESET 0x0007040600070406ULL
 #define MCG_BANKS 0xff
 
+#define X2APIC_FIRST 0x800
+#define X2APIC_LAST 0x8ff
+
 /* What SVM guests are told when the host's microcode revision cannot be read. */
 #define UCODE_REV_DEFAULT 0x01000065ULL
 
@@ -33,7 +36,16 @@ enum {
 	FEATURE = BIT(1),   /* in KVM_GET_MSR_FEATURE_INDEX_LIST */
 	HOST_SET = BIT(2),  /* only userspace may write it */
 	READ_ONLY = BIT(3), /* nobody may */
-	CANONICAL = BIT(4), /* holds an address */
+	WRITE_ONLY = BIT(4), /* the guest may not read it; userspace reads zero */
+	CANONICAL = BIT(5), /* holds an address */
+};
+
+/* What an access does beyond the field's value. index is checked; host: for userspace. */
+struct access {
+	struct bawn_vcpu *vcpu;
+	u32 index;
+	u64 value; /* written, or to be filled */
+	bool write, host;
 };
 
 struct msr_desc {
@@ -42,105 +54,110 @@ struct msr_desc {
 	u32 feature; /* X86_FEATURE_* that the guest needs; 0: none */
 	u32 field;   /* offset of the u64s in struct bawn_vcpu; 0: none, reads as zero */
 	u64 valid;   /* bits that may be set */
-	int (*get)(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host);
-	int (*set)(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host);
+	/* With a field: checks, and may change, what is about to be stored there. Without: reads
+	 * and writes. NULL: neither. 0, or 1 for a value that the register does not take. */
+	int (*fn)(struct access *a);
 };
 
-/* ---- Values with a meaning ---- */
+/* ---- Registers with a meaning ---- */
 
 static u64 feature_value(u32 index)
 {
 	u64 value = 0;
 
-	switch (index) {
-	case MSR_IA32_ARCH_CAPABILITIES:
-		if (boot_cpu_has(X86_FEATURE_ARCH_CAPABILITIES))
-			rdmsrl(MSR_IA32_ARCH_CAPABILITIES, value);
-		/* What tells of no further register, and of no TSX. */
-		return value & (ARCH_CAP_RDCL_NO | ARCH_CAP_IBRS_ALL | ARCH_CAP_RSBA |
-				ARCH_CAP_SKIP_VMENTRY_L1DFLUSH | ARCH_CAP_SSB_NO | ARCH_CAP_MDS_NO |
-				ARCH_CAP_PSCHANGE_MC_NO | ARCH_CAP_TAA_NO | ARCH_CAP_SBDR_SSDP_NO |
-				ARCH_CAP_FBSDP_NO | ARCH_CAP_PSDP_NO | ARCH_CAP_FB_CLEAR |
-				ARCH_CAP_RRSBA | ARCH_CAP_BHI_NO | ARCH_CAP_PBRSB_NO |
-				ARCH_CAP_GDS_NO | ARCH_CAP_RFDS_NO | ARCH_CAP_RFDS_CLEAR);
-	case MSR_IA32_UCODE_REV:
-		return rdmsrl_safe(MSR_IA32_UCODE_REV, &value) || !value ? UCODE_REV_DEFAULT
-									 : value;
-	case MSR_AMD64_DE_CFG:
-		return boot_cpu_has(X86_FEATURE_LFENCE_RDTSC) ? MSR_AMD64_DE_CFG_LFENCE_SERIALIZE
-							      : 0;
-	}
+	if (index == MSR_IA32_UCODE_REV)
+		return rdmsrl_safe(index, &value) || !value ? UCODE_REV_DEFAULT : value;
+	if (index == MSR_AMD64_DE_CFG && boot_cpu_has(X86_FEATURE_LFENCE_RDTSC))
+		return MSR_AMD64_DE_CFG_LFENCE_SERIALIZE;
 	return 0;
 }
 
-static int set_subset_of_feature(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
+/* Guests write it to set what is set already. */
+static int de_cfg(struct access *a)
 {
-	u64 *field = index == MSR_AMD64_DE_CFG ? &vcpu->msr.de_cfg : &vcpu->msr.arch_caps;
+	return a->host ? (a->value & ~feature_value(a->index)) != 0
+		       : a->value != a->vcpu->msr.de_cfg;
+}
 
-	/* Guests write DE_CFG to set what is set already. */
-	if (host ? value & ~feature_value(index) : value != *field)
+/* Guests write 0 before CPUID, which fills in the revision on hardware. */
+static int ucode_rev(struct access *a)
+{
+	if (!a->host)
+		a->value = a->vcpu->msr.ucode_rev;
+	return 0;
+}
+
+static int hwcr(struct access *a)
+{
+	a->value &= ~HWCR_IGNORED;
+	return 0;
+}
+
+static int efer(struct access *a)
+{
+	if (a->write)
+		return bawn_set_efer(a->vcpu, a->value);
+	a->value = a->vcpu->efer;
+	return 0;
+}
+
+static int backend(struct access *a)
+{
+	return a->write ? bawn_cpu->set_msr(a->vcpu, a->index, a->value)
+			: bawn_cpu->get_msr(a->vcpu, a->index, &a->value);
+}
+
+static int pv_clock(struct access *a)
+{
+	return a->write ? bawn_clock_set_msr(a->vcpu, a->index, a->value)
+			: bawn_clock_get_msr(a->vcpu, a->index, &a->value);
+}
+
+static int tsc(struct access *a)
+{
+	if (a->write)
+		bawn_write_guest_tsc(a->vcpu, a->value, a->host);
+	else
+		a->value = bawn_read_guest_tsc(a->vcpu, rdtsc());
+	return 0;
+}
+
+static int tsc_adjust(struct access *a)
+{
+	if (a->write)
+		bawn_set_tsc_adjust(a->vcpu, a->value, a->host);
+	else
+		a->value = a->vcpu->tsc_adjust;
+	return 0;
+}
+
+static int tsc_deadline(struct access *a)
+{
+	if (a->write)
+		bawn_lapic_set_tscdeadline(a->vcpu, a->value);
+	else
+		a->value = bawn_lapic_get_tscdeadline(a->vcpu);
+	return 0;
+}
+
+static int apic_base(struct access *a)
+{
+	if (a->write)
+		return bawn_lapic_set_base(a->vcpu, a->value, a->host);
+	a->value = a->vcpu->apic_base;
+	return 0;
+}
+
+static int x2apic(struct access *a)
+{
+	if (!a->vcpu->apic)
 		return 1;
-	*field = value;
-	return 0;
+	return a->write ? bawn_lapic_set_msr(a->vcpu, a->index, a->value)
+			: bawn_lapic_get_msr(a->vcpu, a->index, &a->value);
 }
 
-static int get_tsc(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
-{
-	*value = bawn_read_guest_tsc(vcpu, rdtsc());
-	return 0;
-}
-
-/* The guest's write to either of TSC and TSC_ADJUST moves the other by as much. */
-static int set_tsc(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	if (!host)
-		vcpu->msr.tsc_adjust += value - bawn_read_guest_tsc(vcpu, rdtsc());
-	bawn_write_guest_tsc(vcpu, value, host);
-	return 0;
-}
-
-static int set_tsc_adjust(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	u64 delta = value - vcpu->msr.tsc_adjust;
-
-	if (!host && delta)
-		bawn_write_guest_tsc(vcpu, bawn_read_guest_tsc(vcpu, rdtsc()) + delta, false);
-	vcpu->msr.tsc_adjust = value;
-	return 0;
-}
-
-static int set_apic_base(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	return bawn_lapic_set_base(vcpu, value, host);
-}
-
-static int get_x2apic(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
-{
-	return vcpu->apic ? bawn_lapic_get_msr(vcpu, index, value) : 1;
-}
-
-static int set_x2apic(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	return vcpu->apic ? bawn_lapic_set_msr(vcpu, index, value) : 1;
-}
-
-static int get_deadline(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
-{
-	*value = vcpu->apic ? bawn_lapic_get_tscdeadline(vcpu) : 0;
-	return 0;
-}
-
-static int set_deadline(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	if (vcpu->apic)
-		bawn_lapic_set_tscdeadline(vcpu, value);
-	return 0;
-}
-
-static int set_efer(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	return bawn_set_efer(vcpu, value);
-}
+#define MTRR_TYPES 0x73 /* UC, WC, WT, WP, WB */
+#define PAT_TYPES 0xf3	/* and UC- */
 
 /* Are all eight bytes of types among those allowed (a bit each)? */
 static bool memory_types_valid(u64 types, u8 allowed)
@@ -153,136 +170,76 @@ static bool memory_types_valid(u64 types, u8 allowed)
 	return true;
 }
 
-#define MTRR_TYPES 0x73 /* UC, WC, WT, WP, WB */
-#define PAT_TYPES 0xf3	/* and UC- */
-
-static int set_pat(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
+static int pat(struct access *a)
 {
-	if (!memory_types_valid(value, PAT_TYPES))
-		return 1;
-	vcpu->pat = value;
-	bawn_cpu->set_msr(vcpu, index, value);
-	return 0;
+	return !memory_types_valid(a->value, PAT_TYPES) || backend(a);
 }
 
 /* MTRRs are kept for the guest to read; memory types are the host's. */
-static int set_mtrr_def(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
+static int mtrr_fixed(struct access *a)
 {
-	if (!memory_types_valid(value & 0xff, MTRR_TYPES))
-		return 1;
-	vcpu->msr.mtrr_def = value;
+	return !memory_types_valid(a->value, MTRR_TYPES);
+}
+
+static int mtrr_def(struct access *a)
+{
+	return !memory_types_valid(a->value & 0xff, MTRR_TYPES);
+}
+
+static int mtrr_variable(struct access *a)
+{
+	bool mask = (a->index - MTRRphysBase_MSR(0)) & 1;
+
+	return a->value & (mask ? 0x7ffULL : 0xf00ULL) || a->value >> a->vcpu->maxphyaddr ||
+	       (!mask && !memory_types_valid(a->value & 0xff, MTRR_TYPES));
+}
+
+static int mtrr_cap(struct access *a)
+{
+	a->value = MTRR_CAP;
 	return 0;
 }
 
-static int set_mtrr_variable(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
+static int mcg_ctl(struct access *a)
 {
-	u32 i = array_index_nospec(index - MTRRphysBase_MSR(0), 2 * BAWN_MTRR_VARIABLE);
-	bool mask = i & 1;
+	bool exists = a->vcpu->mcg_cap & MCG_CTL_P;
 
-	if (value & (mask ? 0x7ffULL : 0xf00ULL) || value >> vcpu->maxphyaddr ||
-	    (!mask && !memory_types_valid(value & 0xff, MTRR_TYPES)))
+	if (!a->write) {
+		a->value = a->vcpu->mcg_ctl;
+		return !exists && !a->host;
+	}
+	if (exists ? a->value && a->value != ~0ULL : !a->host || a->value)
 		return 1;
-	vcpu->msr.mtrr_variable[i] = value;
+	a->vcpu->mcg_ctl = a->value;
 	return 0;
 }
 
-static const u32 mtrr_fixed[BAWN_MTRR_FIXED] = {
-	MSR_MTRRfix64K_00000, MSR_MTRRfix16K_80000, MSR_MTRRfix16K_A0000, MSR_MTRRfix4K_C0000,
-	MSR_MTRRfix4K_C8000,  MSR_MTRRfix4K_D0000,  MSR_MTRRfix4K_D8000,  MSR_MTRRfix4K_E0000,
-	MSR_MTRRfix4K_E8000,  MSR_MTRRfix4K_F0000,  MSR_MTRRfix4K_F8000,
-};
-
-static u64 *fixed_slot(struct bawn_vcpu *vcpu, u32 index)
+static int mce_bank(struct access *a)
 {
-	int i;
+	struct bawn_vcpu *vcpu = a->vcpu;
+	u32 nr = 4 * (vcpu->mcg_cap & MCG_BANKS), i = a->index - MSR_IA32_MC0_CTL;
+	u64 *slot;
 
-	for (i = 0; i < BAWN_MTRR_FIXED; i++)
-		if (mtrr_fixed[i] == index)
-			return &vcpu->msr.mtrr_fixed[i];
-	return NULL;
-}
-
-static int get_mtrr_fixed(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
-{
-	u64 *slot = fixed_slot(vcpu, index);
-
-	if (!slot)
+	if (!vcpu->mce_banks || i >= nr)
 		return 1;
-	*value = *slot;
-	return 0;
-}
-
-static int set_mtrr_fixed(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	u64 *slot = fixed_slot(vcpu, index);
-
-	if (!slot || !memory_types_valid(value, MTRR_TYPES))
-		return 1;
-	*slot = value;
-	return 0;
-}
-
-static int get_mtrr_cap(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
-{
-	*value = MTRR_CAP;
-	return 0;
-}
-
-static int get_mcg_ctl(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
-{
-	*value = vcpu->mcg_ctl;
-	return !(vcpu->mcg_cap & MCG_CTL_P) && !host;
-}
-
-static int set_mcg_ctl(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	if (!(vcpu->mcg_cap & MCG_CTL_P) ? !host || value : value && value != ~0ULL)
-		return 1;
-	vcpu->mcg_ctl = value;
-	return 0;
-}
-
-static u64 *mce_slot(struct bawn_vcpu *vcpu, u32 index)
-{
-	u32 nr = 4 * (vcpu->mcg_cap & MCG_BANKS), i = index - MSR_IA32_MC0_CTL;
-
-	return vcpu->mce_banks && i < nr ? &vcpu->mce_banks[array_index_nospec(i, nr)] : NULL;
-}
-
-static int get_mce(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
-{
-	u64 *slot = mce_slot(vcpu, index);
-
-	if (!slot)
-		return 1;
-	*value = *slot;
-	return 0;
-}
-
-static int set_mce(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	u64 *slot = mce_slot(vcpu, index);
-	u32 reg = index & 3;
-
-	if (!slot)
-		return 1;
+	slot = &vcpu->mce_banks[array_index_nospec(i, nr)];
+	if (!a->write) {
+		a->value = *slot;
+		return 0;
+	}
 	/* CTL: all or nothing, but Linux leaves out bit 0 or 10 on some models. STATUS: guests may
 	 * only clear it unless HWCR lets them. */
-	if (!host && reg == 0 && value && (value | BIT_ULL(10) | 1) != ~0ULL)
+	if (!a->host && a->value &&
+	    (i % 4 == 0 ? (a->value | BIT_ULL(10) | 1) != ~0ULL
+			: i % 4 == 1 && !(vcpu->msr.hwcr & HWCR_MCI_STATUS_WR_EN)))
 		return 1;
-	if (!host && reg == 1 && value && !(vcpu->msr.hwcr & HWCR_MCI_STATUS_WR_EN))
-		return 1;
-	*slot = value;
+	*slot = a->value;
 	return 0;
 }
 
-/* Bits of SPEC_CTRL; vcpu NULL: that can be offered at all. */
-static u64 spec_ctrl_bits(struct bawn_vcpu *vcpu)
+static int spec_ctrl(struct access *a)
 {
-	static const struct {
-		u32 feature;
-		u64 bit;
-	} bits[] = {
+	static const struct bawn_feature_bits bits[] = {
 		{ X86_FEATURE_SPEC_CTRL, SPEC_CTRL_IBRS },
 		{ X86_FEATURE_AMD_IBRS, SPEC_CTRL_IBRS },
 		{ X86_FEATURE_INTEL_STIBP, SPEC_CTRL_STIBP },
@@ -291,99 +248,38 @@ static u64 spec_ctrl_bits(struct bawn_vcpu *vcpu)
 		{ X86_FEATURE_AMD_SSBD, SPEC_CTRL_SSBD },
 		{ X86_FEATURE_AMD_PSFD, SPEC_CTRL_PSFD_BIT },
 	};
-	u64 all = 0;
-	int i;
+	u64 all = bawn_feature_bits(a->host ? NULL : a->vcpu, bits, ARRAY_SIZE(bits));
 
-	for (i = 0; i < ARRAY_SIZE(bits); i++)
-		if (vcpu ? bawn_guest_has(vcpu, bits[i].feature) : bawn_supports(bits[i].feature))
-			all |= bits[i].bit;
-	return all;
-}
-
-static int get_spec_ctrl(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
-{
-	*value = vcpu->spec_ctrl;
-	return !host && !spec_ctrl_bits(vcpu);
-}
-
-static int set_spec_ctrl(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	u64 bits = spec_ctrl_bits(host ? NULL : vcpu);
-
-	if (value & ~bits || (!host && !bits))
+	if (!a->host && !all)
 		return 1;
-	vcpu->spec_ctrl = value;
+	if (!a->write)
+		a->value = a->vcpu->spec_ctrl;
+	else if (a->value & ~all)
+		return 1;
+	else
+		a->vcpu->spec_ctrl = a->value;
 	return 0;
 }
 
-static int write_only(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
+static int pred_cmd(struct access *a)
 {
-	*value = 0;
-	return !host;
-}
+	static const struct bawn_feature_bits bits[] = {
+		{ X86_FEATURE_SPEC_CTRL, PRED_CMD_IBPB },
+		{ X86_FEATURE_AMD_IBPB, PRED_CMD_IBPB },
+		{ X86_FEATURE_SBPB, PRED_CMD_SBPB },
+	};
+	u64 all = a->host ? 0 : bawn_feature_bits(a->vcpu, bits, ARRAY_SIZE(bits));
 
-static int set_pred_cmd(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	u64 bits = 0;
-
-	if (host)
-		return value != 0;
-	if (bawn_guest_has(vcpu, X86_FEATURE_SPEC_CTRL) ||
-	    bawn_guest_has(vcpu, X86_FEATURE_AMD_IBPB))
-		bits |= PRED_CMD_IBPB;
-	if (bawn_guest_has(vcpu, X86_FEATURE_SBPB))
-		bits |= PRED_CMD_SBPB;
-	if (value & ~bits || !bits)
+	if (a->value & ~all || (!a->host && !all))
 		return 1;
-	if (value)
+	if (a->value)
 		indirect_branch_prediction_barrier();
 	return 0;
 }
 
-static int set_flush_cmd(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
+static int perf_status(struct access *a)
 {
-	if (!host && value)
-		wrmsrl(MSR_IA32_FLUSH_CMD, L1D_FLUSH);
-	return 0;
-}
-
-/* Guests write 0 before CPUID, which fills in the revision on hardware. */
-static int set_ucode(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	if (host)
-		vcpu->msr.ucode_rev = value;
-	return 0;
-}
-
-static int set_hwcr(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	vcpu->msr.hwcr = value & ~HWCR_IGNORED;
-	return 0;
-}
-
-static int get_pv(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
-{
-	return bawn_clock_get_msr(vcpu, index, value);
-}
-
-static int set_pv(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	return bawn_clock_set_msr(vcpu, index, value);
-}
-
-static int get_backend(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
-{
-	return bawn_cpu->get_msr(vcpu, index, value);
-}
-
-static int set_backend(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	return bawn_cpu->set_msr(vcpu, index, value);
-}
-
-static int get_perf_status(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
-{
-	*value = 1000 | 4ULL << 40; /* some guests divide by it */
+	a->value = 1000 | 4ULL << 40; /* some guests divide by it */
 	return 0;
 }
 
@@ -394,83 +290,76 @@ static int get_perf_status(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool h
 #define ONE(index) (index), (index)
 
 static const struct msr_desc msrs[] = {
-	{ ONE(MSR_IA32_TSC_DEADLINE), LIST, 0, 0, ANY, get_deadline, set_deadline },
-	{ 0x800, 0x8ff, 0, 0, 0, ANY, get_x2apic, set_x2apic },
-	{ ONE(MSR_IA32_SPEC_CTRL), LIST, 0, 0, ANY, get_spec_ctrl, set_spec_ctrl },
-	{ ONE(MSR_IA32_PRED_CMD), 0, 0, 0, ANY, write_only, set_pred_cmd },
-	{ ONE(MSR_FS_BASE), CANONICAL, 0, 0, ANY, get_backend, set_backend },
-	{ ONE(MSR_GS_BASE), CANONICAL, 0, 0, ANY, get_backend, set_backend },
-	{ ONE(MSR_KERNEL_GS_BASE), LIST | CANONICAL, 0, 0, ANY, get_backend, set_backend },
-	{ ONE(MSR_EFER), 0, 0, FIELD(efer), ANY, NULL, set_efer },
-	{ ONE(MSR_STAR), LIST, 0, 0, ANY, get_backend, set_backend },
-	{ ONE(MSR_LSTAR), LIST | CANONICAL, 0, 0, ANY, get_backend, set_backend },
-	{ ONE(MSR_CSTAR), LIST | CANONICAL, 0, 0, ANY, get_backend, set_backend },
-	{ ONE(MSR_SYSCALL_MASK), LIST, 0, 0, U32_MAX, get_backend, set_backend },
-	{ ONE(MSR_IA32_SYSENTER_CS), LIST, 0, 0, U32_MAX, get_backend, set_backend },
-	{ ONE(MSR_IA32_SYSENTER_ESP), LIST | CANONICAL, 0, 0, ANY, get_backend, set_backend },
-	{ ONE(MSR_IA32_SYSENTER_EIP), LIST | CANONICAL, 0, 0, ANY, get_backend, set_backend },
-	{ ONE(MSR_IA32_TSC), LIST, 0, 0, ANY, get_tsc, set_tsc },
-	{ ONE(MSR_IA32_TSC_ADJUST), LIST, 0, FIELD(msr.tsc_adjust), ANY, NULL, set_tsc_adjust },
-	{ ONE(MSR_TSC_AUX), LIST, X86_FEATURE_RDTSCP, FIELD(tsc_aux), U32_MAX, NULL, NULL },
-	{ ONE(MSR_IA32_APICBASE), 0, 0, FIELD(apic_base), ANY, NULL, set_apic_base },
-	{ ONE(MSR_IA32_CR_PAT), LIST, 0, FIELD(pat), ANY, NULL, set_pat },
-	{ ONE(MSR_IA32_MISC_ENABLE), LIST, 0, FIELD(misc_enable), ANY, NULL, NULL },
+	{ ONE(MSR_IA32_TSC_DEADLINE), LIST, 0, 0, ANY, tsc_deadline },
+	{ X2APIC_FIRST, X2APIC_LAST, 0, 0, 0, ANY, x2apic },
+	{ ONE(MSR_IA32_SPEC_CTRL), LIST, 0, 0, ANY, spec_ctrl },
+	{ ONE(MSR_IA32_PRED_CMD), WRITE_ONLY, 0, 0, ANY, pred_cmd },
+	{ ONE(MSR_FS_BASE), CANONICAL, 0, 0, ANY, backend },
+	{ ONE(MSR_GS_BASE), CANONICAL, 0, 0, ANY, backend },
+	{ ONE(MSR_KERNEL_GS_BASE), LIST | CANONICAL, 0, 0, ANY, backend },
+	{ ONE(MSR_EFER), 0, 0, 0, ANY, efer },
+	{ ONE(MSR_STAR), LIST, 0, 0, ANY, backend },
+	{ MSR_LSTAR, MSR_CSTAR, LIST | CANONICAL, 0, 0, ANY, backend },
+	{ ONE(MSR_SYSCALL_MASK), LIST, 0, 0, U32_MAX, backend },
+	{ ONE(MSR_IA32_SYSENTER_CS), LIST, 0, 0, U32_MAX, backend },
+	{ MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, LIST | CANONICAL, 0, 0, ANY, backend },
+	{ ONE(MSR_IA32_TSC), LIST, 0, 0, ANY, tsc },
+	{ ONE(MSR_IA32_TSC_ADJUST), LIST, 0, 0, ANY, tsc_adjust },
+	{ ONE(MSR_TSC_AUX), LIST, X86_FEATURE_RDTSCP, FIELD(tsc_aux), U32_MAX, NULL },
+	{ ONE(MSR_IA32_APICBASE), 0, 0, 0, ANY, apic_base },
+	{ ONE(MSR_IA32_CR_PAT), LIST, 0, FIELD(pat), ANY, pat },
+	{ ONE(MSR_IA32_MISC_ENABLE), LIST, 0, FIELD(misc_enable), ANY, NULL },
 
-	{ MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME, LIST, 0, 0, ANY, get_pv, set_pv },
-	{ MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW, LIST, 0, 0, ANY, get_pv, set_pv },
-	{ ONE(MSR_KVM_STEAL_TIME), LIST, 0, 0, ANY, get_pv, set_pv },
+	{ MSR_KVM_WALL_CLOCK, MSR_KVM_SYSTEM_TIME, LIST, 0, 0, ANY, pv_clock },
+	{ MSR_KVM_WALL_CLOCK_NEW, MSR_KVM_SYSTEM_TIME_NEW, LIST, 0, 0, ANY, pv_clock },
+	{ ONE(MSR_KVM_STEAL_TIME), LIST, 0, 0, ANY, pv_clock },
 
-	{ ONE(MSR_MTRRcap), READ_ONLY, 0, 0, 0, get_mtrr_cap, NULL },
-	{ ONE(MSR_MTRRdefType), LIST, 0, FIELD(msr.mtrr_def), MTRR_DEF_VALID, NULL, set_mtrr_def },
+	{ ONE(MSR_MTRRcap), READ_ONLY, 0, 0, 0, mtrr_cap },
+	{ ONE(MSR_MTRRdefType), LIST, 0, FIELD(msr.mtrr_def), MTRR_DEF_VALID, mtrr_def },
 	{ MTRRphysBase_MSR(0), MTRRphysMask_MSR(BAWN_MTRR_VARIABLE - 1), LIST, 0,
-	  FIELD(msr.mtrr_variable), ANY, NULL, set_mtrr_variable },
-	{ ONE(MSR_MTRRfix64K_00000), LIST, 0, 0, ANY, get_mtrr_fixed, set_mtrr_fixed },
-	{ MSR_MTRRfix16K_80000, MSR_MTRRfix16K_A0000, LIST, 0, 0, ANY, get_mtrr_fixed,
-	  set_mtrr_fixed },
-	{ MSR_MTRRfix4K_C0000, MSR_MTRRfix4K_F8000, LIST, 0, 0, ANY, get_mtrr_fixed,
-	  set_mtrr_fixed },
+	  FIELD(msr.mtrr_variable), ANY, mtrr_variable },
+	{ ONE(MSR_MTRRfix64K_00000), LIST, 0, FIELD(msr.mtrr_fixed[0]), ANY, mtrr_fixed },
+	{ MSR_MTRRfix16K_80000, MSR_MTRRfix16K_A0000, LIST, 0, FIELD(msr.mtrr_fixed[1]), ANY,
+	  mtrr_fixed },
+	{ MSR_MTRRfix4K_C0000, MSR_MTRRfix4K_F8000, LIST, 0, FIELD(msr.mtrr_fixed[3]), ANY,
+	  mtrr_fixed },
 
-	{ ONE(MSR_IA32_MCG_CAP), READ_ONLY, 0, FIELD(mcg_cap), 0, NULL, NULL },
-	{ ONE(MSR_IA32_MCG_STATUS), LIST, 0, FIELD(mcg_status), ANY, NULL, NULL },
-	{ ONE(MSR_IA32_MCG_CTL), LIST, 0, 0, ANY, get_mcg_ctl, set_mcg_ctl },
-	{ MSR_IA32_MC0_CTL, MSR_IA32_MCx_MISC(31), 0, 0, 0, ANY, get_mce, set_mce },
+	{ ONE(MSR_IA32_MCG_CAP), READ_ONLY, 0, FIELD(mcg_cap), 0, NULL },
+	{ ONE(MSR_IA32_MCG_STATUS), LIST, 0, FIELD(mcg_status), ANY, NULL },
+	{ ONE(MSR_IA32_MCG_CTL), LIST, 0, 0, ANY, mcg_ctl },
+	{ MSR_IA32_MC0_CTL, MSR_IA32_MCx_MISC(BAWN_MAX_MCE_BANKS - 1), 0, 0, 0, ANY, mce_bank },
 
-	{ ONE(MSR_IA32_ARCH_CAPABILITIES), LIST | FEATURE | HOST_SET, X86_FEATURE_ARCH_CAPABILITIES,
-	  FIELD(msr.arch_caps), ANY, NULL, set_subset_of_feature },
-	{ ONE(MSR_IA32_FLUSH_CMD), 0, X86_FEATURE_FLUSH_L1D, 0, L1D_FLUSH, write_only,
-	  set_flush_cmd },
-	{ ONE(MSR_AMD64_DE_CFG), LIST | FEATURE, 0, FIELD(msr.de_cfg), ANY, NULL,
-	  set_subset_of_feature },
+	{ ONE(MSR_AMD64_DE_CFG), LIST | FEATURE, 0, FIELD(msr.de_cfg), ANY, de_cfg },
 	{ ONE(MSR_K7_HWCR), LIST, 0, FIELD(msr.hwcr),
-	  HWCR_IGNORED | HWCR_MCI_STATUS_WR_EN | HWCR_TSC_FREQ_SEL, NULL, set_hwcr },
-	{ ONE(MSR_IA32_UCODE_REV), LIST | FEATURE, 0, FIELD(msr.ucode_rev), ANY, NULL, set_ucode },
-	{ ONE(MSR_PLATFORM_INFO), LIST | FEATURE | HOST_SET, 0, 0, 0, NULL, NULL },
-	{ ONE(MSR_MISC_FEATURES_ENABLES), LIST, 0, 0, 0, NULL, NULL },
+	  HWCR_IGNORED | HWCR_MCI_STATUS_WR_EN | HWCR_TSC_FREQ_SEL, hwcr },
+	{ ONE(MSR_IA32_UCODE_REV), LIST | FEATURE, 0, FIELD(msr.ucode_rev), ANY, ucode_rev },
+	{ ONE(MSR_PLATFORM_INFO), LIST | FEATURE | HOST_SET, 0, 0, 0, NULL },
+	{ ONE(MSR_MISC_FEATURES_ENABLES), LIST, 0, 0, 0, NULL },
 	{ MSR_AMD64_OSVW_ID_LENGTH, MSR_AMD64_OSVW_STATUS, LIST | HOST_SET, X86_FEATURE_OSVW,
-	  FIELD(msr.osvw), ANY, NULL, NULL },
+	  FIELD(msr.osvw), ANY, NULL },
 
 	/* Zero to read; what may be written has no effect. Firmware and Linux look at them without
 	 * asking CPUID. */
-	{ MSR_IA32_P5_MC_ADDR, MSR_IA32_P5_MC_TYPE, 0, 0, 0, 0, NULL, NULL },
-	{ ONE(MSR_IA32_PLATFORM_ID), READ_ONLY, 0, 0, 0, NULL, NULL },
-	{ ONE(MSR_IA32_UCODE_WRITE), 0, 0, 0, ANY, write_only, NULL },
-	{ ONE(MSR_IA32_PERF_STATUS), READ_ONLY, 0, 0, 0, get_perf_status, NULL },
-	{ ONE(MSR_IA32_PERF_CTL), 0, 0, 0, ANY, NULL, NULL },
-	{ ONE(MSR_IA32_DEBUGCTLMSR), 0, 0, 0, 0, NULL, NULL },
-	{ MSR_IA32_LASTBRANCHFROMIP, 0x1de, 0, 0, 0, 0, NULL, NULL },
-	{ MSR_K7_EVNTSEL0, MSR_K7_PERFCTR0 + 3, 0, 0, 0, ANY, NULL, NULL },
-	{ ONE(MSR_AMD64_SYSCFG), 0, 0, 0, ANY, NULL, NULL },
-	{ ONE(MSR_K8_TOP_MEM1), READ_ONLY, 0, 0, 0, NULL, NULL },
-	{ ONE(MSR_K8_TOP_MEM2), READ_ONLY, 0, 0, 0, NULL, NULL },
-	{ MSR_AMD64_NB_CFG, MSR_AMD64_PATCH_LOADER, 0, 0, 0, ANY, NULL, NULL },
-	{ ONE(MSR_K8_INT_PENDING_MSG), 0, 0, 0, 0, NULL, NULL },
-	{ ONE(MSR_FAM10H_MMIO_CONF_BASE), 0, 0, 0, 0, NULL, NULL },
-	{ MSR_K8_TSEG_ADDR, MSR_K8_TSEG_MASK, 0, 0, 0, 0, NULL, NULL },
-	{ ONE(MSR_VM_CR), 0, 0, 0, 0, NULL, NULL },
-	{ ONE(MSR_VM_HSAVE_PA), 0, 0, 0, 0, NULL, NULL },
-	{ MSR_AMD64_DC_CFG, MSR_AMD64_TW_CFG, 0, 0, 0, ANY, NULL, NULL },
-	{ ONE(MSR_AMD64_BU_CFG2), 0, 0, 0, ANY, NULL, NULL },
-	{ ONE(MSR_F15H_EX_CFG), 0, 0, 0, ANY, NULL, NULL },
+	{ MSR_IA32_P5_MC_ADDR, MSR_IA32_P5_MC_TYPE, 0, 0, 0, 0, NULL },
+	{ ONE(MSR_IA32_PLATFORM_ID), READ_ONLY, 0, 0, 0, NULL },
+	{ ONE(MSR_IA32_UCODE_WRITE), WRITE_ONLY, 0, 0, ANY, NULL },
+	{ ONE(MSR_IA32_PERF_STATUS), READ_ONLY, 0, 0, 0, perf_status },
+	{ ONE(MSR_IA32_PERF_CTL), 0, 0, 0, ANY, NULL },
+	{ ONE(MSR_IA32_DEBUGCTLMSR), 0, 0, 0, 0, NULL },
+	{ MSR_IA32_LASTBRANCHFROMIP, MSR_IA32_LASTINTTOIP, 0, 0, 0, 0, NULL },
+	{ MSR_K7_EVNTSEL0, MSR_K7_PERFCTR0 + 3, 0, 0, 0, ANY, NULL },
+	{ ONE(MSR_AMD64_SYSCFG), 0, 0, 0, ANY, NULL },
+	{ ONE(MSR_K8_TOP_MEM1), READ_ONLY, 0, 0, 0, NULL },
+	{ ONE(MSR_K8_TOP_MEM2), READ_ONLY, 0, 0, 0, NULL },
+	{ MSR_AMD64_NB_CFG, MSR_AMD64_PATCH_LOADER, 0, 0, 0, ANY, NULL },
+	{ ONE(MSR_K8_INT_PENDING_MSG), 0, 0, 0, 0, NULL },
+	{ ONE(MSR_FAM10H_MMIO_CONF_BASE), 0, 0, 0, 0, NULL },
+	{ MSR_K8_TSEG_ADDR, MSR_K8_TSEG_MASK, 0, 0, 0, 0, NULL },
+	{ ONE(MSR_VM_CR), 0, 0, 0, 0, NULL },
+	{ ONE(MSR_VM_HSAVE_PA), 0, 0, 0, 0, NULL },
+	{ MSR_AMD64_DC_CFG, MSR_AMD64_TW_CFG, 0, 0, 0, ANY, NULL },
+	{ ONE(MSR_AMD64_BU_CFG2), 0, 0, 0, ANY, NULL },
+	{ ONE(MSR_F15H_EX_CFG), 0, 0, 0, ANY, NULL },
 };
 
 static const struct msr_desc *find_msr(u32 index)
@@ -490,65 +379,44 @@ static u64 *field_of(struct bawn_vcpu *vcpu, const struct msr_desc *m, u32 index
 	return (u64 *)((char *)vcpu + m->field) + i;
 }
 
-static bool canonical(struct bawn_vcpu *vcpu, u64 address)
+static bool may_write(struct bawn_vcpu *vcpu, const struct msr_desc *m, u64 value, bool host)
 {
-	int bits = vcpu->cr4 & X86_CR4_LA57 ? 57 : 48;
-
-	return (u64)sign_extend64(address, bits - 1) == address;
-}
-
-static enum bawn_msr_result get(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
-{
-	const struct msr_desc *m = find_msr(index);
-
-	*value = 0;
-	if (!m || (!host && m->feature && !bawn_guest_has(vcpu, m->feature)))
-		return BAWN_MSR_UNKNOWN;
-	if (m->get)
-		return m->get(vcpu, index, value, host) ? BAWN_MSR_INVALID : BAWN_MSR_OK;
-	if (m->field)
-		*value = *field_of(vcpu, m, index);
-	return BAWN_MSR_OK;
-}
-
-static enum bawn_msr_result set(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	const struct msr_desc *m = find_msr(index);
-
-	if (!m || (!host && m->feature && !bawn_guest_has(vcpu, m->feature)))
-		return BAWN_MSR_UNKNOWN;
-	if (m->flags & READ_ONLY || (m->flags & HOST_SET && !host) || value & ~m->valid ||
-	    (m->flags & CANONICAL && !canonical(vcpu, value)))
-		return BAWN_MSR_INVALID;
-	if (m->set)
-		return m->set(vcpu, index, value, host) ? BAWN_MSR_INVALID : BAWN_MSR_OK;
-	if (m->field)
-		*field_of(vcpu, m, index) = value;
-	return BAWN_MSR_OK;
+	return !(m->flags & READ_ONLY) && (host || !(m->flags & HOST_SET)) && !(value & ~m->valid) &&
+	       (!(m->flags & CANONICAL) || bawn_canonical(vcpu, value));
 }
 
 /* Reads or writes an MSR; host: for userspace, which may do more than the guest. */
 enum bawn_msr_result bawn_msr_access(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool write,
 				     bool host)
 {
-	return write ? set(vcpu, index, *value, host) : get(vcpu, index, value, host);
-}
+	const struct msr_desc *m = find_msr(index);
+	struct access a = { vcpu, index, write ? *value : 0, write, host };
 
-int bawn_get_msr(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
-{
-	return get(vcpu, index, value, host) != BAWN_MSR_OK;
-}
-
-int bawn_set_msr(struct bawn_vcpu *vcpu, u32 index, u64 value, bool host)
-{
-	return set(vcpu, index, value, host) != BAWN_MSR_OK;
+	if (!write)
+		*value = 0;
+	if (!m || (!host && m->feature && !bawn_guest_has(vcpu, m->feature)))
+		return BAWN_MSR_UNKNOWN;
+	if (write) {
+		if (!may_write(vcpu, m, a.value, host) || (m->fn && m->fn(&a)))
+			return BAWN_MSR_INVALID;
+		if (m->field)
+			*field_of(vcpu, m, index) = a.value;
+		return BAWN_MSR_OK;
+	}
+	if (m->flags & WRITE_ONLY)
+		return host ? BAWN_MSR_OK : BAWN_MSR_INVALID;
+	if (m->field)
+		a.value = *field_of(vcpu, m, index);
+	else if (m->fn && m->fn(&a))
+		return BAWN_MSR_INVALID;
+	*value = a.value;
+	return BAWN_MSR_OK;
 }
 
 /* The values at power-on; INIT changes none of them. */
 void bawn_msr_reset(struct bawn_vcpu *vcpu)
 {
 	vcpu->msr = (struct bawn_msr_state){
-		.arch_caps = feature_value(MSR_IA32_ARCH_CAPABILITIES),
 		.de_cfg = feature_value(MSR_AMD64_DE_CFG),
 		.ucode_rev = UCODE_REV_DEFAULT,
 	};
@@ -597,8 +465,8 @@ static bool one_msr(struct bawn_vcpu *vcpu, struct kvm_msr_entry *e, bool write)
 	return true;
 }
 
-/* Does them in order until one fails; how many were done, as KVM answers. */
-static long do_msrs(struct bawn_vcpu *vcpu, struct kvm_msrs __user *arg, bool write)
+/* KVM_GET_MSRS and KVM_SET_MSRS on a vCPU: in order until one fails; how many were done. */
+long bawn_msrs_ioctl(struct bawn_vcpu *vcpu, struct kvm_msrs __user *arg, bool write)
 {
 	struct kvm_msr_entry *e;
 	long done = 0;
@@ -621,14 +489,8 @@ static long do_msrs(struct bawn_vcpu *vcpu, struct kvm_msrs __user *arg, bool wr
 	return done;
 }
 
-/* KVM_GET_MSRS and KVM_SET_MSRS on a vCPU. */
-long bawn_msrs_ioctl(struct bawn_vcpu *vcpu, struct kvm_msrs __user *arg, bool write)
-{
-	return do_msrs(vcpu, arg, write);
-}
-
 /* KVM_GET_MSRS on the device: what the host has of the feature MSRs. */
 long bawn_feature_msrs_ioctl(struct kvm_msrs __user *arg)
 {
-	return do_msrs(NULL, arg, false);
+	return bawn_msrs_ioctl(NULL, arg, false);
 }

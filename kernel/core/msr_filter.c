@@ -14,7 +14,7 @@
 struct bawn_msr_filter {
 	bool default_allow;
 	unsigned int nr;
-	struct {
+	struct filter_range {
 		u32 flags; /* KVM_MSR_FILTER_READ, _WRITE */
 		u32 base, nmsrs;
 		unsigned long *bitmap; /* 1: allowed */
@@ -25,17 +25,13 @@ bool bawn_msr_allowed(struct bawn_vm *vm, u32 index, bool write)
 {
 	struct bawn_msr_filter *filter = srcu_dereference(vm->msr_filter, &vm->srcu);
 	u32 access = write ? KVM_MSR_FILTER_WRITE : KVM_MSR_FILTER_READ;
-	unsigned int i;
+	const struct filter_range *r;
 
 	if (!filter || (index >= X2APIC_FIRST && index <= X2APIC_LAST))
 		return true;
-	for (i = 0; i < filter->nr; i++) {
-		u32 base = filter->range[i].base, nmsrs = filter->range[i].nmsrs;
-
-		if (filter->range[i].flags & access && index >= base && index - base < nmsrs)
-			return test_bit(array_index_nospec(index - base, nmsrs),
-					filter->range[i].bitmap);
-	}
+	for (r = filter->range; r < filter->range + filter->nr; r++)
+		if (r->flags & access && index >= r->base && index - r->base < r->nmsrs)
+			return test_bit(array_index_nospec(index - r->base, r->nmsrs), r->bitmap);
 	return filter->default_allow;
 }
 
@@ -63,11 +59,8 @@ static int copy_range(struct bawn_msr_filter *filter, const struct kvm_msr_filte
 	bitmap = vmemdup_user((__force const void __user *)r->bitmap, size);
 	if (IS_ERR(bitmap))
 		return PTR_ERR(bitmap);
-	filter->range[filter->nr].flags = r->flags;
-	filter->range[filter->nr].base = r->base;
-	filter->range[filter->nr].nmsrs = r->nmsrs;
-	filter->range[filter->nr].bitmap = bitmap;
-	filter->nr++;
+	filter->range[filter->nr++] =
+		(struct filter_range){ r->flags, r->base, r->nmsrs, bitmap };
 	return 0;
 }
 
@@ -77,7 +70,7 @@ static int copy_range(struct bawn_msr_filter *filter, const struct kvm_msr_filte
  */
 int bawn_set_msr_filter(struct bawn_vm *vm, struct kvm_msr_filter __user *arg)
 {
-	struct bawn_msr_filter *filter, *old;
+	struct bawn_msr_filter *filter;
 	struct kvm_msr_filter *copy;
 	int i, ret = 0;
 
@@ -85,25 +78,22 @@ int bawn_set_msr_filter(struct bawn_vm *vm, struct kvm_msr_filter __user *arg)
 	if (IS_ERR(copy))
 		return PTR_ERR(copy);
 	filter = kzalloc(sizeof(*filter), GFP_KERNEL_ACCOUNT);
-	if (!filter) {
+	if (!filter)
 		ret = -ENOMEM;
-		goto out;
-	}
-	if (copy->flags & ~KVM_MSR_FILTER_VALID_MASK)
+	else if (copy->flags & ~KVM_MSR_FILTER_VALID_MASK)
 		ret = -EINVAL;
 	for (i = 0; i < ARRAY_SIZE(copy->ranges) && !ret; i++)
 		ret = copy_range(filter, &copy->ranges[i]);
-	filter->default_allow = !(copy->flags & KVM_MSR_FILTER_DEFAULT_DENY);
-	if (!ret && !filter->nr && !filter->default_allow)
-		ret = -EINVAL;
-	if (ret) {
-		filter_free(filter);
-		goto out;
+	if (!ret) {
+		filter->default_allow = !(copy->flags & KVM_MSR_FILTER_DEFAULT_DENY);
+		if (!filter->nr && !filter->default_allow)
+			ret = -EINVAL;
 	}
-	old = unrcu_pointer(xchg(&vm->msr_filter, RCU_INITIALIZER(filter)));
-	synchronize_srcu(&vm->srcu);
-	filter_free(old);
-out:
+	if (!ret) { /* from here on the old one is ours to free */
+		filter = unrcu_pointer(xchg(&vm->msr_filter, RCU_INITIALIZER(filter)));
+		synchronize_srcu(&vm->srcu);
+	}
+	filter_free(filter);
 	kfree(copy);
 	return ret;
 }
@@ -123,26 +113,22 @@ static int finish(struct bawn_vcpu *vcpu, bool write, u64 value, unsigned int le
 	return bawn_skip(vcpu, len);
 }
 
-/* Userspace has answered: error set means #GP. */
-static int complete_msr(struct bawn_vcpu *vcpu, bool write)
+static int gp(struct bawn_vcpu *vcpu)
 {
-	struct kvm_run *run = vcpu->run;
-
-	if (READ_ONCE(run->msr.error)) {
-		bawn_inject_gp(vcpu);
-		return 1;
-	}
-	return finish(vcpu, write, write ? 0 : READ_ONCE(run->msr.data), vcpu->msr_len);
+	bawn_inject_gp(vcpu);
+	return 1;
 }
 
+/* Userspace has answered: error set means #GP. */
 static int complete_read(struct bawn_vcpu *vcpu)
 {
-	return complete_msr(vcpu, false);
+	return READ_ONCE(vcpu->run->msr.error) ? gp(vcpu) :
+	       finish(vcpu, false, READ_ONCE(vcpu->run->msr.data), vcpu->msr_len);
 }
 
 static int complete_write(struct bawn_vcpu *vcpu)
 {
-	return complete_msr(vcpu, true);
+	return READ_ONCE(vcpu->run->msr.error) ? gp(vcpu) : finish(vcpu, true, 0, vcpu->msr_len);
 }
 
 /* The access failed for this reason: a matter for userspace if it asked for such, else #GP. */
@@ -151,10 +137,8 @@ static int refuse(struct bawn_vcpu *vcpu, const struct bawn_exit *exit, u32 reas
 	struct kvm_run *run = vcpu->run;
 	bool write = exit->msr.write;
 
-	if (!(READ_ONCE(vcpu->vm->user_msr_mask) & reason)) {
-		bawn_inject_gp(vcpu);
-		return 1;
-	}
+	if (!(READ_ONCE(vcpu->vm->user_msr_mask) & reason))
+		return gp(vcpu);
 	run->exit_reason = write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR;
 	memset(&run->msr, 0, sizeof(run->msr));
 	run->msr.reason = reason;

@@ -6,6 +6,7 @@
  * AMD APM volume 2, chapters 4 (segmentation) and 5 (page translation, 5.6 protection).
  */
 #include "bawn.h"
+#include <asm/cpufeatures.h>
 #include <asm/processor-flags.h>
 
 #define PF_VECTOR 14
@@ -21,6 +22,8 @@
 #define PTE_D BIT_ULL(6)
 #define PTE_PS BIT_ULL(7)
 #define PTE_NX BIT_ULL(63)
+#define PTE_ADDRESS GENMASK_ULL(51, 12)
+#define PSE36 GENMASK_ULL(20, 13) /* a 4 MiB entry's address bits 39:32 */
 
 #define EFER_LMA_BIT BIT_ULL(10)
 #define EFER_NX_BIT BIT_ULL(11)
@@ -28,8 +31,6 @@
 #define SEG_CODE BIT(3)
 #define SEG_DOWN BIT(2) /* data: expand-down */
 #define SEG_RW BIT(1)	/* data: writable; code: readable */
-
-#define CPUID_GBPAGES BIT(26) /* 8000_0001 EDX */
 
 /* How often a walk starts anew because another vCPU changed an entry under it. */
 #define MAX_TRIES 8
@@ -39,7 +40,9 @@ enum paging { PAGING_32, PAGING_PAE, PAGING_64 };
 struct walk {
 	struct bawn_vcpu *vcpu;
 	enum paging mode;
-	int levels;
+	int levels, index_bits;
+	size_t entry_size;
+	gpa_t root;
 	gva_t gva;
 	u32 access;
 	struct {
@@ -48,9 +51,9 @@ struct walk {
 	} entry[6]; /* by level, 1 the lowest */
 };
 
-static int gp_fault(struct bawn_walk_fault *f, u8 vector)
+static int fault(struct bawn_walk_fault *f, u8 vector, u32 error, u64 address)
 {
-	*f = (struct bawn_walk_fault){ .vector = vector };
+	*f = (struct bawn_walk_fault){ .vector = vector, .error = error, .address = address };
 	return -EFAULT;
 }
 
@@ -62,43 +65,24 @@ static int page_fault(const struct walk *w, u32 error, struct bawn_walk_fault *f
 	error |= w->access & (BAWN_WALK_WRITE | BAWN_WALK_USER);
 	if (w->access & BAWN_WALK_FETCH && (nx || vcpu->cr4 & X86_CR4_SMEP))
 		error |= BAWN_WALK_FETCH;
-	*f = (struct bawn_walk_fault){ .vector = PF_VECTOR, .error = error, .address = w->gva };
-	return -EFAULT;
-}
-
-static bool canonical(gva_t gva, int bits)
-{
-	return (u64)sign_extend64(gva, bits - 1) == gva;
-}
-
-static int gva_bits(struct bawn_vcpu *vcpu)
-{
-	return vcpu->cr4 & X86_CR4_LA57 ? 57 : 48;
-}
-
-static bool has_1g_pages(struct bawn_vcpu *vcpu)
-{
-	const struct kvm_cpuid_entry2 *e = bawn_cpuid_find(vcpu, 0x80000001, 0);
-
-	return e && e->edx & CPUID_GBPAGES;
-}
-
-static int index_bits(const struct walk *w)
-{
-	return w->mode == PAGING_32 ? 10 : 9;
+	return fault(f, PF_VECTOR, error, w->gva);
 }
 
 static int level_shift(const struct walk *w, int level)
 {
-	return 12 + index_bits(w) * (level - 1);
+	return 12 + w->index_bits * (level - 1);
+}
+
+/* PAE's top level holds four entries without access rights. */
+static bool is_pdpte(const struct walk *w, int level)
+{
+	return w->mode == PAGING_PAE && level == 3;
 }
 
 static bool is_leaf(const struct walk *w, int level, u64 value)
 {
-	if (level == 1)
-		return true;
-	if (!(value & PTE_PS))
-		return false;
+	if (level == 1 || !(value & PTE_PS))
+		return level == 1;
 	if (w->mode == PAGING_32)
 		return w->vcpu->cr4 & X86_CR4_PSE;
 	return level == 2 || (level == 3 && w->mode == PAGING_64);
@@ -114,9 +98,7 @@ static u64 reserved_bits(const struct walk *w, int level, bool leaf)
 	if (w->mode == PAGING_32) {
 		if (level == 1 || !leaf)
 			return 0;
-		/* Bits 20:13 are the address's bits 39:32. */
-		return BIT_ULL(21) |
-		       (phys < 40 ? GENMASK_ULL(20, 13) & ~(BIT_ULL(phys - 32 + 13) - 1) : 0);
+		return BIT_ULL(21) | (phys < 40 ? PSE36 & ~(BIT_ULL(phys - 32 + 13) - 1) : 0);
 	}
 	if (phys < 52)
 		bits = GENMASK_ULL(51, phys);
@@ -126,7 +108,7 @@ static u64 reserved_bits(const struct walk *w, int level, bool leaf)
 		bits |= GENMASK_ULL(62, 52);
 		if (level == 3)
 			bits |= PTE_NX | GENMASK_ULL(8, 5) | PTE_RW | PTE_US;
-	} else if (level >= 4 || (level == 3 && leaf && !has_1g_pages(vcpu))) {
+	} else if (level >= 4 || (level == 3 && leaf && !bawn_guest_has(vcpu, X86_FEATURE_GBPAGES))) {
 		bits |= PTE_PS;
 	}
 	if (leaf && level > 1)
@@ -161,20 +143,19 @@ static bool allowed(const struct walk *w, u64 rights, bool nx)
 /* Sets the accessed and dirty bits on the path just walked; -EAGAIN when it has changed. */
 static int set_accessed(struct walk *w, int leaf)
 {
-	size_t size = w->mode == PAGING_32 ? 4 : 8;
 	int level;
 
 	for (level = w->levels; level >= leaf; level--) {
 		u64 old = w->entry[level].value;
 		u64 new = old | PTE_A;
 
-		if (w->mode == PAGING_PAE && level == 3)
+		if (is_pdpte(w, level))
 			continue;
 		if (level == leaf && w->access & BAWN_WALK_WRITE)
 			new |= PTE_D;
 		/* Tables in read-only memory keep their bits. */
-		if (new != old &&
-		    bawn_cmpxchg_guest(w->vcpu->vm, w->entry[level].gpa, size, old, new) == -EAGAIN)
+		if (new != old && bawn_cmpxchg_guest(w->vcpu->vm, w->entry[level].gpa,
+						     w->entry_size, old, new) == -EAGAIN)
 			return -EAGAIN;
 	}
 	return 0;
@@ -182,59 +163,50 @@ static int set_accessed(struct walk *w, int leaf)
 
 static void walk_init(struct walk *w, struct bawn_vcpu *vcpu, gva_t gva, u32 access)
 {
-	*w = (struct walk){ .vcpu = vcpu, .gva = gva, .access = access };
+	*w = (struct walk){ .vcpu = vcpu, .gva = gva, .access = access,
+			    .index_bits = 9, .entry_size = 8 };
 	if (vcpu->efer & EFER_LMA_BIT) {
 		w->mode = PAGING_64;
 		w->levels = vcpu->cr4 & X86_CR4_LA57 ? 5 : 4;
+		w->root = vcpu->cr3 & PTE_ADDRESS;
 	} else if (vcpu->cr4 & X86_CR4_PAE) {
 		w->mode = PAGING_PAE;
 		w->levels = 3;
+		w->root = vcpu->cr3 & GENMASK_ULL(31, 5);
 	} else {
 		w->mode = PAGING_32;
 		w->levels = 2;
+		w->root = vcpu->cr3 & GENMASK_ULL(31, 12);
+		w->index_bits = 10;
+		w->entry_size = 4;
 	}
-}
-
-static gpa_t table_root(const struct walk *w)
-{
-	u64 cr3 = w->vcpu->cr3;
-
-	if (w->mode == PAGING_32)
-		return cr3 & GENMASK_ULL(31, 12);
-	if (w->mode == PAGING_PAE)
-		return cr3 & GENMASK_ULL(31, 5);
-	return cr3 & GENMASK_ULL(51, 12);
 }
 
 static gpa_t leaf_address(const struct walk *w, int level, u64 value)
 {
 	u64 in_page = BIT_ULL(level_shift(w, level)) - 1;
-	gpa_t base = value & GENMASK_ULL(51, 12) & ~in_page;
+	gpa_t base = value & PTE_ADDRESS & ~in_page;
 
 	if (w->mode == PAGING_32 && level == 2)
-		base |= (value & GENMASK_ULL(20, 13)) << (32 - 13);
+		base |= (value & PSE36) << (32 - 13);
 	return base | (w->gva & in_page);
 }
 
 /* One descent. 0, -EFAULT with f filled, -EAGAIN to start again. */
 static int walk_once(struct walk *w, gpa_t *gpa, struct bawn_walk_fault *f)
 {
-	size_t size = w->mode == PAGING_32 ? 4 : 8;
-	u64 rights = PTE_RW | PTE_US;
-	gpa_t table = table_root(w);
-	bool nx = false;
+	u64 rights = PTE_RW | PTE_US, value;
+	gpa_t table = w->root;
+	bool nx = false, leaf = false;
 	int level;
 
-	for (level = w->levels; level > 0; level--) {
-		u64 index = (w->gva >> level_shift(w, level)) & (BIT_ULL(index_bits(w)) - 1);
-		u64 value = 0;
-		bool leaf;
+	for (level = w->levels;; level--) {
+		u64 index = (w->gva >> level_shift(w, level)) & (BIT_ULL(w->index_bits) - 1);
 
-		if (w->mode == PAGING_PAE && level == 3)
-			index &= 3;
-		w->entry[level].gpa = table + index * size;
+		value = 0;
+		w->entry[level].gpa = table + index * w->entry_size;
 		/* A table that is no memory reads as not present. */
-		if (bawn_read_guest(w->vcpu->vm, w->entry[level].gpa, &value, size) ||
+		if (bawn_read_guest(w->vcpu->vm, w->entry[level].gpa, &value, w->entry_size) ||
 		    !(value & PTE_P))
 			return page_fault(w, 0, f);
 		w->entry[level].value = value;
@@ -242,16 +214,16 @@ static int walk_once(struct walk *w, gpa_t *gpa, struct bawn_walk_fault *f)
 		leaf = is_leaf(w, level, value);
 		if (value & reserved_bits(w, level, leaf))
 			return page_fault(w, PF_PRESENT | PF_RESERVED, f);
-		if (w->mode != PAGING_PAE || level != 3)
+		if (!is_pdpte(w, level))
 			rights &= value;
 		nx |= w->mode != PAGING_32 && value & PTE_NX;
 		if (leaf)
 			break;
-		table = value & GENMASK_ULL(51, 12);
+		table = value & PTE_ADDRESS;
 	}
 	if (!allowed(w, rights, nx))
 		return page_fault(w, PF_PRESENT, f);
-	*gpa = leaf_address(w, level, w->entry[level].value);
+	*gpa = leaf_address(w, level, value);
 	return set_accessed(w, level);
 }
 
@@ -264,8 +236,8 @@ int bawn_walk(struct bawn_vcpu *vcpu, gva_t gva, u32 access, gpa_t *gpa, struct 
 	*f = (struct bawn_walk_fault){};
 	if (!(vcpu->efer & EFER_LMA_BIT))
 		gva = (u32)gva;
-	else if (!canonical(gva, gva_bits(vcpu)))
-		return gp_fault(f, GP_VECTOR);
+	else if (!bawn_canonical(vcpu, gva))
+		return fault(f, GP_VECTOR, 0, 0);
 	if (!(vcpu->cr0 & X86_CR0_PG)) {
 		*gpa = gva;
 		return 0;
@@ -280,60 +252,47 @@ int bawn_walk(struct bawn_vcpu *vcpu, gva_t gva, u32 access, gpa_t *gpa, struct 
 	return page_fault(&w, 0, f);
 }
 
-static u32 cpl_rights(struct bawn_vcpu *vcpu)
+enum virt_op { VIRT_READ, VIRT_WRITE, VIRT_PROBE };
+
+/* Does the access page by page. */
+static int virt(struct bawn_vcpu *vcpu, enum virt_op op, gva_t gva, void *buf, size_t len,
+		u32 access, struct bawn_walk_fault *f)
 {
-	return bawn_cpu->cpl(vcpu) == 3 ? BAWN_WALK_USER : 0;
+	size_t n, done;
+	int ret = 0;
+	gpa_t gpa;
+
+	access |= bawn_cpu->cpl(vcpu) == 3 ? BAWN_WALK_USER : 0;
+	for (done = 0; done < len && !ret; done += n) {
+		n = min_t(size_t, len - done, PAGE_SIZE - offset_in_page(gva + done));
+		if (bawn_walk(vcpu, gva + done, access, &gpa, f))
+			return -EFAULT;
+		if (op == VIRT_READ)
+			ret = bawn_read_guest(vcpu->vm, gpa, buf + done, n);
+		else if (op == VIRT_WRITE)
+			ret = bawn_write_guest(vcpu->vm, gpa, buf + done, n);
+	}
+	return ret ? -ENXIO : 0;
 }
 
 int bawn_read_virt(struct bawn_vcpu *vcpu, gva_t gva, void *buf, size_t len, u32 access,
 		   struct bawn_walk_fault *f)
 {
-	gpa_t gpa;
-	size_t n;
-
-	access |= cpl_rights(vcpu);
-	for (; len; gva += n, buf += n, len -= n) {
-		n = min_t(size_t, len, PAGE_SIZE - offset_in_page(gva));
-		if (bawn_walk(vcpu, gva, access, &gpa, f))
-			return -EFAULT;
-		if (bawn_read_guest(vcpu->vm, gpa, buf, n))
-			return -ENXIO;
-	}
-	return 0;
+	return virt(vcpu, VIRT_READ, gva, buf, len, access, f);
 }
 
 int bawn_probe_write(struct bawn_vcpu *vcpu, gva_t gva, size_t len, struct bawn_walk_fault *f)
 {
-	u32 access = BAWN_WALK_WRITE | cpl_rights(vcpu);
-	gpa_t gpa;
-	size_t n;
-
-	for (; len; gva += n, len -= n) {
-		n = min_t(size_t, len, PAGE_SIZE - offset_in_page(gva));
-		if (bawn_walk(vcpu, gva, access, &gpa, f))
-			return -EFAULT;
-	}
-	return 0;
+	return virt(vcpu, VIRT_PROBE, gva, NULL, len, BAWN_WALK_WRITE, f);
 }
 
 int bawn_write_virt(struct bawn_vcpu *vcpu, gva_t gva, const void *buf, size_t len,
 		    struct bawn_walk_fault *f)
 {
-	u32 access = BAWN_WALK_WRITE | cpl_rights(vcpu);
-	gpa_t gpa;
-	size_t n;
-
 	/* All pages first: a faulting access writes nothing. */
 	if (bawn_probe_write(vcpu, gva, len, f))
 		return -EFAULT;
-	for (; len; gva += n, buf += n, len -= n) {
-		n = min_t(size_t, len, PAGE_SIZE - offset_in_page(gva));
-		if (bawn_walk(vcpu, gva, access, &gpa, f))
-			return -EFAULT;
-		if (bawn_write_guest(vcpu->vm, gpa, buf, n))
-			return -ENXIO;
-	}
-	return 0;
+	return virt(vcpu, VIRT_WRITE, gva, (void *)buf, len, BAWN_WALK_WRITE, f);
 }
 
 void bawn_inject_walk_fault(struct bawn_vcpu *vcpu, const struct bawn_walk_fault *f)
@@ -341,21 +300,20 @@ void bawn_inject_walk_fault(struct bawn_vcpu *vcpu, const struct bawn_walk_fault
 	bawn_inject_exception(vcpu, f->vector, true, f->error, f->address);
 }
 
-/* Type and null checks that protected mode adds; APM 4.12. */
-static bool segment_allows(const struct kvm_segment *seg, bool write)
-{
-	if (seg->unusable || !seg->present)
-		return false;
-	if (seg->type & SEG_CODE)
-		return !write && seg->type & SEG_RW;
-	return !write || seg->type & SEG_RW;
-}
-
-static bool within_limit(const struct kvm_segment *seg, u64 first, size_t len)
+/* Type, null and limit checks of protected mode; APM 4.12. */
+static bool segment_allows(struct bawn_vcpu *vcpu, const struct kvm_segment *seg, u64 first,
+			   size_t len, bool write)
 {
 	u64 last = first + len - 1;
+	bool code = seg->type & SEG_CODE;
 
-	if ((seg->type & (SEG_CODE | SEG_DOWN)) == SEG_DOWN)
+	if (vcpu->cr0 & X86_CR0_PE && !(vcpu->rflags & X86_EFLAGS_VM) &&
+	    (seg->unusable || !seg->present || (code && write) ||
+	     ((code || write) && !(seg->type & SEG_RW))))
+		return false;
+	if (first > U32_MAX)
+		return false;
+	if (!code && seg->type & SEG_DOWN)
 		return first > seg->limit && last <= (seg->db ? U32_MAX : U16_MAX);
 	return last <= seg->limit;
 }
@@ -363,28 +321,19 @@ static bool within_limit(const struct kvm_segment *seg, u64 first, size_t len)
 int bawn_linear(struct bawn_vcpu *vcpu, int sreg, u64 offset, u8 addr_size, size_t len, bool write,
 		gva_t *gva, struct bawn_walk_fault *f)
 {
-	u8 vector = sreg == VCPU_SREG_SS ? SS_VECTOR : GP_VECTOR;
 	struct kvm_segment seg;
+	bool ok;
 
-	if (addr_size < 8)
-		offset &= BIT_ULL(addr_size * 8) - 1;
+	offset &= bawn_size_mask(addr_size);
 	bawn_cpu->get_segment(vcpu, sreg, &seg);
 	if (bawn_long_mode(vcpu)) {
-		if (sreg == VCPU_SREG_FS || sreg == VCPU_SREG_GS)
-			offset += seg.base;
-		if (!canonical(offset, gva_bits(vcpu)) ||
-		    !canonical(offset + len - 1, gva_bits(vcpu)))
-			return gp_fault(f, vector);
-		*gva = offset;
-		return 0;
+		*gva = offset + (sreg == VCPU_SREG_FS || sreg == VCPU_SREG_GS ? seg.base : 0);
+		ok = bawn_canonical(vcpu, *gva) && bawn_canonical(vcpu, *gva + len - 1);
+	} else {
+		*gva = (u32)(seg.base + offset);
+		ok = segment_allows(vcpu, &seg, offset, len, write);
 	}
-	if (vcpu->cr0 & X86_CR0_PE && !(vcpu->rflags & X86_EFLAGS_VM) &&
-	    !segment_allows(&seg, write))
-		return gp_fault(f, vector);
-	if (offset > U32_MAX || !within_limit(&seg, offset, len))
-		return gp_fault(f, vector);
-	*gva = (u32)(seg.base + offset);
-	return 0;
+	return ok ? 0 : fault(f, sreg == VCPU_SREG_SS ? SS_VECTOR : GP_VECTOR, 0, 0);
 }
 
 int bawn_code_size(struct bawn_vcpu *vcpu)
@@ -407,7 +356,7 @@ int bawn_fetch(struct bawn_vcpu *vcpu, u8 buf[15], struct bawn_walk_fault *f)
 	if (!bawn_long_mode(vcpu)) {
 		bawn_cpu->get_segment(vcpu, VCPU_SREG_CS, &cs);
 		if (rip > cs.limit)
-			return gp_fault(f, GP_VECTOR);
+			return fault(f, GP_VECTOR, 0, 0);
 		nr = min_t(u64, nr, cs.limit - rip + 1);
 		rip = (u32)(cs.base + rip);
 	}

@@ -328,6 +328,57 @@ static void test_refused(void **state)
     assert_int_equal(mock.injected.vector, 13);
 }
 
+/* An operand that begins in the page before: the fault names the second page alone. */
+static void test_straddle(void **state)
+{
+    static const struct {
+        u8 bytes[12];
+        int code_size;
+        bool store;
+        u64 base; /* of the segment */
+    } rows[] = {
+        { { 0x48, 0x89, 0x0a }, 8, true, 0 },                   /* mov [rdx], rcx */
+        { { 0x48, 0x8b, 0x4c, 0xb2, 0x10 }, 8, false, 0 },      /* mov rcx, [rdx+rsi*4+16] */
+        { { 0x65, 0x48, 0x89, 0x0a }, 8, true, 0x800 },         /* mov gs:[rdx], rcx */
+        { { 0x67, 0x48, 0x89, 0x0a }, 8, true, 0 },             /* mov [edx], rcx */
+        { { 0x49, 0x89, 0x0c, 0x20 }, 8, true, 0 },             /* mov [r8], rcx by SIB */
+        { { 0x89, 0x0a }, 4, true, 0x800 },                     /* mov ds:[edx], ecx */
+        { { 0x48, 0x89, 0x0d, 0, 0, 0, 0 }, 8, true, 0 },       /* mov [rip+disp], rcx */
+        { { 0x48, 0xab }, 8, true, 0 },                         /* stosq */
+        { { 0x48, 0xad }, 8, false, 0 },                        /* lodsq */
+        { { 0x48, 0xa3 }, 8, true, 0 },                         /* mov [moffs], rax */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        for (int off = -4; off <= 0; off += 4) {
+            struct bawn_vcpu *vcpu = guest(rows[i].bytes, sizeof(rows[i].bytes));
+            u64 at = MOCK_DEVICE + (u64)off - rows[i].base;
+            s32 disp = (s32)(at - CODE - 7);
+            int ret;
+
+            mock.long_mode = rows[i].code_size == 8;
+            mock.seg[VCPU_SREG_GS].base = mock.seg[VCPU_SREG_DS].base = rows[i].base;
+            vcpu->gpr[VCPU_RSI] = rows[i].bytes[0] == 0x48 && rows[i].bytes[1] == 0x8b ? 5 : at;
+            vcpu->gpr[VCPU_RDX] = rows[i].bytes[1] == 0x8b ? at - 36 : at;
+            if (rows[i].bytes[0] == 0x67)
+                vcpu->gpr[VCPU_RDX] |= 5ull << 32;
+            vcpu->gpr[VCPU_RDI] = vcpu->gpr[VCPU_R8] = at;
+            if (rows[i].bytes[2] == 0x0d)
+                memcpy(mock.memory + CODE + 3, &disp, 4);
+            if (rows[i].bytes[1] == 0xa3)
+                memcpy(mock.memory + CODE + 2, &at, 8);
+            ret = bawn_mmio(vcpu, MOCK_DEVICE, rows[i].store);
+            assert_int_equal(ret, 0);
+            if (off) {
+                assert_int_equal(mock.internal_errors, 1);
+                assert_null(vcpu->complete);
+            } else {
+                expect_exit(ret, MOCK_DEVICE, rows[i].code_size, rows[i].store, 0);
+            }
+        }
+}
+
 /* Any bytes, any registers, any answers: each run ends in one of the four ways. */
 static void test_random(void **state)
 {
@@ -363,7 +414,8 @@ int main(void)
         cmocka_unit_test(test_alu),       cmocka_unit_test(test_load_store),
         cmocka_unit_test(test_read_modify_write), cmocka_unit_test(test_rep_stos),
         cmocka_unit_test(test_movs),      cmocka_unit_test(test_in_kernel),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_random),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_straddle),
+        cmocka_unit_test(test_random),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

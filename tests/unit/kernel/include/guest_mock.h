@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "bawn.h"
+#include <asm/cpufeatures.h>
 #include <asm/processor-flags.h>
 
 #define MOCK_MEMORY 0x100000
@@ -29,6 +30,7 @@ static struct {
     int cpl;
     bool long_mode;
     bool gbpages;
+    bool features; /* all others that CPUID may show */
     int cmpxchg_failures; /* so many times another vCPU is faster */
     struct {
         int vector; /* -1: none */
@@ -43,11 +45,9 @@ static struct {
     u64 lapic_value;
 } mock;
 
-static struct kvm_cpuid_entry2 mock_cpuid = { .function = 0x80000001, .edx = BIT(26) };
-
-const struct kvm_cpuid_entry2 *bawn_cpuid_find(struct bawn_vcpu *vcpu, u32 leaf, u32 subleaf)
+bool bawn_guest_has(struct bawn_vcpu *vcpu, u32 feature)
 {
-    return leaf == mock_cpuid.function && mock.gbpages ? &mock_cpuid : NULL;
+    return feature == X86_FEATURE_GBPAGES ? mock.gbpages : mock.features;
 }
 
 static bool mock_in_memory(gpa_t gpa, size_t len)
