@@ -56,4 +56,6 @@ clean: ## remove build/
 install: programs ## install bawn and bawn-measure below DESTDIR and prefix
 	install -d $(DESTDIR)$(prefix)/bin
 	install $(programs) $(DESTDIR)$(prefix)/bin
+
+# What each object was built from.
 -include $(shell find $(B)/obj -name "*.d" 2>/dev/null)

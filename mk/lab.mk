@@ -35,7 +35,7 @@ $(B)/lab/tests/%.sh: tests/lab/tests/%.sh
 $(B)/lab/tests/%: $(B)/obj/lab/tests/lab/tests/%_test.o $(lab_support_objs)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) -static -pthread -o $@ $^ -lcrypto
+	$(Q)$(CC) -static -pthread -Wl,--no-warnings -o $@ $^ -lcrypto
 
 # The Debian guest: the same unmodified kernel, and an initrd of busybox and our test programs.
 guest_programs := $(patsubst tests/lab/guest-initrd/%.c,$(B)/lab/guest-bin/%, \

@@ -154,6 +154,48 @@ static void test_clock(void)
     EXPECT(d.clock - c.clock >= 49000000 && d.clock - c.clock < 5000000000ull);
 }
 
+static void test_boot_cpu(void)
+{
+    struct vm *vm = vm_split();
+
+    ASSERT_EQ(kvm_callv(vm->fd, KVM_SET_BOOT_CPU_ID, 1), 0);
+    EXPECT_EQ(vcpu_sregs(vcpu_raw(vm, 0)).apic_base & 0x100, 0);
+    EXPECT_EQ(vcpu_sregs(vcpu_raw(vm, 1)).apic_base & 0x100, 0x100);
+    EXPECT_EQ(kvm_callv(vm->fd, KVM_SET_BOOT_CPU_ID, 0), -EBUSY);
+}
+
+static void test_msr_features(void)
+{
+    struct kvm_msr_list probe = { .nmsrs = 0 }, *list;
+
+    EXPECT_EQ(kvm_call(lab_kvm, KVM_GET_MSR_FEATURE_INDEX_LIST, &probe), -E2BIG);
+    ASSERT(probe.nmsrs < 1000);
+    list = calloc(1, sizeof(*list) + probe.nmsrs * sizeof(list->indices[0]));
+    ASSERT(list);
+    list->nmsrs = probe.nmsrs;
+    ASSERT_EQ(kvm_call(lab_kvm, KVM_GET_MSR_FEATURE_INDEX_LIST, list), 0);
+    for (unsigned i = 0; i < list->nmsrs; i++) {
+        struct {
+            struct kvm_msrs head;
+            struct kvm_msr_entry entry;
+        } m = { .head.nmsrs = 1, .entry.index = list->indices[i] };
+
+        EXPECT_EQ(kvm_call(lab_kvm, KVM_GET_MSRS, &m), 1);
+    }
+    free(list);
+}
+
+static void test_tsc_khz(void)
+{
+    struct vcpu *v = vcpu_new(vm_split(), 0);
+    int khz = kvm_callv(v->fd, KVM_GET_TSC_KHZ, 0);
+
+    EXPECT(khz > 0);
+    EXPECT_EQ(kvm_callv(v->fd, KVM_SET_TSC_KHZ, (unsigned long)khz), 0);
+    EXPECT_EQ(kvm_callv(v->fd, KVM_GET_TSC_KHZ, 0), khz);
+    EXPECT_EQ(guest_call(v, nop, 0, 0, 0, 0), GUEST_DONE);
+}
+
 static void test_mce(void)
 {
     struct vcpu *v = vcpu_new(vm_split(), 0);
@@ -212,6 +254,9 @@ static const struct lab_test tests[] = {
     { "capabilities that are not offered", test_not_offered },
     { "calls that are not served", test_not_served },
     { "KVM_GET/SET_CLOCK", test_clock },
+    { "KVM_SET_BOOT_CPU_ID", test_boot_cpu },
+    { "feature MSRs", test_msr_features },
+    { "KVM_GET/SET_TSC_KHZ", test_tsc_khz },
     { "machine check registers", test_mce },
     { "KVM_GET_STATS_FD", test_stats },
 };

@@ -285,6 +285,23 @@ static void test_round_trip(void)
     apic_both(round_trip);
 }
 
+static void test_wide_ids(void)
+{
+    struct kvm_enable_cap cap = { .cap = KVM_CAP_X2APIC_API,
+                                  .args = { KVM_X2APIC_API_USE_32BIT_IDS } };
+    struct vm *narrow = vm_split(), *wide = vm_split();
+    struct vcpu *v;
+
+    /* How an x2APIC's ID stands in the register page is the VMM's choice. */
+    ASSERT_EQ(kvm_call(wide->fd, KVM_ENABLE_CAP, &cap), 0);
+    v = (apic_vcpu(narrow, 0, true), apic_vcpu(narrow, 3, true));
+    EXPECT_EQ(apic_page_read(v, APIC_ID), 3u << 24);
+    v = (apic_vcpu(wide, 0, true), apic_vcpu(wide, 3, true));
+    EXPECT_EQ(apic_page_read(v, APIC_ID), 3);
+    cap.args[0] = 0x80;
+    EXPECT_EQ(kvm_call(wide->fd, KVM_ENABLE_CAP, &cap), -EINVAL);
+}
+
 static void test_lapic_calls_refused(void)
 {
     struct vcpu *bare = vcpu_new(vm_bare(), 0), *v = vcpu_new(vm_split(), 0);
@@ -305,6 +322,7 @@ static const struct lab_test tests[] = {
     { "no page in x2APIC mode", test_x2apic_page },
     { "TPR and CR8", test_cr8 },
     { "KVM_GET_LAPIC to KVM_SET_LAPIC", test_round_trip },
+    { "32-bit IDs in the register page", test_wide_ids },
     { "KVM_GET/SET_LAPIC refused", test_lapic_calls_refused },
 };
 

@@ -127,6 +127,10 @@ static void test_irq_line(void)
     line.level = 0;
     EXPECT_EQ(kvm_call(vm->fd, KVM_IRQ_LINE, &line), 0);
     EXPECT_EQ(apic_window(v), 0);
+    line.level = 1;
+    EXPECT_EQ(kvm_call(vm->fd, KVM_IRQ_LINE_STATUS, &line), 0);
+    EXPECT_EQ(line.status, 1); /* delivered to one vCPU */
+    EXPECT_EQ(apic_window(v), 1);
     line.irq = 4000; /* no route */
     line.level = 1;
     EXPECT_EQ(kvm_call(vm->fd, KVM_IRQ_LINE, &line), 0);
