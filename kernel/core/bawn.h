@@ -75,8 +75,7 @@ struct bawn_memslots {
 /* What a nested fault wants; hardware-neutral. */
 #define BAWN_FAULT_WRITE BIT(0)
 #define BAWN_FAULT_EXEC BIT(1)
-#define BAWN_FAULT_PRESENT BIT(2)
-#define BAWN_FAULT_TABLE BIT(3) /* the guest's own page walk faulted */
+#define BAWN_FAULT_TABLE BIT(2) /* the guest's own page walk faulted */
 
 /* ---- Exits ---- */
 
@@ -179,7 +178,6 @@ enum {
 	BAWN_REQ_CLOCK,	      /* kvmclock page must be rewritten */
 	BAWN_REQ_STEAL,	      /* steal time must be accounted */
 	BAWN_REQ_TRIPLE_FAULT,
-	BAWN_REQ_UNBLOCK,
 };
 
 /* vcpu->mode, for the kick protocol: see bawn_vcpu_kick(). */
@@ -310,7 +308,6 @@ struct bawn_vcpu {
 	u64 spec_ctrl;
 	u64 mcg_cap, mcg_status, mcg_ctl;
 	u64 *mce_banks; /* 4 values a bank; NULL until KVM_X86_SETUP_MCE */
-	u8 mcip;
 	struct bawn_msr_state msr;
 	struct fpu_guest fpu;
 	struct bawn_debug debug;
@@ -319,7 +316,6 @@ struct bawn_vcpu {
 	struct bawn_exception ex;
 	struct {
 		bool injected;
-		bool soft;
 		u8 vector;
 	} irq;
 	atomic_t nmi_queued; /* from KVM_NMI and the local APIC */
@@ -336,6 +332,7 @@ struct bawn_vcpu {
 
 	/* Time. */
 	u64 tsc_offset;
+	u64 tsc_gap; /* suspends that tsc_offset accounts for */
 	u32 tsc_khz; /* the guest's view */
 	u64 tsc_ratio; /* backend's format; 0 unscaled */
 	u64 tsc_adjust; /* MSR_IA32_TSC_ADJUST */
@@ -381,7 +378,6 @@ struct bawn_vm {
 	struct mm_struct *mm;
 	refcount_t users;
 	struct mutex lock; /* creation of vCPUs and devices, VM-wide settings */
-	bool dead;	   /* a vCPU could not go on; every further ioctl is EIO */
 
 	struct bawn_vcpu *vcpu[BAWN_MAX_VCPUS]; /* published by nr_vcpus (release) */
 	unsigned int nr_vcpus;
@@ -417,6 +413,7 @@ struct bawn_vm {
 	spinlock_t clock_lock;
 	u64 clock_tsc; /* host TSC at the snapshot */
 	u64 clock_ns;  /* kvmclock at the snapshot */
+	u64 clock_gap; /* suspends that clock_tsc accounts for */
 	s64 clock_offset;
 	bool clock_stable;
 	u32 default_tsc_khz;
@@ -426,14 +423,11 @@ struct bawn_vm {
 
 	struct bawn_msr_filter __rcu *msr_filter;
 	u32 user_msr_mask; /* KVM_MSR_EXIT_REASON_* */
-	u64 disabled_exits; /* KVM_X86_DISABLE_EXITS_* */
-	bool triple_fault_event;
-	u64 tss_addr, identity_addr;
 
 	struct bawn_measure *measure; /* NULL: not a measured VM */
+	bool frozen; /* the seal reads the vCPUs, or has: those that never ran stay as they are */
 	struct bawn_vm_stats stat;
 	const struct bawn_tee_ops *tee; /* NULL: a plain guest */
-	void *tee_data;
 };
 
 /* ---- The hardware backend ---- */
@@ -449,8 +443,6 @@ struct bawn_cpu_ops {
 	int (*enable)(void);	 /* this CPU; interrupts disabled */
 	void (*disable)(void);
 
-	int (*vm_create)(struct bawn_vm *vm);
-	void (*vm_destroy)(struct bawn_vm *vm);
 	int (*vcpu_create)(struct bawn_vcpu *vcpu);
 	void (*vcpu_destroy)(struct bawn_vcpu *vcpu);
 	void (*vcpu_reset)(struct bawn_vcpu *vcpu, bool init); /* power-on or INIT */
@@ -499,6 +491,7 @@ struct bawn_cpu_ops {
 };
 
 extern const struct bawn_cpu_ops *bawn_cpu; /* set once at load */
+extern bool bawn_stopping; /* the host shuts down: no guest is entered any more */
 extern const struct bawn_cpu_ops bawn_svm_ops;
 
 /* What a confidential VM type adds; its launch and its exits come with it. */
@@ -512,12 +505,9 @@ struct bawn_tee_ops {
  */
 
 /* vm.c */
-struct bawn_vm *bawn_vm_create(u32 type);
-long bawn_vm_ioctl(struct file *file, unsigned int nr, unsigned long arg);
 void bawn_vm_get(struct bawn_vm *vm);
 void bawn_vm_put(struct bawn_vm *vm);
 int bawn_check_extension(struct bawn_vm *vm, long cap); /* vm may be NULL */
-long bawn_dev_create_vm(unsigned long type);
 
 static inline unsigned int bawn_nr_vcpus(struct bawn_vm *vm)
 {
@@ -579,6 +569,8 @@ long bawn_vcpu_ioctl(struct file *file, unsigned int nr, unsigned long arg);
 bool bawn_long_mode(struct bawn_vcpu *vcpu); /* EFER.LMA and CS.L: 64-bit code */
 
 /* event.c: exceptions, interrupts and NMIs into the guest */
+/* CR2 or DR6 of a pending exception become the guest's. */
+void bawn_deliver_payload(struct bawn_vcpu *vcpu);
 void bawn_inject_exception(struct bawn_vcpu *vcpu, u8 vector, bool has_error, u32 error, u64 payload);
 static inline void bawn_inject_gp(struct bawn_vcpu *vcpu)
 {
@@ -617,14 +609,17 @@ int bawn_write_guest(struct bawn_vm *vm, gpa_t gpa, const void *buf, size_t len)
 int bawn_cmpxchg_guest(struct bawn_vm *vm, gpa_t gpa, size_t size, u64 old, u64 new);
 
 /* Brackets a change under which mappings of [start, end) (host addresses) must not be made:
- * begin drops what is mapped in the gfn ranges behind it, end lets faults try again. */
-void bawn_invalidate_begin(struct bawn_vm *vm, unsigned long start, unsigned long end);
+ * begin drops what is mapped in the gfn ranges behind it (yield: it may sleep meanwhile), end
+ * lets faults try again. */
+void bawn_invalidate_begin(struct bawn_vm *vm, unsigned long start, unsigned long end, bool yield);
 void bawn_invalidate_end(struct bawn_vm *vm);
 /* Drops the nested mappings of [start, end), flushes, frees; yields on long ranges. */
 void bawn_zap_range(struct bawn_vm *vm, gfn_t start, gfn_t end);
 
 /* npt.c: the nested page table; mmu_lock held except for create, destroy and fault */
 int bawn_npt_create(struct bawn_vm *vm);
+/* Where guest-physical addresses end: the CPU's own limit or the table's reach. */
+u64 bawn_gpa_end(struct bawn_vm *vm);
 void bawn_npt_destroy(struct bawn_vm *vm);
 void bawn_npt_free_cache(struct bawn_vcpu *vcpu);
 /* Answers a nested fault: > 0 mapped, retry the instruction; 0 exit to userspace
@@ -775,7 +770,6 @@ int bawn_lapic_set_state(struct bawn_vcpu *vcpu, const struct kvm_lapic_state *s
 void bawn_lapic_accept_events(struct bawn_vcpu *vcpu); /* INIT, SIPI: on the vCPU's own thread */
 void bawn_lapic_timer_fired(struct bawn_vcpu *vcpu);   /* BAWN_REQ_TIMER, on the own thread */
 void bawn_lapic_migrate_timer(struct bawn_vcpu *vcpu); /* loaded on another CPU */
-bool bawn_lapic_timer_pending(struct bawn_vcpu *vcpu);
 bool bawn_lapic_enabled(struct bawn_vcpu *vcpu);       /* hardware-enabled */
 static inline bool bawn_lapic_at(struct bawn_vcpu *vcpu, gpa_t gpa) /* its xAPIC page? */
 {
@@ -825,6 +819,10 @@ u64 bawn_read_guest_tsc(struct bawn_vcpu *vcpu, u64 host_tsc);
 void bawn_write_guest_tsc(struct bawn_vcpu *vcpu, u64 value, bool host);
 /* MSR_IA32_TSC_ADJUST; it is read from vcpu->tsc_adjust. */
 void bawn_set_tsc_adjust(struct bawn_vcpu *vcpu, u64 value, bool host);
+void bawn_clock_suspend(void);
+void bawn_clock_resume(void);
+void bawn_clock_rebase(struct bawn_vcpu *vcpu); /* (cpu) */
+u64 bawn_clock_gap(void);
 int bawn_tsc_ratio(u32 khz, u64 *ratio);
 int bawn_set_tsc_khz(struct bawn_vcpu *vcpu, u32 khz);
 void bawn_clock_guest_paused(struct bawn_vcpu *vcpu); /* KVM_KVMCLOCK_CTRL */

@@ -4,7 +4,7 @@
  * KVM_GET_CLOCK and KVM_SET_CLOCK, and the guest's TSC. The guest names the pages' addresses; it
  * can only have its own memory written.
  *
- * kvmclock counts nanoseconds from the VM's start with the host's raw clock, and goes on while the
+ * kvmclock counts nanoseconds from the VM's start with the host's raw clock, and stands still while the
  * host is suspended. When the host's TSC is its clock and all vCPUs' TSCs agree (clock_stable),
  * every page extrapolates from one snapshot, so that vCPUs never disagree; otherwise each page
  * starts from the moment when it was written. clock_lock covers all of the VM's fields here and
@@ -28,22 +28,21 @@ struct moment {
 	u64 tsc;
 	u64 ns;	    /* raw clock plus the time suspended */
 	u64 real;
-	bool exact; /* the three are one reading of a TSC that can be relied on */
+	bool exact; /* the TSC can be relied on */
 };
 
+/* Interrupts off: the three are one reading but for the time between the instructions. */
 static void take_moment(struct moment *m)
 {
-	struct system_time_snapshot snap;
 	unsigned long flags;
 
 	local_irq_save(flags);
-	ktime_get_snapshot(&snap);
-	m->exact = snap.cs_id == CSID_X86_TSC && boot_cpu_has(X86_FEATURE_CONSTANT_TSC) &&
-		   !check_tsc_unstable();
-	m->tsc = m->exact ? snap.cycles : rdtsc();
+	m->tsc = rdtsc_ordered();
+	m->ns = ktime_get_raw_ns();
+	m->real = ktime_get_real_ns();
 	local_irq_restore(flags);
-	m->ns = ktime_to_ns(snap.raw) + ktime_to_ns(ktime_mono_to_any(0, TK_OFFS_BOOT));
-	m->real = ktime_to_ns(snap.real);
+	m->exact = boot_cpu_has(X86_FEATURE_CONSTANT_TSC) && !check_tsc_unstable();
+	m->ns += ktime_to_ns(ktime_mono_to_any(0, TK_OFFS_BOOT));
 }
 
 /* Nanoseconds are ((ticks << shift) * mul) >> 32, as the clock page says it. */
@@ -377,6 +376,50 @@ void bawn_set_tsc_adjust(struct bawn_vcpu *vcpu, u64 value, bool host)
 		spin_unlock(&vcpu->vm->clock_lock);
 	}
 	vcpu->tsc_adjust = value;
+}
+
+/* ---- Suspend of the host, which may set its TSC back ---- */
+
+static u64 suspend_tsc;
+static u64 tsc_gap; /* what all suspends together took off the TSC */
+
+/* The last CPU, interrupts disabled; all vCPU threads are frozen. */
+void bawn_clock_suspend(void)
+{
+	suspend_tsc = rdtsc();
+}
+
+void bawn_clock_resume(void)
+{
+	u64 now = rdtsc();
+
+	if (now < suspend_tsc)
+		WRITE_ONCE(tsc_gap, tsc_gap + suspend_tsc - now);
+}
+
+u64 bawn_clock_gap(void)
+{
+	return READ_ONCE(tsc_gap);
+}
+
+/* As the vCPU is loaded: guest time goes on from where the suspend stopped it. */
+void bawn_clock_rebase(struct bawn_vcpu *vcpu)
+{
+	struct bawn_vm *vm = vcpu->vm;
+	u64 gap = READ_ONCE(tsc_gap);
+
+	if (likely(vcpu->tsc_gap == gap))
+		return;
+	spin_lock(&vm->clock_lock);
+	if (vm->clock_gap != gap) {
+		vm->clock_tsc -= gap - vm->clock_gap;
+		vm->clock_gap = gap;
+	}
+	vcpu->tsc_offset += bawn_cpu->scale_tsc(vcpu->tsc_ratio, gap - vcpu->tsc_gap);
+	vcpu->tsc_gap = gap;
+	bawn_cpu->load_tsc(vcpu);
+	spin_unlock(&vm->clock_lock);
+	set_bit(BAWN_REQ_CLOCK, &vcpu->requests);
 }
 
 /* The scaling for a guest's rate, 0 for none; -EINVAL for a rate that this CPU cannot give. */

@@ -6,8 +6,8 @@
  * Offered is what needs no support beyond saving registers; the masks below are the whole list.
  */
 #include "bawn.h"
+#include "compat.h"
 #include <asm/cpufeature.h>
-#include <asm/cpuid.h>
 #include <asm/fpu/xcr.h>
 #include <asm/msr-index.h>
 #include <asm/processor.h>

@@ -3,9 +3,11 @@
  * What enters the guest beside its own instructions: exceptions, NMIs, interrupts, and the end
  * of an instruction that core completed. Priorities as in AMD APM vol. 2, 8.5 and 15.20.
  */
+#include <linux/smp.h>
 #include <asm/debugreg.h>
 #include <asm/processor-flags.h>
 #include <asm/trapnr.h>
+#include <trace/events/ipi.h>
 
 #include "bawn.h"
 
@@ -49,7 +51,7 @@ void bawn_inject_exception(struct bawn_vcpu *vcpu, u8 vector, bool has_error, u3
 }
 
 /* The payload becomes visible as the exception is delivered, not before. */
-static void deliver_payload(struct bawn_vcpu *vcpu)
+void bawn_deliver_payload(struct bawn_vcpu *vcpu)
 {
 	struct bawn_exception *ex = &vcpu->ex;
 
@@ -104,7 +106,7 @@ static bool inject_first(struct bawn_vcpu *vcpu)
 	} else if (vcpu->ex.pending) {
 		vcpu->ex.pending = false;
 		vcpu->ex.injected = true;
-		deliver_payload(vcpu);
+		bawn_deliver_payload(vcpu);
 		bawn_cpu->inject_exception(vcpu);
 	} else {
 		return false;
@@ -118,9 +120,11 @@ void bawn_inject_events(struct bawn_vcpu *vcpu)
 	bool taken = inject_first(vcpu);
 	int vector;
 
-	/* A pending exception that had to wait for a re-injected event. */
-	if (vcpu->ex.pending)
+	/* A pending exception had to wait for a re-injected event: come back once that is in. */
+	if (vcpu->ex.pending) {
 		set_bit(BAWN_REQ_EVENT, &vcpu->requests);
+		smp_send_reschedule(smp_processor_id());
+	}
 
 	if (atomic_read(&vcpu->nmi_queued)) {
 		/* One waits behind one that is handled; the rest are the same NMI. */
@@ -146,7 +150,6 @@ void bawn_inject_events(struct bawn_vcpu *vcpu)
 	if (!taken && bawn_cpu->irq_allowed(vcpu)) {
 		bawn_lapic_ack(vcpu, vector);
 		vcpu->irq.injected = true;
-		vcpu->irq.soft = false;
 		vcpu->irq.vector = vector;
 		vcpu->stat.irq_injections++;
 		bawn_cpu->inject_irq(vcpu);
@@ -161,8 +164,7 @@ bool bawn_has_event(struct bawn_vcpu *vcpu)
 	if (vcpu->apic_events || vcpu->ex.pending || vcpu->ex.injected)
 		return true;
 	if (test_bit(BAWN_REQ_TRIPLE_FAULT, &vcpu->requests) ||
-	    test_bit(BAWN_REQ_TIMER, &vcpu->requests) ||
-	    test_bit(BAWN_REQ_UNBLOCK, &vcpu->requests))
+	    test_bit(BAWN_REQ_TIMER, &vcpu->requests))
 		return true;
 	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED ||
 	    vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED)

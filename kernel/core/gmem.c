@@ -60,7 +60,7 @@ static void gmem_punch(struct bawn_gmem *gmem, loff_t offset, loff_t len)
 	struct address_space *mapping = gmem->inode->i_mapping;
 
 	filemap_invalidate_lock(mapping);
-	bawn_invalidate_begin(gmem->vm, 0, 0);
+	bawn_invalidate_begin(gmem->vm, 0, 0, true);
 	gmem_zap(gmem, offset >> PAGE_SHIFT, (offset + len) >> PAGE_SHIFT);
 	truncate_inode_pages_range(mapping, offset, offset + len - 1);
 	bawn_invalidate_end(gmem->vm);
@@ -282,7 +282,7 @@ int bawn_set_attributes(struct bawn_vm *vm, const struct kvm_memory_attributes *
 		return -EINVAL;
 	if (!attr->size || attr->address + attr->size < attr->address ||
 	    !PAGE_ALIGNED(attr->address) || !PAGE_ALIGNED(attr->size) ||
-	    attr->address + attr->size > 1ULL << boot_cpu_data.x86_phys_bits)
+	    attr->address + attr->size > bawn_gpa_end(vm))
 		return -EINVAL;
 	end = (attr->address + attr->size) >> PAGE_SHIFT;
 	for (gfn = start; gfn < end && !r; gfn++) {
@@ -293,7 +293,7 @@ int bawn_set_attributes(struct bawn_vm *vm, const struct kvm_memory_attributes *
 	}
 	if (r)
 		return r;
-	bawn_invalidate_begin(vm, 0, 0);
+	bawn_invalidate_begin(vm, 0, 0, true);
 	for (gfn = start; gfn < end; gfn++) {
 		xa_store(&vm->attributes, gfn, entry, GFP_KERNEL_ACCOUNT);
 		cond_resched();

@@ -65,7 +65,7 @@ static long call_vcpu(const struct ioctl_entry *e, struct bawn_call *call)
 		return -EINTR;
 	if (e->flags & CALL_APIC && !vcpu->apic) {
 		r = -EINVAL;
-	} else if (e->flags & CALL_STATE && !vcpu->has_run && bawn_measure_sealed(vcpu->vm)) {
+	} else if (e->flags & CALL_STATE && !vcpu->has_run && READ_ONCE(vcpu->vm->frozen)) {
 		r = -EPERM;
 	} else if (e->flags & CALL_LOADED) {
 		bawn_vcpu_load(vcpu);
@@ -135,7 +135,7 @@ long bawn_dispatch(enum bawn_object object, struct bawn_call *call, unsigned int
 	const struct ioctl_entry *e;
 
 	/* A VM belongs to the address space that made it: its memory is found there alone. */
-	if (call->vm && (call->vm->mm != current->mm || call->vm->dead))
+	if (call->vm && call->vm->mm != current->mm)
 		return -EIO;
 	e = find(object, nr);
 	if (!e)

@@ -86,7 +86,7 @@ static void arm_deadline(struct bawn_lapic *apic)
 		bawn_lapic_timer_fired(vcpu);
 		return;
 	}
-	delta = min(apic->deadline - now, khz * 1000 * MAX_DEADLINE_SEC);
+	delta = min(apic->deadline - now, (u64)khz * 1000 * MAX_DEADLINE_SEC);
 	/* Rounded up: a deadline never fires early. */
 	arm(apic, mul_u64_u32_div(delta, NSEC_PER_MSEC, khz) + 1);
 }
@@ -226,11 +226,4 @@ void bawn_lapic_migrate_timer(struct bawn_vcpu *vcpu)
 	timer = &vcpu->apic->timer;
 	if (hrtimer_cancel(timer))
 		hrtimer_start_expires(timer, HRTIMER_MODE_ABS_PINNED_HARD);
-}
-
-/* The timer has fired, and its interrupt is not in IRR yet. */
-bool bawn_lapic_timer_pending(struct bawn_vcpu *vcpu)
-{
-	return bawn_lapic_enabled(vcpu) && READ_ONCE(vcpu->apic->fired) &&
-	       !(lapic_get(vcpu->apic, APIC_LVTT) & APIC_LVT_MASKED);
 }

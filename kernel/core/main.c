@@ -13,6 +13,7 @@
 #include <linux/preempt.h>
 #include <linux/syscore_ops.h>
 
+#include "compat.h"
 #include "ioctl.h"
 
 #define CREATE_TRACE_POINTS
@@ -27,6 +28,7 @@ module_param(device, charp, 0444);
 MODULE_PARM_DESC(device, "name of the device node: bawn, or kvm for programs that open /dev/kvm (bawn)");
 
 const struct bawn_cpu_ops *bawn_cpu;
+bool bawn_stopping;
 
 /* ---- Capabilities ---- */
 
@@ -197,38 +199,40 @@ static int virt_offline(unsigned int cpu)
 	return 0;
 }
 
-/* Suspend takes the other CPUs down by hotplug; the last one comes here. */
-#ifdef BAWN_HAVE_REGISTER_SYSCORE
-#define SYSCORE_ARG void *unused
-#else
-#define SYSCORE_ARG void
-#endif
+static void disable_cpu(void *unused)
+{
+	bawn_cpu->disable();
+}
 
+/* Suspend takes the other CPUs down by hotplug; the last one comes here. */
 static int virt_suspend(SYSCORE_ARG)
 {
+	bawn_clock_suspend();
 	bawn_cpu->disable();
 	return 0;
 }
 
 static void virt_resume(SYSCORE_ARG)
 {
+	bawn_clock_resume();
 	if (bawn_cpu->enable())
 		pr_err("cannot switch virtualisation on again after suspend\n");
+}
+
+/* kexec: the next kernel must find virtualisation off. No vCPU enters from here on. */
+static void virt_shutdown(SYSCORE_ARG)
+{
+	WRITE_ONCE(bawn_stopping, true);
+	on_each_cpu(disable_cpu, NULL, 1);
 }
 
 static struct syscore_ops syscore_ops = {
 	.suspend = virt_suspend,
 	.resume = virt_resume,
+	.shutdown = virt_shutdown,
 };
 
-#ifdef BAWN_HAVE_REGISTER_SYSCORE
 static struct syscore syscore = { .ops = &syscore_ops };
-#define syscore_add() register_syscore(&syscore)
-#define syscore_remove() unregister_syscore(&syscore)
-#else
-#define syscore_add() register_syscore_ops(&syscore_ops)
-#define syscore_remove() unregister_syscore_ops(&syscore_ops)
-#endif
 
 /* ---- Load and unload ---- */
 
@@ -264,7 +268,7 @@ static int __init bawn_init(void)
 		goto irqfd;
 	}
 	preempt_notifier_inc();
-	syscore_add();
+	register_syscore(&syscore);
 	r = add_device();
 	if (r) {
 		pr_err("cannot add /dev/%s: %d%s\n", device, r,
@@ -275,7 +279,7 @@ static int __init bawn_init(void)
 	return 0;
 
 offline:
-	syscore_remove();
+	unregister_syscore(&syscore);
 	preempt_notifier_dec();
 	cpuhp_remove_state(CPUHP_AP_KVM_ONLINE);
 irqfd:
@@ -288,7 +292,7 @@ teardown:
 static void __exit bawn_exit(void)
 {
 	misc_deregister(&misc);
-	syscore_remove();
+	unregister_syscore(&syscore);
 	preempt_notifier_dec();
 	cpuhp_remove_state(CPUHP_AP_KVM_ONLINE);
 	bawn_irqfd_exit();

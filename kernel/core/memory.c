@@ -17,6 +17,7 @@
 #include <linux/vmalloc.h>
 
 #include "bawn.h"
+#include "compat.h"
 
 #define ZAP_CHUNK (1UL << (30 - PAGE_SHIFT)) /* pages between two chances to yield */
 #define SLOT_MAX_PAGES ((1ULL << 31) - 1)
@@ -95,7 +96,17 @@ static bool for_each_hva(struct bawn_vm *vm, unsigned long start, unsigned long 
 	return ret;
 }
 
-void bawn_invalidate_begin(struct bawn_vm *vm, unsigned long start, unsigned long end)
+/* Faults stay out of the range meanwhile, so the lock may be dropped between chunks. */
+static bool zap_yielding(struct bawn_vm *vm, gfn_t start, gfn_t end)
+{
+	for (; start < end; start = min(end, start + ZAP_CHUNK)) {
+		flush_and_free(vm, bawn_npt_zap(vm, start, min(end, start + ZAP_CHUNK)));
+		cond_resched_lock(&vm->mmu_lock);
+	}
+	return false;
+}
+
+void bawn_invalidate_begin(struct bawn_vm *vm, unsigned long start, unsigned long end, bool yield)
 {
 	int idx = srcu_read_lock(&vm->srcu);
 
@@ -108,7 +119,7 @@ void bawn_invalidate_begin(struct bawn_vm *vm, unsigned long start, unsigned lon
 		vm->inv_end = max(vm->inv_end, end);
 	}
 	vm->stat.mmu_invalidations++;
-	flush_and_free(vm, for_each_hva(vm, start, end, bawn_npt_zap));
+	flush_and_free(vm, for_each_hva(vm, start, end, yield ? zap_yielding : bawn_npt_zap));
 	spin_unlock(&vm->mmu_lock);
 	srcu_read_unlock(&vm->srcu, idx);
 }
@@ -123,7 +134,8 @@ void bawn_invalidate_end(struct bawn_vm *vm)
 
 static int mn_start(struct mmu_notifier *mn, const struct mmu_notifier_range *range)
 {
-	bawn_invalidate_begin(container_of(mn, struct bawn_vm, notifier), range->start, range->end);
+	bawn_invalidate_begin(container_of(mn, struct bawn_vm, notifier), range->start, range->end,
+			      mmu_notifier_range_blockable(range));
 	return 0;
 }
 
@@ -142,7 +154,7 @@ static bool age_test(struct bawn_vm *vm, gfn_t start, gfn_t end)
 	return bawn_npt_age(vm, start, end, false);
 }
 
-static int age(struct mmu_notifier *mn, unsigned long start, unsigned long end, range_fn fn,
+static bool age(struct mmu_notifier *mn, unsigned long start, unsigned long end, range_fn fn,
 	       bool flush)
 {
 	struct bawn_vm *vm = container_of(mn, struct bawn_vm, notifier);
@@ -158,19 +170,19 @@ static int age(struct mmu_notifier *mn, unsigned long start, unsigned long end, 
 	return young;
 }
 
-static int mn_clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long start,
+static young_t mn_clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long start,
 				unsigned long end)
 {
 	return age(mn, start, end, age_clear, true);
 }
 
-static int mn_clear_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long start,
+static young_t mn_clear_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long start,
 			  unsigned long end)
 {
 	return age(mn, start, end, age_clear, false);
 }
 
-static int mn_test_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long address)
+static young_t mn_test_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long address)
 {
 	return age(mn, address, address + 1, age_test, false);
 }
@@ -180,7 +192,7 @@ static void mn_release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
 	struct bawn_vm *vm = container_of(mn, struct bawn_vm, notifier);
 
-	bawn_invalidate_begin(vm, 0, ULONG_MAX);
+	bawn_invalidate_begin(vm, 0, ULONG_MAX, true);
 	bawn_invalidate_end(vm);
 }
 
@@ -396,7 +408,7 @@ static int region_check(struct bawn_vm *vm, const struct kvm_userspace_memory_re
 	    !access_ok((void __user *)(unsigned long)r->userspace_addr, r->memory_size))
 		return -EINVAL;
 	if (check_add_overflow(r->guest_phys_addr, r->memory_size, &end) ||
-	    end > 1ULL << boot_cpu_data.x86_phys_bits)
+	    end > bawn_gpa_end(vm))
 		return -EINVAL;
 	if (r->flags & KVM_MEM_GUEST_MEMFD &&
 	    (r->guest_memfd_offset & ~PAGE_MASK ||

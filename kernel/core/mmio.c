@@ -104,12 +104,20 @@ static int retire(struct bawn_vcpu *vcpu)
 	return bawn_skip(vcpu, more ? 0 : insn->len);
 }
 
-/* What the decoder refuses: userspace is told, with the instruction where that is known. */
+/*
+ * What the decoder refuses: userspace is told, with the instruction where that is known. A
+ * program in the guest, with a device page mapped, must not end the VM so: it gets #UD.
+ */
 static int emulation_error(struct bawn_vcpu *vcpu, const u8 *bytes, int nr)
 {
-	int ret = bawn_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, 0);
 	struct kvm_run *run = vcpu->run;
+	int ret;
 
+	if (bawn_cpu->cpl(vcpu)) {
+		bawn_inject_ud(vcpu);
+		return 1;
+	}
+	ret = bawn_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, 0);
 	if (nr > 0) {
 		run->emulation_failure.ndata = 3; /* flags; size and bytes */
 		run->emulation_failure.flags = KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES;

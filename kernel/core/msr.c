@@ -5,6 +5,7 @@
  * guest (#GP) and for userspace. Filters and exits to userspace are in msr_filter.c.
  */
 #include "bawn.h"
+#include "compat.h"
 #include <linux/nospec.h>
 #include <asm/cpufeature.h>
 #include <asm/mce.h>
@@ -66,7 +67,7 @@ static u64 feature_value(u32 index)
 	u64 value = 0;
 
 	if (index == MSR_IA32_UCODE_REV)
-		return rdmsrl_safe(index, &value) || !value ? UCODE_REV_DEFAULT : value;
+		return rdmsrq_safe(index, &value) || !value ? UCODE_REV_DEFAULT : value;
 	if (index == MSR_AMD64_DE_CFG && boot_cpu_has(X86_FEATURE_LFENCE_RDTSC))
 		return MSR_AMD64_DE_CFG_LFENCE_SERIALIZE;
 	return 0;
@@ -272,8 +273,9 @@ static int pred_cmd(struct access *a)
 
 	if (a->value & ~all || (!a->host && !all))
 		return 1;
+	/* The guest's own barrier, whatever mitigations the host runs with. */
 	if (a->value)
-		indirect_branch_prediction_barrier();
+		wrmsrq(MSR_IA32_PRED_CMD, a->value);
 	return 0;
 }
 

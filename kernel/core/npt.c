@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/sched/signal.h>
+#include <linux/swap.h>
 #include <asm/io.h>
 #include <asm/mem_encrypt.h>
 
@@ -290,7 +291,7 @@ static int map_page(struct bawn_vcpu *vcpu, struct fault *f)
 	u64 pfn;
 
 	spin_lock(&vm->mmu_lock);
-	if (stale(vm, f))
+	if (stale(vm, f) || bawn_is_private(vm, f->gfn) != f->private)
 		goto out;
 	pfn = page_to_pfn(f->page);
 	if (!f->private)
@@ -301,6 +302,10 @@ static int map_page(struct bawn_vcpu *vcpu, struct fault *f)
 	if (f->writable)
 		leaf |= NPT_W | NPT_D;
 	flush = install(vcpu, f->gfn, level, __sme_set(pfn << PAGE_SHIFT) | leaf);
+	/* The host sees no accesses of the guest: what it may write counts as written. */
+	if (f->writable && !f->private)
+		SetPageDirty(f->page);
+	mark_page_accessed(f->page);
 	if (f->write && f->slot->dirty)
 		set_bit_le(f->gfn - f->slot->base, f->slot->dirty);
 	vcpu->stat.npf_fixed++;
@@ -406,6 +411,11 @@ int bawn_npt_create(struct bawn_vm *vm)
 	/* The nested walk has as many levels as the host's own (CR4.LA57 at VMRUN). */
 	vm->root_level = pgtable_l5_enabled() ? 5 : 4;
 	return vm->root ? 0 : -ENOMEM;
+}
+
+u64 bawn_gpa_end(struct bawn_vm *vm)
+{
+	return 1ULL << min(boot_cpu_data.x86_phys_bits, 12 + 9 * vm->root_level);
 }
 
 static void destroy_table(u64 *table, int level)

@@ -91,7 +91,7 @@ static void get_sregs(struct bawn_vcpu *vcpu, struct kvm_sregs *s)
 {
 	memset(s, 0, sizeof(*s));
 	get_sregs_common(vcpu, s);
-	if (vcpu->irq.injected && !vcpu->irq.soft)
+	if (vcpu->irq.injected)
 		s->interrupt_bitmap[vcpu->irq.vector / 64] |= 1ULL << (vcpu->irq.vector % 64);
 }
 
@@ -145,9 +145,10 @@ static int set_sregs(struct bawn_vcpu *vcpu, struct kvm_sregs *s)
 	if (r)
 		return r;
 	vector = find_first_bit((unsigned long *)s->interrupt_bitmap, 256);
-	vcpu->irq.injected = vector < 256;
-	vcpu->irq.soft = false;
-	vcpu->irq.vector = vector & 0xff;
+	if (vector < 256) {
+		vcpu->irq.injected = true;
+		vcpu->irq.vector = vector;
+	}
 	return 0;
 }
 
@@ -330,11 +331,14 @@ long bawn_call_set_guest_debug(struct bawn_call *call)
 static void get_events(struct bawn_vcpu *vcpu, struct kvm_vcpu_events *e)
 {
 	memset(e, 0, sizeof(*e));
+	/* The structure has no room for CR2 or DR6: they are in their registers from here. */
+	if (vcpu->ex.pending)
+		bawn_deliver_payload(vcpu);
 	e->exception.injected = vcpu->ex.injected || vcpu->ex.pending;
 	e->exception.nr = vcpu->ex.vector;
 	e->exception.has_error_code = vcpu->ex.has_error;
 	e->exception.error_code = vcpu->ex.error;
-	e->interrupt.injected = vcpu->irq.injected && !vcpu->irq.soft;
+	e->interrupt.injected = vcpu->irq.injected;
 	e->interrupt.nr = vcpu->irq.vector;
 	e->interrupt.shadow = bawn_cpu->get_shadow(vcpu);
 	e->nmi.injected = vcpu->nmi_injected;
@@ -358,12 +362,11 @@ static int set_events(struct bawn_vcpu *vcpu, const struct kvm_vcpu_events *e)
 	};
 	vcpu->irq.injected = e->interrupt.injected;
 	vcpu->irq.vector = e->interrupt.nr;
-	vcpu->irq.soft = e->interrupt.soft;
 	if (e->flags & KVM_VCPUEVENT_VALID_SHADOW)
 		bawn_cpu->set_shadow(vcpu, e->interrupt.shadow);
 	vcpu->nmi_injected = e->nmi.injected;
 	if (e->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
-		vcpu->nmi_pending = e->nmi.pending;
+		vcpu->nmi_pending = !!e->nmi.pending;
 		atomic_set(&vcpu->nmi_queued, 0);
 	}
 	bawn_cpu->set_nmi_mask(vcpu, e->nmi.masked);
@@ -478,7 +481,7 @@ int bawn_sync_regs_in(struct bawn_vcpu *vcpu)
 		return -EINVAL;
 	if (!dirty)
 		return 0;
-	if (!vcpu->has_run && bawn_measure_sealed(vcpu->vm))
+	if (!vcpu->has_run && READ_ONCE(vcpu->vm->frozen))
 		return -EPERM;
 	memcpy(&s, &run->s.regs, sizeof(s));
 	run->kvm_dirty_regs = 0;

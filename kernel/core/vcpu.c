@@ -94,6 +94,7 @@ static void load(struct bawn_vcpu *vcpu, int cpu)
 	bool moved = vcpu->last_host_cpu != cpu;
 
 	bawn_cpu->vcpu_load(vcpu, cpu);
+	bawn_clock_rebase(vcpu);
 	vcpu->cpu = cpu;
 	vcpu->last_host_cpu = cpu;
 	if (moved) {
@@ -145,7 +146,7 @@ static struct preempt_ops preempt_ops = { .sched_in = sched_in, .sched_out = sch
 /* True when the vCPU must go back to its loop before it enters. Interrupts disabled. */
 static bool must_not_enter(struct bawn_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->mode) == BAWN_EXITING_GUEST || READ_ONCE(vcpu->requests) ||
+	return READ_ONCE(bawn_stopping) || READ_ONCE(vcpu->mode) == BAWN_EXITING_GUEST || READ_ONCE(vcpu->requests) ||
 	       need_resched() || signal_pending(current);
 }
 
@@ -207,7 +208,6 @@ static int serve_requests(struct bawn_vcpu *vcpu)
 		}
 	}
 	clear_bit(BAWN_REQ_EVENT, &vcpu->requests);
-	clear_bit(BAWN_REQ_UNBLOCK, &vcpu->requests);
 	return 1;
 }
 
@@ -263,6 +263,7 @@ static int enter(struct bawn_vcpu *vcpu)
 		vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
 		return 1;
 	}
+	vcpu->has_run = true;
 	bawn_inject_events(vcpu);
 	vcpu->cr8 = bawn_get_cr8(vcpu);
 	trace_bawn_entry(vcpu->id, vcpu->rip);
@@ -321,7 +322,6 @@ static int wait_runnable(struct bawn_vcpu *vcpu)
 		if (!bawn_has_event(vcpu))
 			return 1;
 	}
-	clear_bit(BAWN_REQ_UNBLOCK, &vcpu->requests);
 	if (vcpu->apic) {
 		if (bawn_take_request(vcpu, BAWN_REQ_TIMER))
 			bawn_lapic_timer_fired(vcpu);
@@ -418,7 +418,6 @@ int bawn_vcpu_run(struct bawn_vcpu *vcpu)
 	r = bawn_sync_regs_in(vcpu);
 	if (r)
 		goto out;
-	vcpu->has_run = true;
 	run->exit_reason = KVM_EXIT_UNKNOWN;
 	/* The answer to the last exit is taken even when the caller wants no more than that. */
 	r = complete_exit(vcpu);
@@ -582,6 +581,7 @@ static struct bawn_vcpu *vcpu_alloc(struct bawn_vm *vm, u32 id)
 	vcpu->cpu = -1;
 	vcpu->last_host_cpu = -1;
 	vcpu->pending_eoi = -1;
+	vcpu->tsc_gap = bawn_clock_gap();
 	vcpu->tsc_khz = tsc_khz;
 	vcpu->run = (struct kvm_run *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	vcpu->pio_data = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);

@@ -33,8 +33,6 @@ static void vm_destroy(struct bawn_vm *vm)
 	for (i = 0; i < vm->nr_vcpus; i++)
 		bawn_vcpu_destroy(vm->vcpu[i]);
 	vm->nr_vcpus = 0;
-	if (bawn_cpu->vm_destroy)
-		bawn_cpu->vm_destroy(vm);
 	bawn_measure_destroy(vm);
 	bawn_msr_filter_destroy(vm);
 	bawn_irq_destroy(vm);
@@ -82,6 +80,7 @@ static struct bawn_vm *vm_create(u32 type)
 	vm->type = type;
 	refcount_set(&vm->users, 1);
 	mutex_init(&vm->lock);
+	vm->clock_gap = bawn_clock_gap();
 	bawn_clock_init(vm);
 	r = bawn_memory_init(vm);
 	if (r)
@@ -90,15 +89,8 @@ static struct bawn_vm *vm_create(u32 type)
 	if (r)
 		goto memory;
 	r = measure && type == KVM_X86_DEFAULT_VM ? bawn_measure_enable(vm) : 0;
-	if (r)
-		goto irq;
-	r = bawn_cpu->vm_create ? bawn_cpu->vm_create(vm) : 0;
-	if (r)
-		goto measured;
-	return vm;
-measured:
-	bawn_measure_destroy(vm);
-irq:
+	if (!r)
+		return vm;
 	bawn_irq_destroy(vm);
 memory:
 	bawn_memory_detach(vm);
@@ -270,13 +262,11 @@ long bawn_call_set_tss_addr(struct bawn_call *call)
 {
 	if (call->raw > (unsigned int)(-3 * PAGE_SIZE))
 		return -EINVAL;
-	call->vm->tss_addr = call->raw;
 	return 0;
 }
 
 long bawn_call_set_identity_addr(struct bawn_call *call)
 {
-	call->vm->identity_addr = *(u64 *)call->arg;
 	return 0;
 }
 
@@ -375,7 +365,15 @@ static int seal(struct bawn_vm *vm)
 
 	mutex_lock(&vm->lock);
 	mutex_lock(&vm->slots_lock);
-	r = bawn_measure_sealed(vm) ? -EPERM : bawn_measure_seal(vm);
+	if (bawn_measure_sealed(vm)) {
+		r = -EPERM;
+	} else {
+		/* State calls in flight hold their vCPU's mutex, and are measured. */
+		WRITE_ONCE(vm->frozen, true);
+		r = bawn_measure_seal(vm);
+		if (r)
+			WRITE_ONCE(vm->frozen, false);
+	}
 	mutex_unlock(&vm->slots_lock);
 	mutex_unlock(&vm->lock);
 	return r;

@@ -9,6 +9,12 @@
 #include <asm/msr-index.h>
 #include <asm/nospec-branch.h>
 
+/* Linux 7.0 has the instruction and the feature, but no name for the two together. */
+#ifndef VM_CLEAR_CPU_BUFFERS
+#define VM_CLEAR_CPU_BUFFERS \
+	ALTERNATIVE "", __CLEAR_CPU_BUFFERS, X86_FEATURE_CLEAR_CPU_BUF_VM
+#endif
+
 /* Index in vcpu->gpr, the instruction encoding's order; RAX (0) and RSP (4) are in the VMCB. */
 #define GPR(n) ((n) * 8)
 #define RCX_ GPR(1)

@@ -131,7 +131,6 @@ void bawn_svm_requeue_event(struct bawn_vcpu *vcpu)
 		break;
 	case SVM_EXITINTINFO_TYPE_INTR:
 		vcpu->irq.injected = true;
-		vcpu->irq.soft = false;
 		vcpu->irq.vector = vector;
 		break;
 	}

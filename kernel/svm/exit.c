@@ -21,7 +21,7 @@ static const struct {
 	bool known;
 	u8 kind;
 	u8 op_len;
-} simple[0xa3] = {
+} simple[0xa5] = {
 	[SVM_EXIT_INTR] = { true, BAWN_EXIT_INTR },
 	[SVM_EXIT_NMI] = { true, BAWN_EXIT_NMI },
 	[SVM_EXIT_SMI] = { true, BAWN_EXIT_INTR },
@@ -49,6 +49,8 @@ static const struct {
 	[SVM_EXIT_RDPRU] = { true, BAWN_EXIT_UD },
 	[0xa0] = { true, BAWN_EXIT_UD }, /* INVLPGB */
 	[0xa1] = { true, BAWN_EXIT_UD },
+	[0xa3] = { true, BAWN_EXIT_UD }, /* MCOMMIT */
+	[0xa4] = { true, BAWN_EXIT_UD }, /* TLBSYNC */
 };
 
 /* What must happen before interrupts are enabled again. */
@@ -232,8 +234,7 @@ void bawn_svm_decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	case SVM_EXIT_NPF:
 		exit->kind = BAWN_EXIT_NPF;
 		exit->npf.gpa = c->exit_info_2;
-		exit->npf.access = (c->exit_info_1 & X86_PF_PROT ? BAWN_FAULT_PRESENT : 0) |
-				   (c->exit_info_1 & X86_PF_WRITE ? BAWN_FAULT_WRITE : 0) |
+		exit->npf.access = (c->exit_info_1 & X86_PF_WRITE ? BAWN_FAULT_WRITE : 0) |
 				   (c->exit_info_1 & X86_PF_INSTR ? BAWN_FAULT_EXEC : 0) |
 				   (c->exit_info_1 & BIT_ULL(33) ? BAWN_FAULT_TABLE : 0);
 		break;

@@ -9,10 +9,12 @@
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
 #include <asm/cpufeature.h>
+#include <asm/processor.h>
 #include <asm/io.h>
 #include <asm/msr.h>
 #include <asm/reboot.h>
 
+#include "compat.h"
 #include "svm.h"
 
 DEFINE_PER_CPU(struct bawn_svm_cpu, bawn_svm_cpu);
@@ -99,7 +101,7 @@ static int check_machine(void)
 		pr_err("this host is itself a confidential guest: it cannot run guests\n");
 		return -EOPNOTSUPP;
 	}
-	rdmsrl(MSR_VM_CR, value);
+	rdmsrq(MSR_VM_CR, value);
 	if (value & VM_CR_SVMDIS) {
 		pr_err("SVM is disabled in VM_CR (0x%llx): enable it in the firmware's setup\n", value);
 		return -EOPNOTSUPP;
@@ -108,7 +110,7 @@ static int check_machine(void)
 		pr_err("this CPU has no nested paging (CPUID 0x8000000a EDX bit 0), which is required\n");
 		return -EOPNOTSUPP;
 	}
-	rdmsrl(MSR_EFER, value);
+	rdmsrq(MSR_EFER, value);
 	if (value & EFER_SVME) {
 		pr_err("another hypervisor holds SVM (EFER.SVME is set): unload it first\n");
 		return -EBUSY;
@@ -121,12 +123,12 @@ static void svm_disable(void)
 {
 	u64 efer;
 
-	rdmsrl(MSR_EFER, efer);
+	rdmsrq(MSR_EFER, efer);
 	if (!(efer & EFER_SVME))
 		return;
 	asm volatile("stgi");
-	wrmsrl(MSR_VM_HSAVE_PA, 0);
-	wrmsrl(MSR_EFER, efer & ~EFER_SVME);
+	wrmsrq(MSR_VM_HSAVE_PA, 0);
+	wrmsrq(MSR_EFER, efer & ~EFER_SVME);
 }
 
 static int svm_setup(void)
@@ -162,18 +164,20 @@ static void svm_teardown(void)
 static int svm_enable(void)
 {
 	struct bawn_svm_cpu *c = this_cpu_ptr(&bawn_svm_cpu);
+	u32 eax, asids, ecx, edx;
 	u64 efer;
 
-	rdmsrl(MSR_EFER, efer);
+	rdmsrq(MSR_EFER, efer);
 	if (efer & EFER_SVME)
 		return -EBUSY;
-	wrmsrl(MSR_EFER, efer | EFER_SVME);
-	wrmsrl(MSR_VM_HSAVE_PA, __sme_set(page_to_phys(c->save)));
-	if (static_cpu_has(X86_FEATURE_TSCRATEMSR))
-		wrmsrl(MSR_AMD64_TSC_RATIO, SVM_TSC_RATIO_DEFAULT);
+	cpuid(0x8000000a, &eax, &asids, &ecx, &edx);
+	wrmsrq(MSR_EFER, efer | EFER_SVME);
+	wrmsrq(MSR_VM_HSAVE_PA, __sme_set(page_to_phys(c->save)));
+	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
+		wrmsrq(MSR_AMD64_TSC_RATIO, SVM_TSC_RATIO_DEFAULT);
 	/* Generations only grow, so that an ASID from before a CPU went offline is not reused. */
 	c->asid_generation++;
-	c->max_asid = cpuid_ebx(0x8000000a) - 1;
+	c->max_asid = asids - 1;
 	c->next_asid = c->max_asid + 1;
 	c->last = NULL;
 	return 0;

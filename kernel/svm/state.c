@@ -10,6 +10,7 @@
 #include <asm/tlbflush.h>
 #include <asm/tsc.h>
 
+#include "compat.h"
 #include "svm.h"
 
 /* The VMCB's 12 attribute bits. */
@@ -166,7 +167,7 @@ void bawn_svm_load_tsc(struct bawn_vcpu *vcpu)
 	to_svm(vcpu)->vmcb->control.tsc_offset = vcpu->tsc_offset;
 	/* The caller has the vCPU loaded: this CPU is the one that will run it. */
 	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
-		wrmsrl(MSR_AMD64_TSC_RATIO, vcpu->tsc_ratio ?: SVM_TSC_RATIO_DEFAULT);
+		wrmsrq(MSR_AMD64_TSC_RATIO, vcpu->tsc_ratio ?: SVM_TSC_RATIO_DEFAULT);
 }
 
 u64 bawn_svm_scale_tsc(u64 ratio, u64 tsc)

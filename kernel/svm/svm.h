@@ -10,6 +10,12 @@
 
 #include "bawn.h"
 
+/* Nested paging's bit in the VMCB has other names since Linux 7.0. */
+#ifdef SVM_MISC_ENABLE_NP
+#define nested_ctl misc_ctl
+#define SVM_NESTED_CTL_NP_ENABLE SVM_MISC_ENABLE_NP
+#endif
+
 struct bawn_svm {
 	struct vmcb *vmcb;
 	phys_addr_t vmcb_pa;
@@ -18,7 +24,8 @@ struct bawn_svm {
 	bool iret_pending;   /* the IRET is executing: done when RIP leaves iret_rip */
 	u64 iret_rip;
 	bool step_for_nmi;   /* TF is ours, to see the end of an IRET or a shadow */
-	bool host_saved;     /* this CPU's own state is in its VMSAVE page */
+	bool aux_loaded;     /* this CPU's TSC_AUX is the guest's */
+	u64 aux;	     /* ... with this value */
 };
 
 /* What this CPU needs to run guests. */

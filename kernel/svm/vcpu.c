@@ -11,8 +11,10 @@
 #include <asm/nospec-branch.h>
 #include <asm/segment.h>
 #include <asm/spec-ctrl.h>
+#include <trace/events/ipi.h>
 
 #include "guest.h"
+#include "compat.h"
 #include "svm.h"
 
 /* Intercepts that hold for every guest; what is not here runs natively. */
@@ -118,21 +120,26 @@ void bawn_svm_vcpu_load(struct bawn_vcpu *vcpu, int cpu)
 		c->last = vcpu;
 		indirect_branch_prediction_barrier();
 	}
-	svm->host_saved = false;
 	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
-		wrmsrl(MSR_AMD64_TSC_RATIO, vcpu->tsc_ratio ?: SVM_TSC_RATIO_DEFAULT);
+		wrmsrq(MSR_AMD64_TSC_RATIO, vcpu->tsc_ratio ?: SVM_TSC_RATIO_DEFAULT);
 }
 
+static bool has_tsc_aux(void)
+{
+	return boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
+}
+
+/* TSC_AUX is the guest's until the thread leaves the CPU: the host reads it in user mode alone. */
 void bawn_svm_prepare_switch(struct bawn_vcpu *vcpu)
 {
 	struct bawn_svm *svm = to_svm(vcpu);
 
-	if (svm->host_saved)
+	if (svm->aux_loaded && svm->aux == vcpu->tsc_aux)
 		return;
-	asm volatile("vmsave %0" : : "a"(page_to_phys(this_cpu_ptr(&bawn_svm_cpu)->host)) : "memory");
-	if (boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID))
-		wrmsrl(MSR_TSC_AUX, vcpu->tsc_aux);
-	svm->host_saved = true;
+	if (has_tsc_aux())
+		wrmsrq(MSR_TSC_AUX, vcpu->tsc_aux);
+	svm->aux = vcpu->tsc_aux;
+	svm->aux_loaded = true;
 }
 
 void bawn_svm_vcpu_put(struct bawn_vcpu *vcpu)
@@ -140,11 +147,11 @@ void bawn_svm_vcpu_put(struct bawn_vcpu *vcpu)
 	struct bawn_svm *svm = to_svm(vcpu);
 	int cpu = smp_processor_id();
 
-	if (!svm->host_saved)
+	if (!svm->aux_loaded)
 		return;
-	svm->host_saved = false;
-	if (boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID))
-		wrmsrl(MSR_TSC_AUX, vdso_encode_cpunode(cpu, cpu_to_node(cpu)));
+	svm->aux_loaded = false;
+	if (has_tsc_aux())
+		wrmsrq(MSR_TSC_AUX, vdso_encode_cpunode(cpu, cpu_to_node(cpu)));
 }
 
 void bawn_svm_flush_tlb(struct bawn_vcpu *vcpu)
@@ -177,6 +184,10 @@ static noinstr void enter_exit(struct bawn_vcpu *vcpu, struct bawn_svm *svm, u64
 {
 	phys_addr_t host = __sme_set(page_to_phys(this_cpu_ptr(&bawn_svm_cpu)->host));
 
+	/* On Zen 1 the guest could read the host's last quotient. */
+	amd_clear_divider();
+	/* Each time: an interrupt may have changed the host's LDT since the last run. */
+	asm volatile("vmsave %0" : : "a"(host) : "memory");
 	bawn_state_enter();
 	bawn_svm_enter(vcpu->gpr, svm->vmcb_pa, host, guest_spec, host_spec);
 	bawn_state_exit();
@@ -187,9 +198,16 @@ void bawn_svm_run(struct bawn_vcpu *vcpu)
 	struct bawn_svm *svm = to_svm(vcpu);
 	struct vmcb_save_area *s = &svm->vmcb->save;
 	struct vmcb_control_area *c = &svm->vmcb->control;
-	bool step = svm->step_for_nmi || (vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP);
 	u64 host_spec = 0, guest_spec = 0;
+	bool step;
 
+	if (svm->step_for_nmi && c->event_inj & SVM_EVTINJ_VALID) {
+		/* TF would go into the event's frame: come back as soon as it is delivered. */
+		svm->step_for_nmi = false;
+		set_bit(BAWN_REQ_EVENT, &vcpu->requests);
+		smp_send_reschedule(smp_processor_id());
+	}
+	step = svm->step_for_nmi || (vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP);
 	renew_asid(svm, this_cpu_ptr(&bawn_svm_cpu));
 	s->rax = vcpu->gpr[VCPU_RAX];
 	s->rsp = vcpu->gpr[VCPU_RSP];

@@ -80,9 +80,9 @@ static inline int rdmsrl_safe(u32 index, u64 *value)
 
 static int shim_barriers;
 
-static inline void indirect_branch_prediction_barrier(void)
+static inline void wrmsrl(u32 index, u64 value)
 {
-    shim_barriers++;
+    shim_barriers += index == MSR_IA32_PRED_CMD && value;
 }
 
 #endif
