@@ -99,7 +99,7 @@ def guest(out, kernel, files):
     for source in files:
         name = os.path.basename(source)
         archive.file(name if name == "init" else "bin/" + name, source)
-    order = archive.modules("modules", kernel, ["virtio_rng", "pvpanic_mmio"])
+    order = archive.modules("modules", kernel, ["virtio_rng", "virtio_mmio", "pvpanic_mmio"])
     archive.data("modules/list", "".join(name + "\n" for name in order).encode())
     archive.write(out)
 
