@@ -587,7 +587,7 @@ void bawn_inject_events(struct bawn_vcpu *vcpu);
 bool bawn_has_event(struct bawn_vcpu *vcpu); /* would a halted vCPU wake? */
 
 /* exit.c */
-int bawn_handle_exit(struct bawn_vcpu *vcpu, struct bawn_exit *exit);
+int bawn_handle_exit(struct bawn_vcpu *vcpu, const struct bawn_exit *exit);
 int bawn_internal_error(struct bawn_vcpu *vcpu, u32 suberror, u64 data0, u64 data1);
 
 /* memory.c */

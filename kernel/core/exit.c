@@ -22,18 +22,18 @@ int bawn_internal_error(struct bawn_vcpu *vcpu, u32 suberror, u64 data0, u64 dat
 	return 0;
 }
 
-static int exit_nothing(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_nothing(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	return 1;
 }
 
-static int exit_event_window(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_event_window(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	set_bit(BAWN_REQ_EVENT, &vcpu->requests);
 	return 1;
 }
 
-static int exit_cpuid(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_cpuid(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	u32 regs[4];
 
@@ -45,17 +45,7 @@ static int exit_cpuid(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	return bawn_skip(vcpu, exit->len);
 }
 
-static int exit_msr(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
-{
-	return bawn_msr_exit(vcpu, exit);
-}
-
-static int exit_io(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
-{
-	return bawn_io(vcpu, exit);
-}
-
-static int exit_hlt(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_hlt(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	int r = bawn_skip(vcpu, exit->len);
 
@@ -68,7 +58,7 @@ static int exit_hlt(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 }
 
 /* No hypercall is served; like KVM, user code is told apart. */
-static int exit_hypercall(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_hypercall(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	s64 ret = bawn_cpu->cpl(vcpu) ? -KVM_EPERM : -KVM_ENOSYS;
 
@@ -76,7 +66,7 @@ static int exit_hypercall(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	return bawn_skip(vcpu, exit->len);
 }
 
-static int exit_pause(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_pause(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	int r = bawn_skip(vcpu, exit->len);
 
@@ -84,7 +74,7 @@ static int exit_pause(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	return r;
 }
 
-static int exit_npf(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_npf(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	gpa_t gpa = exit->npf.gpa;
 	int r;
@@ -107,9 +97,10 @@ static int exit_npf(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 }
 
 /* A debugger in userspace takes what it asked for; the guest gets the rest. */
-static int exit_exception(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_exception(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	u32 control = vcpu->debug.control;
+	u64 payload;
 	bool user = (exit->ex.vector == DB_VECTOR &&
 		     (control & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))) ||
 		    (exit->ex.vector == BP_VECTOR && (control & KVM_GUESTDBG_USE_SW_BP));
@@ -122,10 +113,11 @@ static int exit_exception(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 		vcpu->run->debug.arch.dr7 = vcpu->debug.user_dr7;
 		return 0;
 	}
+	payload = exit->ex.payload;
 	if (exit->ex.vector == DB_VECTOR)
-		exit->ex.payload &= DR_TRAP_BITS | DR_STEP | DR_SWITCH;
+		payload &= DR_TRAP_BITS | DR_STEP | DR_SWITCH;
 	bawn_inject_exception(vcpu, exit->ex.vector, exit->ex.has_error, exit->ex.error,
-			      exit->ex.payload);
+			      payload);
 	return 1;
 }
 
@@ -140,7 +132,7 @@ static int cr_write(struct bawn_vcpu *vcpu, u8 cr, u64 value)
 	}
 }
 
-static int exit_cr(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_cr(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	u64 *gpr = &vcpu->gpr[array_index_nospec(exit->cr.gpr, VCPU_NR_GPR)];
 	bool lm = bawn_long_mode(vcpu);
@@ -169,7 +161,7 @@ static int exit_cr(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	return bawn_skip(vcpu, exit->len);
 }
 
-static int exit_dr(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_dr(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	u64 *gpr = &vcpu->gpr[array_index_nospec(exit->dr.gpr, VCPU_NR_GPR)];
 	bool lm = bawn_long_mode(vcpu);
@@ -201,7 +193,7 @@ static int exit_dr(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	return bawn_skip(vcpu, exit->len);
 }
 
-static int exit_xsetbv(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_xsetbv(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	u64 value = (u32)vcpu->gpr[VCPU_RAX] | vcpu->gpr[VCPU_RDX] << 32;
 
@@ -217,24 +209,24 @@ static int exit_xsetbv(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 }
 
 /* Cache flushes: coherent hardware makes them a matter of speed, and of the host's at that. */
-static int exit_nop(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_nop(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	return bawn_skip(vcpu, exit->len);
 }
 
-static int exit_ud(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_ud(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	bawn_inject_ud(vcpu);
 	return 1;
 }
 
-static int exit_gp(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_gp(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	bawn_inject_gp(vcpu);
 	return 1;
 }
 
-static int exit_shutdown(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_shutdown(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	/* The CPU's state is lost in a shutdown; INIT is what a board does next. */
 	bawn_vcpu_reset(vcpu, true);
@@ -242,7 +234,7 @@ static int exit_shutdown(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	return 0;
 }
 
-static int exit_fail_entry(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_fail_entry(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	vcpu->run->exit_reason = KVM_EXIT_FAIL_ENTRY;
 	vcpu->run->fail_entry.hardware_entry_failure_reason = exit->hw_reason;
@@ -250,19 +242,19 @@ static int exit_fail_entry(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	return 0;
 }
 
-static int exit_unknown(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+static int exit_unknown(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	return bawn_internal_error(vcpu, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON,
 				   exit->hw_reason, vcpu->last_host_cpu);
 }
 
-static int (*const handlers[BAWN_EXIT_NR])(struct bawn_vcpu *vcpu, struct bawn_exit *exit) = {
+static int (*const handlers[BAWN_EXIT_NR])(struct bawn_vcpu *vcpu, const struct bawn_exit *exit) = {
 	[BAWN_EXIT_INTR] = exit_nothing,
 	[BAWN_EXIT_NMI] = exit_nothing,
 	[BAWN_EXIT_HANDLED] = exit_nothing,
 	[BAWN_EXIT_CPUID] = exit_cpuid,
-	[BAWN_EXIT_MSR] = exit_msr,
-	[BAWN_EXIT_IO] = exit_io,
+	[BAWN_EXIT_MSR] = bawn_msr_exit,
+	[BAWN_EXIT_IO] = bawn_io,
 	[BAWN_EXIT_HLT] = exit_hlt,
 	[BAWN_EXIT_HYPERCALL] = exit_hypercall,
 	[BAWN_EXIT_PAUSE] = exit_pause,
@@ -281,7 +273,7 @@ static int (*const handlers[BAWN_EXIT_NR])(struct bawn_vcpu *vcpu, struct bawn_e
 	[BAWN_EXIT_UNKNOWN] = exit_unknown,
 };
 
-int bawn_handle_exit(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+int bawn_handle_exit(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	vcpu->stat.exit[exit->kind]++;
 	return handlers[exit->kind](vcpu, exit);

@@ -88,7 +88,7 @@ struct bawn_call {
 	X(VCPU, KVM_SET_MP_STATE, set_mp_state, CALL_STATE)                                \
 	X(VCPU, KVM_GET_LAPIC, get_lapic, CALL_APIC | CALL_LOADED)                         \
 	X(VCPU, KVM_SET_LAPIC, set_lapic, CALL_STATE | CALL_APIC | CALL_LOADED)            \
-	X(VCPU, KVM_SET_CPUID2, set_cpuid2, CALL_RAW | CALL_LOADED)                        \
+	X(VCPU, KVM_SET_CPUID2, set_cpuid2, CALL_RAW | CALL_STATE | CALL_LOADED)           \
 	X(VCPU, KVM_GET_CPUID2, get_cpuid2, CALL_RAW)                                      \
 	X(VCPU, KVM_GET_MSRS, get_msrs, CALL_RAW | CALL_LOADED)                            \
 	X(VCPU, KVM_SET_MSRS, set_msrs, CALL_RAW | CALL_STATE | CALL_LOADED)               \

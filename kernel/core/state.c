@@ -87,12 +87,13 @@ static void get_sregs_common(struct bawn_vcpu *vcpu, struct kvm_sregs *s)
 	s->apic_base = vcpu->apic_base;
 }
 
-static void get_sregs(struct bawn_vcpu *vcpu, struct kvm_sregs *s)
+static int get_sregs(struct bawn_vcpu *vcpu, struct kvm_sregs *s)
 {
 	memset(s, 0, sizeof(*s));
 	get_sregs_common(vcpu, s);
 	if (vcpu->irq.injected)
 		s->interrupt_bitmap[vcpu->irq.vector / 64] |= 1ULL << (vcpu->irq.vector % 64);
+	return 0;
 }
 
 static bool sregs_valid(struct bawn_vcpu *vcpu, const struct kvm_sregs *s)
@@ -150,17 +151,6 @@ static int set_sregs(struct bawn_vcpu *vcpu, struct kvm_sregs *s)
 		vcpu->irq.vector = vector;
 	}
 	return 0;
-}
-
-long bawn_call_get_sregs(struct bawn_call *call)
-{
-	get_sregs(call->vcpu, call->arg);
-	return 0;
-}
-
-long bawn_call_set_sregs(struct bawn_call *call)
-{
-	return set_sregs(call->vcpu, call->arg);
 }
 
 long bawn_call_get_sregs2(struct bawn_call *call)
@@ -328,7 +318,7 @@ long bawn_call_set_guest_debug(struct bawn_call *call)
 #define EVENTS_SERVED \
 	(KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR | KVM_VCPUEVENT_VALID_SHADOW)
 
-static void get_events(struct bawn_vcpu *vcpu, struct kvm_vcpu_events *e)
+static int get_events(struct bawn_vcpu *vcpu, struct kvm_vcpu_events *e)
 {
 	memset(e, 0, sizeof(*e));
 	/* The structure has no room for CR2 or DR6: they are in their registers from here. */
@@ -345,6 +335,7 @@ static void get_events(struct bawn_vcpu *vcpu, struct kvm_vcpu_events *e)
 	e->nmi.pending = vcpu->nmi_pending + atomic_read(&vcpu->nmi_queued) > 0;
 	e->nmi.masked = bawn_cpu->get_nmi_mask(vcpu);
 	e->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	return 0;
 }
 
 static int set_events(struct bawn_vcpu *vcpu, const struct kvm_vcpu_events *e)
@@ -374,17 +365,6 @@ static int set_events(struct bawn_vcpu *vcpu, const struct kvm_vcpu_events *e)
 		vcpu->sipi_vector = e->sipi_vector;
 	set_bit(BAWN_REQ_EVENT, &vcpu->requests);
 	return 0;
-}
-
-long bawn_call_get_events(struct bawn_call *call)
-{
-	get_events(call->vcpu, call->arg);
-	return 0;
-}
-
-long bawn_call_set_events(struct bawn_call *call)
-{
-	return set_events(call->vcpu, call->arg);
 }
 
 long bawn_call_get_mp_state(struct bawn_call *call)
@@ -427,16 +407,6 @@ long bawn_call_nmi(struct bawn_call *call)
 	return 0;
 }
 
-long bawn_call_get_lapic(struct bawn_call *call)
-{
-	return bawn_lapic_get_state(call->vcpu, call->arg);
-}
-
-long bawn_call_set_lapic(struct bawn_call *call)
-{
-	return bawn_lapic_set_state(call->vcpu, call->arg);
-}
-
 /* No page ever holds a copy of the TPR: only "none" can be served. */
 long bawn_call_set_vapic_addr(struct bawn_call *call)
 {
@@ -467,6 +437,18 @@ long bawn_call_setup_mce(struct bawn_call *call)
 	vcpu->mcg_ctl = cap & MCG_CTL_P ? ~0ULL : 0;
 	return 0;
 }
+
+/* ---- Calls that take the copied argument as it is ---- */
+
+#define VCPU_CALL(name, fn) \
+	long bawn_call_##name(struct bawn_call *call) { return fn(call->vcpu, call->arg); }
+
+VCPU_CALL(get_sregs, get_sregs)
+VCPU_CALL(set_sregs, set_sregs)
+VCPU_CALL(get_events, get_events)
+VCPU_CALL(set_events, set_events)
+VCPU_CALL(get_lapic, bawn_lapic_get_state)
+VCPU_CALL(set_lapic, bawn_lapic_set_state)
 
 /* ---- KVM_CAP_SYNC_REGS ---- */
 

@@ -206,6 +206,26 @@ long bawn_call_vm_enable_cap(struct bawn_call *call)
 	return -EINVAL;
 }
 
+/* ---- Calls that another room serves: the copied argument, or the pointer as given ---- */
+
+#define VM_CALL(name, fn) \
+	long bawn_call_##name(struct bawn_call *call) { return fn(call->vm, call->arg); }
+#define VM_CALL_USER(name, fn) \
+	long bawn_call_##name(struct bawn_call *call) { return fn(call->vm, (void __user *)call->raw); }
+
+VM_CALL(get_dirty_log, bawn_get_dirty_log)
+VM_CALL(clear_dirty_log, bawn_clear_dirty_log)
+VM_CALL(create_guest_memfd, bawn_gmem_create)
+VM_CALL(set_attributes, bawn_set_attributes)
+VM_CALL(set_memory_region2, bawn_set_memory_region)
+VM_CALL(signal_msi, bawn_signal_msi)
+VM_CALL(irq_line, bawn_irq_line)
+VM_CALL(irqfd, bawn_irqfd)
+VM_CALL(ioeventfd, bawn_ioeventfd)
+VM_CALL(get_clock, bawn_get_clock)
+VM_CALL(set_clock, bawn_set_clock)
+VM_CALL_USER(set_routing, bawn_set_routing)
+
 /* ---- Memory ---- */
 
 long bawn_call_set_memory_region(struct bawn_call *call)
@@ -223,31 +243,6 @@ long bawn_call_set_memory_region(struct bawn_call *call)
 	if (r.flags & KVM_MEM_GUEST_MEMFD)
 		return -EINVAL;
 	return bawn_set_memory_region(call->vm, &r);
-}
-
-long bawn_call_set_memory_region2(struct bawn_call *call)
-{
-	return bawn_set_memory_region(call->vm, call->arg);
-}
-
-long bawn_call_get_dirty_log(struct bawn_call *call)
-{
-	return bawn_get_dirty_log(call->vm, call->arg);
-}
-
-long bawn_call_clear_dirty_log(struct bawn_call *call)
-{
-	return bawn_clear_dirty_log(call->vm, call->arg);
-}
-
-long bawn_call_create_guest_memfd(struct bawn_call *call)
-{
-	return bawn_gmem_create(call->vm, call->arg);
-}
-
-long bawn_call_set_attributes(struct bawn_call *call)
-{
-	return bawn_set_attributes(call->vm, call->arg);
 }
 
 long bawn_call_memory_encrypt_op(struct bawn_call *call)
@@ -271,41 +266,6 @@ long bawn_call_set_identity_addr(struct bawn_call *call)
 }
 
 /* ---- Interrupts and time ---- */
-
-long bawn_call_set_routing(struct bawn_call *call)
-{
-	return bawn_set_routing(call->vm, (void __user *)call->raw);
-}
-
-long bawn_call_signal_msi(struct bawn_call *call)
-{
-	return bawn_signal_msi(call->vm, call->arg);
-}
-
-long bawn_call_irq_line(struct bawn_call *call)
-{
-	return bawn_irq_line(call->vm, call->arg);
-}
-
-long bawn_call_irqfd(struct bawn_call *call)
-{
-	return bawn_irqfd(call->vm, call->arg);
-}
-
-long bawn_call_ioeventfd(struct bawn_call *call)
-{
-	return bawn_ioeventfd(call->vm, call->arg);
-}
-
-long bawn_call_get_clock(struct bawn_call *call)
-{
-	return bawn_get_clock(call->vm, call->arg);
-}
-
-long bawn_call_set_clock(struct bawn_call *call)
-{
-	return bawn_set_clock(call->vm, call->arg);
-}
 
 long bawn_call_vm_set_tsc_khz(struct bawn_call *call)
 {
@@ -384,7 +344,7 @@ long bawn_call_measure_seal(struct bawn_call *call)
 	return call->vm->measure ? seal(call->vm) : -ENOTTY;
 }
 
-/* ---- vCPU calls that are one line ---- */
+/* ---- vCPU calls ---- */
 
 long bawn_vcpu_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 {
