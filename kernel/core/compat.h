@@ -6,8 +6,8 @@
 #ifndef BAWN_COMPAT_H
 #define BAWN_COMPAT_H
 
-#if __has_include(<asm/cpuid/api.h>)
-#include <asm/cpuid/api.h> /* Linux 6.17 */
+#ifdef BAWN_HAVE_CPUID_API
+#include <asm/cpuid/api.h>
 #else
 #include <asm/cpuid.h>
 #endif
@@ -36,7 +36,7 @@ struct syscore {
 #define SYSCORE_ARG void *unused
 #endif
 
-#if __has_include(<asm/virt.h>)
+#ifdef BAWN_HAVE_VIRT
 #include <asm/virt.h>
 #define cpu_emergency_register_virt_callback x86_virt_register_emergency_callback
 #define cpu_emergency_unregister_virt_callback x86_virt_unregister_emergency_callback
