@@ -770,7 +770,6 @@ int bawn_lapic_set_state(struct bawn_vcpu *vcpu, const struct kvm_lapic_state *s
 void bawn_lapic_accept_events(struct bawn_vcpu *vcpu); /* INIT, SIPI: on the vCPU's own thread */
 void bawn_lapic_timer_fired(struct bawn_vcpu *vcpu);   /* BAWN_REQ_TIMER, on the own thread */
 void bawn_lapic_migrate_timer(struct bawn_vcpu *vcpu); /* loaded on another CPU */
-bool bawn_lapic_enabled(struct bawn_vcpu *vcpu);       /* hardware-enabled */
 static inline bool bawn_lapic_at(struct bawn_vcpu *vcpu, gpa_t gpa) /* its xAPIC page? */
 {
 	return (vcpu->apic_base & 0xc00) == 0x800 && gpa >> 12 == vcpu->apic_base >> 12;
@@ -802,7 +801,8 @@ int bawn_irqfd(struct bawn_vm *vm, const struct kvm_irqfd *args);
 int bawn_ioeventfd(struct bawn_vm *vm, const struct kvm_ioeventfd *args);
 /* 0 when an ioeventfd took the write, -EOPNOTSUPP otherwise. Under vm->srcu. */
 int bawn_ioeventfd_write(struct bawn_vm *vm, bool pio, u64 addr, unsigned int len, u64 data);
-void bawn_eventfds_release(struct bawn_vm *vm); /* VM file closed: detach all */
+void bawn_eventfds_release(struct bawn_vm *vm); /* VM file closed: nothing injects any more */
+void bawn_ioeventfds_destroy(struct bawn_vm *vm);
 int bawn_irqfd_init(void);
 void bawn_irqfd_exit(void);
 

@@ -4,18 +4,17 @@
  * KVM_GET_CLOCK and KVM_SET_CLOCK, and the guest's TSC. The guest names the pages' addresses; it
  * can only have its own memory written.
  *
- * kvmclock counts nanoseconds from the VM's start with the host's raw clock, and stands still while the
- * host is suspended. When the host's TSC is its clock and all vCPUs' TSCs agree (clock_stable),
- * every page extrapolates from one snapshot, so that vCPUs never disagree; otherwise each page
- * starts from the moment when it was written. clock_lock covers all of the VM's fields here and
- * every vCPU's tsc_offset, tsc_ratio and tsc_khz.
+ * kvmclock counts nanoseconds from the VM's start with the host's raw clock, and stands still
+ * while the host is suspended. When the host's TSC is its clock and all vCPUs' TSCs agree
+ * (clock_stable), every page extrapolates from one snapshot, so that vCPUs never disagree;
+ * otherwise each page starts from the moment when it was written. clock_lock covers all of the
+ * VM's fields here and every vCPU's tsc_offset, tsc_ratio and tsc_khz.
  */
 #include <linux/clocksource_ids.h>
 #include <linux/math64.h>
 #include <linux/sched.h>
 #include <linux/sched/stat.h>
 #include <linux/timekeeping.h>
-#include <linux/uaccess.h>
 #include <asm/pvclock.h>
 #include <asm/tsc.h>
 
@@ -48,7 +47,7 @@ static void take_moment(struct moment *m)
 /* Nanoseconds are ((ticks << shift) * mul) >> 32, as the clock page says it. */
 static void time_scale(u32 khz, u32 *mul, s8 *shift)
 {
-	u64 num = NSEC_PER_SEC, den = (u64)max(khz, 1u) * 1000;
+	u64 num = NSEC_PER_SEC, den = (u64)khz * 1000;
 
 	for (*shift = 0; num >= den; (*shift)++)
 		den <<= 1;
@@ -181,13 +180,17 @@ void bawn_clock_update(struct bawn_vcpu *vcpu)
 	struct pvclock_vcpu_time_info info;
 	struct bawn_vm *vm = vcpu->vm;
 	struct moment m;
-	u8 flags;
 
 	if (!(vcpu->clock_msr & KVM_MSR_ENABLED) ||
 	    bawn_read_guest(vm, gpa, &info, sizeof(info)))
 		return;
-	flags = info.flags & PVCLOCK_GUEST_STOPPED; /* until the guest has seen it */
-	memset(&info, 0, sizeof(info));
+	info = (struct pvclock_vcpu_time_info){
+		.version = vcpu->clock_version,
+		.flags = info.flags & PVCLOCK_GUEST_STOPPED, /* until the guest has seen it */
+	};
+	if (vcpu->clock_paused)
+		info.flags |= PVCLOCK_GUEST_STOPPED;
+	vcpu->clock_paused = false;
 
 	spin_lock(&vm->clock_lock);
 	take_moment(&m);
@@ -196,7 +199,7 @@ void bawn_clock_update(struct bawn_vcpu *vcpu)
 	if (vm->clock_stable) {
 		m.tsc = vm->clock_tsc;
 		info.system_time = vm->clock_ns;
-		flags |= PVCLOCK_TSC_STABLE_BIT;
+		info.flags |= PVCLOCK_TSC_STABLE_BIT;
 	} else {
 		info.system_time = clock_at(vm, &m);
 	}
@@ -205,11 +208,6 @@ void bawn_clock_update(struct bawn_vcpu *vcpu)
 		   &info.tsc_shift);
 	spin_unlock(&vm->clock_lock);
 
-	if (vcpu->clock_paused)
-		flags |= PVCLOCK_GUEST_STOPPED;
-	vcpu->clock_paused = false;
-	info.flags = flags;
-	info.version = vcpu->clock_version;
 	write_versioned(vm, gpa, &info, sizeof(info),
 			offsetof(struct pvclock_vcpu_time_info, version));
 	vcpu->clock_version = info.version;
@@ -257,6 +255,7 @@ void bawn_steal_preempted(struct bawn_vcpu *vcpu)
 	srcu_read_unlock(&vcpu->vm->srcu, idx);
 }
 
+/* The MSRs below are all that msr.c hands on. */
 int bawn_clock_set_msr(struct bawn_vcpu *vcpu, u32 index, u64 value)
 {
 	switch (index) {
@@ -265,11 +264,6 @@ int bawn_clock_set_msr(struct bawn_vcpu *vcpu, u32 index, u64 value)
 		WRITE_ONCE(vcpu->vm->wall_clock_msr, value);
 		write_wall_clock(vcpu->vm, value);
 		return 0;
-	case MSR_KVM_SYSTEM_TIME:
-	case MSR_KVM_SYSTEM_TIME_NEW:
-		vcpu->clock_msr = value;
-		set_bit(BAWN_REQ_CLOCK, &vcpu->requests);
-		return 0;
 	case MSR_KVM_STEAL_TIME:
 		if (!sched_info_on() || (value & KVM_STEAL_RESERVED_MASK))
 			return 1;
@@ -277,28 +271,20 @@ int bawn_clock_set_msr(struct bawn_vcpu *vcpu, u32 index, u64 value)
 		vcpu->steal_last = 0; /* counted from the next update on */
 		set_bit(BAWN_REQ_STEAL, &vcpu->requests);
 		return 0;
-	default:
-		return 1;
+	default: /* MSR_KVM_SYSTEM_TIME, old and new */
+		vcpu->clock_msr = value;
+		set_bit(BAWN_REQ_CLOCK, &vcpu->requests);
+		return 0;
 	}
 }
 
 int bawn_clock_get_msr(struct bawn_vcpu *vcpu, u32 index, u64 *value)
 {
-	switch (index) {
-	case MSR_KVM_WALL_CLOCK:
-	case MSR_KVM_WALL_CLOCK_NEW:
-		*value = READ_ONCE(vcpu->vm->wall_clock_msr);
-		return 0;
-	case MSR_KVM_SYSTEM_TIME:
-	case MSR_KVM_SYSTEM_TIME_NEW:
-		*value = vcpu->clock_msr;
-		return 0;
-	case MSR_KVM_STEAL_TIME:
-		*value = vcpu->steal_msr;
-		return 0;
-	default:
-		return 1;
-	}
+	bool wall = index == MSR_KVM_WALL_CLOCK || index == MSR_KVM_WALL_CLOCK_NEW;
+
+	*value = wall ? READ_ONCE(vcpu->vm->wall_clock_msr) :
+		 index == MSR_KVM_STEAL_TIME ? vcpu->steal_msr : vcpu->clock_msr;
+	return 0;
 }
 
 /* ---- The guest's TSC: scaled host TSC plus tsc_offset ---- */
@@ -354,16 +340,16 @@ static u64 synchronized_offset(struct bawn_vcpu *vcpu, u64 value)
 /* host: userspace's write; the guest's own moves this vCPU alone, and shows in TSC_ADJUST. */
 void bawn_write_guest_tsc(struct bawn_vcpu *vcpu, u64 value, bool host)
 {
-	u64 offset;
+	u64 moved;
 
 	spin_lock(&vcpu->vm->clock_lock);
 	if (host) {
-		offset = synchronized_offset(vcpu, value);
+		set_offset(vcpu, synchronized_offset(vcpu, value));
 	} else {
-		offset = vcpu->tsc_offset + value - bawn_read_guest_tsc(vcpu, rdtsc());
-		vcpu->tsc_adjust += offset - vcpu->tsc_offset;
+		moved = value - bawn_read_guest_tsc(vcpu, rdtsc());
+		vcpu->tsc_adjust += moved;
+		set_offset(vcpu, vcpu->tsc_offset + moved);
 	}
-	set_offset(vcpu, offset);
 	spin_unlock(&vcpu->vm->clock_lock);
 }
 

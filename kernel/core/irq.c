@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupts of devices: MSI messages, the GSI routing table that holds them, and which vectors
- * userspace's IOAPIC wants to hear the end of. Routes are hostile input from the VMM: a message
- * has no more power than a device's MSI has.
+ * Interrupts of devices: MSI messages, the GSI routing table that holds them decoded, and which
+ * vectors userspace's IOAPIC wants to hear the end of. Routes are hostile input from the VMM: a
+ * message has no more power than a device's MSI has.
  *
  * The table is immutable: replaced whole under irq_lock, read under irq_srcu in any context.
  */
@@ -13,12 +13,8 @@
 
 struct bawn_irq_table {
 	unsigned int nr;
-	struct bawn_irq_route {
-		bool valid;
-		u32 address_lo;
-		u32 address_hi;
-		u32 data;
-	} route[] __counted_by(nr);
+	/* By GSI. Messages of devices assert: one that does not stands for no route. */
+	struct bawn_irq_msg route[] __counted_by(nr);
 };
 
 int bawn_irq_init(struct bawn_vm *vm)
@@ -34,58 +30,47 @@ int bawn_irq_init(struct bawn_vm *vm)
 /* After bawn_eventfds_release(), with no vCPU left. */
 void bawn_irq_destroy(struct bawn_vm *vm)
 {
+	bawn_ioeventfds_destroy(vm);
 	kvfree(rcu_dereference_protected(vm->irq_table, true));
 	cleanup_srcu_struct(&vm->irq_srcu);
 }
 
-/* With 32-bit ids the high address has bits 31..8 of the destination, and nothing else. */
-static bool msi_valid(struct bawn_vm *vm, u32 address_hi)
+/*
+ * SDM vol. 3 11.11. The level bit of an MSI is no message of its own: always assert. With 32-bit
+ * ids the high address has bits 31..8 of the destination, and nothing else.
+ */
+static int decode_msi(struct bawn_vm *vm, u32 lo, u32 hi, u32 data, struct bawn_irq_msg *msg)
 {
-	return !vm->x2apic_api || !(address_hi & 0xff);
-}
-
-/* SDM vol. 3 11.11. The level bit of an MSI is no message of its own: always assert. */
-static void msi_to_msg(struct bawn_vm *vm, const struct bawn_irq_route *r, struct bawn_irq_msg *msg)
-{
+	if (vm->x2apic_api && hi & 0xff)
+		return -EINVAL;
 	*msg = (struct bawn_irq_msg) {
-		.dest = (r->address_lo >> 12) & 0xff,
-		.vector = r->data & 0xff,
-		.mode = (r->data >> 8) & 7,
-		.logical = r->address_lo & BIT(2),
-		.redir_hint = r->address_lo & BIT(3),
-		.level = r->data & BIT(15),
+		.dest = ((lo >> 12) & 0xff) | (vm->x2apic_api ? hi : 0),
+		.vector = data & 0xff,
+		.mode = (data >> 8) & 7,
+		.logical = lo & BIT(2),
+		.redir_hint = lo & BIT(3),
+		.level = data & BIT(15),
 		.assert = true,
 	};
-	if (vm->x2apic_api)
-		msg->dest |= r->address_hi & 0xffffff00;
-}
-
-static int msi_deliver(struct bawn_vm *vm, const struct bawn_irq_route *r)
-{
-	struct bawn_irq_msg msg;
-
-	msi_to_msg(vm, r, &msg);
-	return bawn_irq_deliver(vm, NULL, &msg);
+	return 0;
 }
 
 /* KVM_SIGNAL_MSI: how many vCPUs took it, 0 when it was blocked, -1 when nobody is there. */
 int bawn_signal_msi(struct bawn_vm *vm, const struct kvm_msi *msi)
 {
-	struct bawn_irq_route route = {
-		.address_lo = msi->address_lo,
-		.address_hi = msi->address_hi,
-		.data = msi->data,
-	};
+	struct bawn_irq_msg msg;
 
-	if (!vm->split_irqchip || msi->flags || !msi_valid(vm, msi->address_hi))
+	if (!vm->split_irqchip || msi->flags ||
+	    decode_msi(vm, msi->address_lo, msi->address_hi, msi->data, &msg))
 		return -EINVAL;
-	return msi_deliver(vm, &route);
+	return bawn_irq_deliver(vm, NULL, &msg);
 }
 
 /* As bawn_signal_msi(); -1 too when the GSI has no route, or for level 0 (an MSI has no end). */
 int bawn_gsi_inject(struct bawn_vm *vm, u32 gsi, int level)
 {
 	const struct bawn_irq_table *table;
+	const struct bawn_irq_msg *msg;
 	int idx, r = -1;
 
 	if (!level)
@@ -93,10 +78,9 @@ int bawn_gsi_inject(struct bawn_vm *vm, u32 gsi, int level)
 	idx = srcu_read_lock(&vm->irq_srcu);
 	table = srcu_dereference(vm->irq_table, &vm->irq_srcu);
 	if (table && gsi < table->nr) {
-		const struct bawn_irq_route *route = &table->route[array_index_nospec(gsi, table->nr)];
-
-		if (route->valid)
-			r = msi_deliver(vm, route);
+		msg = &table->route[array_index_nospec(gsi, table->nr)];
+		if (msg->assert)
+			r = bawn_irq_deliver(vm, NULL, msg);
 	}
 	srcu_read_unlock(&vm->irq_srcu, idx);
 	return r;
@@ -105,31 +89,19 @@ int bawn_gsi_inject(struct bawn_vm *vm, u32 gsi, int level)
 /* KVM_IRQ_LINE and KVM_IRQ_LINE_STATUS: level->status is bawn_gsi_inject()'s answer. */
 int bawn_irq_line(struct bawn_vm *vm, struct kvm_irq_level *level)
 {
-	if (!vm->split_irqchip)
-		return -ENXIO;
 	level->status = bawn_gsi_inject(vm, level->irq, level->level);
 	return 0;
 }
 
+/* IRQCHIP routes want a chip in the kernel. */
 static int add_route(struct bawn_vm *vm, struct bawn_irq_table *table,
 		     const struct kvm_irq_routing_entry *e)
 {
-	struct bawn_irq_route *route;
+	struct bawn_irq_msg *msg = &table->route[array_index_nospec(e->gsi, table->nr)];
 
-	/* table->nr is one more than the highest gsi. IRQCHIP routes want a chip in the kernel. */
-	if (e->gsi >= table->nr || e->type != KVM_IRQ_ROUTING_MSI || e->flags ||
-	    !msi_valid(vm, e->u.msi.address_hi))
+	if (e->type != KVM_IRQ_ROUTING_MSI || e->flags || msg->assert)
 		return -EINVAL;
-	route = &table->route[array_index_nospec(e->gsi, table->nr)];
-	if (route->valid)
-		return -EINVAL;
-	*route = (struct bawn_irq_route) {
-		.valid = true,
-		.address_lo = e->u.msi.address_lo,
-		.address_hi = e->u.msi.address_hi,
-		.data = e->u.msi.data,
-	};
-	return 0;
+	return decode_msi(vm, e->u.msi.address_lo, e->u.msi.address_hi, e->u.msi.data, msg);
 }
 
 static struct bawn_irq_table *build_table(struct bawn_vm *vm,
@@ -137,7 +109,7 @@ static struct bawn_irq_table *build_table(struct bawn_vm *vm,
 {
 	struct bawn_irq_table *table;
 	u32 i, nr = 0;
-	int r;
+	int r = 0;
 
 	for (i = 0; i < count; i++) {
 		if (entries[i].gsi >= BAWN_MAX_GSI)
@@ -148,20 +120,18 @@ static struct bawn_irq_table *build_table(struct bawn_vm *vm,
 	if (!table)
 		return ERR_PTR(-ENOMEM);
 	table->nr = nr;
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < count && !r; i++)
 		r = add_route(vm, table, &entries[i]);
-		if (r) {
-			kvfree(table);
-			return ERR_PTR(r);
-		}
-	}
-	return table;
+	if (!r)
+		return table;
+	kvfree(table);
+	return ERR_PTR(r);
 }
 
 /* KVM_SET_GSI_ROUTING: when it returns, no interrupt goes by the old table any more. */
 int bawn_set_routing(struct bawn_vm *vm, struct kvm_irq_routing __user *arg)
 {
-	struct kvm_irq_routing_entry *entries = NULL;
+	struct kvm_irq_routing_entry *entries;
 	struct bawn_irq_table *table;
 	struct kvm_irq_routing head;
 
@@ -169,11 +139,9 @@ int bawn_set_routing(struct bawn_vm *vm, struct kvm_irq_routing __user *arg)
 		return -EFAULT;
 	if (!vm->split_irqchip || head.nr > BAWN_MAX_GSI || head.flags)
 		return -EINVAL;
-	if (head.nr) {
-		entries = vmemdup_user(arg->entries, array_size(head.nr, sizeof(*entries)));
-		if (IS_ERR(entries))
-			return PTR_ERR(entries);
-	}
+	entries = vmemdup_user(arg->entries, array_size(head.nr, sizeof(*entries)));
+	if (IS_ERR(entries))
+		return PTR_ERR(entries);
 	table = build_table(vm, entries, head.nr);
 	kvfree(entries);
 	if (IS_ERR(table))
@@ -196,23 +164,19 @@ void bawn_scan_eoi(struct bawn_vcpu *vcpu)
 {
 	const struct bawn_irq_table *table;
 	struct bawn_vm *vm = vcpu->vm;
-	struct bawn_irq_msg msg;
 	unsigned int i, nr;
 	int idx;
 
 	bitmap_zero(vcpu->eoi_exit, 256);
-	if (!vcpu->apic)
-		return;
 	idx = srcu_read_lock(&vm->irq_srcu);
 	table = srcu_dereference(vm->irq_table, &vm->irq_srcu);
 	nr = table ? min(table->nr, vm->ioapic_pins) : 0;
 	for (i = 0; i < nr; i++) {
-		if (!table->route[i].valid)
-			continue;
-		msi_to_msg(vm, &table->route[i], &msg);
-		if (msg.level && (lapic_match(vcpu, NULL, msg.dest, msg.logical) ||
-				  lapic_holds(vcpu, msg.vector)))
-			__set_bit(msg.vector, vcpu->eoi_exit);
+		const struct bawn_irq_msg *msg = &table->route[i];
+
+		if (msg->level && (lapic_match(vcpu, NULL, msg->dest, msg->logical) ||
+				   lapic_holds(vcpu, msg->vector)))
+			__set_bit(msg->vector, vcpu->eoi_exit);
 	}
 	srcu_read_unlock(&vm->irq_srcu, idx);
 }

@@ -29,7 +29,6 @@ struct bawn_irqfd {
 
 struct bawn_ioeventfd {
 	struct list_head list; /* vm->ioeventfds */
-	struct list_head gone;
 	struct eventfd_ctx *ctx;
 	u64 addr;
 	u64 datamatch;
@@ -97,24 +96,12 @@ static void irqfd_queue(struct file *file, wait_queue_head_t *head, poll_table *
 	add_wait_queue(head, &container_of(pt, struct bawn_irqfd, pt)->wait);
 }
 
-static bool irqfd_add(struct bawn_vm *vm, struct bawn_irqfd *irqfd)
-{
-	struct bawn_irqfd *other;
-	bool added = true;
-
-	spin_lock_irq(&vm->irqfd_lock);
-	list_for_each_entry(other, &vm->irqfds, list)
-		added = added && other->ctx != irqfd->ctx;
-	if (added)
-		list_add_tail(&irqfd->list, &vm->irqfds);
-	spin_unlock_irq(&vm->irqfd_lock);
-	return added;
-}
-
 /* irq_lock held, file referenced: so neither DEASSIGN nor EPOLLHUP comes in between. */
 static int irqfd_assign(struct bawn_vm *vm, struct file *file, struct eventfd_ctx *ctx, u32 gsi)
 {
 	struct bawn_irqfd *irqfd = kzalloc(sizeof(*irqfd), GFP_KERNEL_ACCOUNT);
+	struct bawn_irqfd *other;
+	int r = 0;
 
 	if (!irqfd)
 		return -ENOMEM;
@@ -124,9 +111,17 @@ static int irqfd_assign(struct bawn_vm *vm, struct file *file, struct eventfd_ct
 	INIT_WORK(&irqfd->shutdown, irqfd_shutdown);
 	init_waitqueue_func_entry(&irqfd->wait, irqfd_wakeup);
 	init_poll_funcptr(&irqfd->pt, irqfd_queue);
-	if (!irqfd_add(vm, irqfd)) {
+
+	spin_lock_irq(&vm->irqfd_lock);
+	list_for_each_entry(other, &vm->irqfds, list)
+		if (other->ctx == ctx)
+			r = -EBUSY;
+	if (!r)
+		list_add_tail(&irqfd->list, &vm->irqfds);
+	spin_unlock_irq(&vm->irqfd_lock);
+	if (r) {
 		kfree(irqfd);
-		return -EBUSY;
+		return r;
 	}
 	/* Joins the wait queue; an event that was already there is injected now. */
 	if (vfs_poll(file, &irqfd->pt) & EPOLLIN)
@@ -134,13 +129,14 @@ static int irqfd_assign(struct bawn_vm *vm, struct file *file, struct eventfd_ct
 	return 0;
 }
 
-static void irqfd_deassign(struct bawn_vm *vm, struct eventfd_ctx *ctx, u32 gsi)
+/* Takes the irqfd of ctx and gsi off the list, or any when ctx is NULL; true when there was one. */
+static bool irqfd_remove(struct bawn_vm *vm, struct eventfd_ctx *ctx, u32 gsi)
 {
 	struct bawn_irqfd *irqfd, *found = NULL;
 
 	spin_lock_irq(&vm->irqfd_lock);
 	list_for_each_entry(irqfd, &vm->irqfds, list) {
-		if (irqfd->ctx == ctx && irqfd->gsi == gsi) {
+		if (!ctx || (irqfd->ctx == ctx && irqfd->gsi == gsi)) {
 			found = irqfd;
 			list_del_init(&found->list);
 			break;
@@ -149,6 +145,7 @@ static void irqfd_deassign(struct bawn_vm *vm, struct eventfd_ctx *ctx, u32 gsi)
 	spin_unlock_irq(&vm->irqfd_lock);
 	if (found)
 		irqfd_free(found);
+	return found;
 }
 
 /* KVM_IRQFD. After DEASSIGN no interrupt comes from the eventfd; one that was not assigned is
@@ -171,7 +168,7 @@ int bawn_irqfd(struct bawn_vm *vm, const struct kvm_irqfd *args)
 	}
 	mutex_lock(&vm->irq_lock);
 	if (args->flags & KVM_IRQFD_FLAG_DEASSIGN)
-		irqfd_deassign(vm, ctx, args->gsi);
+		irqfd_remove(vm, ctx, args->gsi);
 	else
 		r = irqfd_assign(vm, file, ctx, args->gsi);
 	mutex_unlock(&vm->irq_lock);
@@ -182,32 +179,18 @@ int bawn_irqfd(struct bawn_vm *vm, const struct kvm_irqfd *args)
 	return r;
 }
 
-static void irqfd_release_all(struct bawn_vm *vm)
+/* The VM file is closed: no ioctl assigns any more. */
+void bawn_eventfds_release(struct bawn_vm *vm)
 {
-	struct bawn_irqfd *irqfd;
-
 	mutex_lock(&vm->irq_lock);
-	for (;;) {
-		spin_lock_irq(&vm->irqfd_lock);
-		irqfd = list_first_entry_or_null(&vm->irqfds, struct bawn_irqfd, list);
-		if (irqfd)
-			list_del_init(&irqfd->list);
-		spin_unlock_irq(&vm->irqfd_lock);
-		if (!irqfd)
-			break;
-		irqfd_free(irqfd);
-	}
+	while (irqfd_remove(vm, NULL, 0))
+		;
 	mutex_unlock(&vm->irq_lock);
 	/* Those whose eventfd ended have their work queued: their wakeups still know the VM. */
 	flush_workqueue(irqfd_wq);
 }
 
 /* ---- ioeventfd ---- */
-
-static u64 low_bytes(u64 data, unsigned int len)
-{
-	return len < 8 ? data & (BIT_ULL(len * 8) - 1) : data;
-}
 
 /* Would some write ring both? */
 static bool collides(const struct bawn_ioeventfd *a, const struct bawn_ioeventfd *b)
@@ -242,6 +225,12 @@ static int ioeventfd_assign(struct bawn_vm *vm, const struct bawn_ioeventfd *wan
 	return r;
 }
 
+static void ioeventfd_free(struct bawn_ioeventfd *p)
+{
+	eventfd_ctx_put(p->ctx);
+	kfree(p);
+}
+
 static int ioeventfd_deassign(struct bawn_vm *vm, const struct bawn_ioeventfd *want)
 {
 	struct bawn_ioeventfd *p, *found = NULL;
@@ -260,8 +249,7 @@ static int ioeventfd_deassign(struct bawn_vm *vm, const struct bawn_ioeventfd *w
 	if (!found)
 		return -ENOENT;
 	synchronize_srcu_expedited(&vm->srcu);
-	eventfd_ctx_put(found->ctx);
-	kfree(found);
+	ioeventfd_free(found);
 	return 0;
 }
 
@@ -272,11 +260,10 @@ static bool ioeventfd_valid(const struct kvm_ioeventfd *args)
 	if (args->flags & ~(KVM_IOEVENTFD_FLAG_DATAMATCH | KVM_IOEVENTFD_FLAG_PIO |
 			    KVM_IOEVENTFD_FLAG_DEASSIGN))
 		return false;
-	if (args->len > 8 || (args->len & (args->len - 1)))
-		return false;
-	if (!args->len && (args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH))
-		return false;
-	return !check_add_overflow(args->addr, (u64)args->len, &end);
+	if (!args->len)
+		return !(args->flags & KVM_IOEVENTFD_FLAG_DATAMATCH);
+	return args->len <= 8 && is_power_of_2(args->len) &&
+	       !check_add_overflow(args->addr, (u64)args->len, &end);
 }
 
 /* KVM_IOEVENTFD */
@@ -311,7 +298,7 @@ int bawn_ioeventfd_write(struct bawn_vm *vm, bool pio, u64 addr, unsigned int le
 	list_for_each_entry_srcu(p, &vm->ioeventfds, list, srcu_read_lock_held(&vm->srcu)) {
 		if (p->addr != addr || p->pio != pio || (p->len && p->len != len))
 			continue;
-		if (p->match && p->datamatch != low_bytes(data, len))
+		if (p->match && p->datamatch != (data & GENMASK_ULL(len * 8 - 1, 0)))
 			continue;
 		eventfd_signal(p->ctx);
 		return 0;
@@ -319,25 +306,11 @@ int bawn_ioeventfd_write(struct bawn_vm *vm, bool pio, u64 addr, unsigned int le
 	return -EOPNOTSUPP;
 }
 
-/* The VM file is closed: no ioctl assigns any more, but vCPUs may still ring doorbells. */
-void bawn_eventfds_release(struct bawn_vm *vm)
+/* With no vCPU left to ring them. */
+void bawn_ioeventfds_destroy(struct bawn_vm *vm)
 {
 	struct bawn_ioeventfd *p, *next;
-	LIST_HEAD(gone);
 
-	irqfd_release_all(vm);
-
-	mutex_lock(&vm->slots_lock);
-	list_for_each_entry_safe(p, next, &vm->ioeventfds, list) {
-		list_del_rcu(&p->list);
-		list_add(&p->gone, &gone);
-	}
-	mutex_unlock(&vm->slots_lock);
-	if (list_empty(&gone))
-		return;
-	synchronize_srcu_expedited(&vm->srcu);
-	list_for_each_entry_safe(p, next, &gone, gone) {
-		eventfd_ctx_put(p->ctx);
-		kfree(p);
-	}
+	list_for_each_entry_safe(p, next, &vm->ioeventfds, list)
+		ioeventfd_free(p);
 }

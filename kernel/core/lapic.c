@@ -13,7 +13,6 @@
 #define APIC_VERSION_6_LVTS 0x00050014
 #define X2APIC_BROADCAST 0xffffffff
 #define XAPIC_BROADCAST 0xff
-#define APIC_PAGE_SIZE 0x1000
 
 enum { DM_FIXED, DM_LOWEST, DM_SMI, DM_RESERVED, DM_NMI, DM_INIT, DM_SIPI, DM_EXTINT };
 enum { TO_DEST, TO_SELF, TO_ALL, TO_OTHERS };
@@ -23,46 +22,46 @@ enum { TO_DEST, TO_SELF, TO_ALL, TO_OTHERS };
 #define RO_X2 BIT(2) /* writable in xAPIC mode alone */
 #define NO_X2 BIT(3) /* does not exist in x2APIC mode */
 #define ONLY_X2 BIT(4)
+#define STATUS BIT(5) /* a write may have the read-only status bits set */
 
-#define LVT_STATUS (APIC_SEND_PENDING | APIC_LVT_REMOTE_IRR)
+#define STATUS_BITS (APIC_SEND_PENDING | APIC_LVT_REMOTE_IRR)
 #define LVT_BITS (APIC_VECTOR_MASK | APIC_MODE_MASK | APIC_LVT_MASKED)
 #define LINT_BITS (LVT_BITS | APIC_INPUT_POLARITY | APIC_LVT_LEVEL_TRIGGER)
 #define TIMER_BITS (APIC_VECTOR_MASK | APIC_LVT_MASKED | (3 << 17))
 #define ICR_BITS (APIC_VECTOR_MASK | APIC_MODE_MASK | APIC_DEST_LOGICAL | APIC_INT_ASSERT | \
 		  APIC_INT_LEVELTRIG | APIC_DEST_ALLBUT)
 
-/* Which accesses a register takes, which bits a write sets, which it ignores without a fault. */
+/*
+ * Which accesses a register takes and which bits a write sets; of read-only registers, which
+ * bits KVM_SET_LAPIC sets.
+ */
 static const struct {
 	u8 access;
 	u32 bits;
-	u32 ignored;
 } lapic_regs[LAPIC_NR_REGS] = {
-	[APIC_ID >> 4] = { R, 0, 0 },
-	[APIC_LVR >> 4] = { R, 0, 0 },
-	[APIC_TASKPRI >> 4] = { R | W, APIC_TPRI_MASK, 0 },
-	[APIC_PROCPRI >> 4] = { R, 0, 0 },
-	[APIC_EOI >> 4] = { W, 0, 0 },
-	[APIC_LDR >> 4] = { R | W | RO_X2, APIC_LDR_MASK, 0 },
-	[APIC_DFR >> 4] = { R | W | NO_X2, 0xf0000000, 0 },
-	[APIC_SPIV >> 4] = { R | W, 0x3ff, 0 },
-	[APIC_ISR >> 4 ... (APIC_ESR >> 4) - 1] = { R, 0, 0 }, /* ISR, TMR, IRR */
-	[APIC_ESR >> 4] = { R | W, 0, 0 },
-	[APIC_ICR >> 4] = { R | W, ICR_BITS, APIC_ICR_BUSY },
-	[APIC_ICR2 >> 4] = { R | W | NO_X2, 0xff000000, 0 },
-	[APIC_LVTT >> 4] = { R | W, TIMER_BITS, LVT_STATUS },
-	[APIC_LVTTHMR >> 4] = { R | W, LVT_BITS, LVT_STATUS },
-	[APIC_LVTPC >> 4] = { R | W, LVT_BITS, LVT_STATUS },
-	[APIC_LVT0 >> 4] = { R | W, LINT_BITS, LVT_STATUS },
-	[APIC_LVT1 >> 4] = { R | W, LINT_BITS, LVT_STATUS },
-	[APIC_LVTERR >> 4] = { R | W, LVT_BITS, LVT_STATUS },
-	[APIC_TMICT >> 4] = { R | W, U32_MAX, 0 },
-	[APIC_TMCCT >> 4] = { R, 0, 0 },
-	[APIC_TDCR >> 4] = { R | W, 0xb, 0 },
-	[APIC_SELF_IPI >> 4] = { W | ONLY_X2, APIC_VECTOR_MASK, 0 },
+	[APIC_ID >> 4] = { R },
+	[APIC_LVR >> 4] = { R },
+	[APIC_TASKPRI >> 4] = { R | W, APIC_TPRI_MASK },
+	[APIC_PROCPRI >> 4] = { R },
+	[APIC_EOI >> 4] = { W },
+	[APIC_LDR >> 4] = { R | W | RO_X2, APIC_LDR_MASK },
+	[APIC_DFR >> 4] = { R | W | NO_X2, 0xf0000000 },
+	[APIC_SPIV >> 4] = { R | W, 0x3ff },
+	[APIC_ISR >> 4 ... (APIC_ESR >> 4) - 1] = { R, U32_MAX }, /* ISR, TMR, IRR */
+	[APIC_ESR >> 4] = { R | W },
+	[APIC_ICR >> 4] = { R | W | STATUS, ICR_BITS },
+	[APIC_ICR2 >> 4] = { R | W | NO_X2, 0xff000000 },
+	[APIC_LVTT >> 4] = { R | W | STATUS, TIMER_BITS },
+	[APIC_LVTTHMR >> 4 ... APIC_LVTPC >> 4] = { R | W | STATUS, LVT_BITS },
+	[APIC_LVT0 >> 4 ... APIC_LVT1 >> 4] = { R | W | STATUS, LINT_BITS },
+	[APIC_LVTERR >> 4] = { R | W | STATUS, LVT_BITS },
+	[APIC_TMICT >> 4] = { R | W, U32_MAX },
+	[APIC_TMCCT >> 4] = { R },
+	[APIC_TDCR >> 4] = { R | W, 0xb },
+	[APIC_SELF_IPI >> 4] = { W | ONLY_X2, APIC_VECTOR_MASK },
 };
 
-static const u16 lvt_regs[] = { APIC_LVTT, APIC_LVTTHMR, APIC_LVTPC, APIC_LVT0, APIC_LVT1,
-				APIC_LVTERR };
+#define for_each_lvt(reg) for ((reg) = APIC_LVTT; (reg) <= APIC_LVTERR; (reg) += 0x10)
 
 static bool exists(unsigned int index, u8 access, bool x2)
 {
@@ -86,12 +85,13 @@ static bool vector_test(struct bawn_lapic *apic, unsigned int bank, u8 vector)
 	return test_bit(vector & 31, vector_word(apic, bank, vector));
 }
 
-static void vector_clear(struct bawn_lapic *apic, unsigned int bank, u8 vector)
+static void vector_assign(struct bawn_lapic *apic, unsigned int bank, u8 vector, bool value)
 {
-	clear_bit(vector & 31, vector_word(apic, bank, vector));
+	assign_bit(vector & 31, vector_word(apic, bank, vector), value);
 }
 
-static int vector_highest(struct bawn_lapic *apic, unsigned int bank)
+/* 0 when there is none: no bank takes a vector below LAPIC_FIRST_VECTOR. */
+static u8 vector_highest(struct bawn_lapic *apic, unsigned int bank)
 {
 	int i;
 
@@ -101,13 +101,13 @@ static int vector_highest(struct bawn_lapic *apic, unsigned int bank)
 		if (word)
 			return i * 32 + __fls(word);
 	}
-	return -1;
+	return 0;
 }
 
 static void update_ppr(struct bawn_lapic *apic)
 {
 	u32 tpr = lapic_get(apic, APIC_TASKPRI);
-	u32 isr = apic->isr_top < 0 ? 0 : apic->isr_top & 0xf0;
+	u32 isr = vector_highest(apic, APIC_ISR) & 0xf0;
 
 	lapic_set(apic, APIC_PROCPRI, (tpr & 0xf0) >= isr ? tpr : isr);
 }
@@ -116,19 +116,10 @@ static void update_ppr(struct bawn_lapic *apic)
 
 static void set_irr(struct bawn_lapic *apic, u8 vector, bool level)
 {
-	unsigned long *tmr = vector_word(apic, APIC_TMR, vector);
-
-	if (test_bit(vector & 31, tmr) != level) {
-		if (level)
-			set_bit(vector & 31, tmr);
-		else
-			clear_bit(vector & 31, tmr);
-	}
-	if (test_and_set_bit(vector & 31, vector_word(apic, APIC_IRR, vector)))
-		return;
-	/* After the bit: see bawn_lapic_pending(). */
-	WRITE_ONCE(apic->irr_hint, true);
-	bawn_vcpu_request(apic->vcpu, BAWN_REQ_EVENT);
+	if (vector_test(apic, APIC_TMR, vector) != level)
+		vector_assign(apic, APIC_TMR, vector, level);
+	if (!test_and_set_bit(vector & 31, vector_word(apic, APIC_IRR, vector)))
+		bawn_vcpu_request(apic->vcpu, BAWN_REQ_EVENT);
 }
 
 static bool software_enabled(struct bawn_lapic *apic)
@@ -149,13 +140,8 @@ static void raise_error(struct bawn_lapic *apic, u32 error)
 		set_irr(apic, lvt & APIC_VECTOR_MASK, false);
 }
 
-static void send_nmi(struct bawn_vcpu *vcpu)
-{
-	atomic_inc(&vcpu->nmi_queued);
-	bawn_vcpu_request(vcpu, BAWN_REQ_EVENT);
-}
-
-static bool accept_fixed(struct bawn_lapic *apic, u8 vector, bool level)
+/* True when the vector is pending now. */
+bool lapic_accept(struct bawn_lapic *apic, u8 vector, bool level)
 {
 	if (!software_enabled(apic))
 		return false;
@@ -167,27 +153,15 @@ static bool accept_fixed(struct bawn_lapic *apic, u8 vector, bool level)
 	return true;
 }
 
-/* Delivers what a local vector table entry says. */
-void lapic_local_deliver(struct bawn_lapic *apic, unsigned int lvt_reg)
-{
-	u32 lvt = lapic_get(apic, lvt_reg);
-
-	if (lvt & APIC_LVT_MASKED)
-		return;
-	if (GET_APIC_DELIVERY_MODE(lvt) == DM_FIXED)
-		accept_fixed(apic, lvt & APIC_VECTOR_MASK, false);
-	else if (GET_APIC_DELIVERY_MODE(lvt) == DM_NMI)
-		send_nmi(apic->vcpu);
-}
-
 static bool accept_msg(struct bawn_vcpu *vcpu, const struct bawn_irq_msg *msg)
 {
 	switch (msg->mode) {
 	case DM_FIXED:
 	case DM_LOWEST:
-		return accept_fixed(vcpu->apic, msg->vector, msg->level);
+		return lapic_accept(vcpu->apic, msg->vector, msg->level);
 	case DM_NMI:
-		send_nmi(vcpu);
+		atomic_inc(&vcpu->nmi_queued);
+		bawn_vcpu_request(vcpu, BAWN_REQ_EVENT);
 		return true;
 	case DM_INIT:
 		if (msg->level && !msg->assert)
@@ -230,7 +204,7 @@ bool lapic_match(struct bawn_vcpu *vcpu, struct bawn_vcpu *src, u32 dest, bool l
 {
 	bool x2 = lapic_x2(vcpu);
 
-	if (!bawn_lapic_enabled(vcpu))
+	if (!lapic_enabled(vcpu))
 		return false;
 	if (dest == (x2 ? X2APIC_BROADCAST : XAPIC_BROADCAST))
 		return true;
@@ -246,7 +220,7 @@ static bool match_msg(struct bawn_vcpu *vcpu, struct bawn_vcpu *src, const struc
 {
 	if (msg->shorthand == TO_DEST)
 		return lapic_match(vcpu, src, msg->dest, msg->logical);
-	return bawn_lapic_enabled(vcpu) && (msg->shorthand == TO_ALL || vcpu != src);
+	return lapic_enabled(vcpu) && (msg->shorthand == TO_ALL || vcpu != src);
 }
 
 /* One of the matching vCPUs, the same each time: a vector stays where it is. */
@@ -269,10 +243,10 @@ int bawn_irq_deliver(struct bawn_vm *vm, struct bawn_vcpu *src, const struct baw
 	int count = -1;
 
 	if (msg->shorthand == TO_SELF)
-		return src && bawn_lapic_enabled(src) ? accept_msg(src, msg) : -1;
+		return src && lapic_enabled(src) ? accept_msg(src, msg) : -1;
 	if (msg->shorthand == TO_DEST && !msg->logical && msg->dest < XAPIC_BROADCAST) {
 		vcpu = bawn_vcpu_by_id(vm, array_index_nospec(msg->dest, XAPIC_BROADCAST));
-		return vcpu && bawn_lapic_enabled(vcpu) ? accept_msg(vcpu, msg) : -1;
+		return vcpu && lapic_enabled(vcpu) ? accept_msg(vcpu, msg) : -1;
 	}
 	if (msg->mode == DM_LOWEST || msg->redir_hint)
 		return deliver_lowest(vm, src, msg);
@@ -291,41 +265,28 @@ int bawn_irq_deliver(struct bawn_vm *vm, struct bawn_vcpu *src, const struct baw
 int bawn_lapic_pending(struct bawn_vcpu *vcpu)
 {
 	struct bawn_lapic *apic = vcpu->apic;
-	int vector;
+	u8 vector;
 
-	if (!apic || !READ_ONCE(apic->irr_hint) || !bawn_lapic_enabled(vcpu))
+	if (!lapic_enabled(vcpu))
 		return -1;
 	vector = vector_highest(apic, APIC_IRR);
-	if (vector < 0) {
-		WRITE_ONCE(apic->irr_hint, false);
-		/* A bit set before its setter's hint was overwritten must be seen here. */
-		smp_mb();
-		vector = vector_highest(apic, APIC_IRR);
-		if (vector < 0)
-			return -1;
-		WRITE_ONCE(apic->irr_hint, true);
-	}
 	return (vector & 0xf0) > (lapic_get(apic, APIC_PROCPRI) & 0xf0) ? vector : -1;
 }
 
 void bawn_lapic_ack(struct bawn_vcpu *vcpu, u8 vector)
 {
-	struct bawn_lapic *apic = vcpu->apic;
-
-	vector_clear(apic, APIC_IRR, vector);
-	set_bit(vector & 31, vector_word(apic, APIC_ISR, vector));
-	apic->isr_top = max_t(int, apic->isr_top, vector);
-	update_ppr(apic);
+	vector_assign(vcpu->apic, APIC_IRR, vector, false);
+	vector_assign(vcpu->apic, APIC_ISR, vector, true);
+	update_ppr(vcpu->apic);
 }
 
 static void eoi(struct bawn_lapic *apic)
 {
-	int vector = apic->isr_top;
+	u8 vector = vector_highest(apic, APIC_ISR);
 
-	if (vector < 0)
+	if (!vector)
 		return;
-	vector_clear(apic, APIC_ISR, vector);
-	apic->isr_top = vector_highest(apic, APIC_ISR);
+	vector_assign(apic, APIC_ISR, vector, false);
 	update_ppr(apic);
 	/* eoi_exit has the vectors of userspace's level-triggered IOAPIC pins. */
 	if (test_bit(vector, apic->vcpu->eoi_exit))
@@ -340,7 +301,7 @@ bool lapic_holds(struct bawn_vcpu *vcpu, u8 vector)
 
 u64 bawn_lapic_get_cr8(struct bawn_vcpu *vcpu)
 {
-	return vcpu->apic ? (lapic_get(vcpu->apic, APIC_TASKPRI) >> 4) & 0xf : 0;
+	return lapic_get(vcpu->apic, APIC_TASKPRI) >> 4;
 }
 
 static void set_tpr(struct bawn_lapic *apic, u32 tpr)
@@ -351,8 +312,7 @@ static void set_tpr(struct bawn_lapic *apic, u32 tpr)
 
 void bawn_lapic_set_cr8(struct bawn_vcpu *vcpu, u64 cr8)
 {
-	if (vcpu->apic)
-		set_tpr(vcpu->apic, (cr8 & 0xf) << 4);
+	set_tpr(vcpu->apic, cr8 << 4);
 }
 
 /* INIT and SIPI (SDM vol. 3 9.4): a SIPI counts in wait-for-SIPI alone. */
@@ -386,34 +346,33 @@ static u32 read_reg(struct bawn_lapic *apic, unsigned int reg)
 
 static void send_ipi(struct bawn_lapic *apic, u32 icr, u32 dest)
 {
+	u8 mode = GET_APIC_DELIVERY_MODE(icr);
 	struct bawn_irq_msg msg = {
 		.dest = dest,
 		.vector = icr & APIC_VECTOR_MASK,
-		.mode = GET_APIC_DELIVERY_MODE(icr),
+		.mode = mode,
 		.logical = icr & APIC_DEST_LOGICAL,
+		.level = mode == DM_INIT && (icr & APIC_INT_LEVELTRIG), /* for INIT alone */
 		.assert = icr & APIC_INT_ASSERT,
 		.shorthand = (icr >> 18) & 3,
 	};
 
-	if (msg.mode <= DM_LOWEST && msg.vector < LAPIC_FIRST_VECTOR) {
+	if (mode <= DM_LOWEST && msg.vector < LAPIC_FIRST_VECTOR)
 		raise_error(apic, APIC_ESR_SENDILL);
-		return;
-	}
-	/* The trigger mode means something for INIT alone. */
-	msg.level = msg.mode == DM_INIT && (icr & APIC_INT_LEVELTRIG);
-	bawn_irq_deliver(apic->vcpu->vm, apic->vcpu, &msg);
+	else
+		bawn_irq_deliver(apic->vcpu->vm, apic->vcpu, &msg);
 }
 
 static void write_spiv(struct bawn_lapic *apic, u32 value)
 {
-	int i;
+	unsigned int reg;
 
 	lapic_set(apic, APIC_SPIV, value);
 	if (value & APIC_SPIV_APIC_ENABLED)
 		return;
 	/* Software-disabled: all local sources are masked, and stay so. */
-	for (i = 0; i < ARRAY_SIZE(lvt_regs); i++)
-		lapic_set(apic, lvt_regs[i], lapic_get(apic, lvt_regs[i]) | APIC_LVT_MASKED);
+	for_each_lvt(reg)
+		lapic_set(apic, reg, lapic_get(apic, reg) | APIC_LVT_MASKED);
 }
 
 static void write_lvt(struct bawn_lapic *apic, unsigned int reg, u32 value)
@@ -429,8 +388,7 @@ static void write_lvt(struct bawn_lapic *apic, unsigned int reg, u32 value)
 /* value has only the register's own bits. */
 static void write_reg(struct bawn_lapic *apic, unsigned int reg, u32 value)
 {
-	bool x2 = lapic_x2(apic->vcpu);
-	u32 icr2;
+	u32 icr2 = lapic_get(apic, APIC_ICR2);
 
 	switch (reg) {
 	case APIC_TASKPRI:
@@ -455,8 +413,7 @@ static void write_reg(struct bawn_lapic *apic, unsigned int reg, u32 value)
 		break;
 	case APIC_ICR:
 		lapic_set(apic, APIC_ICR, value);
-		icr2 = lapic_get(apic, APIC_ICR2);
-		send_ipi(apic, value, x2 ? icr2 : icr2 >> 24);
+		send_ipi(apic, value, lapic_x2(apic->vcpu) ? icr2 : icr2 >> 24);
 		break;
 	case APIC_SELF_IPI:
 		send_ipi(apic, value | APIC_DEST_SELF, 0);
@@ -478,15 +435,13 @@ static void write_reg(struct bawn_lapic *apic, unsigned int reg, u32 value)
 /* xAPIC registers take aligned 32-bit accesses; others read as zero and write nothing. */
 bool bawn_lapic_mmio(struct bawn_vcpu *vcpu, gpa_t gpa, unsigned int len, u64 *data, bool write)
 {
-	u64 offset = gpa - (vcpu->apic_base & MSR_IA32_APICBASE_BASE);
-	unsigned int index;
-	bool good;
+	unsigned int offset = offset_in_page(gpa);
+	unsigned int index = array_index_nospec(offset >> 4, LAPIC_NR_REGS);
+	bool good = len == 4 && !(offset & 0xf) && offset < LAPIC_SIZE &&
+		    exists(index, write ? W : R, false);
 
-	if (!bawn_lapic_enabled(vcpu) || lapic_x2(vcpu) || offset >= APIC_PAGE_SIZE)
+	if (!bawn_lapic_at(vcpu, gpa))
 		return false;
-	good = len == 4 && !(offset & 0xf) && offset < LAPIC_SIZE;
-	index = array_index_nospec(good ? offset >> 4 : 0, LAPIC_NR_REGS);
-	good = good && exists(index, write ? W : R, false);
 	if (!write)
 		*data = good ? read_reg(vcpu->apic, index << 4) : 0;
 	else if (good)
@@ -499,7 +454,7 @@ static int x2_index(struct bawn_vcpu *vcpu, u32 msr, u8 access)
 {
 	u32 index = msr - APIC_BASE_MSR;
 
-	if (!vcpu->apic || !lapic_x2(vcpu) || index >= LAPIC_NR_REGS)
+	if (!lapic_x2(vcpu) || index >= LAPIC_NR_REGS)
 		return -1;
 	index = array_index_nospec(index, LAPIC_NR_REGS);
 	return exists(index, access, true) ? index : -1;
@@ -520,11 +475,14 @@ int bawn_lapic_get_msr(struct bawn_vcpu *vcpu, u32 index, u64 *value)
 int bawn_lapic_set_msr(struct bawn_vcpu *vcpu, u32 index, u64 value)
 {
 	int i = x2_index(vcpu, index, W);
-	bool icr = i == APIC_ICR >> 4;
+	u32 status;
 
-	if (i < 0 || (u32)value & ~(lapic_regs[i].bits | lapic_regs[i].ignored))
+	if (i < 0)
 		return 1;
-	if (icr)
+	status = lapic_regs[i].access & STATUS ? STATUS_BITS : 0;
+	if ((u32)value & ~(lapic_regs[i].bits | status))
+		return 1;
+	if (i == APIC_ICR >> 4)
 		lapic_set(vcpu->apic, APIC_ICR2, value >> 32);
 	else if (value >> 32)
 		return 1;
@@ -541,8 +499,6 @@ int bawn_lapic_create(struct bawn_vcpu *vcpu)
 	if (!apic)
 		return -ENOMEM;
 	apic->vcpu = vcpu;
-	apic->isr_top = -1;
-	vcpu->pending_eoi = -1;
 	lapic_timer_init(apic);
 	vcpu->apic = apic;
 	return 0;
@@ -550,16 +506,9 @@ int bawn_lapic_create(struct bawn_vcpu *vcpu)
 
 void bawn_lapic_destroy(struct bawn_vcpu *vcpu)
 {
-	if (!vcpu->apic)
-		return;
 	hrtimer_cancel(&vcpu->apic->timer);
 	kfree(vcpu->apic);
 	vcpu->apic = NULL;
-}
-
-bool bawn_lapic_enabled(struct bawn_vcpu *vcpu)
-{
-	return vcpu->apic && (READ_ONCE(vcpu->apic_base) & MSR_IA32_APICBASE_ENABLE);
 }
 
 /* ID, and in x2APIC mode LDR, are functions of the vCPU's number (SDM vol. 3 11.12.10.2). */
@@ -579,14 +528,13 @@ static void set_ids(struct bawn_lapic *apic)
 /* The registers' values after power-on and INIT (SDM vol. 3 11.4.7.1, 11.4.7.3). */
 static void reset_regs(struct bawn_lapic *apic)
 {
-	int i;
+	unsigned int reg;
 
 	lapic_timer_stop(apic);
 	memset(apic->regs, 0, sizeof(apic->regs));
-	apic->isr_top = -1;
 	apic->esr = 0;
-	for (i = 0; i < ARRAY_SIZE(lvt_regs); i++)
-		lapic_set(apic, lvt_regs[i], APIC_LVT_MASKED);
+	for_each_lvt(reg)
+		lapic_set(apic, reg, APIC_LVT_MASKED);
 	lapic_set(apic, APIC_DFR, U32_MAX);
 	lapic_set(apic, APIC_SPIV, 0xff);
 	set_ids(apic);
@@ -606,35 +554,34 @@ void bawn_lapic_reset(struct bawn_vcpu *vcpu, bool init)
 		reset_regs(vcpu->apic);
 }
 
-static u64 base_reserved(struct bawn_vcpu *vcpu)
+static bool base_valid(struct bawn_vcpu *vcpu, u64 base)
 {
 	const struct kvm_cpuid_entry2 *e = bawn_cpuid_find(vcpu, 1, 0);
-	u64 valid = MSR_IA32_APICBASE_BSP | MSR_IA32_APICBASE_ENABLE;
+	u64 valid = MSR_IA32_APICBASE_BSP | MSR_IA32_APICBASE_ENABLE |
+		    GENMASK_ULL(vcpu->maxphyaddr - 1, 12);
 
 	if (e && (e->ecx & BIT(21)))
 		valid |= X2APIC_ENABLE;
-	valid |= GENMASK_ULL(clamp_t(unsigned int, vcpu->maxphyaddr, 32, 52) - 1, 12);
-	return ~valid;
+	return !(base & ~valid) && (base & LAPIC_MODE) != X2APIC_ENABLE;
 }
 
 /* SDM vol. 3 11.12.5: x2APIC is left through disabled alone, entered from xAPIC alone. */
 int bawn_lapic_set_base(struct bawn_vcpu *vcpu, u64 base, bool host)
 {
-	const u64 mode = MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE;
-	u64 old = vcpu->apic_base;
+	u64 change = vcpu->apic_base ^ base;
+	u64 was = vcpu->apic_base & LAPIC_MODE, mode = base & LAPIC_MODE;
 
-	if ((base & base_reserved(vcpu)) || (base & mode) == X2APIC_ENABLE)
+	if (!base_valid(vcpu, base))
 		return 1;
-	if (!host && (old & mode) == mode && (base & mode) == MSR_IA32_APICBASE_ENABLE)
-		return 1;
-	if (!host && !(old & mode) && (base & mode) == mode)
+	if (!host && ((was == LAPIC_MODE && mode == MSR_IA32_APICBASE_ENABLE) ||
+		      (!was && mode == LAPIC_MODE)))
 		return 1;
 	WRITE_ONCE(vcpu->apic_base, base);
-	if ((old ^ base) & MSR_IA32_APICBASE_ENABLE)
+	if (change & MSR_IA32_APICBASE_ENABLE)
 		bawn_cpuid_runtime_update(vcpu);
-	if (!vcpu->apic || !((old ^ base) & mode))
+	if (!vcpu->apic || was == mode)
 		return 0;
-	if (!(base & mode) || !lapic_x2(vcpu)) {
+	if (mode != LAPIC_MODE) {
 		reset_regs(vcpu->apic);
 		return 0;
 	}
@@ -647,16 +594,14 @@ int bawn_lapic_set_base(struct bawn_vcpu *vcpu, u64 base, bool host)
 /* KVM_GET_LAPIC. In x2APIC mode the ID is shown in xAPIC form unless KVM_CAP_X2APIC_API is on. */
 int bawn_lapic_get_state(struct bawn_vcpu *vcpu, struct kvm_lapic_state *s)
 {
-	u32 *id = (u32 *)(s->regs + APIC_ID);
+	u32 *regs = (u32 *)s->regs;
 
 	BUILD_BUG_ON(sizeof(s->regs) != LAPIC_SIZE);
-	if (!vcpu->apic)
-		return -EINVAL;
 	bawn_lapic_timer_fired(vcpu);
 	memcpy(s->regs, vcpu->apic->regs, LAPIC_SIZE);
-	*(u32 *)(s->regs + APIC_TMCCT) = lapic_timer_count(vcpu->apic);
+	regs[APIC_TMCCT / 4] = lapic_timer_count(vcpu->apic);
 	if (lapic_x2(vcpu) && !vcpu->vm->x2apic_api)
-		*id = (u32)vcpu->id << 24;
+		regs[APIC_ID / 4] = (u32)vcpu->id << 24;
 	return 0;
 }
 
@@ -668,26 +613,18 @@ int bawn_lapic_set_state(struct bawn_vcpu *vcpu, const struct kvm_lapic_state *s
 	bool x2 = lapic_x2(vcpu);
 	unsigned int i;
 
-	if (!apic)
-		return -EINVAL;
 	if (x2 && vcpu->vm->x2apic_api && in[APIC_ID / 4] != vcpu->id)
 		return -EINVAL;
 	for (i = 0; i < LAPIC_NR_REGS; i++) {
-		u32 value = in[i * 4], bits = lapic_regs[i].bits;
+		bool whole = i == APIC_ESR >> 4 || (x2 && i == APIC_ICR2 >> 4);
 
-		if (i >= APIC_ISR >> 4 && i <= APIC_ESR >> 4)
-			bits = U32_MAX;
-		else if (x2 && i == APIC_ICR2 >> 4)
-			bits = U32_MAX;
-		lapic_set(apic, i << 4, value & bits);
+		lapic_set(apic, i << 4, whole ? in[i * 4] : in[i * 4] & lapic_regs[i].bits);
 	}
 	lapic_set(apic, APIC_SELF_IPI, 0);
 	lapic_set(apic, APIC_DFR, lapic_get(apic, APIC_DFR) | 0x0fffffff);
 	for (i = APIC_ISR; i < APIC_ESR; i += 0x80)
 		lapic_set(apic, i, lapic_get(apic, i) & ~(u32)(BIT(LAPIC_FIRST_VECTOR) - 1));
 	set_ids(apic);
-	apic->isr_top = vector_highest(apic, APIC_ISR);
-	WRITE_ONCE(apic->irr_hint, true);
 	update_ppr(apic);
 	lapic_timer_restore(apic, in[APIC_TMCCT / 4]);
 	set_bit(BAWN_REQ_SCAN_EOI, &vcpu->requests);

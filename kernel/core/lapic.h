@@ -20,14 +20,10 @@ struct bawn_lapic {
 	/* The timer; owned by the holder of vcpu->mutex but for fired, which the hrtimer sets. */
 	struct hrtimer timer;
 	bool fired;
-	bool running;  /* counting towards target */
-	ktime_t target;
-	u64 period;    /* ns; of the initial count */
-	u64 deadline;  /* IA32_TSC_DEADLINE */
+	ktime_t target; /* when the count ends; 0: it does not run */
+	u64 deadline;	/* IA32_TSC_DEADLINE */
 
 	unsigned long esr; /* errors since the guest last wrote ESR; atomic bits */
-	int isr_top;	   /* highest vector in service, or -1 */
-	bool irr_hint;	   /* false: IRR is empty */
 	u8 regs[LAPIC_SIZE] __aligned(8);
 };
 
@@ -46,15 +42,21 @@ static inline void lapic_set(struct bawn_lapic *apic, unsigned int reg, u32 valu
 	WRITE_ONCE(*lapic_reg(apic, reg), value);
 }
 
+/* What APIC_BASE says of the mode: neither bit for disabled, ENABLE for xAPIC, both for x2APIC. */
+#define LAPIC_MODE (MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE)
+
 static inline bool lapic_x2(struct bawn_vcpu *vcpu)
 {
-	u64 on = MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE;
+	return (READ_ONCE(vcpu->apic_base) & LAPIC_MODE) == LAPIC_MODE;
+}
 
-	return (READ_ONCE(vcpu->apic_base) & on) == on;
+static inline bool lapic_enabled(struct bawn_vcpu *vcpu)
+{
+	return vcpu->apic && (READ_ONCE(vcpu->apic_base) & MSR_IA32_APICBASE_ENABLE);
 }
 
 /* lapic.c */
-void lapic_local_deliver(struct bawn_lapic *apic, unsigned int lvt_reg);
+bool lapic_accept(struct bawn_lapic *apic, u8 vector, bool level);
 bool lapic_match(struct bawn_vcpu *vcpu, struct bawn_vcpu *src, u32 dest, bool logical);
 bool lapic_holds(struct bawn_vcpu *vcpu, u8 vector); /* in IRR or ISR */
 

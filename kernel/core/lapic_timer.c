@@ -14,7 +14,7 @@
 #define LVTT_MODE (3u << 17)
 
 /* The bus clock is 1 GHz: one count is one nanosecond times the divider. */
-#define MIN_PERIOD_NS (200 * NSEC_PER_USEC)
+#define MIN_PERIOD_NS (200ULL * NSEC_PER_USEC)
 #define MAX_DEADLINE_SEC (365ULL * 24 * 3600)
 
 static u32 timer_mode(struct bawn_lapic *apic)
@@ -35,6 +35,14 @@ static unsigned int divide_shift(u32 tdcr)
 static u64 count_to_ns(struct bawn_lapic *apic, u32 count)
 {
 	return (u64)count << divide_shift(lapic_get(apic, APIC_TDCR));
+}
+
+/* From the initial count to zero; 0 for a timer that is off. */
+static u64 period_ns(struct bawn_lapic *apic)
+{
+	u64 ns = count_to_ns(apic, lapic_get(apic, APIC_TMICT));
+
+	return ns && timer_mode(apic) == APIC_LVT_TIMER_PERIODIC ? max(ns, MIN_PERIOD_NS) : ns;
 }
 
 static enum hrtimer_restart timer_callback(struct hrtimer *timer)
@@ -60,14 +68,12 @@ void lapic_timer_stop(struct bawn_lapic *apic)
 {
 	hrtimer_cancel(&apic->timer);
 	WRITE_ONCE(apic->fired, false);
-	apic->running = false;
-	apic->period = 0;
+	apic->target = 0;
 	apic->deadline = 0;
 }
 
 static void arm(struct bawn_lapic *apic, u64 ns)
 {
-	apic->running = true;
 	apic->target = ktime_add_ns(ktime_get(), ns);
 	hrtimer_start(&apic->timer, apic->target, HRTIMER_MODE_ABS_PINNED_HARD);
 }
@@ -75,47 +81,47 @@ static void arm(struct bawn_lapic *apic, u64 ns)
 static void arm_deadline(struct bawn_lapic *apic)
 {
 	struct bawn_vcpu *vcpu = apic->vcpu;
-	u32 khz = max(vcpu->tsc_khz, 1u);
-	u64 now, delta;
+	u64 now = bawn_read_guest_tsc(vcpu, rdtsc());
+	u64 delta;
 
 	if (!apic->deadline)
 		return;
-	now = bawn_read_guest_tsc(vcpu, rdtsc());
 	if (apic->deadline <= now) {
 		WRITE_ONCE(apic->fired, true);
 		bawn_lapic_timer_fired(vcpu);
 		return;
 	}
-	delta = min(apic->deadline - now, (u64)khz * 1000 * MAX_DEADLINE_SEC);
+	delta = min(apic->deadline - now, (u64)vcpu->tsc_khz * 1000 * MAX_DEADLINE_SEC);
 	/* Rounded up: a deadline never fires early. */
-	arm(apic, mul_u64_u32_div(delta, NSEC_PER_MSEC, khz) + 1);
+	arm(apic, mul_u64_u32_div(delta, NSEC_PER_MSEC, vcpu->tsc_khz) + 1);
 }
 
 static u64 remaining_ns(struct bawn_lapic *apic)
 {
 	s64 left = ktime_to_ns(ktime_sub(apic->target, ktime_get()));
 
-	return apic->running && left > 0 ? left : 0;
+	return max(left, 0);
 }
 
 /* On the vCPU's thread, after the hrtimer: delivers the interrupt and starts the next period. */
 void bawn_lapic_timer_fired(struct bawn_vcpu *vcpu)
 {
 	struct bawn_lapic *apic = vcpu->apic;
+	u32 lvt = lapic_get(apic, APIC_LVTT);
 	u64 period, late;
 
-	if (!apic || !READ_ONCE(apic->fired))
+	if (!READ_ONCE(apic->fired))
 		return;
 	WRITE_ONCE(apic->fired, false);
-	lapic_local_deliver(apic, APIC_LVTT);
-	apic->running = false;
+	if (!(lvt & APIC_LVT_MASKED))
+		lapic_accept(apic, lvt & APIC_VECTOR_MASK, false);
+	late = max(ktime_to_ns(ktime_sub(ktime_get(), apic->target)), 0);
+	period = period_ns(apic);
+	apic->target = 0;
 	apic->deadline = 0;
-	if (timer_mode(apic) != APIC_LVT_TIMER_PERIODIC || !apic->period)
-		return;
-	period = max_t(u64, apic->period, MIN_PERIOD_NS);
 	/* Ticks that the vCPU missed are not made up for. */
-	late = max_t(s64, ktime_to_ns(ktime_sub(ktime_get(), apic->target)), 0);
-	arm(apic, period - late % period);
+	if (timer_mode(apic) == APIC_LVT_TIMER_PERIODIC && period)
+		arm(apic, period - late % period);
 }
 
 void lapic_timer_set_lvt(struct bawn_lapic *apic, u32 value)
@@ -133,24 +139,18 @@ void lapic_timer_set_lvt(struct bawn_lapic *apic, u32 value)
 
 void lapic_timer_set_count(struct bawn_lapic *apic, u32 value)
 {
-	u32 mode = timer_mode(apic);
-
-	if (!counts(mode))
+	if (!counts(timer_mode(apic)))
 		return;
 	bawn_lapic_timer_fired(apic->vcpu);
 	lapic_timer_stop(apic);
 	lapic_set(apic, APIC_TMICT, value);
-	apic->period = count_to_ns(apic, value);
-	if (!apic->period)
-		return;
-	arm(apic, mode == APIC_LVT_TIMER_PERIODIC ? max_t(u64, apic->period, MIN_PERIOD_NS) :
-						    apic->period);
+	if (value)
+		arm(apic, period_ns(apic));
 }
 
 void lapic_timer_set_divide(struct bawn_lapic *apic, u32 value)
 {
 	unsigned int old = divide_shift(lapic_get(apic, APIC_TDCR));
-	u64 left;
 
 	if (!counts(timer_mode(apic))) {
 		lapic_set(apic, APIC_TDCR, value);
@@ -159,12 +159,9 @@ void lapic_timer_set_divide(struct bawn_lapic *apic, u32 value)
 	hrtimer_cancel(&apic->timer);
 	bawn_lapic_timer_fired(apic->vcpu);
 	lapic_set(apic, APIC_TDCR, value);
-	if (!apic->running)
-		return;
 	/* The current count stays, what it is worth changes. */
-	left = remaining_ns(apic) >> old << divide_shift(value);
-	apic->period = count_to_ns(apic, lapic_get(apic, APIC_TMICT));
-	arm(apic, left);
+	if (apic->target)
+		arm(apic, remaining_ns(apic) >> old << divide_shift(value));
 }
 
 /* The current-count register. */
@@ -189,18 +186,21 @@ void lapic_timer_restore(struct bawn_lapic *apic, u32 count)
 		arm_deadline(apic);
 		return;
 	}
-	if (!counts(mode) || !initial)
-		return;
-	apic->period = count_to_ns(apic, initial);
 	if (mode == APIC_LVT_TIMER_PERIODIC && !count)
 		count = initial;
-	if (count)
-		arm(apic, count_to_ns(apic, min(count, initial)));
+	count = min(count, initial);
+	if (counts(mode) && count)
+		arm(apic, count_to_ns(apic, count));
+}
+
+static bool deadline_mode(struct bawn_vcpu *vcpu)
+{
+	return lapic_enabled(vcpu) && timer_mode(vcpu->apic) == APIC_LVT_TIMER_TSCDEADLINE;
 }
 
 u64 bawn_lapic_get_tscdeadline(struct bawn_vcpu *vcpu)
 {
-	if (!bawn_lapic_enabled(vcpu) || timer_mode(vcpu->apic) != APIC_LVT_TIMER_TSCDEADLINE)
+	if (!deadline_mode(vcpu))
 		return 0;
 	bawn_lapic_timer_fired(vcpu);
 	return vcpu->apic->deadline;
@@ -208,7 +208,7 @@ u64 bawn_lapic_get_tscdeadline(struct bawn_vcpu *vcpu)
 
 void bawn_lapic_set_tscdeadline(struct bawn_vcpu *vcpu, u64 value)
 {
-	if (!bawn_lapic_enabled(vcpu) || timer_mode(vcpu->apic) != APIC_LVT_TIMER_TSCDEADLINE)
+	if (!deadline_mode(vcpu))
 		return;
 	bawn_lapic_timer_fired(vcpu);
 	lapic_timer_stop(vcpu->apic);
@@ -219,11 +219,8 @@ void bawn_lapic_set_tscdeadline(struct bawn_vcpu *vcpu, u64 value)
 /* Keeps the pinned hrtimer on the CPU that the vCPU runs on. Preemption is disabled. */
 void bawn_lapic_migrate_timer(struct bawn_vcpu *vcpu)
 {
-	struct hrtimer *timer;
+	struct hrtimer *timer = &vcpu->apic->timer;
 
-	if (!vcpu->apic)
-		return;
-	timer = &vcpu->apic->timer;
 	if (hrtimer_cancel(timer))
 		hrtimer_start_expires(timer, HRTIMER_MODE_ABS_PINNED_HARD);
 }

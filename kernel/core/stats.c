@@ -10,15 +10,11 @@
 #include <linux/file.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "bawn.h"
 
 #define NAME_SIZE KVM_STATS_NAME_SIZE
 #define NR_VALUES(type) (sizeof(type) / sizeof(u64))
-#define VCPU_STAT(member) (offsetof(struct bawn_vcpu_stats, member) / sizeof(u64))
-#define VM_STAT(member) (offsetof(struct bawn_vm_stats, member) / sizeof(u64))
-#define EXIT_STAT(kind) (VCPU_STAT(exit) + BAWN_EXIT_##kind)
 
 struct stats_file {
 	struct bawn_vm *vm;
@@ -28,70 +24,59 @@ struct stats_file {
 	char id[NAME_SIZE];
 };
 
+#define VCPU(member) [offsetof(struct bawn_vcpu_stats, member) / sizeof(u64)] = #member
+#define EXIT(kind, name)                                                                           \
+	[offsetof(struct bawn_vcpu_stats, exit[BAWN_EXIT_##kind]) / sizeof(u64)] = "exit_" name
+#define VM(member) [offsetof(struct bawn_vm_stats, member) / sizeof(u64)] = #member
+
 static const char *const vcpu_names[NR_VALUES(struct bawn_vcpu_stats)] = {
-	[VCPU_STAT(exits)] = "exits",
-	[EXIT_STAT(INTR)] = "exit_intr",
-	[EXIT_STAT(NMI)] = "exit_nmi",
-	[EXIT_STAT(HANDLED)] = "exit_handled",
-	[EXIT_STAT(CPUID)] = "exit_cpuid",
-	[EXIT_STAT(MSR)] = "exit_msr",
-	[EXIT_STAT(IO)] = "exit_io",
-	[EXIT_STAT(HLT)] = "exit_hlt",
-	[EXIT_STAT(HYPERCALL)] = "exit_hypercall",
-	[EXIT_STAT(PAUSE)] = "exit_pause",
-	[EXIT_STAT(NPF)] = "exit_npf",
-	[EXIT_STAT(IRQ_WINDOW)] = "exit_irq_window",
-	[EXIT_STAT(NMI_WINDOW)] = "exit_nmi_window",
-	[EXIT_STAT(EXCEPTION)] = "exit_exception",
-	[EXIT_STAT(CR)] = "exit_cr",
-	[EXIT_STAT(DR)] = "exit_dr",
-	[EXIT_STAT(XSETBV)] = "exit_xsetbv",
-	[EXIT_STAT(NOP)] = "exit_nop",
-	[EXIT_STAT(UD)] = "exit_ud",
-	[EXIT_STAT(GP)] = "exit_gp",
-	[EXIT_STAT(SHUTDOWN)] = "exit_shutdown",
-	[EXIT_STAT(FAIL_ENTRY)] = "exit_fail_entry",
-	[EXIT_STAT(UNKNOWN)] = "exit_unknown",
-	[VCPU_STAT(user_exits)] = "user_exits",
-	[VCPU_STAT(irq_injections)] = "irq_injections",
-	[VCPU_STAT(nmi_injections)] = "nmi_injections",
-	[VCPU_STAT(halt_wakeups)] = "halt_wakeups",
-	[VCPU_STAT(tlb_flushes)] = "tlb_flushes",
-	[VCPU_STAT(mmio_exits)] = "mmio_exits",
-	[VCPU_STAT(npf_fixed)] = "npf_fixed",
+	VCPU(exits), EXIT(INTR, "intr"), EXIT(NMI, "nmi"), EXIT(HANDLED, "handled"),
+	EXIT(CPUID, "cpuid"), EXIT(MSR, "msr"), EXIT(IO, "io"), EXIT(HLT, "hlt"),
+	EXIT(HYPERCALL, "hypercall"), EXIT(PAUSE, "pause"), EXIT(NPF, "npf"),
+	EXIT(IRQ_WINDOW, "irq_window"), EXIT(NMI_WINDOW, "nmi_window"),
+	EXIT(EXCEPTION, "exception"), EXIT(CR, "cr"), EXIT(DR, "dr"), EXIT(XSETBV, "xsetbv"),
+	EXIT(NOP, "nop"), EXIT(UD, "ud"), EXIT(GP, "gp"), EXIT(SHUTDOWN, "shutdown"),
+	EXIT(FAIL_ENTRY, "fail_entry"), EXIT(UNKNOWN, "unknown"),
+	VCPU(user_exits), VCPU(irq_injections), VCPU(nmi_injections), VCPU(halt_wakeups),
+	VCPU(tlb_flushes), VCPU(mmio_exits), VCPU(npf_fixed),
 };
 
 static const char *const vm_names[NR_VALUES(struct bawn_vm_stats)] = {
-	[VM_STAT(pages_4k)] = "pages_4k",
-	[VM_STAT(pages_2m)] = "pages_2m",
-	[VM_STAT(pages_1g)] = "pages_1g",
-	[VM_STAT(mmu_invalidations)] = "mmu_invalidations",
+	VM(pages_4k), VM(pages_2m), VM(pages_1g), VM(mmu_invalidations),
 };
 
 static_assert(NR_VALUES(struct bawn_vcpu_stats) == 30, "a new counter needs a name above");
 static_assert(NR_VALUES(struct bawn_vm_stats) == 4, "a new counter needs a name above");
 
-/* The whole file as it reads now; NULL without memory. */
-static void *stats_image(const struct stats_file *s, size_t *size)
-{
-	struct kvm_stats_header *head;
-	struct kvm_stats_desc *d;
-	unsigned int i;
-	u64 *data;
+struct stats_image {
+	struct kvm_stats_header head;
+	char id[NAME_SIZE];
+	struct kvm_stats_desc desc[]; /* and a u64 for each */
+};
 
-	*size = sizeof(*head) + NAME_SIZE + s->nr * (sizeof(*d) + sizeof(u64));
-	head = kzalloc(*size, GFP_KERNEL);
-	if (!head)
-		return NULL;
-	head->name_size = NAME_SIZE;
-	head->num_desc = s->nr;
-	head->id_offset = sizeof(*head);
-	head->desc_offset = head->id_offset + NAME_SIZE;
-	head->data_offset = head->desc_offset + s->nr * sizeof(*d);
-	memcpy((void *)head + head->id_offset, s->id, NAME_SIZE);
-	d = (void *)head + head->desc_offset;
-	data = (void *)head + head->data_offset;
-	for (i = 0; i < s->nr; i++, d++) {
+/* The whole file is put together at each read. */
+static ssize_t stats_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
+{
+	const struct stats_file *s = file->private_data;
+	size_t data_offset = offsetof(struct stats_image, desc[s->nr]);
+	size_t size = data_offset + s->nr * sizeof(u64);
+	struct stats_image *image = kzalloc(size, GFP_KERNEL);
+	u64 *values = (void *)image + data_offset;
+	unsigned int i;
+	ssize_t r;
+
+	if (!image)
+		return -ENOMEM;
+	image->head = (struct kvm_stats_header){
+		.name_size = NAME_SIZE,
+		.num_desc = s->nr,
+		.id_offset = offsetof(struct stats_image, id),
+		.desc_offset = offsetof(struct stats_image, desc),
+		.data_offset = data_offset,
+	};
+	memcpy(image->id, s->id, NAME_SIZE);
+	for (i = 0; i < s->nr; i++) {
+		struct kvm_stats_desc *d = &image->desc[i];
 		bool pages = !strncmp(s->names[i], "pages_", 6);
 
 		d->flags = (pages ? KVM_STATS_TYPE_INSTANT : KVM_STATS_TYPE_CUMULATIVE) |
@@ -99,19 +84,8 @@ static void *stats_image(const struct stats_file *s, size_t *size)
 		d->size = 1;
 		d->offset = i * sizeof(u64);
 		strscpy(d->name, s->names[i], NAME_SIZE);
-		data[i] = READ_ONCE(s->values[i]);
+		values[i] = READ_ONCE(s->values[i]);
 	}
-	return head;
-}
-
-static ssize_t stats_read(struct file *file, char __user *buf, size_t len, loff_t *pos)
-{
-	size_t size;
-	void *image = stats_image(file->private_data, &size);
-	ssize_t r;
-
-	if (!image)
-		return -ENOMEM;
 	r = simple_read_from_buffer(buf, len, pos, image, size);
 	kfree(image);
 	return r;

@@ -35,16 +35,10 @@ MODULE_PARM_DESC(measure_pcr,
 		 "TPM PCR that launch digests are extended into, 0..23; -1: none (default 13)");
 MODULE_SOFTDEP("pre: crypto-sha384");
 
-struct measure_region {
-	gpa_t gpa;
-	u64 size;
-	u32 type;
-};
-
 /* Owned by vm->measure. Changed under vm->lock; constant once sealed. */
 struct bawn_measure {
 	struct crypto_shash *tfm;
-	struct measure_region region[BAWN_MEASURE_MAX_REGIONS]; /* ascending gpa */
+	struct bawn_measure_region region[BAWN_MEASURE_MAX_REGIONS]; /* ascending gpa */
 	unsigned int nr_regions;
 	bool sealed; /* published by release: what follows is constant then */
 	bool tpm;
@@ -68,6 +62,7 @@ struct seal {
 int bawn_measure_enable(struct bawn_vm *vm)
 {
 	struct bawn_measure *m;
+	int err;
 
 	/* Private memory is not for the host to read: its launch is measured by other means. */
 	if (vm->measure || vm->nr_vcpus || vm->type != KVM_X86_DEFAULT_VM)
@@ -76,9 +71,8 @@ int bawn_measure_enable(struct bawn_vm *vm)
 	if (!m)
 		return -ENOMEM;
 	m->tfm = crypto_alloc_shash(MEASURE_ALG, 0, 0);
-	if (IS_ERR(m->tfm)) {
-		int err = PTR_ERR(m->tfm);
-
+	err = PTR_ERR_OR_ZERO(m->tfm);
+	if (err) {
 		pr_err("no measured launch: the kernel has no %s (error %d); load sha512_generic\n",
 		       MEASURE_ALG, err);
 		kfree(m);
@@ -108,8 +102,6 @@ int bawn_measure_region(struct bawn_vm *vm, const struct bawn_measure_region *r)
 	u64 end;
 
 	lockdep_assert_held(&vm->lock);
-	if (!m)
-		return -ENOTTY;
 	if (m->sealed)
 		return -EPERM;
 	if (!r->size || (r->gpa | r->size) & ~PAGE_MASK ||
@@ -122,7 +114,7 @@ int bawn_measure_region(struct bawn_vm *vm, const struct bawn_measure_region *r)
 	if (m->nr_regions == BAWN_MEASURE_MAX_REGIONS)
 		return -ENOSPC;
 	memmove(&m->region[at + 1], &m->region[at], (m->nr_regions - at) * sizeof(m->region[0]));
-	m->region[at] = (struct measure_region){ .gpa = r->gpa, .size = r->size, .type = r->type };
+	m->region[at] = *r;
 	m->nr_regions++;
 	return 0;
 }
@@ -139,8 +131,6 @@ int bawn_measure_get(struct bawn_vm *vm, struct bawn_measurement __user *arg)
 	struct bawn_measurement in, out = { .version = BAWN_MEASURE_VERSION };
 	u32 len;
 
-	if (!m)
-		return -ENOTTY;
 	if (!bawn_measure_sealed(vm))
 		return -EAGAIN;
 	if (copy_from_user(&in, arg, sizeof(in)))
@@ -158,21 +148,20 @@ int bawn_measure_get(struct bawn_vm *vm, struct bawn_measurement __user *arg)
 
 /* ---- The event log ---- */
 
-static struct bawn_measure_event *add_event(struct seal *s, u32 type, u32 index, gpa_t gpa,
-					    u64 size)
+/* data NULL: the content went through desc page by page. */
+static int add_event(struct seal *s, u32 type, u32 index, gpa_t gpa, u64 size, const void *data,
+		     size_t len)
 {
 	struct bawn_measure_event *e;
 
 	if (s->nr == MEASURE_MAX_EVENTS)
-		return ERR_PTR(-ENOSPC);
+		return -ENOSPC;
 	if (s->nr == s->cap) {
-		unsigned int cap = s->cap ? s->cap * 2 : MEASURE_FIRST_EVENTS;
-
-		e = kvrealloc(s->events, cap * sizeof(*e), GFP_KERNEL_ACCOUNT);
+		s->cap = max(s->cap * 2, MEASURE_FIRST_EVENTS);
+		e = kvrealloc(s->events, s->cap * sizeof(*e), GFP_KERNEL_ACCOUNT);
 		if (!e)
-			return ERR_PTR(-ENOMEM);
+			return -ENOMEM;
 		s->events = e;
-		s->cap = cap;
 	}
 	e = &s->events[s->nr++];
 	*e = (struct bawn_measure_event){
@@ -181,24 +170,8 @@ static struct bawn_measure_event *add_event(struct seal *s, u32 type, u32 index,
 		.gpa = cpu_to_le64(gpa),
 		.size = cpu_to_le64(size),
 	};
-	return e;
-}
-
-/* An event whose content is at hand. */
-static int add_content(struct seal *s, u32 type, u32 index, gpa_t gpa, u64 size, const void *data,
-		       size_t len)
-{
-	struct bawn_measure_event *e = add_event(s, type, index, gpa, size);
-
-	return IS_ERR(e) ? PTR_ERR(e) : crypto_shash_digest(s->desc, data, len, e->digest);
-}
-
-/* An event whose content went through desc page by page. */
-static int add_hashed(struct seal *s, u32 type, gpa_t gpa, u64 size)
-{
-	struct bawn_measure_event *e = add_event(s, type, 0, gpa, size);
-
-	return IS_ERR(e) ? PTR_ERR(e) : crypto_shash_final(s->desc, e->digest);
+	return data ? crypto_shash_digest(s->desc, data, len, e->digest) :
+		      crypto_shash_final(s->desc, e->digest);
 }
 
 /* ---- Memory ---- */
@@ -212,28 +185,21 @@ static unsigned long skip_absent(struct mm_struct *mm, unsigned long hva, unsign
 {
 	while (hva < end) {
 		pgd_t *pgd = pgd_offset(mm, hva);
-		p4d_t *p4d;
-		pud_t *pud;
+		p4d_t *p4d = pgd_none(READ_ONCE(*pgd)) ? NULL : p4d_offset(pgd, hva);
+		pud_t *pud = !p4d || p4d_none(READ_ONCE(*p4d)) ? NULL : pud_offset(p4d, hva);
 
-		if (pgd_none(READ_ONCE(*pgd))) {
+		if (!p4d)
 			hva = pgd_addr_end(hva, end);
-			continue;
-		}
-		p4d = p4d_offset(pgd, hva);
-		if (p4d_none(READ_ONCE(*p4d))) {
+		else if (!pud)
 			hva = p4d_addr_end(hva, end);
-			continue;
-		}
-		pud = pud_offset(p4d, hva);
-		if (pud_none(READ_ONCE(*pud))) {
+		else if (pud_none(READ_ONCE(*pud)))
 			hva = pud_addr_end(hva, end);
-			continue;
-		}
 		/* A leaf, or an entry that is being changed: let the page lookup judge. */
-		if (pud_leaf(READ_ONCE(*pud)) || !pud_present(READ_ONCE(*pud)) ||
-		    !pmd_none(READ_ONCE(*pmd_offset(pud, hva))))
+		else if (pud_leaf(READ_ONCE(*pud)) || !pud_present(READ_ONCE(*pud)) ||
+			 !pmd_none(READ_ONCE(*pmd_offset(pud, hva))))
 			return hva;
-		hva = pmd_addr_end(hva, end);
+		else
+			hva = pmd_addr_end(hva, end);
 	}
 	return end;
 }
@@ -283,13 +249,27 @@ static int next_page(struct mm_struct *mm, unsigned long *hva, unsigned long end
 	return err;
 }
 
-/* Copies one page of the VMM's memory; a hole of a sparse mapping is not filled but read as 0. */
-static int copy_page_at(struct seal *s, unsigned long hva, bool sparse)
+static int interrupted(void)
 {
-	struct page *page;
-	long n = get_user_pages_unlocked(hva, 1, &page, FOLL_DUMP);
-	void *src;
+	cond_resched();
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
 
+/*
+ * Copies the first page at or after *hva that may hold anything but zeros, and sets *hva to it;
+ * to end when there is none. A hole of a sparse mapping is not filled but read as zeros.
+ */
+static int copy_next_page(struct seal *s, unsigned long *hva, unsigned long end)
+{
+	bool sparse = false;
+	int err = interrupted() ?: next_page(s->vm->mm, hva, end, &sparse);
+	struct page *page;
+	void *src;
+	long n;
+
+	if (err || *hva == end)
+		return err;
+	n = get_user_pages_unlocked(*hva, 1, &page, FOLL_DUMP);
 	if (n != 1) {
 		if (n != -EFAULT || !sparse)
 			return n < 0 ? n : -EFAULT;
@@ -303,15 +283,14 @@ static int copy_page_at(struct seal *s, unsigned long hva, bool sparse)
 	return 0;
 }
 
-static int interrupted(void)
+static int hash_page(struct seal *s, const void *page)
 {
-	cond_resched();
-	return fatal_signal_pending(current) ? -EINTR : 0;
+	return interrupted() ?: crypto_shash_update(s->desc, page, PAGE_SIZE);
 }
 
 /* A declared region: all its bytes, the zeros too. */
 static int measure_declared(struct seal *s, const struct bawn_memslot *slot,
-			    const struct measure_region *r)
+			    const struct bawn_measure_region *r)
 {
 	unsigned long hva = slot->hva + (r->gpa - (slot->base << PAGE_SHIFT));
 	unsigned long end = hva + r->size;
@@ -319,56 +298,47 @@ static int measure_declared(struct seal *s, const struct bawn_memslot *slot,
 
 	while (!err && hva < end) {
 		unsigned long next = hva;
-		bool sparse = false;
 
-		err = next_page(s->vm->mm, &next, end, &sparse);
-		for (; !err && hva < next; hva += PAGE_SIZE) {
-			err = crypto_shash_update(s->desc, page_address(ZERO_PAGE(0)), PAGE_SIZE);
-			err = err ?: interrupted();
+		err = copy_next_page(s, &next, end);
+		for (; !err && hva < next; hva += PAGE_SIZE)
+			err = hash_page(s, page_address(ZERO_PAGE(0)));
+		if (!err && hva < end) {
+			err = hash_page(s, s->page);
+			hva += PAGE_SIZE;
 		}
-		if (err || hva == end)
-			break;
-		err = copy_page_at(s, hva, sparse);
-		err = err ?: crypto_shash_update(s->desc, s->page, PAGE_SIZE);
-		err = err ?: interrupted();
-		hva += PAGE_SIZE;
 	}
-	return err ?: add_hashed(s, r->type, r->gpa, r->size);
+	return err ?: add_event(s, r->type, 0, r->gpa, r->size, NULL, 0);
+}
+
+static int end_run(struct seal *s, gpa_t gpa, gpa_t end)
+{
+	return gpa < end ?
+	       add_event(s, BAWN_MEASURE_UNDECLARED, 0, gpa, end - gpa, NULL, 0) : 0;
 }
 
 /* Undeclared memory [gpa, end) of one slot: an event for each run of pages that are not zero. */
 static int measure_undeclared(struct seal *s, const struct bawn_memslot *slot, gpa_t gpa, gpa_t end)
 {
 	unsigned long offset = slot->hva - (slot->base << PAGE_SHIFT); /* hva - gpa, modulo 2^64 */
-	gpa_t run = gpa; /* the run in hand is [run, gpa); empty when they are equal */
+	gpa_t run = end, run_end = end; /* the run in hand; none yet */
 	int err = 0;
 
 	while (!err && gpa < end) {
 		unsigned long hva = gpa + offset;
-		bool sparse = false, zero = true;
 
-		err = next_page(s->vm->mm, &hva, end + offset, &sparse);
-		if (!err && hva == gpa + offset) {
-			err = copy_page_at(s, hva, sparse);
-			zero = !memchr_inv(s->page, 0, PAGE_SIZE);
+		err = copy_next_page(s, &hva, end + offset);
+		gpa = hva - offset;
+		if (!err && gpa < end && memchr_inv(s->page, 0, PAGE_SIZE)) {
+			if (gpa != run_end) {
+				err = end_run(s, run, run_end) ?: crypto_shash_init(s->desc);
+				run = gpa;
+			}
+			err = err ?: hash_page(s, s->page);
+			run_end = gpa + PAGE_SIZE;
 		}
-		if (!err && !zero) {
-			if (run == gpa)
-				err = crypto_shash_init(s->desc);
-			err = err ?: crypto_shash_update(s->desc, s->page, PAGE_SIZE);
-			gpa += PAGE_SIZE;
-		} else if (!err) {
-			if (run < gpa)
-				err = add_hashed(s, BAWN_MEASURE_UNDECLARED, run, gpa - run);
-			/* Past the hole, or past the one page of zeros. */
-			gpa = max(hva - offset, gpa + PAGE_SIZE);
-			run = gpa;
-		}
-		err = err ?: interrupted();
+		gpa += PAGE_SIZE;
 	}
-	if (!err && run < gpa)
-		err = add_hashed(s, BAWN_MEASURE_UNDECLARED, run, gpa - run);
-	return err;
+	return err ?: end_run(s, run, run_end);
 }
 
 /* All memory, slot by slot. A declared region must lie inside one slot. slots_lock held. */
@@ -384,7 +354,7 @@ static int measure_memory(struct seal *s, const struct bawn_measure *m,
 		gpa_t end = pos + (slot->npages << PAGE_SHIFT);
 
 		for (; next < m->nr_regions && m->region[next].gpa < end && !err; next++) {
-			const struct measure_region *r = &m->region[next];
+			const struct bawn_measure_region *r = &m->region[next];
 
 			if (r->gpa < pos || r->size > end - r->gpa)
 				return -EINVAL;
@@ -394,7 +364,7 @@ static int measure_memory(struct seal *s, const struct bawn_measure *m,
 		}
 		err = err ?: measure_undeclared(s, slot, pos, end);
 	}
-	return err ?: next == m->nr_regions ? err : -EINVAL;
+	return err ?: next == m->nr_regions ? 0 : -EINVAL;
 }
 
 /* ---- The seal ---- */
@@ -408,7 +378,7 @@ static int measure_config(struct seal *s)
 		.irqchip = cpu_to_le32(s->vm->split_irqchip),
 	};
 
-	return add_content(s, BAWN_MEASURE_CONFIG, 0, 0, 0, &c, sizeof(c));
+	return add_event(s, BAWN_MEASURE_CONFIG, 0, 0, 0, &c, sizeof(c));
 }
 
 static int measure_slots(struct seal *s, const struct bawn_memslots *slots)
@@ -420,7 +390,7 @@ static int measure_slots(struct seal *s, const struct bawn_memslots *slots)
 		const struct bawn_memslot *slot = &slots->slot[i];
 		__le32 flags = cpu_to_le32(slot->flags);
 
-		err = add_content(s, BAWN_MEASURE_SLOT, 0, slot->base << PAGE_SHIFT,
+		err = add_event(s, BAWN_MEASURE_SLOT, 0, slot->base << PAGE_SHIFT,
 				  slot->npages << PAGE_SHIFT, &flags, sizeof(flags));
 	}
 	return err;
@@ -438,7 +408,7 @@ static int measure_vcpus(struct seal *s)
 		if (!vcpu)
 			continue;
 		bawn_measure_vcpu_state(vcpu, &v);
-		err = add_content(s, BAWN_MEASURE_VCPU, id, 0, 0, &v, sizeof(v));
+		err = add_event(s, BAWN_MEASURE_VCPU, id, 0, 0, &v, sizeof(v));
 	}
 	return err;
 }
@@ -451,10 +421,10 @@ static int chain(struct seal *s, u8 digest[BAWN_MEASURE_DIGEST_SIZE])
 	BUILD_BUG_ON(sizeof(BAWN_MEASURE_MAGIC) != 16);
 	err = crypto_shash_digest(s->desc, BAWN_MEASURE_MAGIC, sizeof(BAWN_MEASURE_MAGIC), digest);
 	for (i = 0; i < s->nr && !err; i++) {
-		err = crypto_shash_init(s->desc);
-		err = err ?: crypto_shash_update(s->desc, digest, BAWN_MEASURE_DIGEST_SIZE);
-		err = err ?: crypto_shash_finup(s->desc, (const u8 *)&s->events[i],
-						sizeof(s->events[i]), digest);
+		err = crypto_shash_init(s->desc) ?:
+		      crypto_shash_update(s->desc, digest, BAWN_MEASURE_DIGEST_SIZE) ?:
+		      crypto_shash_finup(s->desc, (const u8 *)&s->events[i], sizeof(s->events[i]),
+					 digest);
 		if (!(i % 256))
 			cond_resched();
 	}
@@ -476,8 +446,7 @@ static void bank_digest(const struct tpm_bank_info *bank, const u8 *digest, stru
 	tfm = crypto_alloc_shash(hash_algo_name[bank->crypto_id], 0, 0);
 	if (IS_ERR(tfm))
 		return;
-	if (crypto_shash_digestsize(tfm) <= sizeof(out->digest))
-		crypto_shash_tfm_digest(tfm, digest, BAWN_MEASURE_DIGEST_SIZE, out->digest);
+	crypto_shash_tfm_digest(tfm, digest, BAWN_MEASURE_DIGEST_SIZE, out->digest);
 	crypto_free_shash(tfm);
 }
 
@@ -489,9 +458,7 @@ static bool extend_tpm(const u8 *digest)
 	unsigned int i;
 	int err = -ENOMEM;
 
-	if (measure_pcr < 0 || measure_pcr >= TPM_PCRS)
-		return false;
-	chip = tpm_default_chip();
+	chip = measure_pcr >= 0 && measure_pcr < TPM_PCRS ? tpm_default_chip() : NULL;
 	if (!chip)
 		return false;
 	/* A TPM 1.2 reports no banks and takes one SHA-1 digest. */
@@ -513,11 +480,9 @@ static int measure_all(struct seal *s, const struct bawn_measure *m)
 {
 	const struct bawn_memslots *slots =
 		rcu_dereference_protected(s->vm->slots, lockdep_is_held(&s->vm->slots_lock));
-	int err = measure_config(s);
 
-	err = err ?: measure_slots(s, slots);
-	err = err ?: measure_memory(s, m, slots);
-	return err ?: measure_vcpus(s);
+	return measure_config(s) ?: measure_slots(s, slots) ?: measure_memory(s, m, slots) ?:
+	       measure_vcpus(s);
 }
 
 /*
@@ -528,28 +493,20 @@ static int measure_all(struct seal *s, const struct bawn_measure *m)
 int bawn_measure_seal(struct bawn_vm *vm)
 {
 	struct bawn_measure *m = vm->measure;
-	struct seal s = { .vm = vm };
+	SHASH_DESC_ON_STACK(desc, m->tfm);
+	struct seal s = { .vm = vm, .desc = desc };
 	u8 digest[BAWN_MEASURE_DIGEST_SIZE];
-	int err = -ENOMEM;
+	int err;
 
 	lockdep_assert_held(&vm->lock);
 	lockdep_assert_held(&vm->slots_lock);
-	if (!m)
-		return -ENOTTY;
-	if (m->sealed)
-		return -EPERM;
-	if (current->mm != vm->mm)
-		return -EIO;
-	s.desc = kzalloc(sizeof(*s.desc) + crypto_shash_descsize(m->tfm), GFP_KERNEL_ACCOUNT);
 	s.page = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
-	if (s.desc && s.page) {
-		s.desc->tfm = m->tfm;
-		err = measure_all(&s, m);
-		err = err ?: chain(&s, digest);
-	}
-	kfree_sensitive(s.desc);
-	if (s.page)
-		clear_page(s.page);
+	if (!s.page)
+		return -ENOMEM;
+	desc->tfm = m->tfm;
+	err = measure_all(&s, m) ?: chain(&s, digest);
+	shash_desc_zero(desc);
+	clear_page(s.page);
 	free_page((unsigned long)s.page);
 	if (err) {
 		kvfree(s.events);
