@@ -3,14 +3,9 @@
  * bawn-measure: computes offline the digest that bawn.ko reports for a launch, from the
  * configuration, the kernel and the initrd alone. Runs nothing; trusts none of its inputs.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <endian.h>
 #include <jansson.h>
@@ -18,8 +13,6 @@
 #include "launch/launch.h"
 
 #define VERSION "bawn-measure 0.1"
-#define CONFIG_MAX (1u << 20)
-#define IMAGE_MAX (1ull << 32)
 
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -27,54 +20,6 @@ struct options {
     struct bawn_vm_config cfg;
     bool json, log, help, version;
 };
-
-struct file {
-    uint8_t *data; /* owned */
-    size_t len;
-};
-
-/* ---- Files ---- */
-
-static enum bawn_status read_all(struct file *f, int fd, const char *path, uint64_t max,
-                                 struct bawn_error *err)
-{
-    struct stat sb;
-
-    if (fstat(fd, &sb))
-        return bawn_fail(err, BAWN_E_IO, "cannot stat %s: %m", path);
-    if (!S_ISREG(sb.st_mode) || (uint64_t)sb.st_size > max)
-        return bawn_fail(err, BAWN_E_IO, "%s must be a regular file of at most %" PRIu64 " bytes",
-                         path, max);
-    f->data = malloc(sb.st_size ? (size_t)sb.st_size : 1);
-    if (!f->data)
-        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the %lld bytes of %s",
-                         (long long)sb.st_size, path);
-    while (f->len < (size_t)sb.st_size) {
-        ssize_t n = read(fd, f->data + f->len, (size_t)sb.st_size - f->len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return bawn_fail(err, BAWN_E_IO, "cannot read %s: %s", path,
-                             n ? strerror(errno) : "it became shorter");
-        f->len += (size_t)n;
-    }
-    return BAWN_OK;
-}
-
-/* On failure too, f->data is to be freed. */
-static enum bawn_status read_file(struct file *f, const char *path, uint64_t max,
-                                  struct bawn_error *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    enum bawn_status st;
-
-    if (fd < 0)
-        return bawn_fail(err, BAWN_E_IO, "cannot open %s: %m", path);
-    st = read_all(f, fd, path, max, err);
-    close(fd);
-    return st;
-}
 
 /* ---- Options ---- */
 
@@ -93,17 +38,7 @@ static enum bawn_status set_text(char **text, const char *value, struct bawn_err
 
 static enum bawn_status set_config(struct options *o, const char *value, struct bawn_error *err)
 {
-    struct file f = { 0 };
-    struct bawn_error why;
-    enum bawn_status st = read_file(&f, value, CONFIG_MAX, err);
-
-    if (st == BAWN_OK) {
-        st = bawn_vm_config_parse(&o->cfg, (const char *)f.data, f.len, &why);
-        if (st != BAWN_OK)
-            bawn_fail(err, st, "%.128s: %.350s", value, why.msg);
-    }
-    free(f.data);
-    return st;
+    return bawn_vm_config_load(&o->cfg, value, err);
 }
 
 static enum bawn_status set_kernel(struct options *o, const char *value, struct bawn_error *err)
@@ -263,49 +198,26 @@ static enum bawn_status parse_options(struct options *o, int argc, char **argv,
 
 /* ---- Output ---- */
 
-struct hex {
-    char text[2 * BAWN_MEASURE_DIGEST_SIZE + 1];
-};
-
-static struct hex to_hex(const uint8_t digest[BAWN_MEASURE_DIGEST_SIZE])
-{
-    static const char digits[] = "0123456789abcdef";
-    struct hex h = { { 0 } };
-
-    for (unsigned i = 0; i < BAWN_MEASURE_DIGEST_SIZE; i++) {
-        h.text[2 * i] = digits[digest[i] >> 4];
-        h.text[2 * i + 1] = digits[digest[i] & 15];
-    }
-    return h;
-}
-
 static void print_text(const struct options *o, const struct bawn_measure_log *log)
 {
-    if (o->log) {
-        printf("%-10s %5s %18s %18s %s\n", "type", "index", "gpa", "size", "sha384");
-        for (unsigned i = 0; i < log->nr_events; i++) {
-            const struct bawn_measure_event *e = &log->events[i];
-
-            printf("%-10s %5" PRIu32 " 0x%016" PRIx64 " 0x%016" PRIx64 " %s\n",
-                   bawn_measure_type_name(le32toh(e->type)), le32toh(e->index),
-                   (uint64_t)le64toh(e->gpa), (uint64_t)le64toh(e->size), to_hex(e->digest).text);
-        }
-    }
-    printf("%s\n", to_hex(log->digest).text);
+    if (o->log)
+        bawn_measure_log_print(stdout, log);
+    printf("%s\n", bawn_digest_hex(log->digest).text);
 }
 
 static json_t *json_event(const struct bawn_measure_event *e)
 {
     return json_pack("{s:s, s:I, s:I, s:I, s:s}", "type", bawn_measure_type_name(le32toh(e->type)),
                      "index", (json_int_t)le32toh(e->index), "gpa", (json_int_t)le64toh(e->gpa),
-                     "size", (json_int_t)le64toh(e->size), "sha384", to_hex(e->digest).text);
+                     "size", (json_int_t)le64toh(e->size), "sha384",
+                     bawn_digest_hex(e->digest).text);
 }
 
 static enum bawn_status print_json(const struct options *o, const struct bawn_measure_log *log,
                                    struct bawn_error *err)
 {
     json_t *root = json_pack("{s:i, s:s}", "version", BAWN_MEASURE_VERSION, "digest",
-                             to_hex(log->digest).text);
+                             bawn_digest_hex(log->digest).text);
     json_t *events = o->log ? json_array() : NULL;
     bool ok = root && (!o->log || events);
 
@@ -321,8 +233,8 @@ static enum bawn_status print_json(const struct options *o, const struct bawn_me
 
 /* ---- The command ---- */
 
-static enum bawn_status measure_plan(const struct options *o, const struct file *kernel,
-                                     const struct file *initrd, struct bawn_error *err)
+static enum bawn_status measure_plan(const struct options *o, const struct bawn_file *kernel,
+                                     const struct bawn_file *initrd, struct bawn_error *err)
 {
     struct bawn_launch_plan plan;
     struct bawn_measure_log log;
@@ -347,17 +259,17 @@ static enum bawn_status measure_plan(const struct options *o, const struct file 
 
 static enum bawn_status measure(const struct options *o, struct bawn_error *err)
 {
-    struct file kernel = { 0 }, initrd = { 0 };
+    struct bawn_file kernel = { 0 }, initrd = { 0 };
     enum bawn_status st = bawn_vm_config_check(&o->cfg, err);
 
     if (st == BAWN_OK)
-        st = read_file(&kernel, o->cfg.kernel, IMAGE_MAX, err);
+        st = bawn_file_read(&kernel, o->cfg.kernel, BAWN_KERNEL_MAX, err);
     if (st == BAWN_OK && o->cfg.initrd)
-        st = read_file(&initrd, o->cfg.initrd, IMAGE_MAX, err);
+        st = bawn_file_read(&initrd, o->cfg.initrd, BAWN_INITRD_MAX, err);
     if (st == BAWN_OK)
         st = measure_plan(o, &kernel, &initrd, err);
-    free(initrd.data);
-    free(kernel.data);
+    bawn_file_free(&initrd);
+    bawn_file_free(&kernel);
     return st;
 }
 

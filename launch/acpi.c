@@ -57,7 +57,8 @@ static uint8_t checksum(const uint8_t *p, size_t n)
 
 static void put(struct aml *a, size_t at, uint64_t v, unsigned n)
 {
-    struct aml over = { .buf = a->buf, .len = at, .cap = a->len };
+    /* After an overflow at may lie beyond what was written. */
+    struct aml over = { .buf = a->buf, .len = at, .cap = a->len, .overflow = a->overflow };
 
     aml_le(&over, v, n);
     a->overflow |= over.overflow;

@@ -310,6 +310,20 @@ enum bawn_status bawn_vm_config_parse(struct bawn_vm_config *cfg, const char *js
     return st;
 }
 
+enum bawn_status bawn_vm_config_load(struct bawn_vm_config *cfg, const char *path,
+                                     struct bawn_error *err)
+{
+    struct bawn_error why = { "" };
+    struct bawn_file file;
+    enum bawn_status st = bawn_file_read(&file, path, CONFIG_TEXT_MAX, err);
+
+    if (st != BAWN_OK)
+        return st;
+    st = bawn_vm_config_parse(cfg, (const char *)file.data, file.len, &why);
+    bawn_file_free(&file);
+    return st == BAWN_OK ? st : bawn_fail(err, st, "%.128s: %.350s", path, why.msg);
+}
+
 enum bawn_status bawn_size_parse(const char *text, uint64_t *bytes, struct bawn_error *err)
 {
     static const struct {

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <linux/kvm.h>
 
@@ -75,12 +76,29 @@ void bawn_vm_config_free(struct bawn_vm_config *cfg);
  */
 enum bawn_status bawn_vm_config_parse(struct bawn_vm_config *cfg, const char *json, size_t len,
                                       struct bawn_error *err);
+/* The same of a file, which the message names. */
+enum bawn_status bawn_vm_config_load(struct bawn_vm_config *cfg, const char *path,
+                                     struct bawn_error *err);
 /* Refuses what no launch could serve (sizes, counts, missing kernel). */
 enum bawn_status bawn_vm_config_check(const struct bawn_vm_config *cfg, struct bawn_error *err);
 
 /* A size as the command line gives it: a decimal number, optionally with K, M or G (powers of
  * 1024). */
 enum bawn_status bawn_size_parse(const char *text, uint64_t *bytes, struct bawn_error *err);
+
+/* The largest images that are read, in bytes. */
+#define BAWN_KERNEL_MAX (512u << 20)
+#define BAWN_INITRD_MAX (4096ull << 20)
+
+struct bawn_file {
+    uint8_t *data; /* owned copy: a mapped file could change after it was measured */
+    size_t len;
+};
+
+/* Reads a regular file of at most max bytes. After a failure file is empty. */
+enum bawn_status bawn_file_read(struct bawn_file *file, const char *path, size_t max,
+                                struct bawn_error *err);
+void bawn_file_free(struct bawn_file *file);
 
 /* A stretch of RAM: one memory slot, with flags 0, as the measurement has it. */
 struct bawn_ram {
@@ -130,5 +148,12 @@ enum bawn_status bawn_launch_measure(const struct bawn_vm_config *cfg,
 void bawn_measure_log_free(struct bawn_measure_log *log);
 /* An event type's name as the tools print it; "unknown" for a number that is none. */
 const char *bawn_measure_type_name(uint32_t type);
+/* The events as a table. */
+void bawn_measure_log_print(FILE *out, const struct bawn_measure_log *log);
+
+struct bawn_hex {
+    char text[2 * BAWN_MEASURE_DIGEST_SIZE + 1];
+};
+struct bawn_hex bawn_digest_hex(const uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]);
 
 #endif

@@ -3,6 +3,7 @@
  * Predicts the event log and digest that bawn.ko computes at the seal of this launch
  * (docs/measured-launch.md). Mirrors kernel/measure/measure.c; the lab checks that they agree.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,31 @@ const char *bawn_measure_type_name(uint32_t type)
         if (type_names[i].type == type)
             return type_names[i].name;
     return "unknown";
+}
+
+void bawn_measure_log_print(FILE *out, const struct bawn_measure_log *log)
+{
+    fprintf(out, "%-10s %5s %18s %18s %s\n", "type", "index", "gpa", "size", "sha384");
+    for (unsigned i = 0; i < log->nr_events; i++) {
+        const struct bawn_measure_event *e = &log->events[i];
+
+        fprintf(out, "%-10s %5" PRIu32 " 0x%016" PRIx64 " 0x%016" PRIx64 " %s\n",
+                bawn_measure_type_name(le32toh(e->type)), le32toh(e->index),
+                (uint64_t)le64toh(e->gpa), (uint64_t)le64toh(e->size),
+                bawn_digest_hex(e->digest).text);
+    }
+}
+
+struct bawn_hex bawn_digest_hex(const uint8_t digest[BAWN_MEASURE_DIGEST_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    struct bawn_hex h = { { 0 } };
+
+    for (unsigned i = 0; i < BAWN_MEASURE_DIGEST_SIZE; i++) {
+        h.text[2 * i] = digits[digest[i] >> 4];
+        h.text[2 * i + 1] = digits[digest[i] & 15];
+    }
+    return h;
 }
 
 struct hash {

@@ -198,15 +198,18 @@ static enum bawn_status place_image(struct bawn_launch_plan *plan, const struct 
         return bawn_fail(err, BAWN_E_NOMEM, "out of memory for a kernel of %zu bytes", size);
     for (unsigned i = 0; i < elf->phnum; i++) {
         struct segment seg;
-        struct bawn_cursor bytes;
+        struct bawn_cursor file = elf->file;
+        const uint8_t *bytes;
         enum bawn_status st = read_segment(elf, i, &seg, err);
 
         if (st != BAWN_OK)
             return st;
-        if (!is_loaded(&seg))
+        if (!is_loaded(&seg) || !seg.filesz) /* zeros alone may lie beyond the image */
             continue;
-        bytes = bawn_cursor_slice(&elf->file, seg.offset, seg.filesz);
-        memcpy(image + (seg.paddr - elf->start), bytes.pos, bawn_cursor_left(&bytes));
+        bawn_cursor_seek(&file, seg.offset);
+        bytes = bawn_cursor_take(&file, seg.filesz);
+        if (bytes)
+            memcpy(image + (seg.paddr - elf->start), bytes, seg.filesz);
     }
     return plan_add(plan, BAWN_MEASURE_KERNEL, elf->start, size, image, size, err);
 }

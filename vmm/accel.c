@@ -75,7 +75,8 @@ enum bawn_status bawn_accel_open(struct bawn_accel *accel, enum bawn_accel_kind 
         accel->fd = open(accel->path, O_RDWR | O_CLOEXEC);
     }
     if (accel->fd < 0)
-        return bawn_fail(err, BAWN_E_IO, "cannot open %s: %m; load bawn.ko or kvm.ko", accel->path);
+        return bawn_fail(err, BAWN_E_IO, "cannot open %s: %m%s", accel->path,
+                         errno == ENOENT ? "; load bawn.ko or kvm.ko" : "");
     st = check(accel, vcpus, err);
     if (!st && kind == BAWN_ACCEL_BAWN && !accel->measures)
         st = bawn_fail(err, BAWN_E_UNSUPPORTED,

@@ -73,12 +73,11 @@ void bawn_ioapic_init(struct bawn_ioapic *io, struct bawn_wires *wires)
 
 void bawn_ioapic_set(struct bawn_ioapic *io, unsigned pin, bool level)
 {
-    uint32_t bit = 1u << pin;
-    bool was;
+    uint32_t bit = 1u << (pin % 32);
+    bool was = io->lines & bit;
 
     if (pin >= BAWN_IOAPIC_PINS)
         return;
-    was = io->lines & bit;
     io->lines = level ? io->lines | bit : io->lines & ~bit;
     if (level && (!was || (io->rte[pin] & RTE_LEVEL)))
         fire(io, pin);

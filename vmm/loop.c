@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The device thread's loop over poll(), which unlike epoll also takes regular files and
+ * A loop over poll(), which unlike epoll also takes regular files and
  * /dev/null as input. Trusts its descriptors, which the VMM opened.
  */
 #include <errno.h>
@@ -78,10 +78,6 @@ void bawn_loop_run(struct bawn_loop *loop)
         for (unsigned i = 0; i < nr; i++) {
             if (!fds[i].revents)
                 continue;
-            if (loop->watch[i].unlocked) {
-                loop->watch[i].fn(loop->watch[i].opaque);
-                continue;
-            }
             pthread_mutex_lock(loop->lock);
             if (loop->watch[i].on) /* an earlier handler may have paused it */
                 loop->watch[i].fn(loop->watch[i].opaque);

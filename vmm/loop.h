@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The device thread: waits for file descriptors and calls their handlers, one at a time,
- * with the machine's lock held unless it says otherwise.
+ * Waits for file descriptors and calls their handlers, one at a time, with the loop's lock held.
  */
 #ifndef BAWN_VMM_LOOP_H
 #define BAWN_VMM_LOOP_H
@@ -13,13 +12,12 @@
 #define BAWN_LOOP_MAX 48
 
 struct bawn_loop {
-    pthread_mutex_t *lock; /* borrowed: the machine's */
+    pthread_mutex_t *lock; /* borrowed */
     struct {
         void (*fn)(void *opaque);
         void *opaque; /* borrowed */
         int fd;       /* borrowed */
         bool on;
-        bool unlocked; /* fn must run even while a vCPU holds the lock */
     } watch[BAWN_LOOP_MAX];
     unsigned nr;
     int wake_fd; /* owned eventfd: watches changed, or stop */

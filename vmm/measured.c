@@ -44,12 +44,13 @@ static enum bawn_status mismatch(const struct bawn_measure_event *got, unsigned 
     while (i < nr && i < want->nr_events && !memcmp(&got[i], &want->events[i], sizeof(*got)))
         i++;
     if (i < nr)
-        return bawn_fail(
-            err, BAWN_E_DENIED,
-            "the launch digest is not the predicted one: event %u of %u is of type "
-            "%#x, gpa %#llx, size %#llx; %s",
-            i, nr, got[i].type, (unsigned long long)got[i].gpa, (unsigned long long)got[i].size,
-            i < want->nr_events ? "another was predicted there" : "none was predicted there");
+        return bawn_fail(err, BAWN_E_DENIED,
+                         "the launch digest is not the predicted one: event %u of %u is of type "
+                         "%s, gpa %#llx, size %#llx; %s",
+                         i, nr, bawn_measure_type_name(got[i].type), (unsigned long long)got[i].gpa,
+                         (unsigned long long)got[i].size,
+                         i < want->nr_events ? "another was predicted there"
+                                             : "none was predicted there");
     return bawn_fail(err, BAWN_E_DENIED,
                      "the launch digest is not the predicted one: %u events were measured, %u "
                      "predicted",

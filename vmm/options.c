@@ -3,7 +3,6 @@
  * One table of options: name, argument, kind, where the value goes. Trusts nothing of the
  * values; what they mean together is checked by bawn_vm_config_check().
  */
-#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,6 @@
 
 #include "options.h"
 
-#define CONFIG_MAX (1u << 20)
 #define TIMEOUT_MAX 1000000
 
 enum kind { FLAG, TEXT, OWNED_TEXT, NUMBER, SIZE, CHOICE, STREAM };
@@ -19,7 +17,6 @@ enum kind { FLAG, TEXT, OWNED_TEXT, NUMBER, SIZE, CHOICE, STREAM };
 static const char *const accels[] = { "auto", "bawn", "kvm", NULL }; /* bawn_accel_kind */
 static const char *const modes[] = { "off", "null", "tty", NULL };   /* bawn_stream_mode */
 static const char *const switches[] = { "off", "on", NULL };
-static const char *const units[] = { "", "K", "M", "G", NULL };
 
 #define STREAMS "off|null|tty|file=PATH"
 #define FIELD(name) offsetof(struct bawn_options, name)
@@ -88,19 +85,14 @@ static int choice(const char *val, const char *const *names)
     return -1;
 }
 
-/* A decimal number from 1 to max with one of the units (powers of 1024), or 0. */
-static uint64_t number(const char *val, uint64_t max, const char *const *unit_names)
+/* A decimal number from 1 to max, or -1. */
+static int number(const char *val, unsigned max)
 {
-    unsigned long long n;
+    unsigned long n;
     char *rest;
-    int unit;
 
-    if (*val < '0' || *val > '9')
-        return 0;
-    errno = 0;
-    n = strtoull(val, &rest, 10);
-    unit = unit_names ? choice(rest, unit_names) : *rest ? -1 : 0;
-    return errno || unit < 0 || n > max >> (10 * unit) ? 0 : n << (10 * unit);
+    n = strtoul(val, &rest, 10); /* the largest one if it overflows */
+    return *val < '0' || *val > '9' || *rest || n < 1 || n > max ? -1 : (int)n;
 }
 
 static enum bawn_status set(struct bawn_options *opt, const struct option *o, const char *val,
@@ -120,14 +112,17 @@ static enum bawn_status set(struct bawn_options *opt, const struct option *o, co
     case OWNED_TEXT:
         return set_text(field, val, err);
     case NUMBER:
-        n = (*(unsigned *)field = number(val, o->max, NULL)) ? 0 : -1;
+        n = number(val, o->max);
+        if (n > 0)
+            *(unsigned *)field = n;
         break;
     case SIZE:
-        n = (*(uint64_t *)field = number(val, BAWN_MEM_MAX, units)) ? 0 : -1;
+        n = bawn_size_parse(val, field, NULL) || *(uint64_t *)field > BAWN_MEM_MAX ? -1 : 0;
         break;
     case CHOICE:
         n = choice(val, o->choices);
-        *(uint8_t *)field = n;
+        if (n >= 0)
+            *(uint8_t *)field = n;
         break;
     case STREAM:
         if (!strncmp(val, "file=", 5) && val[5]) {
@@ -135,7 +130,8 @@ static enum bawn_status set(struct bawn_options *opt, const struct option *o, co
             return set_text(&stream->path, val + 5, err);
         }
         n = choice(val, modes);
-        stream->mode = n;
+        if (n >= 0)
+            stream->mode = n;
         break;
     }
     if (n < 0)
@@ -188,18 +184,12 @@ static enum bawn_status apply(struct bawn_options *opt, int argc, char **argv, b
 enum bawn_status bawn_options_parse(struct bawn_options *opt, int argc, char **argv,
                                     struct bawn_error *err)
 {
-    struct bawn_file file;
     enum bawn_status st;
 
     memset(opt, 0, sizeof(*opt));
     bawn_vm_config_init(&opt->cfg);
     st = apply(opt, argc, argv, true, err);
-    if (st || !opt->config_path)
-        return st ? st : apply(opt, argc, argv, false, err);
-    st = bawn_file_read(&file, opt->config_path, CONFIG_MAX, err);
-    if (st)
-        return st;
-    st = bawn_vm_config_parse(&opt->cfg, (const char *)file.data, file.len, err);
-    bawn_file_free(&file);
+    if (!st && opt->config_path)
+        st = bawn_vm_config_load(&opt->cfg, opt->config_path, err);
     return st ? st : apply(opt, argc, argv, false, err);
 }

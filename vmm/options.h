@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `bawn run`: its command line, the files it names, and from there to an exit code.
+ * `bawn run`: its command line, and from there to an exit code.
  */
 #ifndef BAWN_VMM_OPTIONS_H
 #define BAWN_VMM_OPTIONS_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "accel.h"
 #include "launch.h"
@@ -26,16 +24,6 @@ struct bawn_options {
 enum bawn_status bawn_options_parse(struct bawn_options *opt, int argc, char **argv,
                                     struct bawn_error *err);
 void bawn_options_help(void);
-
-struct bawn_file {
-    uint8_t *data; /* owned copy: a mapped file could change after it was measured */
-    size_t len;
-};
-
-/* Reads a regular file of at most max bytes. */
-enum bawn_status bawn_file_read(struct bawn_file *file, const char *path, size_t max,
-                                struct bawn_error *err);
-void bawn_file_free(struct bawn_file *file);
 
 /* argv as above. Returns the process's exit code. */
 int bawn_run(int argc, char **argv);

@@ -72,10 +72,29 @@ static void panic_write(void *opaque, uint64_t off, unsigned len, uint64_t val)
     struct bawn_platform *p = opaque;
 
     (void)off, (void)len;
-    if (val & PANIC_PANICKED)
+    if (val & PANIC_PANICKED) {
         p->end(p->opaque, BAWN_END_PANIC, "the guest panicked (pvpanic)");
-    else if (val & PANIC_CRASH_LOADED)
+    } else if ((val & PANIC_CRASH_LOADED) && !p->crash_told) {
         fprintf(stderr, "bawn: the guest panicked and starts its crash kernel\n");
+        p->crash_told = true;
+    }
+}
+
+bool bawn_reset_by_triple_fault(const char *cmdline)
+{
+    static const char name[] = "reboot=";
+    const char *word = cmdline ? cmdline : "";
+
+    for (; *word; word += strcspn(word, " "), word += strspn(word, " ")) {
+        if (strncmp(word, name, sizeof(name) - 1))
+            continue;
+        /* A list of modes and types, each known by its first letter. */
+        for (const char *p = word + sizeof(name) - 1; *p && *p != ' '; p++) {
+            if (*p == 't' && (p[-1] == '=' || p[-1] == ','))
+                return true;
+        }
+    }
+    return false;
 }
 
 static uint8_t bcd(int n)

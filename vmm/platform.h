@@ -6,6 +6,7 @@
 #ifndef BAWN_VMM_PLATFORM_H
 #define BAWN_VMM_PLATFORM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bus.h"
@@ -27,10 +28,15 @@ struct bawn_platform {
     void *opaque; /* borrowed */
     uint8_t cmos[128];
     uint8_t cmos_index;
+    bool crash_told; /* once is enough */
 };
 
 /* Puts the devices on the I/O port bus. 0 or -errno. */
 int bawn_platform_init(struct bawn_platform *p, struct bawn_bus *pio,
                        void (*end)(void *, enum bawn_end, const char *), void *opaque);
+
+/* Whether a guest with this command line (may be NULL) means a reset by a triple fault:
+ * reboot=t, alone or among others (Linux, kernel-parameters.txt). */
+bool bawn_reset_by_triple_fault(const char *cmdline);
 
 #endif

@@ -15,8 +15,6 @@
 #include "options.h"
 #include "vm.h"
 
-#define KERNEL_MAX (512u << 20)
-#define INITRD_MAX (4096ull << 20)
 #define EXIT_SIGNAL 128 /* a signal's number is added */
 
 struct run {
@@ -89,9 +87,9 @@ static enum bawn_status prepare(struct run *r, struct bawn_error *err)
                        "serial and console are both tty; one of them must be "
                        "off, null or a file");
     if (!st)
-        st = bawn_file_read(&r->kernel, cfg->kernel, KERNEL_MAX, err);
+        st = bawn_file_read(&r->kernel, cfg->kernel, BAWN_KERNEL_MAX, err);
     if (!st && cfg->initrd)
-        st = bawn_file_read(&r->initrd, cfg->initrd, INITRD_MAX, err);
+        st = bawn_file_read(&r->initrd, cfg->initrd, BAWN_INITRD_MAX, err);
     if (!st)
         st = bawn_launch_plan(&r->plan, cfg, r->kernel.data, r->kernel.len, r->initrd.data,
                               r->initrd.len, err);
@@ -127,35 +125,23 @@ static void clean_up(struct run *r)
     bawn_vm_config_free(&r->opt.cfg);
 }
 
-static const char *hex(const uint8_t digest[BAWN_MEASURE_DIGEST_SIZE])
-{
-    static char text[2 * BAWN_MEASURE_DIGEST_SIZE + 1];
-
-    for (unsigned i = 0; i < BAWN_MEASURE_DIGEST_SIZE; i++)
-        snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    return text;
-}
-
 static void print_measurement(struct run *r)
 {
     const struct bawn_measure_log *log = &r->predicted;
 
     if (r->opt.json && r->accel.measures)
         fprintf(stderr, "{\"event\":\"launch\",\"measured\":true,\"digest\":\"%s\"}\n",
-                hex(r->vm.digest));
+                bawn_digest_hex(r->vm.digest).text);
     else if (r->opt.json)
         fprintf(stderr, "{\"event\":\"launch\",\"measured\":false,\"predicted\":\"%s\"}\n",
-                hex(log->digest));
+                bawn_digest_hex(log->digest).text);
     else if (r->accel.measures && !r->opt.quiet)
-        fprintf(stderr, "launch digest: %s\n", hex(r->vm.digest));
+        fprintf(stderr, "launch digest: %s\n", bawn_digest_hex(r->vm.digest).text);
     if (!r->opt.print_measurement)
         return;
-    fprintf(stderr, "predicted:     %s%s\n", hex(log->digest),
+    fprintf(stderr, "predicted:     %s%s\n", bawn_digest_hex(log->digest).text,
             r->accel.measures ? "" : " (this module does not measure)");
-    for (unsigned i = 0; i < log->nr_events; i++)
-        fprintf(stderr, "  type %#05x index %u gpa %#llx size %#llx %s\n", log->events[i].type,
-                log->events[i].index, (unsigned long long)log->events[i].gpa,
-                (unsigned long long)log->events[i].size, hex(log->events[i].digest));
+    bawn_measure_log_print(stderr, log);
 }
 
 /* A guest without a pvpanic driver tells of its panic on its console only, and then resets,
@@ -177,9 +163,8 @@ static enum bawn_status boot_once(struct run *r, enum bawn_end *why, struct bawn
     if (st)
         return st;
     print_measurement(r);
-    if (bawn_vm_watch(&r->vm, r->signal_fd, on_signal, r) ||
-        bawn_vm_watch(&r->vm, r->timer_fd, on_timeout, r))
-        bawn_vm_end(&r->vm, BAWN_END_FAILED, "too many devices to watch");
+    bawn_loop_watch(&r->vm.control, r->signal_fd, true, on_signal, r);
+    bawn_loop_watch(&r->vm.control, r->timer_fd, true, on_timeout, r);
     *why = refine(r, bawn_vm_run(&r->vm));
     if (r->opt.stats)
         bawn_stats_print(&r->vm);
@@ -193,8 +178,9 @@ static int report(struct run *r, enum bawn_end why)
 
     bawn_term_restore();
     if (r->opt.json)
-        fprintf(stderr, "{\"event\":\"end\",\"reason\":\"%s\",\"code\":%d}\n", ends[why].name,
-                code);
+        /* None of the messages has a character that JSON would have escaped. */
+        fprintf(stderr, "{\"event\":\"end\",\"reason\":\"%s\",\"code\":%d,\"message\":\"%s\"}\n",
+                ends[why].name, code, r->vm.end_msg);
     else if (!r->opt.quiet || ends[why].code)
         fprintf(stderr, "bawn: %s\n", r->vm.end_msg);
     return code;
@@ -228,7 +214,7 @@ int bawn_run(int argc, char **argv)
     do {
         if (!st)
             st = boot_once(r, &why, &err);
-    } while (!st && why == BAWN_END_RESET && !r->opt.no_reboot);
+    } while (!st && why == BAWN_END_RESET && !r->opt.no_reboot && !r->signal);
     if (st) {
         bawn_term_restore();
         fprintf(stderr, "bawn: %s\n", err.msg);

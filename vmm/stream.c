@@ -59,7 +59,7 @@ void bawn_stream_write(struct bawn_stream *s, const void *buf, size_t len)
     for (size_t i = len > BAWN_STREAM_TAIL ? len - BAWN_STREAM_TAIL : 0; i < len; i++)
         s->tail[(s->total + i) % BAWN_STREAM_TAIL] = p[i];
     s->total += len;
-    while (s->out_fd >= 0 && len) {
+    while (s->out_fd >= 0 && len && !__atomic_load_n(&s->cut, __ATOMIC_SEQ_CST)) {
         ssize_t n = write(s->out_fd, p, len);
 
         if (n > 0) {
@@ -68,12 +68,16 @@ void bawn_stream_write(struct bawn_stream *s, const void *buf, size_t len)
         } else if (n < 0 && errno == EAGAIN) {
             struct pollfd fd = { s->out_fd, POLLOUT, 0 };
 
-            if (poll(&fd, 1, -1) < 0)
-                return;
-        } else {
-            return; /* EINTR as well: the kick that stops a vCPU stuck on a full terminal */
+            (void)!poll(&fd, 1, -1);
+        } else if (n == 0 || errno != EINTR) {
+            return;
         }
     }
+}
+
+void bawn_stream_cut(struct bawn_stream *s, bool cut)
+{
+    __atomic_store_n(&s->cut, cut, __ATOMIC_SEQ_CST);
 }
 
 /* Takes the escape sequences out of buf in place; returns what is left for the guest. */
@@ -112,14 +116,14 @@ ssize_t bawn_stream_read(struct bawn_stream *s, void *buf, size_t len, bool *qui
     return s->raw ? filter_escapes(s, buf, n, quit) : (size_t)n;
 }
 
-/* Whether line is "[   12.345678] Kernel panic - not syncing...", the time optional. */
+/* Whether line is "[   12.345678] Kernel panic - not syncing...", the brackets optional. */
 static bool is_panic_line(const char *line)
 {
-    if (*line == '[') {
+    while (*line == '[') { /* the time, and on some kernels the caller */
         line += strcspn(line, "]\n");
-        if (line[0] != ']' || line[1] != ' ')
+        if (*line++ != ']')
             return false;
-        line += 2;
+        line += *line == ' ';
     }
     return !strncmp(line, panic_text, sizeof(panic_text) - 1);
 }
@@ -162,7 +166,7 @@ static void on_fatal_signal(int sig)
 
 enum bawn_status bawn_term_raw(struct bawn_error *err)
 {
-    static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
+    static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGQUIT };
     struct sigaction sa = { .sa_handler = on_fatal_signal, .sa_flags = SA_RESETHAND };
     struct termios raw;
 
@@ -174,8 +178,8 @@ enum bawn_status bawn_term_raw(struct bawn_error *err)
     for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
         sigaction(fatal[i], &sa, NULL);
     atexit(bawn_term_restore);
+    term_is_raw = 1; /* before it is true, for a signal in between */
     if (tcsetattr(STDIN_FILENO, TCSANOW, &raw))
         return bawn_fail(err, BAWN_E_IO, "cannot set the terminal to raw mode: %m");
-    term_is_raw = 1;
     return BAWN_OK;
 }

@@ -21,6 +21,7 @@ struct bawn_stream {
     bool owned; /* out_fd is closed with the stream */
     bool raw;   /* input is a terminal: raw mode and the escape */
     bool escape;
+    bool cut;                    /* atomic: output is dropped for now */
     char tail[BAWN_STREAM_TAIL]; /* a ring; the oldest byte is at total % size once full */
     size_t total;
 };
@@ -29,8 +30,11 @@ enum bawn_status bawn_stream_open(struct bawn_stream *s, const struct bawn_strea
                                   const char *what, struct bawn_error *err);
 void bawn_stream_close(struct bawn_stream *s);
 
-/* Writes all of buf, or drops what the other side does not take (closed pipe, full disk). */
+/* Writes all of buf, or drops what the other side does not take (closed pipe, full disk).
+ * Blocks while the other side is slow. */
 void bawn_stream_write(struct bawn_stream *s, const void *buf, size_t len);
+/* From another thread: has writes drop their output at once, a blocked one after a signal. */
+void bawn_stream_cut(struct bawn_stream *s, bool cut);
 /* Reads at most len bytes: their number, 0 none (an escape), -1 end of input. *quit is set
  * when the person at the terminal asked to stop the VM (Ctrl-A x). */
 ssize_t bawn_stream_read(struct bawn_stream *s, void *buf, size_t len, bool *quit);

@@ -4,18 +4,13 @@
  * The module fills the run page; what it passes on of the guest's is not trusted.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vm.h"
-
-#define KICK_SIGNAL SIGUSR1
-#define KICK_AGAIN 1 /* seconds */
 
 /* Registers that a machine without firmware must set itself. */
 static const struct kvm_msr_entry initial_msrs[] = {
@@ -146,10 +141,7 @@ static void exit_again(struct bawn_vcpu *vcpu)
 /* A kernel told to reboot by triple fault means a reset; for any other it is a crash. */
 static void exit_shutdown(struct bawn_vcpu *vcpu)
 {
-    const char *cmdline = vcpu->vm->parts->cfg->cmdline;
-    const char *arg = cmdline ? strstr(cmdline, "reboot=") : NULL;
-
-    if (arg && memchr(arg, 't', strcspn(arg, " ")))
+    if (bawn_reset_by_triple_fault(vcpu->vm->parts->cfg->cmdline))
         bawn_vm_end(vcpu->vm, BAWN_END_RESET, "the guest reset itself by triple fault");
     else
         bawn_vm_end(vcpu->vm, BAWN_END_CRASH, "vCPU %u: triple fault", vcpu->id);
@@ -247,46 +239,11 @@ static void run_once(struct bawn_vcpu *vcpu)
     exits[reason].handle(vcpu);
 }
 
-static void *vcpu_thread(void *opaque)
+void *bawn_vcpu_thread(void *opaque)
 {
     struct bawn_vcpu *vcpu = opaque;
 
     while (__atomic_load_n(&vcpu->vm->end, __ATOMIC_SEQ_CST) == BAWN_END_NONE)
         run_once(vcpu);
     return NULL;
-}
-
-static void on_kick(int sig)
-{
-    (void)sig; /* its arrival ends KVM_RUN */
-}
-
-enum bawn_status bawn_vcpu_start(struct bawn_vcpu *vcpu, struct bawn_error *err)
-{
-    struct sigaction sa = { .sa_handler = on_kick };
-    int rc;
-
-    sigaction(KICK_SIGNAL, &sa, NULL);
-    rc = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
-    if (rc)
-        return bawn_fail(err, BAWN_E_NOMEM, "cannot start vCPU %u: %s", vcpu->id, strerror(rc));
-    vcpu->started = true;
-    return BAWN_OK;
-}
-
-void bawn_vcpu_stop(struct bawn_vcpu *vcpu)
-{
-    struct timespec until;
-
-    if (!vcpu->started)
-        return;
-    /* The flag for a vCPU about to enter the guest; the signal for one inside it, and again
-     * for one that blocks on its output after each. */
-    __atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-    do {
-        pthread_kill(vcpu->thread, KICK_SIGNAL);
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += KICK_AGAIN;
-    } while (pthread_clockjoin_np(vcpu->thread, NULL, CLOCK_MONOTONIC, &until) == ETIMEDOUT);
-    vcpu->started = false;
 }

@@ -77,7 +77,7 @@ static void interrupt(struct bawn_virtio *v, uint16_t vector, uint8_t isr)
     if (!msix_on(v)) {
         v->isr |= isr;
         set_intx(v);
-    } else if (vector < BAWN_VIRTIO_VECTORS) {
+    } else if (vector < v->nr_vectors) {
         if (msix_masked(v, vector))
             v->msix_pending |= 1u << vector;
         else
@@ -232,9 +232,9 @@ static void write_status(struct bawn_virtio *v, uint8_t val)
     v->status |= val & ~VIRTIO_CONFIG_S_NEEDS_RESET;
 }
 
-static uint16_t checked_vector(uint32_t val)
+static uint16_t checked_vector(const struct bawn_virtio *v, uint32_t val)
 {
-    return val < BAWN_VIRTIO_VECTORS ? val : NO_VECTOR;
+    return val < v->nr_vectors ? val : NO_VECTOR;
 }
 
 /* The registers of the selected queue; its layout is fixed once it is enabled. */
@@ -246,7 +246,7 @@ static void write_queue(struct bawn_virtio *v, unsigned off, uint32_t val)
     if (!q)
         return;
     if (off == VIRTIO_PCI_COMMON_Q_MSIX)
-        v->queue_vector[v->queue_select] = checked_vector(val);
+        v->queue_vector[v->queue_select] = checked_vector(v, val);
     if (q->enabled)
         return;
     if (off == VIRTIO_PCI_COMMON_Q_SIZE && val <= v->ops->queue_size) {
@@ -285,7 +285,7 @@ static void common_write(struct bawn_virtio *v, unsigned off, unsigned len, uint
     else if (off == VIRTIO_PCI_COMMON_GF)
         write_driver_features(v, val);
     else if (off == VIRTIO_PCI_COMMON_MSIX)
-        v->config_vector = checked_vector(val);
+        v->config_vector = checked_vector(v, val);
     else if (off == VIRTIO_PCI_COMMON_STATUS)
         write_status(v, val);
     else if (off == VIRTIO_PCI_COMMON_Q_SELECT)
@@ -327,7 +327,7 @@ static uint64_t bar1_read(void *opaque, uint64_t off, unsigned len)
 
     if (off >= BAR1_PENDING)
         return off == BAR1_PENDING ? v->msix_pending : 0;
-    if (off + len <= sizeof(v->msix))
+    if (off + len <= v->nr_vectors * sizeof(v->msix[0]))
         memcpy(&val, (const uint8_t *)v->msix + off, len);
     return val;
 }
@@ -337,7 +337,7 @@ static void bar1_write(void *opaque, uint64_t off, unsigned len, uint64_t val)
     struct bawn_virtio *v = opaque;
 
     /* PCI 3.0, section 6.8.2: aligned 4- or 8-byte accesses only */
-    if ((len != 4 && len != 8) || off % len || off + len > sizeof(v->msix))
+    if ((len != 4 && len != 8) || off % len || off + len > v->nr_vectors * sizeof(v->msix[0]))
         return;
     memcpy((uint8_t *)v->msix + off, &val, len);
     msix_update(v, off / sizeof(v->msix[0]));
@@ -363,7 +363,7 @@ static void cfg_written(struct bawn_pci_dev *dev)
     struct bawn_virtio *v = dev->opaque;
 
     /* The command register or the MSI-X control may be what changed. */
-    for (unsigned i = 0; i < BAWN_VIRTIO_VECTORS; i++)
+    for (unsigned i = 0; i < v->nr_vectors; i++)
         msix_update(v, i);
     set_intx(v);
 }
@@ -383,8 +383,8 @@ static void add_caps(struct bawn_virtio *v)
     };
     uint8_t msix[PCI_CAP_MSIX_SIZEOF] = { PCI_CAP_ID_MSIX };
 
-    msix[PCI_MSIX_FLAGS] = v->ops->nr_queues; /* vectors - 1: one for each queue, one more */
-    msix[PCI_MSIX_TABLE] = 1;                 /* BAR 1, offset 0 */
+    msix[PCI_MSIX_FLAGS] = v->nr_vectors - 1;
+    msix[PCI_MSIX_TABLE] = 1; /* BAR 1, offset 0 */
     msix[PCI_MSIX_PBA] = 1 | (BAR1_PENDING & 0xff);
     msix[PCI_MSIX_PBA + 1] = BAR1_PENDING >> 8;
     v->msix_cap = bawn_pci_dev_cap(&v->pci, msix, sizeof(msix));
@@ -412,7 +412,7 @@ static int make_eventfds(struct bawn_virtio *v)
 {
     int rc;
 
-    for (unsigned i = 0; i <= v->ops->nr_queues; i++) {
+    for (unsigned i = 0; i < v->nr_vectors; i++) {
         v->msix[i].control = PCI_MSIX_ENTRY_CTRL_MASKBIT;
         v->call_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (v->call_fd[i] < 0)
@@ -452,10 +452,11 @@ int bawn_virtio_init(struct bawn_virtio *v, const struct bawn_virtio_ops *ops, v
         v->call_fd[i] = -1;
     for (unsigned i = 0; i < BAWN_VIRTIO_QUEUES; i++)
         v->bell[i] = (struct bawn_virtio_doorbell){ v, -1 };
-    if (host->wires->next_gsi + ops->nr_queues + 1 > BAWN_MAX_GSI)
-        return -ENOSPC;
+    v->nr_vectors = ops->nr_queues + 1;
     v->gsi = host->wires->next_gsi;
-    host->wires->next_gsi += ops->nr_queues + 1;
+    if (v->gsi + v->nr_vectors > BAWN_MAX_GSI)
+        return -ENOSPC;
+    host->wires->next_gsi += v->nr_vectors;
 
     bawn_pci_dev_init(&v->pci, &id, &pci_ops, v);
     v->pci.cfg[PCI_INTERRUPT_PIN] = 1; /* INTA */

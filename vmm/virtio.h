@@ -71,6 +71,7 @@ struct bawn_virtio {
     unsigned msix_cap; /* where it is in the configuration space */
     struct bawn_msix_entry msix[BAWN_VIRTIO_VECTORS];
     uint8_t msix_pending;
+    unsigned nr_vectors;              /* one for each queue, one for the configuration */
     unsigned gsi;                     /* of vector 0; the others follow */
     int call_fd[BAWN_VIRTIO_VECTORS]; /* owned eventfds that deliver the vectors */
 };

@@ -3,6 +3,8 @@
  * virtio console (virtio 1.2, section 5.3) with one port and no optional feature.
  * The buffers lie in guest memory; their bytes are passed on, not interpreted.
  */
+#include <string.h>
+
 #include <linux/virtio_ids.h>
 
 #include "virtio_devices.h"
@@ -10,6 +12,7 @@
 enum { QUEUE_RECEIVE, QUEUE_TRANSMIT, NR_QUEUES };
 
 #define CLASS_COMMUNICATION 0x078000
+#define INPUT_MAX 512
 
 static uint32_t serve(void *opaque, unsigned queue, const struct bawn_virtq_chain *chain)
 {
@@ -33,17 +36,23 @@ static void on_input(void *opaque)
 {
     struct bawn_virtio_console *c = opaque;
     struct bawn_virtq_chain chain;
-    ssize_t n = 0;
+    const struct iovec *to;
+    char buf[INPUT_MAX]; /* the guest must not see, nor change, what is still to be filtered */
     bool quit = false;
+    ssize_t n = 0;
 
     if (!bawn_virtio_take(&c->virtio, QUEUE_RECEIVE, &chain)) {
         bawn_loop_set(c->virtio.host.loop, c->input_watch, false);
         return;
     }
     /* One descriptor's worth; the stream's other bytes find the next buffer. */
-    if (chain.nr_write)
-        n = bawn_stream_read(c->stream, chain.iov[chain.nr_read].iov_base,
-                             chain.iov[chain.nr_read].iov_len, &quit);
+    if (chain.nr_write) {
+        to = &chain.iov[chain.nr_read];
+        n = bawn_stream_read(c->stream, buf, to->iov_len < INPUT_MAX ? to->iov_len : INPUT_MAX,
+                             &quit);
+        if (n > 0)
+            memcpy(to->iov_base, buf, n);
+    }
     bawn_virtio_give(&c->virtio, QUEUE_RECEIVE, &chain, n > 0 ? n : 0);
     if (n < 0) {
         bawn_loop_set(c->virtio.host.loop, c->input_watch, false);

@@ -27,6 +27,7 @@ void bawn_vm_end(struct bawn_vm *vm, enum bawn_end why, const char *fmt, ...)
     vsnprintf(vm->end_msg, sizeof(vm->end_msg), fmt, ap);
     va_end(ap);
     bawn_loop_stop(&vm->loop);
+    bawn_loop_stop(&vm->control);
 }
 
 static void platform_end(void *opaque, enum bawn_end why, const char *msg)
@@ -181,8 +182,14 @@ enum bawn_status bawn_vm_create(struct bawn_vm *vm, const struct bawn_vm_parts *
     memset(vm, 0, sizeof(*vm));
     vm->parts = parts;
     vm->fd = -1;
+    bawn_stream_cut(parts->serial, false);
+    bawn_stream_cut(parts->console, false);
     pthread_mutex_init(&vm->lock, NULL);
+    pthread_mutex_init(&vm->control_lock, NULL);
+    vm->control.wake_fd = -1;
     rc = bawn_loop_init(&vm->loop, &vm->lock);
+    if (!rc)
+        rc = bawn_loop_init(&vm->control, &vm->control_lock);
     st = rc ? bawn_fail(err, BAWN_E_IO, "eventfd: %s", strerror(-rc)) : build(vm, err);
     if (st)
         bawn_vm_destroy(vm);
@@ -200,29 +207,43 @@ void bawn_vm_destroy(struct bawn_vm *vm)
     vm->fd = -1;
     bawn_mem_destroy(&vm->mem);
     bawn_loop_destroy(&vm->loop);
+    bawn_loop_destroy(&vm->control);
     pthread_mutex_destroy(&vm->lock);
+    pthread_mutex_destroy(&vm->control_lock);
 }
 
-int bawn_vm_watch(struct bawn_vm *vm, int fd, void (*fn)(void *), void *opaque)
+static void *device_thread(void *opaque)
 {
-    int rc = bawn_loop_watch(&vm->loop, fd, true, fn, opaque);
+    bawn_loop_run(opaque);
+    return NULL;
+}
 
-    if (rc < 0)
-        return rc;
-    vm->loop.watch[rc].unlocked = true;
-    return 0;
+static void start_threads(struct bawn_vm *vm)
+{
+    int rc = bawn_threads_start(&vm->threads, device_thread, &vm->loop);
+
+    for (unsigned i = 0; !rc && i < vm->nr_vcpus; i++)
+        rc = bawn_threads_start(&vm->threads, bawn_vcpu_thread, &vm->vcpu[i]);
+    if (rc)
+        bawn_vm_end(vm, BAWN_END_FAILED, "cannot start the vCPUs' threads: %s", strerror(rc));
+}
+
+static void stop_threads(struct bawn_vm *vm)
+{
+    /* For a vCPU about to enter the guest; the threads' signal is for one inside it. */
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        __atomic_store_n(&vm->vcpu[i].run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    while (!bawn_threads_join(&vm->threads)) {
+        /* They had time to write what they had: now nobody takes it. */
+        bawn_stream_cut(vm->parts->serial, true);
+        bawn_stream_cut(vm->parts->console, true);
+    }
 }
 
 enum bawn_end bawn_vm_run(struct bawn_vm *vm)
 {
-    struct bawn_error err;
-
-    for (unsigned i = 0; i < vm->nr_vcpus; i++) {
-        if (bawn_vcpu_start(&vm->vcpu[i], &err))
-            bawn_vm_end(vm, BAWN_END_FAILED, "%s", err.msg);
-    }
-    bawn_loop_run(&vm->loop);
-    for (unsigned i = 0; i < vm->nr_vcpus; i++)
-        bawn_vcpu_stop(&vm->vcpu[i]);
+    start_threads(vm);
+    bawn_loop_run(&vm->control);
+    stop_threads(vm);
     return vm->end;
 }

@@ -3,8 +3,10 @@
  * One virtual machine: memory, vCPU threads, devices. Built from a launch plan, run once,
  * destroyed; a reboot is a new machine from the same plan.
  *
- * Threads: the caller's runs the device loop, each vCPU has its own. One lock (vm->lock)
- * guards the buses and all devices; vCPU threads take it for an exit, the loop for a handler.
+ * Threads: each vCPU has one, the devices' file descriptors have one, and one lock (vm->lock)
+ * guards the buses and all devices: the vCPUs' take it for an exit, the devices' for a handler.
+ * Each may wait for the terminal with the lock held. The caller's thread hears signals and the
+ * timeout, and never takes that lock: whatever the others wait for, the machine can be stopped.
  */
 #ifndef BAWN_VMM_VM_H
 #define BAWN_VMM_VM_H
@@ -22,6 +24,7 @@
 #include "platform.h"
 #include "serial.h"
 #include "stream.h"
+#include "threads.h"
 #include "virtio_devices.h"
 #include "wires.h"
 
@@ -33,9 +36,7 @@ struct bawn_vcpu {
     struct bawn_vm *vm;
     unsigned id;
     int fd;
-    struct kvm_run *run; /* shared with the module */
-    pthread_t thread;
-    bool started;
+    struct kvm_run *run;           /* shared with the module */
     uint64_t exits[BAWN_NR_EXITS]; /* to userspace, by reason */
 };
 
@@ -55,8 +56,9 @@ struct bawn_vm {
     struct bawn_mem mem;
     struct bawn_vcpu vcpu[BAWN_MAX_VCPUS];
     unsigned nr_vcpus;
-    pthread_mutex_t lock;
-    struct bawn_loop loop;
+    struct bawn_threads threads;
+    pthread_mutex_t lock, control_lock;
+    struct bawn_loop loop, control; /* the devices' and the caller's */
     struct bawn_bus pio, mmio;
     struct bawn_wires wires;
     struct bawn_kvm_wires kvm_wires;
@@ -77,22 +79,18 @@ enum bawn_status bawn_vm_create(struct bawn_vm *vm, const struct bawn_vm_parts *
                                 struct bawn_error *err);
 void bawn_vm_destroy(struct bawn_vm *vm);
 
-/* Runs until something ends it; all vCPU threads are joined on return. */
+/* Runs until something ends it, which may be a handler that the caller put into vm->control;
+ * all other threads are joined on return. */
 enum bawn_end bawn_vm_run(struct bawn_vm *vm);
 /* Ends the machine, from any thread; the first call's reason stands. */
 void bawn_vm_end(struct bawn_vm *vm, enum bawn_end why, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* Before the run: has the loop call fn, without the lock, when fd (a signalfd, a timerfd)
- * becomes readable. 0 or -errno. */
-int bawn_vm_watch(struct bawn_vm *vm, int fd, void (*fn)(void *), void *opaque);
 
 /* vcpu.c. Creation sets CPUID, MSRs and, on vCPU 0, the plan's registers. */
 enum bawn_status bawn_vcpu_create(struct bawn_vcpu *vcpu, struct bawn_vm *vm, unsigned id,
                                   struct bawn_error *err);
 void bawn_vcpu_destroy(struct bawn_vcpu *vcpu);
-enum bawn_status bawn_vcpu_start(struct bawn_vcpu *vcpu, struct bawn_error *err);
-/* Has a started vCPU leave the guest, and joins its thread. */
-void bawn_vcpu_stop(struct bawn_vcpu *vcpu);
+void *bawn_vcpu_thread(void *vcpu); /* runs it until the machine ends */
 
 /* cpuid.c: what the module supports, with vCPU id's place in the topology. */
 enum bawn_status bawn_cpuid_set(const struct bawn_vcpu *vcpu, struct bawn_error *err);

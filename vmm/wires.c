@@ -19,23 +19,13 @@ static void kvm_msi(void *opaque, uint64_t addr, uint32_t data)
     ioctl(k->vm_fd, KVM_SIGNAL_MSI, &msi);
 }
 
-static void kvm_route(void *opaque, unsigned gsi, bool on, uint64_t addr, uint32_t data)
+static int set_routes(struct bawn_kvm_wires *k)
 {
     struct {
         struct kvm_irq_routing head;
         struct kvm_irq_routing_entry entry[BAWN_MAX_GSI];
     } table;
-    struct bawn_kvm_wires *k = opaque;
     struct kvm_irq_routing_entry *e;
-
-    if (gsi >= BAWN_MAX_GSI)
-        return;
-    if (k->route[gsi].on == on &&
-        (!on || (k->route[gsi].addr == addr && k->route[gsi].data == data)))
-        return;
-    k->route[gsi].on = on;
-    k->route[gsi].addr = addr;
-    k->route[gsi].data = data;
 
     memset(&table, 0, sizeof(table));
     for (unsigned i = 0; i < BAWN_MAX_GSI; i++) {
@@ -48,14 +38,31 @@ static void kvm_route(void *opaque, unsigned gsi, bool on, uint64_t addr, uint32
         e->u.msi.address_hi = k->route[i].addr >> 32;
         e->u.msi.data = k->route[i].data;
     }
-    if (!ioctl(k->vm_fd, KVM_SET_GSI_ROUTING, &table))
+    return ioctl(k->vm_fd, KVM_SET_GSI_ROUTING, &table);
+}
+
+static void kvm_route(void *opaque, unsigned gsi, bool on, uint64_t addr, uint32_t data)
+{
+    struct bawn_kvm_wires *k = opaque;
+
+    if (gsi >= BAWN_MAX_GSI)
         return;
-    /* The guest's message is no valid one: it is lost, the other routes must not be. */
-    k->route[gsi].on = false;
+    if (k->route[gsi].on == on &&
+        (!on || (k->route[gsi].addr == addr && k->route[gsi].data == data)))
+        return;
+    k->route[gsi].on = on;
+    k->route[gsi].addr = addr;
+    k->route[gsi].data = data;
+    if (!set_routes(k))
+        return;
     if (!k->warned)
         fprintf(stderr, "bawn: GSI %u: the module refuses message %#llx %#x: %m\n", gsi,
                 (unsigned long long)addr, data);
     k->warned = true;
+    /* The guest's message is no valid one: it is lost, and so is what stood there before;
+     * the other routes must not be. */
+    k->route[gsi].on = false;
+    set_routes(k);
 }
 
 static int kvm_irqfd(void *opaque, unsigned gsi, int fd)

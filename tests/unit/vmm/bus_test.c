@@ -121,6 +121,22 @@ static void test_platform(void **state)
     assert_int_equal(bawn_bus_read(&pio, BAWN_RTC_PORT + 1, 1) & 0x76, 0x02);
 }
 
+static void test_triple_fault(void **state)
+{
+    static const char *const resets[] = { "reboot=t", "quiet reboot=force,triple x", "reboot=t,w" };
+    static const char *const crashes[] = {
+        "",          "reboot=k",  "reboot=soft",      "reboot=acpi,x",
+        "reboot= t", "xreboot=t", "panic=-1 reboot=b"
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(resets) / sizeof(resets[0]); i++)
+        assert_true(bawn_reset_by_triple_fault(resets[i]));
+    for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+        assert_false(bawn_reset_by_triple_fault(crashes[i]));
+    assert_false(bawn_reset_by_triple_fault(NULL));
+}
+
 static void feed(struct bawn_stream *s, const char *text)
 {
     bawn_stream_write(s, text, strlen(text));
@@ -144,6 +160,9 @@ static void test_panic_in_output(void **state)
     assert_false(bawn_stream_panicked(&s));
     feed(&s, "\nKernel panic - not sync");
     feed(&s, "ing: two writes\n");
+    assert_true(bawn_stream_panicked(&s));
+    bawn_stream_write(&s, filler, sizeof(filler));
+    feed(&s, "\n[    4.153][    T1] Kernel panic - not syncing: with its caller\n");
     assert_true(bawn_stream_panicked(&s));
     bawn_stream_close(&s);
 }
@@ -175,7 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bus),      cmocka_unit_test(test_memory),
         cmocka_unit_test(test_platform), cmocka_unit_test(test_panic_in_output),
-        cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_escapes),  cmocka_unit_test(test_triple_fault),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,6 +99,7 @@ static void test_flags_override_the_file(void **state)
     static const char json[] = "{\"cpus\":{\"boot_vcpus\":2,\"max_vcpus\":2},"
                                "\"memory\":{\"size\":134217728}}";
     char path[] = "/tmp/bawn-options-XXXXXX";
+    struct bawn_error err = { "" };
     struct bawn_options opt;
     char line[128];
     int fd = mkstemp(path);
@@ -111,6 +112,11 @@ static void test_flags_override_the_file(void **state)
     assert_int_equal(parse(&opt, line, NULL), BAWN_OK);
     assert_int_equal(opt.cfg.vcpus, 3);
     assert_int_equal(opt.cfg.memory, 128ull << 20);
+    bawn_vm_config_free(&opt.cfg);
+    assert_int_equal(truncate(path, 9), 0);
+    assert_int_equal(parse(&opt, line, &err), BAWN_E_CONFIG);
+    assert_non_null(strstr(err.msg, path)); /* names the file, and the line */
+    assert_non_null(strstr(err.msg, ": line 1: "));
     bawn_vm_config_free(&opt.cfg);
     unlink(path);
     assert_int_equal(parse(&opt, line, NULL), BAWN_E_IO);

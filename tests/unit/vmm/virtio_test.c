@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * vmm/virtio.c and vmm/pci.c with the entropy device: a driver's ordinary steps through ECAM
- * and the BARs, MSI-X and INTx, and a driver that writes anything anywhere.
+ * and the BARs, MSI-X and INTx, and a driver that writes anything anywhere. The console's input.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <linux/pci_regs.h>
@@ -94,6 +95,7 @@ static void start(uint64_t desc)
     common(VIRTIO_PCI_COMMON_STATUS, 1, 11);
     assert_int_equal(status(), 11);
     common(VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
+    common(VIRTIO_PCI_COMMON_Q_SIZE, 2, QUEUE);
     common(VIRTIO_PCI_COMMON_Q_MSIX, 2, 1);
     common(VIRTIO_PCI_COMMON_Q_DESCLO, 4, desc);
     common(VIRTIO_PCI_COMMON_Q_DESCHI, 4, desc >> 32);
@@ -183,6 +185,60 @@ static void test_msix(void **state)
     assert_int_equal(m.ioapic.lines, 0);
 }
 
+/* What would be a third vector belongs to the next device. */
+static void test_msix_table_ends(void **state)
+{
+    unsigned gsi = m.rng.gsi + 2;
+
+    (void)state;
+    assert_int_equal(m.wires.next_gsi, gsi);
+    wr(CFG + m.rng.msix_cap + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+    wr(m.bar[1] + 32, 8, 0xfee01000);
+    wr(m.bar[1] + 40, 8, 0x55);
+    assert_false(wired.gsi[gsi].on);
+    assert_int_equal(rd(m.bar[1] + 32, 8), 0);
+    common(VIRTIO_PCI_COMMON_MSIX, 2, 2);
+    assert_int_equal(rd(m.bar[0] + VIRTIO_PCI_COMMON_MSIX, 2), 0xffff);
+}
+
+static unsigned nr_quits;
+
+static void quit(void *opaque)
+{
+    (void)opaque;
+    nr_quits++;
+}
+
+static void test_console_input(void **state)
+{
+    const struct bawn_virtio_host host = { &m.mem, &m.wires, &m.ioapic, &m.loop, &m.pci };
+    struct bawn_virtio_console c = { .stream = NULL };
+    struct bawn_stream stream = { .out_fd = -1, .raw = true };
+    int fds[2];
+
+    (void)state;
+    assert_int_equal(pipe(fds), 0);
+    stream.in_fd = fds[0];
+    assert_int_equal(bawn_virtio_console_init(&c, &host, 1, &stream, quit, NULL), 0);
+    wr(CFG - 0x8000 + PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    m.bar[0] = rd(CFG - 0x8000 + PCI_BASE_ADDRESS_0, 4);
+    start(0x1000);
+    assert_false(m.loop.watch[c.input_watch].on);
+    request(0x4000);
+    assert_true(m.loop.watch[c.input_watch].on);
+    assert_int_equal(write(fds[1], "a\001xb", 4), 4);
+    m.loop.watch[c.input_watch].fn(&c);
+    assert_int_equal(nr_quits, 1);
+    assert_int_equal(*(uint32_t *)bawn_mem_at(&m.mem, 0x3008, 4), 2);
+    /* The escape never stood in the guest's memory. */
+    assert_memory_equal(bawn_mem_at(&m.mem, 0x4000, 5), "ab\0\0", 5);
+    m.loop.watch[c.input_watch].fn(&c); /* no buffer */
+    assert_false(m.loop.watch[c.input_watch].on);
+    bawn_virtio_destroy(&c.virtio);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void test_bad_queue_needs_reset(void **state)
 {
     (void)state;
@@ -243,6 +299,8 @@ int main(void)
         TEST(test_bar_moves),
         TEST(test_intx),
         TEST(test_msix),
+        TEST(test_msix_table_ends),
+        TEST(test_console_input),
         TEST(test_bad_queue_needs_reset),
         TEST(test_features_are_checked),
         TEST(test_random_driver),

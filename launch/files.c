@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Reads kernel, initrd and configuration before the guest runs.
+ * Reads kernel, initrd and configuration, for the programs that plan a launch. Trusts neither
+ * what a path leads to nor that it stays as it is.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "options.h"
+#include "launch/launch.h"
 
 static enum bawn_status read_fd(struct bawn_file *file, int fd, const char *path, size_t max,
                                 struct bawn_error *err)
@@ -31,10 +33,9 @@ static enum bawn_status read_fd(struct bawn_file *file, int fd, const char *path
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return bawn_fail(err, BAWN_E_IO, "cannot read %s: %m", path);
-        if (n == 0)
-            break;
+        if (n <= 0)
+            return bawn_fail(err, BAWN_E_IO, "cannot read %s: %s", path,
+                             n ? strerror(errno) : "it became shorter");
         file->len += n;
     }
     return BAWN_OK;
