@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# digest.sh DEVICE: what bawn.ko measures is what bawn-measure predicts, for ten configurations;
+# digest.sh DEVICE: what bawn.ko measures is what bawn-measure predicts, for eleven configurations;
 # one changed byte of kernel, initrd or command line changes both. Each VM runs for a second.
 
 device=$1
