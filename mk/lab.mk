@@ -71,6 +71,6 @@ lab-test: $(lab_built) ## run the lab's tests, or TEST=name; ACCEL=kvm runs it o
 lab-shell: $(lab_built) ## a shell in the lab host, with bawn.ko loaded and the tree's programs
 	@$(LAB) shell
 bench: $(lab_built) ## compare bawn.ko with Debian's kvm_amd, in instructions, in one boot
-	@tests/bench/bench --kernel $(KERNEL_cloud) --host $(HOST)
+	@BAWN_BUILD=$(B) tests/bench/bench --kernel $(KERNEL_cloud) --host $(HOST)
 demo-run: need-lab all
 	@tests/lab/demo $(KERNEL_cloud)

@@ -501,7 +501,6 @@ int bawn_set_cr3(struct bawn_vcpu *vcpu, u64 cr3);
 int bawn_set_cr4(struct bawn_vcpu *vcpu, u64 cr4);
 int bawn_set_efer(struct bawn_vcpu *vcpu, u64 efer);
 bool bawn_cr0_valid(u64 cr0);
-bool bawn_cr3_valid(struct bawn_vcpu *vcpu, u64 cr3);
 int bawn_set_cr8(struct bawn_vcpu *vcpu, u64 cr8);
 u64 bawn_get_cr8(struct bawn_vcpu *vcpu);
 int bawn_set_xcr(struct bawn_vcpu *vcpu, u32 index, u64 value);

@@ -67,7 +67,7 @@ int bawn_set_cr0(struct bawn_vcpu *vcpu, u64 cr0)
 	return 0;
 }
 
-bool bawn_cr3_valid(struct bawn_vcpu *vcpu, u64 cr3)
+static bool cr3_valid(struct bawn_vcpu *vcpu, u64 cr3)
 {
 	return !(vcpu->efer & EFER_LMA) || !(cr3 >> vcpu->maxphyaddr);
 }
@@ -77,7 +77,7 @@ int bawn_set_cr3(struct bawn_vcpu *vcpu, u64 cr3)
 	/* Bit 63 is an instruction to the TLB, not part of the register. */
 	if (vcpu->cr4 & X86_CR4_PCIDE)
 		cr3 &= ~X86_CR3_PCID_NOFLUSH;
-	if (!bawn_cr3_valid(vcpu, cr3))
+	if (!cr3_valid(vcpu, cr3))
 		return 1;
 	vcpu->cr3 = cr3;
 	bawn_cpu->load_cr3(vcpu);

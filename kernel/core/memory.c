@@ -355,8 +355,7 @@ static int slot_change_flags(struct bawn_vm *vm, struct bawn_memslot *old, u32 f
 	return 0;
 }
 
-static int slot_create(struct bawn_vm *vm, const struct kvm_userspace_memory_region2 *r,
-		       struct bawn_memslot *old)
+static int slot_create(struct bawn_vm *vm, const struct kvm_userspace_memory_region2 *r)
 {
 	struct bawn_memslot slot = {
 		.id = r->slot,
@@ -437,12 +436,12 @@ int bawn_set_memory_region(struct bawn_vm *vm, const struct kvm_userspace_memory
 	if (!r->memory_size)
 		return slot_replace(vm, r->slot, NULL);
 	if (!old)
-		return slot_create(vm, r, NULL);
+		return slot_create(vm, r);
 	if (r->userspace_addr != old->hva || r->memory_size >> PAGE_SHIFT != old->npages ||
 	    (r->flags ^ old->flags) & ~KVM_MEM_LOG_DIRTY_PAGES || old->gmem)
 		return bawn_measure_sealed(vm) ? -EPERM : -EINVAL;
 	if (r->guest_phys_addr >> PAGE_SHIFT != old->base)
-		return slot_create(vm, r, old);
+		return slot_create(vm, r);
 	return r->flags == old->flags ? 0 : slot_change_flags(vm, old, r->flags);
 }
 
@@ -586,7 +585,7 @@ out:
 /* ---- Access from the module ---- */
 
 /* Host address of gpa, for at most *len bytes of its page; 0 when there is no such memory. */
-static unsigned long guest_hva(struct bawn_vm *vm, gpa_t gpa, size_t *len, bool write,
+static unsigned long guest_hva(struct bawn_vm *vm, gpa_t gpa, size_t *len,
 			       struct bawn_memslot **slot)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
@@ -603,7 +602,7 @@ int bawn_read_guest(struct bawn_vm *vm, gpa_t gpa, void *buf, size_t len)
 	while (len) {
 		struct bawn_memslot *slot;
 		size_t n = len;
-		unsigned long hva = guest_hva(vm, gpa, &n, false, &slot);
+		unsigned long hva = guest_hva(vm, gpa, &n, &slot);
 
 		if (!hva || copy_from_user(buf, (void __user *)hva, n))
 			return -EFAULT;
@@ -619,7 +618,7 @@ int bawn_write_guest(struct bawn_vm *vm, gpa_t gpa, const void *buf, size_t len)
 	while (len) {
 		struct bawn_memslot *slot;
 		size_t n = len;
-		unsigned long hva = guest_hva(vm, gpa, &n, true, &slot);
+		unsigned long hva = guest_hva(vm, gpa, &n, &slot);
 
 		if (!hva)
 			return -EFAULT;
@@ -639,7 +638,7 @@ int bawn_cmpxchg_guest(struct bawn_vm *vm, gpa_t gpa, size_t size, u64 old, u64 
 {
 	struct bawn_memslot *slot;
 	size_t n = size;
-	unsigned long hva = guest_hva(vm, gpa, &n, true, &slot);
+	unsigned long hva = guest_hva(vm, gpa, &n, &slot);
 	bool same;
 
 	if (!hva || n != size || gpa & (size - 1))

@@ -35,7 +35,6 @@
 #define TOUCH_START 0x1000000u /* the nested faults are taken from 16 MiB up */
 #define TOUCH_PAGES 8192
 #define NR_CPUID 256
-#define NR_VMS 64 /* for the memory that a VM takes */
 
 struct machine {
     int vm;
@@ -464,34 +463,6 @@ static void measure_lifetime(uint8_t *memory, int mode)
            (double)creating / n, (double)destroying / n);
 }
 
-static long free_kib(void)
-{
-    FILE *file = fopen("/proc/meminfo", "r");
-    char line[128];
-    long kib = -1;
-
-    if (!file)
-        die("/proc/meminfo");
-    while (fgets(line, sizeof(line), file))
-        if (!strncmp(line, "MemFree:", 8))
-            kib = strtol(line + 8, NULL, 10);
-    fclose(file);
-    return kib;
-}
-
-static void measure_memory(uint8_t *memory)
-{
-    static struct machine machines[NR_VMS];
-    long before = free_kib();
-
-    for (int i = 0; i < NR_VMS; i++)
-        create(&machines[i], memory, SMALL_MEMORY, SPLIT_IRQCHIP);
-    printf("RESULT %-28s %8.1f KiB\n", "kernel_mem_per_vm+vcpu",
-           (double)(before - free_kib()) / NR_VMS);
-    for (int i = 0; i < NR_VMS; i++)
-        destroy(&machines[i]);
-}
-
 static void detect_vendor(void)
 {
     unsigned a = 0, b = 0, c = 0, d = 0;
@@ -539,7 +510,6 @@ int main(int argc, char **argv)
     measure_msi_wake(memory);
     for (int mode = 0; mode < 3; mode++)
         measure_lifetime(memory, mode);
-    measure_memory(memory);
     printf("BENCH_DONE\n");
     return 0;
 }
