@@ -14,25 +14,29 @@ harden_ld := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 flags_release := $(common) $(harden)
 flags_asan := $(common) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
+flags_pic := $(filter-out -fPIE,$(flags_release)) -fPIC -fvisibility=hidden
 flags_clang := $(common) $(clang_warn) $(harden)
 cc_release = $(CC)
 cc_asan = $(CC)
+cc_pic = $(CC)
 cc_clang = $(CLANG)
 
 libs := -ljansson -lcrypto -lpthread
 have_header = $(shell echo '\#include <$(1)>' | $(CC) -E -x c - >/dev/null 2>&1 && echo y)
-have_libs := $(and $(call have_header,jansson.h),$(call have_header,openssl/evp.h))
+have_libs := $(and $(call have_header,jansson.h),$(call have_header,openssl/evp.h),$(call have_header,seccomp.h))
 
 launch_src := $(wildcard launch/*.c)
 vmm_src := $(filter-out vmm/main.c,$(wildcard vmm/*.c))
-measure_src := $(wildcard attest/measure_main.c)
-user_src := $(launch_src) $(wildcard vmm/*.c) $(measure_src)
+attest_src := $(wildcard attest/lib/*.c)
+measure_src := $(wildcard attest/measure/*.c)
+verify_src := $(wildcard attest/verify/*.c)
+user_src := $(launch_src) $(wildcard vmm/*.c) $(attest_src) $(measure_src) $(verify_src)
 objs = $(patsubst %.c,$(B)/obj/$(1)/%.o,$(2))
 
 ifeq ($(have_libs),)
-skip_programs := programs:~no~jansson~or~OpenSSL~headers
+skip_programs := programs:~no~jansson,~OpenSSL~or~libseccomp~headers
 else
-programs := $(if $(wildcard vmm/main.c),$(B)/bin/bawn) $(if $(measure_src),$(B)/bin/bawn-measure)
+programs := $(B)/bin/bawn $(B)/bin/bawn-measure $(if $(verify_src),$(B)/bin/bawn-verify)
 endif
 
 .PHONY: programs unit unit-programs
@@ -44,14 +48,26 @@ $(B)/obj/$(1)/%.o: %.c
 	$$(call say,$(if $(filter clang,$(1)),CLANG,CC),$$@)
 	$$(Q)$$(cc_$(1)) $$(flags_$(1)) -MMD -MP -c -o $$@ $$<
 endef
-$(foreach v,release asan clang,$(eval $(call variant,$(v))))
+$(foreach v,release pic asan clang,$(eval $(call variant,$(v))))
 
 $(B)/bin/bawn: $(call objs,release,vmm/main.c $(vmm_src) $(launch_src))
-$(B)/bin/bawn-measure: $(call objs,release,$(measure_src) $(launch_src))
+$(B)/bin/bawn-measure: $(call objs,release,$(measure_src) $(launch_src)) $(B)/lib/libbawn-attest.a
+$(B)/bin/bawn-verify: $(call objs,release,$(verify_src)) $(B)/lib/libbawn-attest.a
+$(B)/bin/bawn-verify: libs += -lseccomp
+$(B)/bin/bawn-measure: libs += -lseccomp
 $(B)/bin/%:
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(harden_ld) -o $@ $^ $(libs)
+
+# libbawn-attest. The compiled-in roots are taken in by the assembler from attest/roots/.
+$(B)/obj/pic/attest/lib/roots.o $(B)/obj/asan/attest/lib/roots.o: $(wildcard attest/roots/*.der)
+$(B)/lib/libbawn-attest.a: $(call objs,pic,$(attest_src))
+$(B)/lib/libattest-asan.a: $(call objs,asan,$(attest_src))
+$(B)/lib/%.a:
+	@mkdir -p $(@D)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 # Unit tests. tests/unit/<room>/x_test.c links its room's sources; a test of kernel code names
 # them in a line "sources: kernel/core/insn.c ..." near its top.
@@ -59,7 +75,7 @@ unit_src := $(wildcard tests/unit/*/*_test.c)
 unit_programs := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 unit_objs_launch := $(call objs,asan,$(launch_src))
 unit_objs_vmm := $(call objs,asan,$(vmm_src) $(launch_src))
-unit_objs_attest := $(call objs,asan,$(launch_src) $(filter-out %_main.c,$(wildcard attest/*.c)))
+unit_objs_attest := $(B)/lib/libattest-asan.a
 unit_kernel_src = $(shell sed -n '1,20s,^[/* ]*sources: *\([^*]*\).*,\1,p' $(1))
 
 $(B)/obj/asan/kernel/%.o $(B)/obj/asan/tests/unit/kernel/%.o: \

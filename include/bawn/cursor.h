@@ -89,6 +89,30 @@ static inline uint64_t bawn_cursor_le(struct bawn_cursor *c, unsigned int n)
 	return v;
 }
 
+/* An unsigned big-endian integer of n bytes, n at most 8; 0 on failure. */
+static inline uint64_t bawn_cursor_be(struct bawn_cursor *c, unsigned int n)
+{
+	const uint8_t *p = bawn_cursor_take(c, n);
+	uint64_t v = 0;
+	unsigned int i;
+
+	for (i = 0; p && i < n; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
+/* Passes n bytes and says whether they were there and all zero (for reserved fields). */
+static inline bool bawn_cursor_zeros(struct bawn_cursor *c, uint64_t n)
+{
+	const uint8_t *p = bawn_cursor_take(c, n);
+	uint8_t any = 0;
+	uint64_t i;
+
+	for (i = 0; p && i < n; i++)
+		any |= p[i];
+	return p && !any;
+}
+
 static inline uint8_t bawn_cursor_u8(struct bawn_cursor *c)
 {
 	return (uint8_t)bawn_cursor_le(c, 1);
