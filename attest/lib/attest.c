@@ -62,8 +62,8 @@ static enum bawn_verdict conclude(struct bawn_attest_result *r)
         return BAWN_CANNOT_JUDGE;
     }
     for (size_t i = 0; i < r->findings.n; i++) {
-        refused |= f[i].level == BAWN_FINDING_REFUSED ||
-                   (r->strict && f[i].level == BAWN_FINDING_WARNING);
+        refused |=
+            f[i].level == BAWN_FINDING_REFUSED || (r->strict && f[i].level == BAWN_FINDING_WARNING);
         missing |= f[i].level == BAWN_FINDING_MISSING;
     }
     if (refused)

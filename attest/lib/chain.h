@@ -23,6 +23,7 @@ struct trust_key {
 
 struct bawn_trust {
     struct arena arena;
+    struct crypto *crypto;
     struct trust_root *roots;
     size_t nr_roots;
     struct trust_key *keys;
@@ -60,6 +61,9 @@ struct chain {
  * is noted in the result. out->n is 0 when no chain to a root was found. */
 bool chain_verify(struct verification *v, const struct x509 *leaf, const struct chain_rules *rules,
                   struct chain *out);
+
+/* The root compiled in that this certificate is, by its bytes. */
+bool root_is_builtin(struct bawn_bytes der);
 
 /* Text for people: "SEV-Milan, serial 010001". */
 const char *x509_label(struct verification *v, const struct x509 *cert);

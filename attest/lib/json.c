@@ -10,24 +10,24 @@
 
 #include "attest/lib/codec.h"
 
-#define JSON_MAX_TEXT (16u << 20)
-#define JSON_MAX_DEPTH 32
+#define JS_MAX_TEXT (16u << 20)
+#define JS_MAX_DEPTH 32
 
 enum expecting { VALUE, VALUE_OR_END, KEY, KEY_OR_END, COLON, COMMA_OR_END, DONE };
 
 struct reader {
-    struct json *j;
+    struct js *j;
     struct list tokens;
     const uint8_t *text;
     uint32_t pos, len;
-    uint32_t stack[JSON_MAX_DEPTH]; /* open containers */
+    uint32_t stack[JS_MAX_DEPTH]; /* open containers */
     unsigned depth;
     const char *error;
 };
 
-static struct json_token *token(const struct reader *r, uint32_t i)
+static struct js_token *token(const struct reader *r, uint32_t i)
 {
-    return (struct json_token *)r->tokens.items + i;
+    return (struct js_token *)r->tokens.items + i;
 }
 
 /* The byte at pos + ahead, or -1 past the end. */
@@ -42,9 +42,9 @@ static bool fail(struct reader *r, const char *error)
     return false;
 }
 
-static struct json_token *add(struct reader *r, enum json_type type)
+static struct js_token *add(struct reader *r, enum js_type type)
 {
-    struct json_token *t = list_add(r->j->arena, &r->tokens, sizeof(*t));
+    struct js_token *t = list_add(r->j->arena, &r->tokens, sizeof(*t));
 
     if (!t) {
         fail(r, "no memory");
@@ -145,10 +145,10 @@ static bool special8(const uint8_t *p)
 /* A string from its opening quote. */
 static bool read_string(struct reader *r)
 {
-    struct json_token *t;
+    struct js_token *t;
 
     r->pos++;
-    t = add(r, JSON_STRING);
+    t = add(r, JS_STRING);
     if (!t)
         return false;
     for (;;) {
@@ -196,7 +196,7 @@ static bool digits(struct reader *r)
 
 static bool read_number(struct reader *r)
 {
-    struct json_token *t = add(r, JSON_NUMBER);
+    struct js_token *t = add(r, JS_NUMBER);
 
     if (!t)
         return false;
@@ -222,10 +222,10 @@ static bool read_number(struct reader *r)
     return true;
 }
 
-static bool read_word(struct reader *r, const char *word, enum json_type type)
+static bool read_word(struct reader *r, const char *word, enum js_type type)
 {
     uint32_t len = (uint32_t)strlen(word);
-    struct json_token *t;
+    struct js_token *t;
 
     if (r->len - r->pos < len || memcmp(r->text + r->pos, word, len))
         return fail(r, "not a JSON value");
@@ -241,7 +241,7 @@ static bool read_word(struct reader *r, const char *word, enum json_type type)
 
 static int compare_keys(const struct reader *r, uint32_t a, uint32_t b)
 {
-    const struct json_token *x = token(r, a), *y = token(r, b);
+    const struct js_token *x = token(r, a), *y = token(r, b);
     uint32_t n = x->end - x->start, m = y->end - y->start;
 
     return n != m ? (n < m ? -1 : 1) : memcmp(r->text + x->start, r->text + y->start, n);
@@ -262,7 +262,7 @@ static void sift_down(const struct reader *r, uint32_t *keys, size_t root, size_
 }
 
 /* Sorted by heapsort: a hostile object cannot make it slow. */
-static bool keys_differ(struct reader *r, const struct json_token *object, uint32_t index)
+static bool keys_differ(struct reader *r, const struct js_token *object, uint32_t index)
 {
     size_t n = object->n;
     uint32_t *keys = arena_array(r->j->arena, n, sizeof(*keys));
@@ -291,22 +291,22 @@ static bool keys_differ(struct reader *r, const struct json_token *object, uint3
 
 /* ---- The whole ---- */
 
-static bool open_container(struct reader *r, enum json_type type, enum expecting *expect)
+static bool open_container(struct reader *r, enum js_type type, enum expecting *expect)
 {
-    if (r->depth == JSON_MAX_DEPTH)
+    if (r->depth == JS_MAX_DEPTH)
         return fail(r, "nested deeper than 32");
     if (!add(r, type))
         return false;
     r->stack[r->depth++] = (uint32_t)r->tokens.n - 1;
     r->pos++;
-    *expect = type == JSON_OBJECT ? KEY_OR_END : VALUE_OR_END;
+    *expect = type == JS_OBJECT ? KEY_OR_END : VALUE_OR_END;
     return true;
 }
 
-static bool close_container(struct reader *r, enum json_type type)
+static bool close_container(struct reader *r, enum js_type type)
 {
     uint32_t index = r->depth ? r->stack[r->depth - 1] : 0;
-    struct json_token *t = token(r, index);
+    struct js_token *t = token(r, index);
 
     if (!r->depth || t->type != type)
         return fail(r, "a bracket closes what is not open");
@@ -314,30 +314,30 @@ static bool close_container(struct reader *r, enum json_type type)
     r->pos++;
     t->end = r->pos;
     t->next = (uint32_t)r->tokens.n;
-    return type == JSON_ARRAY || t->n < 2 || keys_differ(r, t, index);
+    return type == JS_ARRAY || t->n < 2 || keys_differ(r, t, index);
 }
 
 static bool read_value(struct reader *r, int c, enum expecting *expect)
 {
     bool ok;
 
-    if (r->depth && token(r, r->stack[r->depth - 1])->type == JSON_ARRAY)
+    if (r->depth && token(r, r->stack[r->depth - 1])->type == JS_ARRAY)
         token(r, r->stack[r->depth - 1])->n++;
     *expect = COMMA_OR_END;
     if (c == '{')
-        return open_container(r, JSON_OBJECT, expect);
+        return open_container(r, JS_OBJECT, expect);
     if (c == '[')
-        return open_container(r, JSON_ARRAY, expect);
+        return open_container(r, JS_ARRAY, expect);
     if (c == '"')
         ok = read_string(r);
     else if (c == '-' || (c >= '0' && c <= '9'))
         ok = read_number(r);
     else if (c == 't')
-        ok = read_word(r, "true", JSON_TRUE);
+        ok = read_word(r, "true", JS_TRUE);
     else if (c == 'f')
-        ok = read_word(r, "false", JSON_FALSE);
+        ok = read_word(r, "false", JS_FALSE);
     else
-        ok = read_word(r, "null", JSON_NULL);
+        ok = read_word(r, "null", JS_NULL);
     if (ok)
         token(r, (uint32_t)r->tokens.n - 1)->next = (uint32_t)r->tokens.n;
     return ok;
@@ -345,7 +345,7 @@ static bool read_value(struct reader *r, int c, enum expecting *expect)
 
 static bool read_key(struct reader *r, enum expecting *expect)
 {
-    struct json_token *t;
+    struct js_token *t;
 
     if (!read_string(r))
         return false;
@@ -373,7 +373,7 @@ static bool step(struct reader *r, enum expecting *expect)
         return fail(r, "the text ends in the middle of a value");
     switch (*expect) {
     case VALUE_OR_END:
-        ok = c == ']' ? (*expect = COMMA_OR_END, close_container(r, JSON_ARRAY))
+        ok = c == ']' ? (*expect = COMMA_OR_END, close_container(r, JS_ARRAY))
                       : read_value(r, c, expect);
         break;
     case VALUE:
@@ -382,7 +382,7 @@ static bool step(struct reader *r, enum expecting *expect)
     case KEY_OR_END:
         if (c == '}') {
             *expect = COMMA_OR_END;
-            ok = close_container(r, JSON_OBJECT);
+            ok = close_container(r, JS_OBJECT);
             break;
         }
         /* fall through */
@@ -397,11 +397,11 @@ static bool step(struct reader *r, enum expecting *expect)
     default:
         if (c == ',') {
             r->pos++;
-            *expect = token(r, r->stack[r->depth - 1])->type == JSON_OBJECT ? KEY : VALUE;
+            *expect = token(r, r->stack[r->depth - 1])->type == JS_OBJECT ? KEY : VALUE;
             return true;
         }
-        ok = c == '}'   ? close_container(r, JSON_OBJECT)
-             : c == ']' ? close_container(r, JSON_ARRAY)
+        ok = c == '}'   ? close_container(r, JS_OBJECT)
+             : c == ']' ? close_container(r, JS_ARRAY)
                         : fail(r, "a comma or a closing bracket must follow");
     }
     if (ok && !r->depth && *expect == COMMA_OR_END)
@@ -409,7 +409,7 @@ static bool step(struct reader *r, enum expecting *expect)
     return ok;
 }
 
-static void locate(struct json *j, uint32_t pos)
+static void locate(struct js *j, uint32_t pos)
 {
     j->line = j->column = 1;
     for (uint32_t i = 0; i < pos; i++) {
@@ -421,13 +421,13 @@ static void locate(struct json *j, uint32_t pos)
     }
 }
 
-bool json_parse(struct json *j, struct arena *a, struct bawn_bytes text)
+bool js_parse(struct js *j, struct arena *a, struct bawn_bytes text)
 {
     struct reader r = { .j = j, .text = text.data, .len = (uint32_t)text.len };
     enum expecting expect = VALUE;
 
-    *j = (struct json){ .text = text, .arena = a };
-    if (text.len > JSON_MAX_TEXT) {
+    *j = (struct js){ .text = text, .arena = a };
+    if (text.len > JS_MAX_TEXT) {
         j->error = "longer than 16 MiB";
         return false;
     }
@@ -448,61 +448,61 @@ bool json_parse(struct json *j, struct arena *a, struct bawn_bytes text)
 
 /* ---- Access ---- */
 
-enum json_type json_type(const struct json *j, uint32_t v)
+enum js_type js_type(const struct js *j, uint32_t v)
 {
-    return v < j->n ? j->tokens[v].type : JSON_NONE;
+    return v < j->n ? j->tokens[v].type : JS_NONE;
 }
 
-uint32_t json_value(const struct json *j, uint32_t key)
+uint32_t js_value(const struct js *j, uint32_t key)
 {
-    return key < j->n ? key + 1 : JSON_ABSENT;
+    return key < j->n ? key + 1 : JS_ABSENT;
 }
 
-uint32_t json_first(const struct json *j, uint32_t container)
+uint32_t js_first(const struct js *j, uint32_t container)
 {
-    enum json_type type = json_type(j, container);
+    enum js_type type = js_type(j, container);
 
-    return (type == JSON_OBJECT || type == JSON_ARRAY) && j->tokens[container].n ? container + 1
-                                                                                 : JSON_ABSENT;
+    return (type == JS_OBJECT || type == JS_ARRAY) && j->tokens[container].n ? container + 1
+                                                                             : JS_ABSENT;
 }
 
-uint32_t json_next(const struct json *j, uint32_t container, uint32_t element)
+uint32_t js_next(const struct js *j, uint32_t container, uint32_t element)
 {
     uint32_t next;
 
     if (element >= j->n || container >= j->n)
-        return JSON_ABSENT;
-    if (j->tokens[container].type == JSON_OBJECT)
+        return JS_ABSENT;
+    if (j->tokens[container].type == JS_OBJECT)
         element++; /* from a key to its value */
     next = j->tokens[element].next;
-    return next < j->tokens[container].next ? next : JSON_ABSENT;
+    return next < j->tokens[container].next ? next : JS_ABSENT;
 }
 
-size_t json_count(const struct json *j, uint32_t container)
+size_t js_count(const struct js *j, uint32_t container)
 {
-    return json_first(j, container) == JSON_ABSENT ? 0 : j->tokens[container].n;
+    return js_first(j, container) == JS_ABSENT ? 0 : j->tokens[container].n;
 }
 
-static struct bawn_bytes content(const struct json *j, uint32_t v)
+static struct bawn_bytes content(const struct js *j, uint32_t v)
 {
-    const struct json_token *t = &j->tokens[v];
+    const struct js_token *t = &j->tokens[v];
 
     return (struct bawn_bytes){ j->text.data + t->start, t->end - t->start };
 }
 
-uint32_t json_get(const struct json *j, uint32_t object, const char *key)
+uint32_t js_get(const struct js *j, uint32_t object, const char *key)
 {
     size_t len = strlen(key);
 
-    if (json_type(j, object) != JSON_OBJECT)
-        return JSON_ABSENT;
-    for (uint32_t k = json_first(j, object); k != JSON_ABSENT; k = json_next(j, object, k)) {
+    if (js_type(j, object) != JS_OBJECT)
+        return JS_ABSENT;
+    for (uint32_t k = js_first(j, object); k != JS_ABSENT; k = js_next(j, object, k)) {
         struct bawn_bytes name = content(j, k);
 
         if (name.len == len && !memcmp(name.data, key, len))
             return k + 1;
     }
-    return JSON_ABSENT;
+    return JS_ABSENT;
 }
 
 static uint8_t *put_utf8(uint8_t *out, uint32_t c)
@@ -546,12 +546,12 @@ static uint8_t *unescape(struct reader *r, uint8_t *out)
     return put_utf8(out, unit);
 }
 
-bool json_string(const struct json *j, uint32_t v, struct bawn_bytes *out)
+bool js_string(const struct js *j, uint32_t v, struct bawn_bytes *out)
 {
     struct reader r;
     uint8_t *buffer, *p;
 
-    if (json_type(j, v) != JSON_STRING)
+    if (js_type(j, v) != JS_STRING)
         return false;
     *out = content(j, v);
     if (!j->tokens[v].escaped)
@@ -576,19 +576,19 @@ bool json_string(const struct json *j, uint32_t v, struct bawn_bytes *out)
     return true;
 }
 
-bool json_string_is(const struct json *j, uint32_t v, const char *text)
+bool js_string_is(const struct js *j, uint32_t v, const char *text)
 {
     struct bawn_bytes s;
 
-    return json_string(j, v, &s) && s.len == strlen(text) && !memcmp(s.data, text, s.len);
+    return js_string(j, v, &s) && s.len == strlen(text) && !memcmp(s.data, text, s.len);
 }
 
-bool json_uint(const struct json *j, uint32_t v, uint64_t *out)
+bool js_uint(const struct js *j, uint32_t v, uint64_t *out)
 {
     struct bawn_bytes s;
 
     *out = 0;
-    if (json_type(j, v) != JSON_NUMBER)
+    if (js_type(j, v) != JS_NUMBER)
         return false;
     s = content(j, v);
     for (size_t i = 0; i < s.len; i++)
@@ -598,21 +598,21 @@ bool json_uint(const struct json *j, uint32_t v, uint64_t *out)
     return true;
 }
 
-bool json_hex(const struct json *j, uint32_t v, struct bawn_bytes *out)
+bool js_hex(const struct js *j, uint32_t v, struct bawn_bytes *out)
 {
     struct bawn_bytes s;
 
-    return json_string(j, v, &s) && hex_decode(j->arena, s, out);
+    return js_string(j, v, &s) && hex_decode(j->arena, s, out);
 }
 
-struct bawn_bytes json_raw(const struct json *j, uint32_t v)
+struct bawn_bytes js_raw(const struct js *j, uint32_t v)
 {
     struct bawn_bytes raw = { 0 };
 
-    if (json_type(j, v) == JSON_NONE)
+    if (js_type(j, v) == JS_NONE)
         return raw;
     raw = content(j, v);
-    if (json_type(j, v) == JSON_STRING) { /* with its quotes */
+    if (js_type(j, v) == JS_STRING) { /* with its quotes */
         raw.data--;
         raw.len += 2;
     }

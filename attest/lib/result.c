@@ -94,8 +94,8 @@ struct bawn_bytes arena_copy(struct arena *a, const void *data, size_t len)
     return (struct bawn_bytes){ p, len };
 }
 
-__attribute__((format(printf, 2, 0))) static const char *
-arena_vtext(struct arena *a, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static const char *arena_vtext(struct arena *a,
+                                                                     const char *fmt, va_list ap)
 {
     va_list again;
     char *text;
@@ -419,13 +419,13 @@ bool check_passed(struct bawn_attest_result *r, const struct check *c)
     return true;
 }
 
-#define FINDING_TEXT(r, fmt, text)                        \
-    do {                                                  \
-        va_list ap_;                                      \
-                                                          \
-        va_start(ap_, fmt);                               \
-        (text) = arena_vtext(&(r)->arena, fmt, ap_);      \
-        va_end(ap_);                                      \
+#define FINDING_TEXT(r, fmt, text)                   \
+    do {                                             \
+        va_list ap_;                                 \
+                                                     \
+        va_start(ap_, fmt);                          \
+        (text) = arena_vtext(&(r)->arena, fmt, ap_); \
+        va_end(ap_);                                 \
     } while (0)
 
 bool check_refused(struct bawn_attest_result *r, const struct check *c, const char *expected,

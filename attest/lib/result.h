@@ -94,9 +94,8 @@ __attribute__((format(printf, 5, 6))) bool check_missing(struct bawn_attest_resu
                                                          const char *expected, const char *found,
                                                          const char *fmt, ...);
 __attribute__((format(printf, 5, 6))) bool check_warned(struct bawn_attest_result *r,
-                                                        const struct check *c,
-                                                        const char *expected, const char *found,
-                                                        const char *fmt, ...);
+                                                        const struct check *c, const char *expected,
+                                                        const char *found, const char *fmt, ...);
 
 /* Whether nothing was refused or missing so far. */
 bool result_clean(const struct bawn_attest_result *r);
