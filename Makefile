@@ -22,6 +22,8 @@ include mk/user.mk
 include mk/module.mk
 include mk/lab.mk
 include mk/lint.mk
+include mk/fuzz.mk
+include mk/attest.mk
 
 .PHONY: all help deps demo check skipped clean install
 

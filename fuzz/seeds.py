@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Seeds for the fuzz targets of attest/, made from the real evidence in tests/vectors/."""
+import base64
+import glob
+import hashlib
+import json
+import os
+import re
+import struct
+import uuid
+
+VECTORS = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../tests/vectors")
+
+
+def files(*patterns, limit=65536):
+    """The contents of the matching files that are not too large to mutate usefully."""
+    for pattern in patterns:
+        for path in sorted(glob.glob(os.path.join(VECTORS, pattern))):
+            with open(path, "rb") as f:
+                data = f.read()
+            yield data[:limit]
+
+
+def pem_blocks(data):
+    for match in re.finditer(rb"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END", data, re.DOTALL):
+        text = match.group(2).replace(b"\\n", b"").replace(b"\n", b"")
+        yield match.group(1), base64.b64decode(text)
+
+
+def x509():
+    for data in files("snp/*.der"):
+        yield b"\0" + data
+    for data in files("snp/crl/*.der"):
+        yield b"\1" + data
+    for data in files("snp/roots/*.pem", "tdx/roots/*.pem", "tpm/akpub.pem"):
+        for label, der in pem_blocks(data):
+            yield (b"\2" if label == b"PUBLIC KEY" else b"\0") + der
+    for data in files("tdx/tdx-v4-*-10-19.json", "tdx/tdx-v5-*-02-18.json"):
+        bundle = json.loads(data)
+        for name, value in bundle.items():
+            if name.endswith("_chain"):
+                for _, der in pem_blocks(value.encode()):
+                    yield b"\0" + der
+            elif name.endswith("_crl"):
+                yield b"\1" + bytes.fromhex(value)
+
+
+def json_texts():
+    yield from files("tdx/*-02-18.json", "azure/*.json", "tpm/*.json", "snp/expected.json")
+    yield b'{"a":[1,-2.5e3,true,false,null,"\\u00e9\\ud83d\\ude00"],"b":{}}'
+
+
+def codec():
+    yield from files("snp/roots/*.pem", "tpm/akpub.pem")
+    for data in files("snp/*.report.bin"):
+        yield data.hex().encode()
+        yield base64.b64encode(data)
+        yield base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def certificate_table():
+    """A report with the table of an extended guest request behind it (AMD 56421, 4.1.8.1)."""
+    vcek_guid = uuid.UUID("63da758d-e664-4564-adc5-f4b93be8accd").bytes_le
+    for report in files("snp/milan-v3-vcek-05b7438a.report.bin"):
+        for cert in files("snp/milan-v3-vcek-05b7438a.vcek.der"):
+            table = vcek_guid + struct.pack("<II", 48, len(cert)) + bytes(24) + cert
+            yield report + table
+
+
+def tpm():
+    def pack(*parts):
+        return b"".join(struct.pack(">H", len(p)) + p for p in parts)
+    quote, sig, pcr = (next(files("tpm/" + n)) for n in ("quote.out", "quotesig.out",
+                                                         "quotepcr.out"))
+    yield pack(quote, sig, pcr)
+    for data in files("azure/evidence-v1.json", "azure/evidence-tdx-v1.json"):
+        evidence = json.loads(data)["tpm_quote"]
+        yield pack(bytes.fromhex(evidence["message"]), bytes.fromhex(evidence["signature"]),
+                   b"".join(bytes.fromhex(p) for p in evidence["pcrs"]))
+
+
+SEEDS = {
+    "x509": x509,
+    "json": json_texts,
+    "codec": codec,
+    "snp": lambda: (*files("snp/*.report.bin"), *certificate_table()),
+    "endorsement": lambda: files("snp/*.der", "snp/crl/*.der", "snp/roots/*.pem"),
+    "quote": lambda: files("tdx/*.quote.bin"),
+    "collateral": lambda: files("tdx/tdx-v4-00806f050000-c39a3a25.*.json",
+                                "tdx/tdx-v5-*.json"),
+    "tpm": tpm,
+    "hcl": lambda: files("azure/hcl-report.bin"),
+    "eventlog": lambda: files("eventlog/*.bin", "eventlog/binary_bios*", limit=32768),
+    "evidence": lambda: files("azure/*.json", "tpm/*.json", "tpm/*.pb", "snp/*.report.bin",
+                              "tdx/*.quote.bin", "azure/hcl-report.bin", "tpm/quote.out"),
+}
+
+
+def write(target, folder):
+    """Writes the target's seeds into the folder and says how many there are."""
+    seeds = {hashlib.sha256(s).hexdigest()[:16]: s for s in SEEDS[target]()}
+    for name, data in seeds.items():
+        with open(os.path.join(folder, name), "wb") as f:
+            f.write(data)
+    return len(seeds)
