@@ -40,8 +40,8 @@ static const struct row {
     { "snp.version", BAWN_EXPECT_EQ, "18446744073709551621", MALFORMED }, /* 2^64 + 5 */
     { "snp.reported_tcb", BAWN_EXPECT_GE, "0x0300000000000873", HOLDS },
     { "snp.reported_tcb", BAWN_EXPECT_GE, "0x0400000000000772", FAILS }, /* larger as a number */
-    { "snp.reported_tcb", BAWN_EXPECT_GE, "0x0200000000000972", FAILS }, /* smaller as one */
-    { "snp.reported_tcb", BAWN_EXPECT_LE, "0x03000000000008ff", HOLDS },
+    { "snp.reported_tcb", BAWN_EXPECT_GE, "0x0200000000000974", FAILS }, /* smaller as one */
+    { "snp.reported_tcb", BAWN_EXPECT_LE, "0x03000000000009ff", HOLDS },
     { "snp.report_data", BAWN_EXPECT_EQ, "dead000000000000", HOLDS },
     { "snp.report_data", BAWN_EXPECT_EQ, "DEAD", HOLDS },
     { "snp.report_data", BAWN_EXPECT_EQ, "de", FAILS },
