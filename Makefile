@@ -55,7 +55,7 @@ skipped:
 clean: ## remove build/
 	rm -rf $(B)
 
-install: programs ## install bawn and bawn-measure below DESTDIR and prefix
+install: programs ## install commands, library, headers and manuals below DESTDIR and prefix
 	install -d $(DESTDIR)$(prefix)/bin
 	install $(programs) $(DESTDIR)$(prefix)/bin
 

@@ -79,7 +79,24 @@ def tpm():
                    b"".join(bytes.fromhex(p) for p in evidence["pcrs"]))
 
 
+def launch():
+    """The ends of OVMF images, and PE headers with a Linux setup header in them."""
+    for data in files("launch/sev-snp-measure/tests/fixtures/*.bin"):
+        yield b"\0" + data
+    kernel = bytearray(0x1000)
+    kernel[0:2], kernel[0x202:0x206] = b"MZ", b"HdrS"
+    struct.pack_into("<I", kernel, 0x3c, 0x40)
+    struct.pack_into("<4sHH12xH2xH", kernel, 0x40, b"PE", 0x8664, 1, 240, 0x20b)
+    struct.pack_into("<I", kernel, 0x58 + 60, 0x400)
+    struct.pack_into("<I", kernel, 0x58 + 108, 6)
+    struct.pack_into("<II", kernel, 0x58 + 240 + 16, 0x800, 0x400)
+    struct.pack_into("<HxxxxxxxxxB", kernel, 0x206, 0x20f, 1)
+    struct.pack_into("<H", kernel, 0x236, 2)
+    yield b"\x1f" + kernel
+
+
 SEEDS = {
+    "launch": launch,
     "x509": x509,
     "json": json_texts,
     "codec": codec,

@@ -30,17 +30,20 @@ vmm_src := $(filter-out vmm/main.c,$(wildcard vmm/*.c))
 attest_src := $(wildcard attest/lib/*.c)
 measure_src := $(wildcard attest/measure/*.c)
 verify_src := $(wildcard attest/verify/*.c)
-user_src := $(launch_src) $(wildcard vmm/*.c) $(attest_src) $(measure_src) $(verify_src)
+confine_src := $(wildcard attest/common/*.c)
+user_src := $(launch_src) $(wildcard vmm/*.c) $(attest_src) $(measure_src) $(verify_src) \
+	$(confine_src)
 objs = $(patsubst %.c,$(B)/obj/$(1)/%.o,$(2))
 
 ifeq ($(have_libs),)
 skip_programs := programs:~no~jansson,~OpenSSL~or~libseccomp~headers
 else
-programs := $(B)/bin/bawn $(B)/bin/bawn-measure $(if $(verify_src),$(B)/bin/bawn-verify)
+programs := $(B)/bin/bawn $(B)/bin/bawn-measure $(B)/bin/bawn-verify
+attest_libs := $(B)/lib/libbawn-attest.so $(B)/lib/libbawn-attest.a
 endif
 
 .PHONY: programs unit unit-programs
-programs: $(programs) ## build build/bin/bawn and build/bin/bawn-measure
+programs: $(programs) $(attest_libs) ## build the commands and libbawn-attest in build/bin and build/lib
 
 define variant
 $(B)/obj/$(1)/%.o: %.c
@@ -51,9 +54,10 @@ endef
 $(foreach v,release pic asan clang,$(eval $(call variant,$(v))))
 
 $(B)/bin/bawn: $(call objs,release,vmm/main.c $(vmm_src) $(launch_src))
-$(B)/bin/bawn-measure: $(call objs,release,$(measure_src) $(launch_src)) $(B)/lib/libbawn-attest.a
-$(B)/bin/bawn-verify: $(call objs,release,$(verify_src)) $(B)/lib/libbawn-attest.a
-$(B)/bin/bawn-verify: libs += -lseccomp
+$(B)/bin/bawn-measure: $(call objs,release,$(measure_src) $(confine_src) $(launch_src)) \
+	$(B)/lib/libbawn-attest.a
+$(B)/bin/bawn-verify: $(call objs,release,$(verify_src) $(confine_src)) $(B)/lib/libbawn-attest.a
+$(B)/bin/bawn-verify: libs := -lcrypto -lseccomp
 $(B)/bin/bawn-measure: libs += -lseccomp
 $(B)/bin/%:
 	@mkdir -p $(@D)
@@ -62,20 +66,78 @@ $(B)/bin/%:
 
 # libbawn-attest. The compiled-in roots are taken in by the assembler from attest/roots/.
 $(B)/obj/pic/attest/lib/roots.o $(B)/obj/asan/attest/lib/roots.o: $(wildcard attest/roots/*.der)
-$(B)/lib/libbawn-attest.a: $(call objs,pic,$(attest_src))
+
+attest_abi := 0
+attest_so := $(B)/lib/libbawn-attest.so.$(attest_abi)
+attest_map := attest/lib/libbawn-attest.map
+$(attest_so): $(call objs,pic,$(attest_src)) $(attest_map)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -o $@ $(filter %.o,$^) -Wl,-soname,$(@F) -Wl,--version-script=$(attest_map) \
+		-Wl,--no-undefined -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed -lcrypto
+$(B)/lib/libbawn-attest.so: $(attest_so)
+	$(Q)ln -sf $(<F) $@
+
+# One object in the archive, in which all but the public names are local: a program may use
+# the library's internal names for its own.
+$(B)/lib/libbawn-attest.o: $(call objs,pic,$(attest_src))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -r -nostdlib -o $@ $^ && objcopy --localize-hidden $@
+$(B)/lib/libbawn-attest.a: $(B)/lib/libbawn-attest.o
 $(B)/lib/libattest-asan.a: $(call objs,asan,$(attest_src))
 $(B)/lib/%.a:
 	@mkdir -p $(@D)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
+libdir ?= $(prefix)/lib
+attest_headers := $(wildcard $(addprefix include/bawn/,attest.h status.h measure_launch.h vmsa.h))
+attest_version = $(shell sed -n 's/^.define BAWN_ATTEST_VERSION "\(.*\)"/\1/p' attest/lib/attest.c)
+man_pages := $(wildcard docs/man/*.1 docs/man/*.3)
+install_to = install -d $(DESTDIR)$(1) && install -m $(2) $(3) $(DESTDIR)$(1)
+
+.PHONY: install-attest
+install: install-attest
+install-attest: $(attest_libs) $(attest_so) # the library, its headers, man pages, completions
+	$(call install_to,$(libdir),755,$(attest_so))
+	$(call install_to,$(libdir),644,$(B)/lib/libbawn-attest.a)
+	ln -sf $(notdir $(attest_so)) $(DESTDIR)$(libdir)/libbawn-attest.so
+	$(call install_to,$(prefix)/include/bawn,644,$(attest_headers))
+	install -d $(DESTDIR)$(libdir)/pkgconfig
+	sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@version@|$(attest_version)|' \
+		attest/lib/bawn-attest.pc.in >$(DESTDIR)$(libdir)/pkgconfig/bawn-attest.pc
+	$(call install_to,$(prefix)/share/man/man1,644,$(filter %.1,$(man_pages)))
+	$(call install_to,$(prefix)/share/man/man3,644,$(filter %.3,$(man_pages)))
+	install -d $(DESTDIR)$(prefix)/share/bash-completion/completions
+	for c in $(notdir $(basename $(wildcard attest/completion/*.bash))); do install -m 644 \
+		attest/completion/$$c.bash \
+		$(DESTDIR)$(prefix)/share/bash-completion/completions/$$c || exit 1; done
+
+# Tests of the commands and of the installed library, on what is shipped.
+attest_tests := $(wildcard tests/attest/*-cli.py tests/attest/*.sh) \
+	$(patsubst tests/attest/%.c,$(B)/attest/%,$(wildcard tests/attest/*_test.c))
+$(B)/attest/sandbox_test: $(call objs,release,tests/attest/sandbox_test.c $(confine_src))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(harden_ld) -o $@ $^ -lcmocka -lcrypto -lseccomp
+
+.PHONY: attest-test
+attest-test: $(programs) $(attest_libs) $(filter $(B)/%,$(attest_tests)) ## test bawn-verify, bawn-measure and the installed library
+	@BAWN_BUILD=$(B) tests/tap.py attest $(attest_tests)
+
 # Unit tests. tests/unit/<room>/x_test.c links its room's sources; a test of kernel code names
-# them in a line "sources: kernel/core/insn.c ..." near its top.
+# them in a line "sources: kernel/core/insn.c ..." near its top, a test against another library
+# names that in a line "libs: -lx".
 unit_src := $(wildcard tests/unit/*/*_test.c)
 unit_programs := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 unit_objs_launch := $(call objs,asan,$(launch_src))
 unit_objs_vmm := $(call objs,asan,$(vmm_src) $(launch_src))
-unit_objs_attest := $(B)/lib/libattest-asan.a
+# What attest's tests share: the files there that are not tests themselves.
+unit_attest_shared := $(filter-out %_test.c,$(wildcard tests/unit/attest/*.c))
+$(B)/lib/libunit-attest.a: $(call objs,asan,$(unit_attest_shared))
+unit_objs_attest := $(if $(unit_attest_shared),$(B)/lib/libunit-attest.a) $(B)/lib/libattest-asan.a
+unit_libs = $(shell sed -n '1,5s,^// libs: *,,p' $(1))
 unit_kernel_src = $(shell sed -n '1,20s,^[/* ]*sources: *\([^*]*\).*,\1,p' $(1))
 
 $(B)/obj/asan/kernel/%.o $(B)/obj/asan/tests/unit/kernel/%.o: \
@@ -86,6 +148,7 @@ $(B)/obj/asan/kernel/%.o $(B)/obj/asan/tests/unit/kernel/%.o: \
 define unit_program
 $(B)/unit/$(1): $(B)/obj/asan/tests/unit/$(1).o $(if $(filter kernel/%,$(1)), \
 	$(call objs,asan,$(call unit_kernel_src,tests/unit/$(1).c)),$(unit_objs_$(firstword $(subst /, ,$(1)))))
+$(B)/unit/$(1): libs += $(call unit_libs,tests/unit/$(1).c)
 endef
 $(foreach t,$(unit_src),$(eval $(call unit_program,$(patsubst tests/unit/%.c,%,$(t)))))
 

@@ -3,7 +3,9 @@
  * The order of a verification, and the verdict. Each kind of evidence is judged in its own
  * file; here is only which ones there are and what their findings amount to.
  */
-#include "attest/lib/verify.h"
+#include <stddef.h>
+
+#include "attest/lib/chain.h"
 
 #define BAWN_ATTEST_VERSION "0.2.0"
 
@@ -14,30 +16,51 @@ static const struct check signed_evidence = {
     .advice = "give the report or quote itself; logs and endorsements prove nothing alone",
 };
 
-/* What vouches for a guest, in the order in which one part leads to the next: Azure's report
- * holds the SNP report and the TPM's key; the log is judged by the registers of the others. */
+static const struct check judged_whole = {
+    .name = "evidence.judged",
+    .source = "libbawn-attest",
+    .how = "every check that trust rests on was made and passed",
+    .advice = "this is a defect of libbawn-attest: report it with the evidence",
+};
+
+/* The kinds of evidence, in the order in which one leads to the next: Azure's report holds the
+ * SNP report and the TPM's key; a log is judged by the registers of the others. */
+static const struct judge {
+    size_t part; /* offset in struct evidence of what it judges */
+    void (*verify)(struct verification *v);
+    unsigned proofs; /* without all of which its part is not trusted */
+} judges[] = {
+    { offsetof(struct evidence, hcl_report), azure_verify, PROOF_HCL },
+    { offsetof(struct evidence, snp_report), snp_verify, PROOF_SNP_CHAIN | PROOF_SNP_REPORT },
+    { offsetof(struct evidence, quote), quote_verify,
+      PROOF_PCK_CHAIN | PROOF_QE_REPORT | PROOF_QE_BINDING | PROOF_QUOTE | PROOF_TCB_INFO |
+          PROOF_QE_IDENTITY },
+    { offsetof(struct evidence, tpm_message), tpm_verify, PROOF_TPM_QUOTE | PROOF_TPM_KEY },
+};
+
 static bool run_judges(struct verification *v)
 {
-    bool vouched = false;
+    unsigned needed = 0;
 
-    if (v->ev.hcl_report.len)
-        azure_verify(v);
-    if (v->ev.snp_report.len) {
-        snp_verify(v);
-        vouched = true;
-    }
-    if (v->ev.quote.len) {
-        quote_verify(v);
-        vouched = true;
-    }
-    if (v->ev.tpm_message.len) {
-        tpm_verify(v);
-        vouched = true;
+    for (size_t i = 0; i < sizeof(judges) / sizeof(judges[0]); i++) {
+        const struct bawn_bytes *part =
+            (const struct bawn_bytes *)(const void *)((const char *)&v->ev + judges[i].part);
+
+        if (!part->len)
+            continue;
+        judges[i].verify(v);
+        needed |= judges[i].proofs;
     }
     if (v->ev.event_log.len || v->ev.cc_log.len)
         eventlog_verify(v);
-    return vouched || check_missing(v->r, &signed_evidence, NULL, NULL,
-                                    "nothing in the evidence is signed by hardware");
+    if (!needed || needed == PROOF_HCL)
+        return check_missing(v->r, &signed_evidence, NULL, NULL,
+                             "nothing in the evidence is signed by hardware");
+    if (result_clean(v->r) && (v->r->proofs & needed) != needed)
+        return check_missing(v->r, &judged_whole, arena_text(v->arena, "checks %#x", needed),
+                             arena_text(v->arena, "checks %#x", v->r->proofs & needed),
+                             "the evidence was not judged as a whole");
+    return true;
 }
 
 static const struct bawn_finding out_of_memory = {
@@ -78,7 +101,6 @@ enum bawn_verdict bawn_attest_verify(const struct bawn_trust *trust,
 {
     struct verification v = {
         .trust = trust,
-        .cache = cache,
         .input = input,
         .r = result,
         .arena = &result->arena,
@@ -88,10 +110,12 @@ enum bawn_verdict bawn_attest_verify(const struct bawn_trust *trust,
     result_reset(result);
     result->explain = input->flags & BAWN_ATTEST_EXPLAIN;
     result->strict = input->flags & BAWN_ATTEST_STRICT;
+    v.cache = cache_begin(cache, trust->crypto, v.arena);
     for (size_t i = 0; i < input->nr_endorsements; i++)
         endorsement_add(&v, input->endorsements[i]);
     if (evidence_unpack(&v) && run_judges(&v))
         expect_verify(&v);
+    cache_end(v.cache, cache);
     result->verdict = conclude(result);
     return result->verdict;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Signatures and digests, by OpenSSL. Public keys are given as the raw numbers of a parsed
- * SubjectPublicKeyInfo. The cache remembers where the pure function (key, algorithm, message,
- * signature) -> valid said yes, and keys made ready; nothing else.
+ * SubjectPublicKeyInfo. The cache remembers where the pure function (key, algorithm, digest of
+ * the message, signature) -> valid said yes, and keys made ready; nothing else.
  */
 #ifndef BAWN_ATTEST_CRYPTO_H
 #define BAWN_ATTEST_CRYPTO_H

@@ -37,7 +37,8 @@ struct bawn_cursor der_enter(struct bawn_cursor *c, uint8_t tag);
 struct bawn_bytes der_any(struct bawn_cursor *c, uint8_t *tag, struct bawn_bytes *whole);
 /* The content of the next element, which must have this tag. */
 struct bawn_bytes der_content(struct bawn_cursor *c, uint8_t tag);
-/* A non-negative INTEGER: its magnitude without the leading zero byte. Negative fails. */
+/* A non-negative INTEGER: its magnitude without the leading zero byte (zero is the one byte 00).
+ * Negative fails. */
 struct bawn_bytes der_unsigned(struct bawn_cursor *c);
 /* A non-negative INTEGER that fits 64 bits. */
 uint64_t der_uint(struct bawn_cursor *c);
@@ -46,8 +47,10 @@ bool der_bool(struct bawn_cursor *c);
 struct bawn_bytes der_bits(struct bawn_cursor *c);
 /* UTCTime or GeneralizedTime in Z, as seconds since 1970. */
 int64_t der_time(struct bawn_cursor *c);
-/* The next element is this OID (content bytes). */
+/* Whether oid (content bytes) is want. */
 bool der_oid_is(struct bawn_bytes oid, const uint8_t *want, size_t len);
+/* The OID in dotted form, for messages; what does not fit is described. Returns text. */
+const char *der_oid_text(struct bawn_bytes oid, char *text, size_t size);
 /* Fails c unless all was read. */
 void der_end(struct bawn_cursor *c);
 

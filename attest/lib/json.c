@@ -6,6 +6,7 @@
  */
 #include "attest/lib/json.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "attest/lib/codec.h"
@@ -80,13 +81,19 @@ static int32_t hex4(const struct reader *r, uint32_t ahead)
     return v;
 }
 
+/* What the short escapes stand for; 0: not one. */
+static const uint8_t short_escape[256] = {
+    ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+    ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+};
+
 /* An escape at pos (the backslash): its length, 0 when it is not one. Surrogates must pair. */
 static uint32_t escape_length(const struct reader *r)
 {
     int c = at(r, 1);
     int32_t unit;
 
-    if (c > 0 && strchr("\"\\/bfnrt", c))
+    if (c >= 0 && short_escape[c])
         return 2;
     unit = c == 'u' ? hex4(r, 2) : -1;
     if (unit < 0 || (unit >= 0xdc00 && unit <= 0xdfff))
@@ -130,16 +137,34 @@ static uint32_t utf8_length(const struct reader *r)
     return n;
 }
 
-/* Whether any of eight bytes is a control character, '"', '\\' or not ASCII. */
-static bool special8(const uint8_t *p)
+/* How many of eight bytes come before the first that is a control character, '"', '\\' or not
+ * ASCII. A byte below a true one is never marked, so the lowest mark is right. */
+static uint32_t plain8(const uint8_t *p)
 {
     const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
-    uint64_t x, quote, back;
+    uint64_t x, quote, back, marks;
 
     memcpy(&x, p, sizeof(x));
+    x = le64toh(x);
     quote = x ^ ones * '"';
     back = x ^ ones * '\\';
-    return (x | (x - ones * 0x20) | ((quote - ones) & ~quote) | ((back - ones) & ~back)) & high;
+    marks = (x | (x - ones * 0x20) | ((quote - ones) & ~quote) | ((back - ones) & ~back)) & high;
+    return marks ? (uint32_t)__builtin_ctzll(marks) / 8 : 8;
+}
+
+/* Passes what needs no second look; the byte after it, or -1. */
+static int skip_plain(struct reader *r)
+{
+    uint32_t n = 8;
+    int c;
+
+    while (n == 8 && r->len - r->pos >= 8) {
+        n = plain8(r->text + r->pos);
+        r->pos += n;
+    }
+    while ((c = at(r, 0)) >= 0x20 && c < 0x80 && c != '"' && c != '\\')
+        r->pos++;
+    return c;
 }
 
 /* A string from its opening quote. */
@@ -152,12 +177,9 @@ static bool read_string(struct reader *r)
     if (!t)
         return false;
     for (;;) {
-        int c;
+        int c = skip_plain(r);
         uint32_t n = 1;
 
-        while (r->len - r->pos >= 8 && !special8(r->text + r->pos))
-            r->pos += 8;
-        c = at(r, 0);
         if (c == '"')
             break;
         if (c < 0)
@@ -528,12 +550,11 @@ static uint8_t *put_utf8(uint8_t *out, uint32_t c)
 /* One escape at r->pos, which parsing has checked; moves past it. */
 static uint8_t *unescape(struct reader *r, uint8_t *out)
 {
-    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     int c = at(r, 1);
     uint32_t unit;
 
     if (c != 'u') {
-        *out++ = (uint8_t)to[strchr(from, c) - from];
+        *out++ = short_escape[c & 0xff];
         r->pos += 2;
         return out;
     }

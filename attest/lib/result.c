@@ -8,7 +8,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* ---- Arena ---- */
 
@@ -165,15 +164,27 @@ const char *arena_printable(struct arena *a, struct bawn_bytes text)
     return out;
 }
 
+/* The Gregorian calendar by arithmetic: the C library's own reads the time zone's file. */
 const char *arena_time(struct arena *a, int64_t t)
 {
-    time_t when = (time_t)t;
-    struct tm tm;
+    enum { DAY = 86400, DAYS_400 = 146097, DAYS_100 = 36524, DAYS_4 = 1461, YEAR = 365 };
+    static const int64_t epoch = 719468; /* 1970-01-01, in days from 0000-03-01 */
+    static const int64_t last = 253402300799; /* 9999-12-31T23:59:59Z */
+    unsigned days, second, era, year, month;
 
-    if (!gmtime_r(&when, &tm))
+    if (t < 0 || t > last)
         return arena_text(a, "%lld seconds after 1970", (long long)t);
-    return arena_text(a, "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1,
-                      tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    second = (unsigned)(t % DAY);
+    days = (unsigned)(t / DAY + epoch);
+    era = days / DAYS_400;
+    days %= DAYS_400;
+    year = (days - days / (DAYS_4 - 1) + days / DAYS_100 - days / (DAYS_400 - 1)) / YEAR;
+    days -= YEAR * year + year / 4 - year / 100;
+    /* Years begin in March: months have 31 and 30 days by turns of five, 153 days. */
+    month = (5 * days + 2) / 153;
+    return arena_text(a, "%04u-%02u-%02uT%02u:%02u:%02uZ", year + 400 * era + (month >= 10),
+                      month < 10 ? month + 3 : month - 9, days - (153 * month + 2) / 5 + 1,
+                      second / 3600, second / 60 % 60, second % 60);
 }
 
 void arena_reset(struct arena *a)
@@ -414,6 +425,7 @@ static void finding_add(struct bawn_attest_result *r, const struct check *c,
 
 bool check_passed(struct bawn_attest_result *r, const struct check *c)
 {
+    r->proofs |= c->proof;
     if (r->explain)
         finding_add(r, c, BAWN_FINDING_PASS, NULL, NULL, c->how ? c->how : "");
     return true;

@@ -47,6 +47,7 @@ struct bawn_attest_result {
     struct list events;   /* struct bawn_event */
     enum bawn_verdict verdict;
     bool explain, strict;
+    unsigned proofs; /* enum proof, of the checks that passed */
     const char *subject;
     const char *foreign_root;
 };
@@ -73,12 +74,29 @@ void claim_text_at(struct bawn_attest_result *r, const char *name, int index, co
  *         .advice = "the report was altered or is not this chip's: ask the guest for a new one",
  *     };
  */
+/* Checks without which nothing is trusted. They are noted as they pass, so that a judge that
+ * leaves early by mistake does not make a guest trusted: attest.c asks for those it needs. */
+enum proof {
+    PROOF_SNP_CHAIN = 1 << 0, /* the certificate that signed leads to a root */
+    PROOF_SNP_REPORT = 1 << 1, /* signature over the report */
+    PROOF_PCK_CHAIN = 1 << 2,
+    PROOF_QE_REPORT = 1 << 3,
+    PROOF_QE_BINDING = 1 << 4,
+    PROOF_QUOTE = 1 << 5,
+    PROOF_TCB_INFO = 1 << 6, /* signed, in force, and for this platform */
+    PROOF_QE_IDENTITY = 1 << 7,
+    PROOF_TPM_QUOTE = 1 << 8,
+    PROOF_TPM_KEY = 1 << 9, /* something vouches for the attestation key */
+    PROOF_HCL = 1 << 10, /* Azure's runtime data is bound to the report */
+};
+
 struct check {
     const char *name;   /* stable: "snp.signature" */
     const char *claim;  /* what is judged; may be NULL */
     const char *source; /* specification and section */
     const char *how;    /* how the check is made, for --explain: one clause, no full stop */
     const char *advice; /* what an operator can do when it fails */
+    unsigned proof;     /* enum proof, or 0 */
 };
 
 /* Notes the pass (with BAWN_ATTEST_EXPLAIN only). Always true. */

@@ -11,6 +11,7 @@
 #include "attest/lib/x509.h"
 
 #define TPM_PCRS 24
+#define TPM_MORE_BANKS 3
 
 /* PCR values as given beside a quote; a value of length 0 is not given. */
 struct pcr_bank {
@@ -27,6 +28,10 @@ struct evidence {
     struct bawn_bytes tpm_message, tpm_signature; /* TPMS_ATTEST; TPMT_SIGNATURE or bare */
     struct bawn_bytes ak_public;  /* SPKI DER, PEM, TPM2B_PUBLIC or TPMT_PUBLIC */
     struct pcr_bank pcrs;
+    struct pcr_bank more_pcrs[TPM_MORE_BANKS]; /* when several banks are given */
+    /* Set by tpm.c: bit n when value n of pcrs is under the quote's digest. */
+    uint32_t pcrs_quoted;
+    bool ak_from_hcl; /* set by azure.c: ak_public is from Azure's runtime data */
     struct bawn_bytes event_log;  /* TCG PC Client log */
     struct bawn_bytes cc_log;     /* CCEL data */
     struct bawn_bytes id_block, id_auth; /* SNP launch: AMD 56860, 8.17 */
@@ -64,6 +69,11 @@ void endorsement_add_crl(struct verification *v, struct bawn_bytes der, const ch
 
 /* snp_table.c: the certificate table of an extended guest request. False: not one. */
 bool snp_table_add(struct verification *v, struct bawn_bytes blob);
+/* tpm.c: TPMT_SIGNATURE, TPM2B_PUBLIC or TPMT_PUBLIC, PCR values as keylime writes them; into
+ * v->ev where that is still empty. False: none of these. */
+bool tpm_endorsement_add(struct verification *v, struct bawn_bytes blob);
+/* eventlog.c: a TCG or CC event log, into v->ev.event_log or cc_log. False: neither. */
+bool eventlog_endorsement_add(struct verification *v, struct bawn_bytes blob);
 /* collateral.c: Intel's TCB info and QE identity as served, or a bundle. False: neither. */
 bool collateral_add(struct verification *v, struct bawn_bytes json);
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * bawn-measure: computes offline the digest that bawn.ko reports for a launch, from the
- * configuration, the kernel and the initrd alone. Runs nothing; trusts none of its inputs.
+ * bawn-measure plain: the launch digest that bawn.ko reports for a launch, from the
+ * configuration, the kernel and the initrd alone. Trusts none of them; the images are parsed in
+ * the sandbox.
  */
+#include "attest/measure/measure.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,18 +15,12 @@
 
 #include "launch/launch.h"
 
-#define VERSION "bawn-measure 0.1"
-
-enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-struct options {
+struct plain_options {
     struct bawn_vm_config cfg;
-    bool json, log, help, version;
+    bool json, log, help;
 };
 
 /* ---- Options ---- */
-
-typedef enum bawn_status option_fn(struct options *o, const char *value, struct bawn_error *err);
 
 static enum bawn_status set_text(char **text, const char *value, struct bawn_error *err)
 {
@@ -36,28 +33,48 @@ static enum bawn_status set_text(char **text, const char *value, struct bawn_err
     return BAWN_OK;
 }
 
-static enum bawn_status set_config(struct options *o, const char *value, struct bawn_error *err)
+static enum bawn_status set_config(void *options, const struct option *self, const char *value,
+                                   struct bawn_error *err)
 {
+    struct plain_options *o = options;
+
+    (void)self;
     return bawn_vm_config_load(&o->cfg, value, err);
 }
 
-static enum bawn_status set_kernel(struct options *o, const char *value, struct bawn_error *err)
+static enum bawn_status set_kernel(void *options, const struct option *self, const char *value,
+                                   struct bawn_error *err)
 {
+    struct plain_options *o = options;
+
+    (void)self;
     return set_text(&o->cfg.kernel, value, err);
 }
 
-static enum bawn_status set_initrd(struct options *o, const char *value, struct bawn_error *err)
+static enum bawn_status set_initrd(void *options, const struct option *self, const char *value,
+                                   struct bawn_error *err)
 {
+    struct plain_options *o = options;
+
+    (void)self;
     return set_text(&o->cfg.initrd, value, err);
 }
 
-static enum bawn_status set_cmdline(struct options *o, const char *value, struct bawn_error *err)
+static enum bawn_status set_cmdline(void *options, const struct option *self, const char *value,
+                                    struct bawn_error *err)
 {
+    struct plain_options *o = options;
+
+    (void)self;
     return set_text(&o->cfg.cmdline, value, err);
 }
 
-static enum bawn_status set_cpus(struct options *o, const char *value, struct bawn_error *err)
+static enum bawn_status set_cpus(void *options, const struct option *self, const char *value,
+                                 struct bawn_error *err)
 {
+    struct plain_options *o = options;
+
+    (void)self;
     char *end;
     unsigned long n = strtoul(value, &end, 10);
 
@@ -68,14 +85,22 @@ static enum bawn_status set_cpus(struct options *o, const char *value, struct ba
     return BAWN_OK;
 }
 
-static enum bawn_status set_memory(struct options *o, const char *value, struct bawn_error *err)
+static enum bawn_status set_memory(void *options, const struct option *self, const char *value,
+                                   struct bawn_error *err)
 {
+    struct plain_options *o = options;
+
+    (void)self;
     return bawn_size_parse(value, &o->cfg.memory, err);
 }
 
 /* Only whether there is a COM1 shows in the launch; the words are those of `bawn run`. */
-static enum bawn_status set_serial(struct options *o, const char *value, struct bawn_error *err)
+static enum bawn_status set_serial(void *options, const struct option *self, const char *value,
+                                   struct bawn_error *err)
 {
+    struct plain_options *o = options;
+
+    (void)self;
     bool file = !strncmp(value, "file=", 5) && value[5];
 
     if (!file && strcmp(value, "off") && strcmp(value, "null") && strcmp(value, "tty"))
@@ -85,120 +110,54 @@ static enum bawn_status set_serial(struct options *o, const char *value, struct 
     return BAWN_OK;
 }
 
-static enum bawn_status set_json(struct options *o, const char *value, struct bawn_error *err)
-{
-    (void)value, (void)err;
-    o->json = true;
-    return BAWN_OK;
-}
-
-static enum bawn_status set_log(struct options *o, const char *value, struct bawn_error *err)
-{
-    (void)value, (void)err;
-    o->log = true;
-    return BAWN_OK;
-}
-
-static enum bawn_status set_help(struct options *o, const char *value, struct bawn_error *err)
-{
-    (void)value, (void)err;
-    o->help = true;
-    return BAWN_OK;
-}
-
-static enum bawn_status set_version(struct options *o, const char *value, struct bawn_error *err)
-{
-    (void)value, (void)err;
-    o->version = true;
-    return BAWN_OK;
-}
-
-static const struct option {
-    const char *name;
-    const char *arg; /* NULL: takes none */
-    const char *help;
-    option_fn *set;
-} options[] = {
-    { "config", "FILE", "JSON configuration; the other options override it", set_config },
-    { "kernel", "FILE", "Linux bzImage or PVH ELF image", set_kernel },
-    { "initrd", "FILE", "initial RAM disk", set_initrd },
-    { "cmdline", "TEXT", "kernel command line", set_cmdline },
-    { "cpus", "N", "vCPUs, 1 to 64 (1)", set_cpus },
-    { "memory", "SIZE", "memory, 64M to 64G (512M)", set_memory },
-    { "serial", "MODE", "COM1: off, null, tty or file=PATH (tty)", set_serial },
-    { "json", NULL, "print JSON", set_json },
-    { "log", NULL, "print the events that the digest is made of", set_log },
-    { "help", NULL, "print this help", set_help },
-    { "version", NULL, "print the version", set_version },
+static const struct option options[] = {
+#define OPT(f) .field = offsetof(struct plain_options, f)
+    { "config", "FILE", "JSON configuration; the other options override it", set_config, 0, 0 },
+    { "kernel", "FILE", "Linux bzImage or PVH ELF image", set_kernel, 0, 0 },
+    { "initrd", "FILE", "initial RAM disk", set_initrd, 0, 0 },
+    { "cmdline", "TEXT", "kernel command line", set_cmdline, 0, 0 },
+    { "cpus", "N", "vCPUs, 1 to 64 (1)", set_cpus, 0, 0 },
+    { "memory", "SIZE", "memory, 64M to 64G (512M)", set_memory, 0, 0 },
+    { "serial", "MODE", "COM1: off, null, tty or file=PATH (tty)", set_serial, 0, 0 },
+    { "json", NULL, "print JSON", set_flag, OPT(json) },
+    { "log", NULL, "print the events that the digest is made of", set_flag, OPT(log) },
+    { "help", NULL, "print this help", set_flag, OPT(help) },
+#undef OPT
 };
+
+#define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
 
 static void print_help(void)
 {
     printf("Usage: bawn-measure plain [OPTION]...\n\n"
            "Prints the launch digest that bawn.ko will report for a plain (not confidential) VM.\n"
            "\n");
-    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-        printf("  --%-8s %-5s %s\n", options[i].name, options[i].arg ? options[i].arg : "",
-               options[i].help);
-    printf("\nExit status: 0 done, 1 failure, 2 usage.\n");
-}
-
-/* Reads argv[*i] as one option, and its value, and moves *i past them. */
-static enum bawn_status parse_option(int argc, char **argv, int *i, const struct option **opt,
-                                     const char **value, struct bawn_error *err)
-{
-    const char *arg = argv[(*i)++];
-    const char *eq = strchr(arg, '=');
-    size_t len = eq ? (size_t)(eq - arg) : strlen(arg);
-
-    for (size_t n = 0; n < sizeof(options) / sizeof(options[0]); n++) {
-        *opt = &options[n];
-        if (len < 3 || strncmp(arg, "--", 2) || strlen((*opt)->name) != len - 2 ||
-            strncmp(arg + 2, (*opt)->name, len - 2))
-            continue;
-        *value = eq ? eq + 1 : NULL;
-        if (!(*opt)->arg)
-            return eq ? bawn_fail(err, BAWN_E_USAGE, "--%s takes no value", (*opt)->name) : BAWN_OK;
-        if (!eq && *i < argc)
-            *value = argv[(*i)++];
-        return *value ? BAWN_OK
-                      : bawn_fail(err, BAWN_E_USAGE, "--%s needs a value: %s", (*opt)->name,
-                                  (*opt)->arg);
-    }
-    return bawn_fail(err, BAWN_E_USAGE, "unknown option %s; see bawn-measure --help", arg);
+    options_help(options, NR_OPTIONS, 0);
 }
 
 /* Two passes: --config first, wherever it stands, then what overrides it. */
-static enum bawn_status parse_options(struct options *o, int argc, char **argv,
+static enum bawn_status parse_options(struct plain_options *o, int argc, char **argv,
                                       struct bawn_error *err)
 {
     for (int pass = 0; pass < 2; pass++) {
         for (int i = 1; i < argc;) {
             const struct option *opt;
             const char *value = NULL;
-            enum bawn_status st;
+            enum bawn_status st =
+                option_next(options, NR_OPTIONS, 0, argc, argv, &i, &opt, &value, err);
 
-            if (i == 1 && !strcmp(argv[1], "plain")) {
-                i++;
-                continue;
-            }
-            st = parse_option(argc, argv, &i, &opt, &value, err);
             if (st == BAWN_OK && (opt->set == set_config) == (pass == 0))
-                st = opt->set(o, value, err);
+                st = opt->set(o, opt, value, err);
             if (st != BAWN_OK)
                 return st;
         }
     }
-    if (o->help || o->version)
-        return BAWN_OK;
-    if (argc < 2 || strcmp(argv[1], "plain"))
-        return bawn_fail(err, BAWN_E_USAGE, "the first argument must be the kind of VM: plain");
     return BAWN_OK;
 }
 
 /* ---- Output ---- */
 
-static void print_text(const struct options *o, const struct bawn_measure_log *log)
+static void print_text(const struct plain_options *o, const struct bawn_measure_log *log)
 {
     if (o->log)
         bawn_measure_log_print(stdout, log);
@@ -213,8 +172,8 @@ static json_t *json_event(const struct bawn_measure_event *e)
                      bawn_digest_hex(e->digest).text);
 }
 
-static enum bawn_status print_json(const struct options *o, const struct bawn_measure_log *log,
-                                   struct bawn_error *err)
+static enum bawn_status print_json(const struct plain_options *o,
+                                   const struct bawn_measure_log *log, struct bawn_error *err)
 {
     json_t *root = json_pack("{s:i, s:s}", "version", BAWN_MEASURE_VERSION, "digest",
                              bawn_digest_hex(log->digest).text);
@@ -233,7 +192,7 @@ static enum bawn_status print_json(const struct options *o, const struct bawn_me
 
 /* ---- The command ---- */
 
-static enum bawn_status measure_plan(const struct options *o, const struct bawn_file *kernel,
+static enum bawn_status measure_plan(const struct plain_options *o, const struct bawn_file *kernel,
                                      const struct bawn_file *initrd, struct bawn_error *err)
 {
     struct bawn_launch_plan plan;
@@ -252,12 +211,10 @@ static enum bawn_status measure_plan(const struct options *o, const struct bawn_
         bawn_measure_log_free(&log);
     }
     bawn_launch_plan_free(&plan);
-    if (st == BAWN_OK && (fflush(stdout) || ferror(stdout)))
-        st = bawn_fail(err, BAWN_E_IO, "cannot write the output: %m");
     return st;
 }
 
-static enum bawn_status measure(const struct options *o, struct bawn_error *err)
+static enum bawn_status measure(const struct plain_options *o, struct bawn_error *err)
 {
     struct bawn_file kernel = { 0 }, initrd = { 0 };
     enum bawn_status st = bawn_vm_config_check(&o->cfg, err);
@@ -267,29 +224,34 @@ static enum bawn_status measure(const struct options *o, struct bawn_error *err)
     if (st == BAWN_OK && o->cfg.initrd)
         st = bawn_file_read(&initrd, o->cfg.initrd, BAWN_INITRD_MAX, err);
     if (st == BAWN_OK)
+        st = confine(err);
+    if (st == BAWN_OK)
         st = measure_plan(o, &kernel, &initrd, err);
     bawn_file_free(&initrd);
     bawn_file_free(&kernel);
     return st;
 }
 
-int main(int argc, char **argv)
+static enum bawn_status run(const struct command *self, int argc, char **argv,
+                            struct bawn_error *err)
 {
-    struct options o = { .json = false };
-    struct bawn_error err = { "" };
+    struct plain_options o = { .json = false };
     enum bawn_status st;
 
+    (void)self;
     bawn_vm_config_init(&o.cfg);
-    st = parse_options(&o, argc, argv, &err);
+    st = parse_options(&o, argc, argv, err);
     if (st == BAWN_OK && o.help)
         print_help();
-    else if (st == BAWN_OK && o.version)
-        puts(VERSION);
     else if (st == BAWN_OK)
-        st = measure(&o, &err);
+        st = measure(&o, err);
     bawn_vm_config_free(&o.cfg);
-    if (st == BAWN_OK)
-        return EXIT_OK;
-    fprintf(stderr, "bawn-measure: %s\n", err.msg);
-    return st == BAWN_E_USAGE ? EXIT_USAGE : EXIT_FAILED;
+    return st;
 }
+
+const struct command plain_command = {
+    "plain",
+    "launch digest of a plain VM, as bawn.ko reports it",
+    run,
+    0,
+};

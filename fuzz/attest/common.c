@@ -17,42 +17,38 @@ void fuzz_accept_signatures(void)
     accept_signatures = true;
 }
 
-bool __real_sig_verify(struct bawn_attest_cache *cache, const struct pubkey *key,
-                       const struct sig_alg *alg, struct bawn_bytes message, struct bawn_bytes sig);
-bool __wrap_sig_verify(struct bawn_attest_cache *cache, const struct pubkey *key,
-                       const struct sig_alg *alg, struct bawn_bytes message, struct bawn_bytes sig);
-bool __real_sig_verify_raw(struct bawn_attest_cache *cache, const struct pubkey *key,
-                           enum hash_alg hash, struct bawn_bytes message, const uint8_t *r,
-                           const uint8_t *s);
-bool __wrap_sig_verify_raw(struct bawn_attest_cache *cache, const struct pubkey *key,
-                           enum hash_alg hash, struct bawn_bytes message, const uint8_t *r,
-                           const uint8_t *s);
-bool __real_sig_verify_digest(struct bawn_attest_cache *cache, const struct pubkey *key,
-                              const struct sig_alg *alg, struct bawn_bytes digest,
-                              struct bawn_bytes sig);
-bool __wrap_sig_verify_digest(struct bawn_attest_cache *cache, const struct pubkey *key,
-                              const struct sig_alg *alg, struct bawn_bytes digest,
-                              struct bawn_bytes sig);
-
-bool __wrap_sig_verify(struct bawn_attest_cache *cache, const struct pubkey *key,
-                       const struct sig_alg *alg, struct bawn_bytes message, struct bawn_bytes sig)
-{
-    return accept_signatures || __real_sig_verify(cache, key, alg, message, sig);
-}
-
-bool __wrap_sig_verify_raw(struct bawn_attest_cache *cache, const struct pubkey *key,
-                           enum hash_alg hash, struct bawn_bytes message, const uint8_t *r,
-                           const uint8_t *s)
-{
-    return accept_signatures || __real_sig_verify_raw(cache, key, hash, message, r, s);
-}
-
-bool __wrap_sig_verify_digest(struct bawn_attest_cache *cache, const struct pubkey *key,
-                              const struct sig_alg *alg, struct bawn_bytes digest,
-                              struct bawn_bytes sig)
-{
-    return accept_signatures || __real_sig_verify_digest(cache, key, alg, digest, sig);
-}
+/* The two shapes of crypto.c's functions; see --wrap in ld(1). */
+#define WRAP_DER(name)                                                            \
+    bool __real_##name(struct bawn_attest_cache *cache, const struct pubkey *key, \
+                       const struct sig_alg *alg, struct bawn_bytes message,      \
+                       struct bawn_bytes sig);                                    \
+    bool __wrap_##name(struct bawn_attest_cache *cache, const struct pubkey *key, \
+                       const struct sig_alg *alg, struct bawn_bytes message,      \
+                       struct bawn_bytes sig);                                    \
+    bool __wrap_##name(struct bawn_attest_cache *cache, const struct pubkey *key, \
+                       const struct sig_alg *alg, struct bawn_bytes message,      \
+                       struct bawn_bytes sig)                                     \
+    {                                                                             \
+        return accept_signatures || __real_##name(cache, key, alg, message, sig); \
+    }
+#define WRAP_RAW(name)                                                                  \
+    bool __real_##name(struct bawn_attest_cache *cache, const struct pubkey *key,       \
+                       enum hash_alg hash, struct bawn_bytes message, const uint8_t *r, \
+                       const uint8_t *s);                                               \
+    bool __wrap_##name(struct bawn_attest_cache *cache, const struct pubkey *key,       \
+                       enum hash_alg hash, struct bawn_bytes message, const uint8_t *r, \
+                       const uint8_t *s);                                               \
+    bool __wrap_##name(struct bawn_attest_cache *cache, const struct pubkey *key,       \
+                       enum hash_alg hash, struct bawn_bytes message, const uint8_t *r, \
+                       const uint8_t *s)                                                \
+    {                                                                                   \
+        return accept_signatures || __real_##name(cache, key, hash, message, r, s);     \
+    }
+WRAP_DER(sig_verify)
+WRAP_DER(sig_verify_once)
+WRAP_DER(sig_verify_digest)
+WRAP_RAW(sig_verify_raw)
+WRAP_RAW(sig_verify_raw_kept)
 
 struct bawn_bytes fuzz_vector(const char *name)
 {

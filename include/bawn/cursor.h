@@ -49,6 +49,12 @@ static inline const uint8_t *bawn_cursor_take(struct bawn_cursor *c, uint64_t n)
 	return p;
 }
 
+/* The next byte without moving, -1 when there is none. */
+static inline int bawn_cursor_peek(const struct bawn_cursor *c)
+{
+	return bawn_cursor_left(c) ? *c->pos : -1;
+}
+
 /* Moves to offset off from the first byte. */
 static inline void bawn_cursor_seek(struct bawn_cursor *c, uint64_t off)
 {

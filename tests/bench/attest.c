@@ -57,25 +57,15 @@ void *__wrap_realloc(void *p, size_t size)
     return __real_realloc(p, size);
 }
 
-bool __real_sig_verify(struct bawn_attest_cache *cache, const struct pubkey *key,
-                       const struct sig_alg *alg, struct bawn_bytes message, struct bawn_bytes sig);
-bool __wrap_sig_verify(struct bawn_attest_cache *cache, const struct pubkey *key,
-                       const struct sig_alg *alg, struct bawn_bytes message, struct bawn_bytes sig);
-bool __real_sig_verify_raw(struct bawn_attest_cache *cache, const struct pubkey *key,
-                           enum hash_alg hash, struct bawn_bytes message, const uint8_t *r,
-                           const uint8_t *s);
-bool __wrap_sig_verify_raw(struct bawn_attest_cache *cache, const struct pubkey *key,
-                           enum hash_alg hash, struct bawn_bytes message, const uint8_t *r,
-                           const uint8_t *s);
-
 static bool time_signatures; /* the clock itself costs, so not while totals are taken */
 
-bool __wrap_sig_verify(struct bawn_attest_cache *cache, const struct pubkey *key,
-                       const struct sig_alg *alg, struct bawn_bytes message, struct bawn_bytes sig)
+static uint64_t signature_begin(void)
 {
-    uint64_t start = time_signatures ? cpu_ns() : 0;
-    bool ok = __real_sig_verify(cache, key, alg, message, sig);
+    return time_signatures ? cpu_ns() : 0;
+}
 
+static bool signature_end(uint64_t start, bool ok)
+{
     if (time_signatures) {
         signature_ns += cpu_ns() - start;
         signatures++;
@@ -83,19 +73,41 @@ bool __wrap_sig_verify(struct bawn_attest_cache *cache, const struct pubkey *key
     return ok;
 }
 
-bool __wrap_sig_verify_raw(struct bawn_attest_cache *cache, const struct pubkey *key,
-                           enum hash_alg hash, struct bawn_bytes message, const uint8_t *r,
-                           const uint8_t *s)
-{
-    uint64_t start = time_signatures ? cpu_ns() : 0;
-    bool ok = __real_sig_verify_raw(cache, key, hash, message, r, s);
-
-    if (time_signatures) {
-        signature_ns += cpu_ns() - start;
-        signatures++;
+/* The two shapes of crypto.c's functions; see --wrap in ld(1). */
+#define WRAP_DER(name)                                                             \
+    bool __real_##name(struct bawn_attest_cache *cache, const struct pubkey *key,  \
+                       const struct sig_alg *alg, struct bawn_bytes message,       \
+                       struct bawn_bytes sig);                                     \
+    bool __wrap_##name(struct bawn_attest_cache *cache, const struct pubkey *key,  \
+                       const struct sig_alg *alg, struct bawn_bytes message,       \
+                       struct bawn_bytes sig);                                     \
+    bool __wrap_##name(struct bawn_attest_cache *cache, const struct pubkey *key,  \
+                       const struct sig_alg *alg, struct bawn_bytes message,       \
+                       struct bawn_bytes sig)                                      \
+    {                                                                              \
+        uint64_t start = signature_begin();                                        \
+                                                                                   \
+        return signature_end(start, __real_##name(cache, key, alg, message, sig)); \
     }
-    return ok;
-}
+#define WRAP_RAW(name)                                                                  \
+    bool __real_##name(struct bawn_attest_cache *cache, const struct pubkey *key,       \
+                       enum hash_alg hash, struct bawn_bytes message, const uint8_t *r, \
+                       const uint8_t *s);                                               \
+    bool __wrap_##name(struct bawn_attest_cache *cache, const struct pubkey *key,       \
+                       enum hash_alg hash, struct bawn_bytes message, const uint8_t *r, \
+                       const uint8_t *s);                                               \
+    bool __wrap_##name(struct bawn_attest_cache *cache, const struct pubkey *key,       \
+                       enum hash_alg hash, struct bawn_bytes message, const uint8_t *r, \
+                       const uint8_t *s)                                                \
+    {                                                                                   \
+        uint64_t start = signature_begin();                                             \
+                                                                                        \
+        return signature_end(start, __real_##name(cache, key, hash, message, r, s));    \
+    }
+WRAP_DER(sig_verify)
+WRAP_DER(sig_verify_once)
+WRAP_RAW(sig_verify_raw)
+WRAP_RAW(sig_verify_raw_kept)
 
 static int compare_times(const void *a, const void *b)
 {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -105,6 +106,16 @@ static void test_texts(void **state)
     assert_string_equal(text + 128, "...");
     text = arena_printable(&r->arena, (struct bawn_bytes){ (const uint8_t *)"a\n\\\x7f\xff~", 6 });
     assert_string_equal(text, "a\\x0a\\x5c\\x7f\\xff~");
+    for (int64_t t = 1; t < 253402300800; t += 86400 * 13 + 3607) {
+        time_t when = (time_t)t;
+        char expected[32];
+
+        strftime(expected, sizeof(expected), "%Y-%m-%dT%H:%M:%SZ", gmtime(&when));
+        assert_string_equal(arena_time(&r->arena, t), expected);
+        if (t % 1000 == 0)
+            result_reset(r);
+    }
+    assert_string_equal(arena_time(&r->arena, 253402300799), "9999-12-31T23:59:59Z");
     assert_string_equal(arena_time(&r->arena, 0), "1970-01-01T00:00:00Z");
     assert_string_equal(arena_time(&r->arena, 1787149163), "2026-08-19T14:19:23Z");
     assert_string_equal(arena_time(&r->arena, INT64_MAX), "9223372036854775807 seconds after 1970");

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Options as a table; each has one function. Long options only, as --name VALUE or --name=VALUE.
+ */
+#include "attest/verify/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Lists ---- */
+
+static enum bawn_status add_text(struct text_list *l, const char *text, struct bawn_error *err)
+{
+    const char **more = realloc(l->text, (l->n + 1) * sizeof(*more));
+
+    if (!more)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory");
+    l->text = more;
+    l->text[l->n++] = text;
+    return BAWN_OK;
+}
+
+/* ---- Times ---- */
+
+/* n digits at *p, moves past them. */
+static bool digits(const char **p, unsigned n, int *value)
+{
+    *value = 0;
+    for (unsigned i = 0; i < n; i++, ++*p) {
+        if (**p < '0' || **p > '9')
+            return false;
+        *value = *value * 10 + (**p - '0');
+    }
+    return true;
+}
+
+static bool leap(int year)
+{
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+static bool parse_date(const char **p, int64_t *days)
+{
+    static const unsigned char month_days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    int y, m, d, last;
+
+    if (!digits(p, 4, &y) || *(*p)++ != '-' || !digits(p, 2, &m) || *(*p)++ != '-' ||
+        !digits(p, 2, &d) || y < 1970 || m < 1 || m > 12)
+        return false;
+    last = month_days[m - 1] + (m == 2 && leap(y));
+    if (d < 1 || d > last)
+        return false;
+    *days = d - 1;
+    for (int i = 1970; i < y; i++)
+        *days += leap(i) ? 366 : 365;
+    for (int i = 1; i < m; i++)
+        *days += month_days[i - 1] + (i == 2 && leap(y));
+    return true;
+}
+
+/* "Z" or "+hh:mm": seconds to take off. */
+static bool parse_zone(const char **p, int *offset)
+{
+    char sign = *(*p)++;
+    int h, m;
+
+    *offset = 0;
+    if (sign == 'Z' || sign == 'z')
+        return true;
+    if ((sign != '+' && sign != '-') || !digits(p, 2, &h) || *(*p)++ != ':' || !digits(p, 2, &m) ||
+        h > 23 || m > 59)
+        return false;
+    *offset = (h * 60 + m) * (sign == '+' ? 60 : -60);
+    return true;
+}
+
+static bool parse_seconds(const char *text, int64_t *time)
+{
+    *time = 0;
+    for (const char *p = text; *p; p++)
+        if (*p < '0' || *p > '9' || __builtin_mul_overflow(*time, 10, time) ||
+            __builtin_add_overflow(*time, *p - '0', time))
+            return false;
+    return *text;
+}
+
+bool verify_time_parse(const char *text, int64_t *time)
+{
+    const char *p = text;
+    int64_t days;
+    int h, m, s, offset;
+
+    if (*p == '@')
+        return parse_seconds(p + 1, time);
+    if (!parse_date(&p, &days))
+        return false;
+    *time = days * 86400;
+    if (!*p)
+        return true;
+    if (*p != 'T' && *p != 't' && *p != ' ')
+        return false;
+    p++;
+    /* A leap second, :60, is taken as the second after. */
+    if (!digits(&p, 2, &h) || *p++ != ':' || !digits(&p, 2, &m) || *p++ != ':' ||
+        !digits(&p, 2, &s) || h > 23 || m > 59 || s > 60 || !parse_zone(&p, &offset) || *p)
+        return false;
+    *time += h * 3600 + m * 60 + s - offset;
+    return *time >= 0;
+}
+
+/* ---- Options ---- */
+
+typedef enum bawn_status option_fn(struct verify_options *o, const char *value,
+                                   struct bawn_error *err);
+
+static enum bawn_status set_at(struct verify_options *o, const char *value, struct bawn_error *err)
+{
+    if (!verify_time_parse(value, &o->at))
+        return bawn_fail(err, BAWN_E_USAGE,
+                         "--at %s: must be a date (2026-01-02), a date and time "
+                         "(2026-01-02T03:04:05Z) or seconds since 1970 (@1767322800)",
+                         value);
+    o->at_given = true;
+    return BAWN_OK;
+}
+
+static enum bawn_status add_endorsement(struct verify_options *o, const char *value,
+                                        struct bawn_error *err)
+{
+    return add_text(&o->endorsements, value, err);
+}
+
+static enum bawn_status add_root(struct verify_options *o, const char *value,
+                                 struct bawn_error *err)
+{
+    return add_text(&o->roots, value, err);
+}
+
+/* The first operator in the text; two characters before one. */
+static const char *find_operator(const char *text, enum bawn_expect_op *op, size_t *len)
+{
+    static const struct {
+        const char *text;
+        enum bawn_expect_op op;
+    } two[] = {
+        { "!=", BAWN_EXPECT_NE },
+        { ">=", BAWN_EXPECT_GE },
+        { "<=", BAWN_EXPECT_LE },
+    };
+    const char *p = text + strcspn(text, "=!<>");
+
+    *len = 2;
+    for (size_t i = 0; i < sizeof(two) / sizeof(two[0]); i++) {
+        *op = two[i].op;
+        if (!strncmp(p, two[i].text, 2))
+            return p;
+    }
+    *op = BAWN_EXPECT_EQ;
+    *len = 1;
+    return *p == '=' ? p : NULL;
+}
+
+static enum bawn_status add_expect(struct verify_options *o, const char *value,
+                                   struct bawn_error *err)
+{
+    static const char name_chars[] = "abcdefghijklmnopqrstuvwxyz0123456789._-[]";
+    struct bawn_expect *more, e;
+    size_t len;
+    const char *op = find_operator(value, &e.op, &len);
+    char **owned;
+
+    if (!op || op == value || strspn(value, name_chars) != (size_t)(op - value))
+        return bawn_fail(err, BAWN_E_USAGE,
+                         "--expect %s: must be FIELD=VALUE, FIELD!=VALUE, FIELD>=VALUE or "
+                         "FIELD<=VALUE",
+                         value);
+    if (!op[len])
+        return bawn_fail(err, BAWN_E_USAGE, "--expect %s: the value is empty", value);
+    more = realloc(o->expect, (o->nr_expect + 1) * sizeof(*more));
+    if (more)
+        o->expect = more;
+    owned = realloc(o->owned, (o->nr_expect + 1) * sizeof(*owned));
+    if (owned)
+        o->owned = owned;
+    if (!more || !owned || !(owned[o->nr_expect] = strndup(value, (size_t)(op - value))))
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory");
+    e.claim = owned[o->nr_expect];
+    e.value = op + len;
+    o->expect[o->nr_expect++] = e;
+    return BAWN_OK;
+}
+
+static const struct {
+    const char *name;
+    enum bawn_evidence_kind kind;
+} kinds[] = {
+    { "auto", BAWN_EVIDENCE_ANY },  { "snp", BAWN_EVIDENCE_SNP },   { "tdx", BAWN_EVIDENCE_QUOTE },
+    { "sgx", BAWN_EVIDENCE_QUOTE }, { "hcl", BAWN_EVIDENCE_HCL },   { "tpm", BAWN_EVIDENCE_TPM },
+    { "log", BAWN_EVIDENCE_LOG },   { "json", BAWN_EVIDENCE_JSON },
+};
+
+static enum bawn_status set_type(struct verify_options *o, const char *value,
+                                 struct bawn_error *err)
+{
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (!strcmp(kinds[i].name, value)) {
+            o->kind = kinds[i].kind;
+            return BAWN_OK;
+        }
+    }
+    return bawn_fail(err, BAWN_E_USAGE,
+                     "--type %s: must be auto, snp, tdx, sgx, hcl, tpm, log or json", value);
+}
+
+#define FLAG(name)                                                                  \
+    static enum bawn_status set_##name(struct verify_options *o, const char *value, \
+                                       struct bawn_error *err)                      \
+    {                                                                               \
+        (void)value, (void)err;                                                     \
+        o->name = true;                                                             \
+        return BAWN_OK;                                                             \
+    }
+FLAG(strict)
+FLAG(explain)
+FLAG(json)
+FLAG(events)
+FLAG(list_claims)
+FLAG(help)
+FLAG(version)
+
+static const struct option {
+    const char *name;
+    const char *arg; /* NULL: takes none */
+    const char *help;
+    option_fn *set;
+} options[] = {
+    { "at", "TIME", "judge as of this time: 2026-01-02, 2026-01-02T03:04:05Z or @SECONDS (now)",
+      set_at },
+    { "endorsements", "PATH",
+      "a file, or a directory of files: certificates, CRLs, collateral, logs", add_endorsement },
+    { "crl", "PATH", "the same; for certificate revocation lists", add_endorsement },
+    { "root", "FILE", "trust this root and no compiled-in one (DER or PEM; a TPM's key, too)",
+      add_root },
+    { "expect", "FIELD=VALUE",
+      "refuse unless the claim has this value; also != >= <=", add_expect },
+    { "strict", NULL, "refuse on warnings", set_strict },
+    { "explain", NULL, "say how each check was made", set_explain },
+    { "json", NULL, "print JSON with every claim", set_json },
+    { "events", NULL, "print the event log", set_events },
+    { "list-claims", NULL, "print every claim, as --expect takes it", set_list_claims },
+    { "type", "KIND", "what EVIDENCE is: auto, snp, tdx, sgx, hcl, tpm, log or json (auto)",
+      set_type },
+    { "help", NULL, "print this help", set_help },
+    { "version", NULL, "print the version", set_version },
+};
+
+#define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
+
+/* Finds the option that arg names; *value is what follows an equals sign, or NULL. */
+static const struct option *find_option(const char *arg, const char **value)
+{
+    size_t len = strcspn(arg, "=");
+
+    *value = arg[len] ? arg + len + 1 : NULL;
+    for (size_t i = 0; i < NR_OPTIONS; i++)
+        if (strlen(options[i].name) == len && !strncmp(options[i].name, arg, len))
+            return &options[i];
+    return NULL;
+}
+
+/* Reads argv[*i] as one option, and its value, and moves *i past them. */
+static enum bawn_status parse_option(struct verify_options *o, int argc, char **argv, int *i,
+                                     struct bawn_error *err)
+{
+    const char *arg = argv[(*i)++], *value;
+    const struct option *opt = strncmp(arg, "--", 2) ? NULL : find_option(arg + 2, &value);
+
+    if (!opt)
+        return bawn_fail(err, BAWN_E_USAGE, "%s: no such option", arg);
+    if (!opt->arg && value)
+        return bawn_fail(err, BAWN_E_USAGE, "--%s takes no value", opt->name);
+    if (opt->arg && !value) {
+        if (*i >= argc)
+            return bawn_fail(err, BAWN_E_USAGE, "--%s needs a value: %s", opt->name, opt->arg);
+        value = argv[(*i)++];
+    }
+    return opt->set(o, value, err);
+}
+
+static enum bawn_status set_evidence(struct verify_options *o, const char *path,
+                                     struct bawn_error *err)
+{
+    if (o->evidence)
+        return bawn_fail(err, BAWN_E_USAGE,
+                         "%s: one piece of evidence is judged at a time (endorsements go with "
+                         "--endorsements)",
+                         path);
+    o->evidence = path;
+    return BAWN_OK;
+}
+
+enum bawn_status verify_options_parse(struct verify_options *o, int argc, char **argv,
+                                      struct bawn_error *err)
+{
+    enum bawn_status st = BAWN_OK;
+    bool only_paths = false;
+
+    *o = (struct verify_options){ .kind = BAWN_EVIDENCE_ANY };
+    for (int i = 1; st == BAWN_OK && i < argc;) {
+        if (!only_paths && !strcmp(argv[i], "--")) {
+            only_paths = true;
+            i++;
+        } else if (only_paths || argv[i][0] != '-' || !argv[i][1]) {
+            st = set_evidence(o, argv[i++], err);
+        } else {
+            st = parse_option(o, argc, argv, &i, err);
+        }
+    }
+    if (st == BAWN_OK && !o->evidence && !o->help && !o->version)
+        return bawn_fail(err, BAWN_E_USAGE, "which evidence? Give a file, or - for stdin");
+    return st;
+}
+
+void verify_options_free(struct verify_options *o)
+{
+    for (size_t i = 0; i < o->nr_expect; i++)
+        free(o->owned[i]);
+    free(o->owned);
+    free(o->expect);
+    free(o->endorsements.text);
+    free(o->roots.text);
+}
+
+void verify_options_help(void)
+{
+    printf("Usage: bawn-verify [OPTION]... EVIDENCE\n\n"
+           "Judges evidence of a confidential VM (an SEV-SNP report, a TDX or SGX quote, a TPM\n"
+           "quote, Azure's vTPM evidence, an event log) and says why. EVIDENCE is a file, or -\n"
+           "for stdin: raw, JSON, hex or base64. Reads files only; never asks the network.\n\n");
+    for (size_t i = 0; i < NR_OPTIONS; i++) {
+        char name[40];
+
+        snprintf(name, sizeof(name), "--%s%s%s", options[i].name, options[i].arg ? " " : "",
+                 options[i].arg ? options[i].arg : "");
+        printf("  %-22s %s\n", name, options[i].help);
+    }
+    printf("\nExit status: 0 trusted, 1 not trusted, 2 cannot judge, 64 usage.\n\n"
+           "Examples:\n"
+           "  bawn-verify --endorsements vcek.der report.bin\n"
+           "  bawn-verify --endorsements certs/ --crl milan.crl --strict report.bin\n"
+           "  bawn-verify --endorsements collateral.json --explain quote.bin\n"
+           "  bawn-verify --at 2026-02-18 --endorsements collateral.json --json quote.bin\n"
+           "  bawn-verify --expect snp.report_data=00ff --expect 'snp.guest_svn>=2' report.bin\n"
+           "  cat evidence.json | bawn-verify -\n");
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The command line of bawn-verify. It is the user's and trusted; what it names is not.
+ */
+#ifndef BAWN_VERIFY_OPTIONS_H
+#define BAWN_VERIFY_OPTIONS_H
+
+#include <bawn/attest.h>
+
+struct text_list {
+    const char **text; /* borrowed from argv */
+    size_t n;
+};
+
+struct verify_options {
+    const char *evidence; /* path, or "-" */
+    struct text_list endorsements, roots;
+    struct bawn_expect *expect;
+    size_t nr_expect;
+    char **owned; /* claim names of expect */
+    int64_t at;
+    bool at_given;
+    enum bawn_evidence_kind kind;
+    bool strict, explain, json, events, list_claims, help, version;
+};
+
+/* BAWN_E_USAGE with a message, or BAWN_E_NOMEM. *o must be freed either way. The time of
+ * judgement is left 0 unless it was given. */
+enum bawn_status verify_options_parse(struct verify_options *o, int argc, char **argv,
+                                      struct bawn_error *err);
+void verify_options_free(struct verify_options *o);
+void verify_options_help(void);
+
+/* RFC 3339 date or date and time, or @SECONDS. False: neither. */
+bool verify_time_parse(const char *text, int64_t *time);
+
+#endif

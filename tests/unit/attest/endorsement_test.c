@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What is given beside the evidence is sorted by content, in every spelling; and what cannot be
+ * read is said and does no harm.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <bawn/snp.h>
+
+#include "attest/lib/verify.h"
+#include "tests/unit/attest/pki.h"
+
+#define V "tests/vectors/"
+
+static struct pki *pki;
+static struct bawn_attest_result *r;
+static struct bawn_attest_input input;
+static struct verification v;
+
+/* A verification with nothing in it yet, without evidence. */
+static int begin(void **state)
+{
+    (void)state;
+    pki = pki_create();
+    r = bawn_attest_result_create();
+    memset(&v, 0, sizeof(v));
+    v.input = &input;
+    v.r = r;
+    v.arena = &r->arena;
+    v.at = PKI_NOW;
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    bawn_attest_result_destroy(r);
+    pki_destroy(pki);
+    return 0;
+}
+
+static struct bawn_bytes file(const char *path)
+{
+    static uint8_t data[1 << 20];
+    FILE *f = fopen(path, "rb");
+    size_t n;
+
+    if (!f)
+        fail_msg("cannot open %s", path);
+    n = fread(data, 1, sizeof(data), f);
+    fclose(f);
+    return pki_bytes(pki, data, n);
+}
+
+static struct bawn_bytes text(const char *s)
+{
+    return pki_bytes(pki, s, strlen(s));
+}
+
+static struct bawn_bytes hex(struct bawn_bytes b)
+{
+    uint8_t *out = test_malloc(2 * b.len + 1);
+    struct bawn_bytes copy;
+
+    for (size_t i = 0; i < b.len; i++)
+        snprintf((char *)out + 2 * i, 3, "%02x", b.data[i]);
+    copy = pki_bytes(pki, out, 2 * b.len);
+    test_free(out);
+    return copy;
+}
+
+static size_t findings(void)
+{
+    const struct bawn_finding *f;
+
+    return bawn_attest_result_findings(r, &f);
+}
+
+/* The one finding is a warning, and says so. */
+static void warned_(const char *part, int line)
+{
+    const struct bawn_finding *f;
+    size_t n = bawn_attest_result_findings(r, &f);
+
+    if (n != 1 || f[0].level != BAWN_FINDING_WARNING || !strstr(f[0].text, part))
+        fail_msg("line %d: %zu findings, the first: %s", line, n, n ? f[0].text : "");
+    assert_true(result_clean(r));
+    assert_string_equal(f[0].check, "endorsement.readable");
+}
+#define warned(part) warned_(part, __LINE__)
+
+static struct pki_cert make_root(void)
+{
+    return *pki_issue(pki, &(struct pki_spec){ .cn = "Root", .ca = true });
+}
+
+static void spellings(void **state)
+{
+    struct pki_cert root = make_root();
+    struct bawn_bytes crl = pki_crl(pki, &(struct pki_crl_spec){ .by = &root });
+    struct bawn_bytes pem = pki_pem(pki, "CERTIFICATE", root.der);
+    static const uint8_t crlf[] = { '\r', '\n' };
+    /* Base64 alone: what stands between the lines of the armour. */
+    struct bawn_bytes base64 = { pem.data + 28, pem.len - 28 - 26 };
+    struct bawn_bytes all[] = {
+        root.der,
+        pem,
+        hex(root.der),
+        base64,
+        PKI_CAT(pki, text("a comment\n"), pem, text("and more\n"), pem),
+        PKI_CAT(pki, hex(root.der), { crlf, 2 }),
+    };
+    struct bawn_bytes lists[] = {
+        crl,
+        pki_pem(pki, "X509 CRL", crl),
+        hex(crl),
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        v.end = (struct endorsements){ 0 };
+        endorsement_add(&v, all[i]);
+        assert_int_equal(findings(), 0);
+        assert_int_equal(v.end.certs.n, 1);
+        assert_true(bytes_equal(((struct x509 *)v.end.certs.items)->der, root.der));
+    }
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        v.end = (struct endorsements){ 0 };
+        endorsement_add(&v, lists[i]);
+        assert_int_equal(findings(), 0);
+        assert_int_equal(v.end.crls.n, 1);
+        assert_true(bytes_equal(((struct x509_crl *)v.end.crls.items)->der, crl));
+    }
+}
+
+static void duplicates(void **state)
+{
+    struct pki_cert root = make_root(), other = make_root();
+    struct bawn_bytes crl = pki_crl(pki, &(struct pki_crl_spec){ .by = &root });
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        endorsement_add(&v, root.der);
+        endorsement_add(&v, pki_pem(pki, "CERTIFICATE", root.der));
+        endorsement_add(&v, crl);
+        endorsement_add_cert(&v, root.der, "the test");
+        endorsement_add_crl(&v, crl, "the test");
+    }
+    assert_int_equal(v.end.certs.n, 1);
+    assert_int_equal(v.end.crls.n, 1);
+    endorsement_add(&v, other.der);
+    assert_int_equal(v.end.certs.n, 2);
+    assert_int_equal(findings(), 0);
+    /* More than are compared: twice in the list, once in the truth. */
+    for (int i = 0; i < 70; i++)
+        endorsement_add(&v, make_root().der);
+    assert_int_equal(v.end.certs.n, 72);
+}
+
+static void real_files(void **state)
+{
+    (void)state;
+    endorsement_add(&v, file(V "snp/milan-v2-vcek-7c614616.vcek.der"));
+    endorsement_add(&v, file(V "snp/roots/milan_ask_ark_asvk.pem"));
+    assert_int_equal(v.end.certs.n, 4);
+    endorsement_add(&v, file("attest/roots/ark-milan.der"));
+    assert_int_equal(v.end.certs.n, 4);
+    endorsement_add(&v, file(V "snp/crl/milan.crl.der"));
+    endorsement_add(&v, file(V "snp/crl/genoa.crl.der"));
+    assert_int_equal(v.end.crls.n, 2);
+    assert_int_equal(findings(), 0);
+    endorsement_add(&v, file(V "tdx/tdx-v4-50806f000000-12b401a8.collateral-2026-03-16.json"));
+    assert_int_equal(v.end.tcb_infos.n, 1);
+    assert_int_equal(v.end.qe_identities.n, 1);
+    assert_int_equal(v.end.crls.n, 4);
+    assert_true(v.end.certs.n > 4);
+    assert_int_equal(findings(), 0);
+    endorsement_add(&v, file(V "eventlog/ccel_data.dat"));
+    assert_true(v.ev.cc_log.len);
+    endorsement_add(&v, file(V "eventlog/debian-10.bin"));
+    assert_true(v.ev.event_log.len);
+    endorsement_add(&v, file(V "tpm/quotesig.out"));
+    assert_true(v.ev.tpm_signature.len);
+    endorsement_add(&v, file(V "tpm/quotepcr.out"));
+    assert_int_equal(v.ev.pcrs.value[15].len, hash_size(v.ev.pcrs.alg));
+    assert_int_equal(findings(), 0);
+    assert_int_equal(v.end.certs.n, 7);
+}
+
+static void public_keys(void **state)
+{
+    struct bawn_bytes pem = file(V "tpm/akpub.pem"), first;
+    struct bawn_bytes p256 = pki_spki(pki, pki_key(pki, NULL));
+
+    (void)state;
+    endorsement_add(&v, pem);
+    assert_true(v.ev.ak_public.len);
+    first = v.ev.ak_public;
+    endorsement_add(&v, pem);
+    assert_int_equal(findings(), 0);
+    endorsement_add(&v, p256);
+    warned("more than one public key");
+    assert_ptr_equal(v.ev.ak_public.data, first.data);
+    v.ev.ak_public.len = 0;
+    endorsement_add(&v, hex(p256));
+    assert_true(bytes_equal(v.ev.ak_public, p256));
+    result_reset(r);
+    v.ev.ak_public.len = 0;
+    endorsement_add(&v, pki_spki(pki, pki_key(pki, "RSA-1024")));
+    warned("cannot be used");
+    assert_int_equal(v.ev.ak_public.len, 0);
+}
+
+/* AMD's certificate table, with a VCEK, an ASK and a CRL in it. */
+static void certificate_table(void **state)
+{
+    static const uint8_t vcek_guid[] = BAWN_SNP_GUID_VCEK, ask_guid[] = BAWN_SNP_GUID_ASK,
+                         crl_guid[] = BAWN_SNP_GUID_CRL;
+    struct bawn_bytes part[] = { file(V "snp/milan-v2-vcek-7c614616.vcek.der"),
+                                 file("attest/roots/ask-milan.der"),
+                                 file(V "snp/crl/milan.crl.der") };
+    const uint8_t *guid[] = { vcek_guid, ask_guid, crl_guid };
+    uint8_t head[4 * 24] = { 0 };
+    uint32_t at = sizeof(head);
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        uint32_t len = (uint32_t)part[i].len;
+
+        memcpy(head + 24 * i, guid[i], 16);
+        memcpy(head + 24 * i + 16, &at, 4);
+        memcpy(head + 24 * i + 20, &len, 4);
+        at += len;
+    }
+    endorsement_add(&v, PKI_CAT(pki, { head, sizeof(head) }, part[0], part[1], part[2]));
+    assert_int_equal(findings(), 0);
+    assert_int_equal(v.end.certs.n, 2);
+    assert_int_equal(v.end.crls.n, 1);
+}
+
+/* A directory of endorsements may hold the evidence. */
+static void json(void **state)
+{
+    (void)state;
+    endorsement_add(&v, file(V "azure/evidence-v1.json"));
+    endorsement_add(&v, text(" {\"nothing\": [\"of\", \"ours\"]}\n"));
+    endorsement_add(&v, text("[]"));
+    assert_int_equal(findings(), 0);
+    endorsement_add(&v, text("{\"tcb_info\": \n}"));
+    warned("begins like JSON cannot be read");
+}
+
+static void unreadable(void **state)
+{
+    struct pki_cert root = make_root();
+    struct bawn_bytes crl = pki_crl(pki, &(struct pki_crl_spec){ .by = &root });
+    struct bawn_bytes zero = { (const uint8_t *)"", 1 };
+    const struct bawn_finding *f;
+    uint8_t other[64];
+
+    (void)state;
+    endorsement_add(&v, (struct bawn_bytes){ 0 });
+    warned("an endorsement is empty");
+    result_reset(r);
+    memset(other, 0x81, sizeof(other));
+    endorsement_add(&v, (struct bawn_bytes){ other, sizeof(other) });
+    warned("is of no known kind");
+    bawn_attest_result_findings(r, &f);
+    assert_string_equal(f[0].found, "64 bytes: 81818181818181818181818181818181...");
+    result_reset(r);
+    endorsement_add(&v, text("some words\n"));
+    warned("is of no known kind");
+    result_reset(r);
+    endorsement_add(&v, pki_pem(pki, "PRIVATE KEY", root.der));
+    warned("a PEM block among the endorsements is of no known kind");
+    result_reset(r);
+    endorsement_add(&v, text("-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"));
+    warned("is broken: CERTIFICATE");
+    result_reset(r);
+    endorsement_add(&v, PKI_CAT(pki, root.der, zero));
+    warned("a certificate of the endorsements cannot be used");
+    result_reset(r);
+    endorsement_add(&v, PKI_CAT(pki, crl, zero));
+    warned("a CRL of the endorsements cannot be used");
+    result_reset(r);
+    endorsement_add_cert(&v, crl, "the quote");
+    warned("a certificate of the quote cannot be used");
+    result_reset(r);
+    endorsement_add_crl(&v, root.der, "the table");
+    warned("a CRL of the table cannot be used");
+    assert_int_equal(v.end.certs.n, 0);
+    assert_int_equal(v.end.crls.n, 0);
+    assert_int_equal(v.ev.ak_public.len, 0);
+}
+
+/* Every prefix and every changed byte of each kind: sorted or warned of, and never more than one
+ * finding for one blob. */
+static void hostile(void **state)
+{
+    struct pki_cert root = make_root();
+    struct bawn_bytes blobs[] = {
+        root.der,
+        pki_crl(pki, &(struct pki_crl_spec){ .by = &root, .revoked = { &root } }),
+        pki_spki(pki, root.key),
+        pki_pem(pki, "CERTIFICATE", root.der),
+        file(V "tpm/quotesig.out"),
+    };
+
+    (void)state;
+    for (size_t b = 0; b < sizeof(blobs) / sizeof(blobs[0]); b++) {
+        for (size_t i = 0; i < 2 * blobs[b].len; i++) {
+            size_t len = i < blobs[b].len ? i : blobs[b].len;
+            uint8_t *copy = test_malloc(len ? len : 1);
+
+            if (len)
+                memcpy(copy, blobs[b].data, len);
+            if (i >= blobs[b].len)
+                copy[i - blobs[b].len] ^= (uint8_t)(1u << i % 8);
+            result_reset(r);
+            v.end = (struct endorsements){ 0 };
+            memset(&v.ev, 0, sizeof(v.ev));
+            endorsement_add(&v, (struct bawn_bytes){ copy, len });
+            assert_true(findings() <= 1);
+            assert_true(result_clean(r));
+            /* What was cut short is not taken for a whole. */
+            if (b < 3 && i < blobs[b].len)
+                assert_true(findings() == 1 && !v.end.certs.n && !v.end.crls.n);
+            test_free(copy);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(spellings, begin, end),
+        cmocka_unit_test_setup_teardown(duplicates, begin, end),
+        cmocka_unit_test_setup_teardown(real_files, begin, end),
+        cmocka_unit_test_setup_teardown(public_keys, begin, end),
+        cmocka_unit_test_setup_teardown(certificate_table, begin, end),
+        cmocka_unit_test_setup_teardown(json, begin, end),
+        cmocka_unit_test_setup_teardown(unreadable, begin, end),
+        cmocka_unit_test_setup_teardown(hostile, begin, end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
