@@ -6,6 +6,12 @@ _bawn_verify()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 
 	COMPREPLY=()
+	# --type=s comes as three words.
+	if [[ $cur == "=" ]]; then
+		cur=
+	elif [[ $prev == "=" ]]; then
+		prev=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
 	case $prev in
 	--type)
 		mapfile -t COMPREPLY < <(compgen -W 'auto snp tdx sgx hcl tpm log json' -- "$cur")

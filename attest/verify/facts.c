@@ -17,13 +17,16 @@ const struct verify_fact verify_facts[] = {
     { "platform", "snp.platform_info", FACT_HEX | FACT_PARTS },
     { "reported TCB", "snp.reported_tcb", FACT_PARTS },
     { "committed TCB", "snp.committed_tcb", FACT_PARTS },
+    { "family ID", "snp.family_id", FACT_SET },
+    { "image ID", "snp.image_id", FACT_SET },
     { "ID key", "snp.id_key_digest", 0 },
     { "author key", "snp.author_key_digest", 0 },
     { "chip", "snp.chip_id", 0 },
     { "provider", "snp.csp_id", 0 },
     /* Intel TDX */
     { "TCB status", "tdx.tcb_status", 0 },
-    { "advisory", "tdx.advisory_ids", 0 },
+    { "advisories", "tdx.advisory_ids", FACT_LIST },
+    { "TCB of", "tdx.tcb_date", 0 },
     { "MRTD", "tdx.mrtd", 0 },
     { "RTMR", "tdx.rtmr", 0 },
     { "report data", "tdx.report_data", 0 },
@@ -34,7 +37,8 @@ const struct verify_fact verify_facts[] = {
     { "TDX module", "tdx.mr_seam", 0 },
     /* Intel SGX */
     { "TCB status", "sgx.tcb_status", 0 },
-    { "advisory", "sgx.advisory_ids", 0 },
+    { "advisories", "sgx.advisory_ids", FACT_LIST },
+    { "TCB of", "sgx.tcb_date", 0 },
     { "MRENCLAVE", "sgx.mrenclave", 0 },
     { "MRSIGNER", "sgx.mrsigner", 0 },
     { "product ID", "sgx.isvprodid", 0 },
@@ -43,6 +47,8 @@ const struct verify_fact verify_facts[] = {
     { "report data", "sgx.report_data", 0 },
     { "platform FMSPC", "pck.fmspc", 0 },
     /* TPM and what wraps it */
+    { "VM", "hcl.vm_configuration.vm_unique_id", 0 },
+    { "VM secure boot", "hcl.vm_configuration.secure_boot", 0 },
     { "user data", "hcl.user_data", 0 },
     { "nonce", "tpm.nonce", 0 },
     { "attestation key", "tpm.ak", 0 },
@@ -50,8 +56,12 @@ const struct verify_fact verify_facts[] = {
     { "PCR bank", "tpm.pcr_bank", 0 },
     { "PCR", "tpm.pcr", 0 },
     /* Event logs */
+    { "firmware", "eventlog.firmware_version", 0 },
     { "secure boot", "eventlog.secure_boot", 0 },
     { "kernel command", "eventlog.kernel_cmdline", 0 },
+    { "firmware", "ccel.firmware_version", 0 },
+    { "secure boot", "ccel.secure_boot", 0 },
+    { "kernel command", "ccel.kernel_cmdline", 0 },
 };
 
 const size_t verify_nr_facts = sizeof(verify_facts) / sizeof(verify_facts[0]);

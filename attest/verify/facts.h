@@ -11,6 +11,8 @@
 enum {
     FACT_HEX = 1 << 0,   /* a number that is a set of bits */
     FACT_PARTS = 1 << 1, /* also those of the claims below it that are numbers or true */
+    FACT_LIST = 1 << 2,  /* an indexed claim on one line */
+    FACT_SET = 1 << 3,   /* only when it is not all zeros */
 };
 
 struct verify_fact {

@@ -200,11 +200,8 @@ static const char *const level_names[] = {
     [BAWN_FINDING_REFUSED] = "refused",
 };
 
-static void put_findings(const struct bawn_attest_result *r)
+static void put_findings(const struct bawn_finding *f, size_t n)
 {
-    const struct bawn_finding *f;
-    size_t n = bawn_attest_result_findings(r, &f);
-
     printf("  \"findings\":[");
     for (size_t i = 0; i < n; i++) {
         const struct {
@@ -252,34 +249,63 @@ static void put_events(const struct bawn_attest_result *r)
     printf("]");
 }
 
-void verify_print_json(const struct verify_report *r)
+/* What stands before the claims. */
+static void put_head(const struct verify_report *r, enum bawn_verdict verdict, const char *subject,
+                     const char *foreign)
 {
     static const char *const verdicts[] = {
         [BAWN_TRUSTED] = "trusted",
         [BAWN_NOT_TRUSTED] = "not-trusted",
         [BAWN_CANNOT_JUDGE] = "cannot-judge",
     };
-    const char *foreign = bawn_attest_result_foreign_root(r->result);
-    const char *subject = bawn_attest_result_subject(r->result);
     char at[TIME_TEXT];
 
     verify_time_print(r->at, at);
     printf("{\n  \"schema\":\"" SCHEMA "\",\n  ");
-    put_member("verdict", verdicts[bawn_attest_result_verdict(r->result)]);
+    put_member("verdict", verdicts[verdict]);
     printf(",\n  ");
     put_member("subject", subject ? subject : "");
     printf(",\n  ");
     put_member("at", at);
-    printf(",\n  \"strict\":%s,\n  \"foreign_root\":", r->strict ? "true" : "false");
+    printf(",\n  \"strict\":%s,\n  \"expectations\":%zu,\n  \"foreign_root\":",
+           r->strict ? "true" : "false", r->nr_expect);
     if (foreign)
         put_string(foreign);
     else
         printf("null");
     printf(",\n  \"sandbox\":{\"seccomp\":%s,\"landlock\":%s},\n", r->seccomp ? "true" : "false",
            r->landlock ? "true" : "false");
+}
+
+void verify_print_json(const struct verify_report *r)
+{
+    const struct bawn_finding *f;
+    size_t n = bawn_attest_result_findings(r->result, &f);
+
+    put_head(r, bawn_attest_result_verdict(r->result), bawn_attest_result_subject(r->result),
+             bawn_attest_result_foreign_root(r->result));
     put_claims(r->result);
-    put_findings(r->result);
+    put_findings(f, n);
     if (r->events)
         put_events(r->result);
     printf("\n}\n");
+}
+
+void verify_print_json_failure(const struct verify_report *r, const char *text)
+{
+    const struct bawn_finding f = {
+        .level = BAWN_FINDING_MISSING,
+        .check = "input",
+        .text = text,
+        .claim = "",
+        .expected = "",
+        .found = "",
+        .source = "",
+        .advice = "",
+    };
+
+    put_head(r, BAWN_CANNOT_JUDGE, NULL, NULL);
+    printf("  \"claims\":{},\n");
+    put_findings(&f, 1);
+    printf("%s\n}\n", r->events ? ",\n  \"events\":[]" : "");
 }

@@ -69,6 +69,7 @@ static int run(const struct verify_options *o, struct bawn_error *err)
 {
     struct verify_report report = {
         .at = o->at,
+        .nr_expect = o->nr_expect - o->nr_implied,
         .strict = o->strict,
         .explain = o->explain,
         .events = o->events,
@@ -94,6 +95,8 @@ static int run(const struct verify_options *o, struct bawn_error *err)
     bawn_attest_result_destroy(result);
     bawn_trust_destroy(trust);
     verify_inputs_free(&in);
+    if (st != BAWN_OK && o->json)
+        verify_print_json_failure(&report, err->msg);
     return st == BAWN_OK ? (int)verdict : fail(err, st);
 }
 

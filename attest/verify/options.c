@@ -191,13 +191,20 @@ static enum bawn_status add_expect(struct verify_options *o, const char *value,
     return BAWN_OK;
 }
 
+/* A quote says only inside, in what is signed, whether it is an enclave's or a TD's. */
 static const struct {
     const char *name;
     enum bawn_evidence_kind kind;
+    const char *implies;
 } kinds[] = {
-    { "auto", BAWN_EVIDENCE_ANY },  { "snp", BAWN_EVIDENCE_SNP },   { "tdx", BAWN_EVIDENCE_QUOTE },
-    { "sgx", BAWN_EVIDENCE_QUOTE }, { "hcl", BAWN_EVIDENCE_HCL },   { "tpm", BAWN_EVIDENCE_TPM },
-    { "log", BAWN_EVIDENCE_LOG },   { "json", BAWN_EVIDENCE_JSON },
+    { "auto", BAWN_EVIDENCE_ANY, NULL },
+    { "snp", BAWN_EVIDENCE_SNP, NULL },
+    { "tdx", BAWN_EVIDENCE_QUOTE, "quote.tee=TDX" },
+    { "sgx", BAWN_EVIDENCE_QUOTE, "quote.tee=SGX" },
+    { "hcl", BAWN_EVIDENCE_HCL, NULL },
+    { "tpm", BAWN_EVIDENCE_TPM, NULL },
+    { "log", BAWN_EVIDENCE_LOG, NULL },
+    { "json", BAWN_EVIDENCE_JSON, NULL },
 };
 
 static enum bawn_status set_type(struct verify_options *o, const char *value,
@@ -206,6 +213,7 @@ static enum bawn_status set_type(struct verify_options *o, const char *value,
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (!strcmp(kinds[i].name, value)) {
             o->kind = kinds[i].kind;
+            o->kind_implies = kinds[i].implies;
             return BAWN_OK;
         }
     }
@@ -319,6 +327,10 @@ enum bawn_status verify_options_parse(struct verify_options *o, int argc, char *
     }
     if (st == BAWN_OK && !o->evidence && !o->help && !o->version)
         return bawn_fail(err, BAWN_E_USAGE, "which evidence? Give a file, or - for stdin");
+    if (st == BAWN_OK && o->kind_implies) {
+        o->nr_implied = 1;
+        st = add_expect(o, o->kind_implies, err);
+    }
     return st;
 }
 

@@ -16,11 +16,12 @@ struct verify_options {
     const char *evidence; /* path, or "-" */
     struct text_list endorsements, roots;
     struct bawn_expect *expect;
-    size_t nr_expect;
-    char **owned; /* claim names of expect */
+    size_t nr_expect, nr_implied; /* nr_implied of them by --type */
+    char **owned;                 /* claim names of expect */
     int64_t at;
     bool at_given;
     enum bawn_evidence_kind kind;
+    const char *kind_implies; /* NULL, or what must also hold of that kind, as for --expect */
     bool strict, explain, json, events, list_claims, help, version;
 };
 

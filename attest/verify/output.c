@@ -47,6 +47,11 @@ static void put_row(const char *label, const char *text)
     putchar('\n');
 }
 
+static void put_label(const char *label)
+{
+    printf("  %-17s ", label);
+}
+
 static void put_claim_value(const struct bawn_claim *c)
 {
     size_t size = bawn_claim_print(c, NULL, 0) + 1;
@@ -78,6 +83,38 @@ static const struct {
     [BAWN_CANNOT_JUDGE] = { "CANNOT JUDGE", YELLOW },
 };
 
+/* Whether a finding of that level made the verdict, or is what a reader of TRUSTED must know. */
+static bool decides(enum bawn_verdict verdict, enum bawn_finding_level level, bool strict)
+{
+    if (verdict == BAWN_NOT_TRUSTED)
+        return level == BAWN_FINDING_REFUSED || (strict && level == BAWN_FINDING_WARNING);
+    return level == (verdict == BAWN_TRUSTED ? BAWN_FINDING_WARNING : BAWN_FINDING_MISSING);
+}
+
+/* Why, in a line for each check, before the facts: the whole findings follow them. */
+static void put_reasons(const struct verify_report *r, enum bawn_verdict verdict)
+{
+    const char *label = verdict == BAWN_TRUSTED ? "but" : "because", *last = "";
+    const struct bawn_finding *f;
+    size_t n = bawn_attest_result_findings(r->result, &f);
+
+    for (int level = BAWN_FINDING_REFUSED; level > BAWN_FINDING_PASS; level--) {
+        for (size_t i = 0; i < n; i++) {
+            if ((int)f[i].level != level || !decides(verdict, f[i].level, r->strict) ||
+                !strcmp(f[i].check, last))
+                continue;
+            put_label(label);
+            put_text(f[i].check);
+            printf(": ");
+            put_text(f[i].text);
+            putchar('\n');
+            label = "";
+            /* Expectations are of one name, but each is about something else. */
+            last = strcmp(f[i].check, "expect") ? f[i].check : "";
+        }
+    }
+}
+
 static void put_verdict(const struct verify_report *r)
 {
     enum bawn_verdict verdict = bawn_attest_result_verdict(r->result);
@@ -95,8 +132,16 @@ static void put_verdict(const struct verify_report *r)
         printf(": ");
         put_text(subject);
     }
+    putchar('\n');
+    put_reasons(r, verdict);
     verify_time_print(r->at, at);
-    printf("\n  %-17s %s%s\n", "judged as of", at, r->strict ? ", strictly" : "");
+    put_label("judged as of");
+    printf("%s%s\n", at, r->strict ? ", strictly" : "");
+    /* A genuine guest may still be anyone's: say so where it is easily taken for the own one. */
+    if (verdict == BAWN_TRUSTED && !r->nr_expect) {
+        put_label("expectations");
+        printf("none: genuine, but not compared with the guest that you mean (--expect)\n");
+    }
 }
 
 /* ---- Facts ---- */
@@ -146,8 +191,10 @@ static void put_fact(const struct verify_fact *f, const struct bawn_claim *c,
         snprintf(label, sizeof(label), "%s %d", f->label, c->index);
     else
         snprintf(label, sizeof(label), "%s", f->label);
-    printf("  %-17s ", label);
-    if (never_set(c) && c->bytes.len > 8)
+    put_label(label);
+    if (bawn_claim_print(c, NULL, 0) == 0)
+        printf("empty");
+    else if (never_set(c) && c->bytes.len > 8)
         printf("%s", all(c->bytes, 0) ? "zero" : "ones");
     else if ((f->show & FACT_HEX) && c->kind == BAWN_CLAIM_UINT)
         printf("0x%" PRIx64, c->uint);
@@ -158,17 +205,45 @@ static void put_fact(const struct verify_fact *f, const struct bawn_claim *c,
     putchar('\n');
 }
 
+static bool worth_a_line(const struct verify_fact *f, const struct bawn_claim *c)
+{
+    if (strcmp(c->name, f->claim) != 0 || (f->show & FACT_LIST))
+        return false;
+    return (c->index < 0 && !(f->show & FACT_SET)) || !never_set(c);
+}
+
+/* All of an indexed claim, in its order. */
+static void put_list(const struct verify_fact *f, const struct bawn_claim *claims, size_t n)
+{
+    const char *before = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(claims[i].name, f->claim) != 0)
+            continue;
+        if (before)
+            printf("%s", before);
+        else
+            put_label(f->label);
+        put_claim_value(&claims[i]);
+        before = ", ";
+    }
+    if (before)
+        putchar('\n');
+}
+
 /* Registers that hold what they hold after reset are left out. */
 static void put_facts(const struct verify_report *r)
 {
     const struct bawn_claim *claims;
     size_t n = bawn_attest_result_claims(r->result, &claims);
 
-    for (size_t f = 0; f < verify_nr_facts; f++)
+    for (size_t f = 0; f < verify_nr_facts; f++) {
+        if (verify_facts[f].show & FACT_LIST)
+            put_list(&verify_facts[f], claims, n);
         for (size_t i = 0; i < n; i++)
-            if (!strcmp(claims[i].name, verify_facts[f].claim) &&
-                (claims[i].index < 0 || !never_set(&claims[i])))
+            if (worth_a_line(&verify_facts[f], &claims[i]))
                 put_fact(&verify_facts[f], &claims[i], claims, n);
+    }
 }
 
 static void put_claims(const struct verify_report *r)
@@ -199,8 +274,12 @@ static const struct {
     [BAWN_FINDING_REFUSED] = { "refused", RED },
 };
 
-static void put_finding(const struct verify_report *r, const struct bawn_finding *f)
+/* before is the finding printed before this one, or NULL. */
+static void put_finding(const struct verify_report *r, const struct bawn_finding *f,
+                        const struct bawn_finding *before)
 {
+    bool again = before && !strcmp(f->check, before->check);
+
     put_coloured(r, levels[f->level].colour, levels[f->level].text);
     printf(" ");
     put_text(f->check);
@@ -211,20 +290,43 @@ static void put_finding(const struct verify_report *r, const struct bawn_finding
         put_row("claim", f->claim);
     put_row("expected", f->expected);
     put_row("found", f->found);
-    put_row("source", f->source);
-    put_row("advice", f->advice);
+    /* The same check of many endorsements or fields says where and what to do once. */
+    if (!again || strcmp(f->source, before->source) != 0)
+        put_row("source", f->source);
+    if (!again || strcmp(f->advice, before->advice) != 0)
+        put_row("advice", f->advice);
 }
 
 /* The worst first: what decides the verdict is read first. */
 static void put_findings(const struct verify_report *r)
 {
-    const struct bawn_finding *f;
+    const struct bawn_finding *f, *before = NULL;
     size_t n = bawn_attest_result_findings(r->result, &f);
 
-    for (int level = BAWN_FINDING_REFUSED; level > BAWN_FINDING_PASS; level--)
-        for (size_t i = 0; i < n; i++)
-            if ((int)f[i].level == level)
-                put_finding(r, &f[i]);
+    for (int level = BAWN_FINDING_REFUSED; level > BAWN_FINDING_PASS; level--) {
+        for (size_t i = 0; i < n; i++) {
+            if ((int)f[i].level != level)
+                continue;
+            put_finding(r, &f[i], before);
+            before = &f[i];
+        }
+    }
+}
+
+/* " (snp.policy.debug=false)": what a check was made on, with its value when that is a claim. */
+static void put_checked(const struct verify_report *r, const char *name)
+{
+    const struct bawn_claim *c = bawn_attest_result_claim(r->result, name);
+
+    if (!*name)
+        return;
+    printf(" (");
+    put_text(name);
+    if (c && (c->kind != BAWN_CLAIM_BYTES || c->bytes.len <= 64)) { /* no signatures */
+        putchar('=');
+        put_claim_value(c);
+    }
+    putchar(')');
 }
 
 static void put_explanation(const struct verify_report *r)
@@ -240,6 +342,7 @@ static void put_explanation(const struct verify_report *r)
         put_text(f[i].check);
         printf(": ");
         put_text(f[i].text);
+        put_checked(r, f[i].claim);
         if (*f[i].source) {
             printf(" [");
             put_text(f[i].source);
@@ -259,7 +362,7 @@ static void put_events(const struct verify_report *r)
     const struct bawn_event *e;
     size_t n = bawn_attest_result_events(r->result, &e);
 
-    printf("events:\n");
+    printf("events:%s\n", n ? "" : " none, there is no event log");
     for (size_t i = 0; i < n; i++) {
         printf("  %4zu register %-2u ", i, e[i].index);
         put_text(e[i].type_name);

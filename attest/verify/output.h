@@ -11,12 +11,15 @@
 struct verify_report {
     const struct bawn_attest_result *result;
     int64_t at;
+    size_t nr_expect; /* what the caller asked for with --expect */
     bool strict, explain, events, list_claims, colour;
     bool seccomp, landlock; /* whether the process is confined by it */
 };
 
 void verify_print_human(const struct verify_report *r);
 void verify_print_json(const struct verify_report *r);
+/* The same object where there is no result, since an input could not be read or the like. */
+void verify_print_json_failure(const struct verify_report *r, const char *text);
 
 /* "2026-01-02T03:04:05Z" */
 #define TIME_TEXT 32

@@ -398,6 +398,23 @@ def sandbox(work):
        "the sandbox comes before parsing", "".join(after))
 
 
+def completion():
+    """What bash completes, on a command line of these words."""
+    def complete(*words):
+        command = ("source attest/completion/bawn-measure.bash; COMP_WORDS=(bawn-measure "
+                   f"{' '.join(words)}); COMP_CWORD={len(words)}; _bawn_measure {PROGRAM}; "
+                   'printf "%s\n" "${COMPREPLY[@]}"')
+        return subprocess.run(["bash", "-c", command], stdout=subprocess.PIPE, check=True,
+                              stderr=subprocess.DEVNULL, text=True).stdout.split()
+    ok(complete("s") == ["snp", "snp-ovmf-hash", "sev", "seves"], "completion of commands")
+    ok(complete("tdx", "--f") == ["--firmware"], "completion of options")
+    ok(complete("snp", "--vmm-type", "''") == ["QEMU", "ec2", "KRUN", "gce"],
+       "completion of VMMs")
+    ok(complete("seves", "--vcpu-type", "EPYC-G") ==
+       ["EPYC-Genoa", "EPYC-Genoa-v1", "EPYC-Genoa-v2"], "completion of CPU models")
+    ok(complete("tdx", "--output-format", "=", "b") == ["base64"], "completion after =")
+
+
 def main():
     work = tempfile.mkdtemp(prefix="measure-cli.")
     try:
@@ -406,6 +423,7 @@ def main():
         choices(work)
         id_block(work)
         usage()
+        completion()
         hostile(work)
         tdvf(work)
         plain(work)

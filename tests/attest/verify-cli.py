@@ -294,6 +294,11 @@ def type_option():
     run(*SNP, "--type", "tdx", MILAN, status=CANNOT_JUDGE).has("not what it was given as")
     run("--type", "json", vector("azure/evidence-v1.json"), "--at", "2026-09-01", status=TRUSTED)
     usage("--type elf", "--type", "elf", MILAN)
+    # A quote of an enclave is no quote of a TD, however genuine.
+    quote = ("--at", TDX_AT, "--endorsements", vector(TDX_COLLATERAL), vector(TDX))
+    run("--type", "tdx", *quote, status=TRUSTED).has("expectations      none")
+    run("--type", "sgx", *quote, status=NOT_TRUSTED).has("quote.tee", "expected  SGX")
+    run("--type", "sgx", "--type", "auto", *quote, status=TRUSTED)
 
 
 # ---- Endorsements ----
@@ -515,7 +520,9 @@ def explain():
     run(*SNP, MILAN).lacks("passed", "sandbox")
     run("--explain", *SNP, MILAN, status=TRUSTED).has(
         "passed  snp.signature: ECDSA P-384", "passed  snp.tcb-extension", "[AMD 57230",
-        "sandbox seccomp: ", "Landlock: ")
+        "forbids debugging (snp.policy.debug=false) [AMD 56860", "sandbox seccomp: ", "Landlock: ")
+    run("--explain", *SNP, "--expect=snp.vmpl=0", "--expect=snp.guest_svn>=3", MILAN).has(
+        "asked for (snp.vmpl=0) [", "asked for (snp.guest_svn=10) [")
 
 
 @test
@@ -549,14 +556,75 @@ def list_claims_indexed():
     run(*(f"--expect={line}" for line in lines), *azure, status=TRUSTED)
 
 
+@test
+def reasons():
+    """why stands right below the verdict, a line for each check"""
+    name = "snp/milan-v2-vcek-377e6241"
+    answer = run("--at", "2026-09-01", "--endorsements", vector(name + ".vcek.der"),
+                 vector(name + ".report.bin"), status=NOT_TRUSTED)
+    assert answer.lines[1].split()[:2] == ["because", "snp.debug:"], answer.lines[1]
+    assert answer.lines[2].startswith("  judged as of"), answer.lines[2]
+    # Each of several expectations is a reason of its own; each check else is named once.
+    lines = run(*SNP, "--expect=snp.vmpl=3", "--expect=snp.guest_svn=9", MILAN).lines
+    assert "expect: snp.vmpl " in lines[1] and "expect: snp.guest_svn " in lines[2], lines[1:3]
+    lines = run("--at", "2026-09-01", "--endorsements", vector(PROVISIONAL + ".vcek.der"),
+                MILAN, status=NOT_TRUSTED).lines
+    assert sum("snp.tcb-extension" in line for line in lines if line[:2] == "  ") == 1, lines
+    # What is missing is no reason for a refusal, but for not judging.
+    answer = run("--at", TDX_AT, vector(TDX), status=CANNOT_JUDGE)
+    assert answer.lines[1].split()[0] == "because", answer.lines[1]
+    answer = run("--at", "2026-09-01", "--endorsements", MILAN_VCEK, MILAN, status=TRUSTED)
+    assert answer.lines[1].split()[:2] == ["but", "snp.revocation:"], answer.lines[1]
+    answer = run("--strict", "--at", "2026-09-01", "--endorsements", MILAN_VCEK, MILAN,
+                 status=NOT_TRUSTED)
+    assert answer.lines[1].split()[:2] == ["because", "snp.revocation:"], answer.lines[1]
+    assert run(*SNP, MILAN).lines[1].startswith("  judged as of")
+
+
+@test
+def nothing_compared():
+    """trusted without expectations says that it is nobody's guest in particular"""
+    run(*SNP, MILAN, status=TRUSTED).has("expectations      none: genuine")
+    run(*SNP, "--expect=snp.vmpl=0", MILAN, status=TRUSTED).lacks("expectations")
+    run(*SNP, "--expect=snp.vmpl=1", MILAN, status=NOT_TRUSTED).lacks("expectations")
+    assert run("--json", *SNP, MILAN).json()["expectations"] == 0
+    assert run("--json", *SNP, "--expect=snp.vmpl=0", MILAN).json()["expectations"] == 1
+
+
+@test
+def repeated_findings():
+    """source and advice of the same check stand once"""
+    with tempfile.TemporaryDirectory() as top:
+        for name in "abc":
+            with open(os.path.join(top, name), "wb") as file:
+                file.write(b"not an endorsement " + name.encode())
+        out = run(*SNP, "--endorsements", top, MILAN, status=TRUSTED).out
+    assert out.count("warning endorsement.readable") == 3, out
+    assert out.count("leave it out") == 1 and out.count("    found ") == 3, out
+
+
+@test
+def facts():
+    """lists on one line, empty values named, logs of both kinds"""
+    name = "tdx/tdx-v4-00806f050000-4b23198a"
+    answer = run("--at", "2025-10-20", "--endorsements",
+                 vector(name + ".collateral-2025-10-19.json"), vector(name + ".quote.bin"))
+    answer.has("advisories        INTEL-SA-00960, INTEL-SA-00982")
+    run("--at", "2026-09-01", vector("tpm/gce-cos-85-no-nonce.pb")).has("nonce             empty")
+    run("--at", "2026-09-01", vector("eventlog/ccel_data.dat")).has("secure boot       false",
+                                                                    "kernel command    /syslinux")
+    run("--at", "2026-09-01", vector("azure/evidence-genoa.json")).has("VM secure boot    ")
+    run("--events", *SNP, MILAN).has("events: none")
+
+
 # ---- JSON ----
 
 @test
 def json_schema():
     """--json: the members that the manual lists, and all claims"""
     said = run("--json", "--explain", *SNP, MILAN, status=TRUSTED).json()
-    assert list(said) == ["schema", "verdict", "subject", "at", "strict", "foreign_root", "sandbox",
-                          "claims", "findings"], list(said)
+    assert list(said) == ["schema", "verdict", "subject", "at", "strict", "expectations",
+                          "foreign_root", "sandbox", "claims", "findings"], list(said)
     assert said["schema"] == "bawn-verify/1" and said["verdict"] == "trusted"
     assert said["at"] == "2026-09-01T00:00:00Z" and said["strict"] is False
     assert set(said["sandbox"]) == {"seccomp", "landlock"}
@@ -590,6 +658,25 @@ def json_verdicts():
     said = run("--json", "-", stdin=b"\x1b[31m\x00\xff", status=CANNOT_JUDGE).json()
     assert said["claims"] == {} and said["findings"][0]["check"] == "evidence.form"
     run("--json", "-", stdin=b'{"\xc3\xa4\xe2\x82\xac":1}', status=CANNOT_JUDGE).json()
+
+
+@test
+def json_failure():
+    """--json of what cannot be read is such an object, too"""
+    with tempfile.TemporaryDirectory() as top:
+        missing = os.path.join(top, 'no"such\n')
+        for args in ((missing,), (top,), ("--endorsements", missing, MILAN),
+                     ("--root", missing, MILAN), ("--root", MILAN, MILAN)):
+            answer = run("--json", "--events", *args, status=CANNOT_JUDGE)
+            said = answer.json()
+            assert answer.err.startswith("bawn-verify: "), answer.err
+            assert said["schema"] == "bawn-verify/1" and said["verdict"] == "cannot-judge", said
+            assert said["claims"] == {} and said["events"] == [], said
+            (finding,) = said["findings"]
+            assert finding["check"] == "input" and finding["level"] == "missing", finding
+            assert f"bawn-verify: {finding['text']}\n" == answer.err, answer.err
+        assert not run(missing, status=CANNOT_JUDGE).out
+    assert not run("--json", "--at", "yesterday", MILAN, status=USAGE).out
 
 
 @test
@@ -726,6 +813,9 @@ def completion():
     assert complete("bawn-verify", "--type", "s") == ["snp", "sgx"]
     assert complete("bawn-verify", os.path.join(VECTORS, "tpm/akp")) == [vector("tpm/akpub.pem")]
     assert complete("bawn-verify", "--at", "''") == []
+    # Bash splits words at an equals sign.
+    assert complete("bawn-verify", "--type", "=", "s") == ["snp", "sgx"]
+    assert len(complete("bawn-verify", "--type", "=")) == 8
 
 
 @test
