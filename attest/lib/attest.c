@@ -23,6 +23,14 @@ static const struct check judged_whole = {
     .advice = "this is a defect of libbawn-attest: report it with the evidence",
 };
 
+static const struct check one_guest = {
+    .name = "evidence.one-guest",
+    .source = "RFC 9334, 3.3",
+    .how = "the signed parts of the evidence are bound to one another, or there is only one",
+    .advice = "judge each part by itself; a report or quote and a TPM quote belong together where "
+              "Azure's HCL report binds them",
+};
+
 /* The kinds of evidence, in the order in which one leads to the next: Azure's report holds the
  * SNP report and the TPM's key; a log is judged by the registers of the others. */
 static const struct judge {
@@ -38,6 +46,26 @@ static const struct judge {
     { offsetof(struct evidence, tpm_message), tpm_verify, PROOF_TPM_QUOTE | PROOF_TPM_KEY },
 };
 
+/* Genuine parts of two guests would otherwise be taken for one: the claims of the one that was
+ * expected, and the other's as a gift. */
+static void judge_parts(struct verification *v)
+{
+    const struct evidence *ev = &v->ev;
+    bool snp = ev->snp_report.len && !ev->snp_in_hcl;
+    bool quote = ev->quote.len && !ev->quote_of_hcl;
+    bool tpm = ev->tpm_message.len && !ev->ak_from_hcl;
+    unsigned loose = (unsigned)snp + quote + tpm;
+
+    if (loose <= !ev->hcl_report.len)
+        check_passed(v->r, &one_guest);
+    else if (result_clean(v->r)) /* else what went wrong before is why they are loose */
+        check_refused(
+            v->r, &one_guest, "parts of one guest",
+            arena_text(v->arena, "%s%s%s%s", ev->hcl_report.len ? "Azure HCL report " : "",
+                       snp ? "SEV-SNP report " : "", quote ? "quote " : "", tpm ? "TPM quote" : ""),
+            "nothing shows that the parts of the evidence are of one guest");
+}
+
 static bool run_judges(struct verification *v)
 {
     unsigned needed = 0;
@@ -51,6 +79,7 @@ static bool run_judges(struct verification *v)
         judges[i].verify(v);
         needed |= judges[i].proofs;
     }
+    judge_parts(v);
     if (v->ev.event_log.len || v->ev.cc_log.len)
         eventlog_verify(v);
     if (!needed || needed == PROOF_HCL)

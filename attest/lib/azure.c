@@ -193,6 +193,7 @@ static void snp_bind(struct verification *v, const struct hcl *h)
         check_refused(v->r, &hcl_hardware, NULL, NULL,
                       "the SNP report beside the HCL report is another than the one in it");
     v->ev.snp_report = h->hardware;
+    v->ev.snp_in_hcl = true;
     bawn_cursor_seek(&c, SNP_VMPL);
     vmpl = bawn_cursor_u32(&c);
     if (vmpl)
@@ -288,7 +289,7 @@ static void td_bind(struct verification *v, const struct hcl *h)
                       "the TD report in the HCL report cannot be checked without a TD quote");
         return;
     }
-    td_report_compare(v, report, body);
+    v->ev.quote_of_hcl = td_report_compare(v, report, body);
     c = bawn_cursor_over(body.data, body.len);
     bawn_cursor_seek(&c, IN_BODY(report_data));
     report_data_verify(v, h, take(&c, REPORT_DATA_SIZE));

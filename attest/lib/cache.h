@@ -11,11 +11,19 @@
 
 #include "attest/lib/crypto.h"
 
-#define CACHE_ID 32 /* bytes of SHA-256 */
+#define CACHE_ID 32   /* bytes of SHA-256 */
+#define KNOWN_KEYS 16 /* of CAs: all that are compiled in; more are made ready when met */
+
+struct known_key {
+    struct pubkey key;
+    EVP_PKEY *pkey; /* NULL: not one that OpenSSL takes */
+};
 
 struct crypto {
     EVP_PKEY *curve[KEY_P521 + 1]; /* some point of the curve: the parameters are what counts */
     EVP_MD *md[HASH_ALGS];
+    struct known_key known[KNOWN_KEYS];
+    unsigned nr_known;
 };
 
 struct cache_slot {

@@ -31,17 +31,35 @@ static const uint8_t hex_values[256] = {
     ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
 };
 
-/* Whole pairs of digits up to the first character that is none: how many bytes they gave. */
-static size_t hex_pairs(struct bawn_cursor *c, uint8_t *to)
+/* That many pairs of digits. False, with nothing read: what comes next is not that. */
+static inline bool hex_pairs(struct bawn_cursor *c, unsigned pairs, uint8_t *to)
 {
     struct bawn_cursor look = *c;
-    const uint8_t *p;
+    const uint8_t *p = bawn_cursor_take(&look, 2 * pairs);
+    unsigned bad = 0;
+
+    for (unsigned i = 0; p && i < pairs; i++) {
+        unsigned high = hex_values[p[2 * i]], low = hex_values[p[2 * i + 1]];
+
+        bad |= !high | !low;
+        to[i] = (uint8_t)((high - 1) << 4 | (low - 1));
+    }
+    if (!p || bad)
+        return false;
+    *c = look;
+    return true;
+}
+
+/* Whole pairs up to the first character that is no digit, many at a time. Returns the bytes. */
+static size_t hex_run(struct bawn_cursor *c, uint8_t *to)
+{
+    enum { AT_ONCE = 16 };
     size_t n = 0;
 
-    while ((p = bawn_cursor_take(&look, 2)) && hex_values[p[0]] && hex_values[p[1]]) {
-        to[n++] = (uint8_t)((hex_values[p[0]] - 1) << 4 | (hex_values[p[1]] - 1));
-        *c = look;
-    }
+    while (hex_pairs(c, AT_ONCE, to + n))
+        n += AT_ONCE;
+    while (hex_pairs(c, 1, to + n))
+        n++;
     return n;
 }
 
@@ -67,7 +85,7 @@ bool hex_decode(struct arena *a, struct bawn_bytes text, struct bawn_bytes *out)
     if (!to)
         return nothing(out);
     for (skip_space(&c); bawn_cursor_left(&c); skip_space(&c)) {
-        size_t pairs = hex_pairs(&c, to + n);
+        size_t pairs = hex_run(&c, to + n);
 
         n += pairs;
         if (!pairs && !hex_split_pair(&c, to + n++))
@@ -141,25 +159,46 @@ static size_t base64_tail(struct bawn_cursor *c, bool padded, unsigned *seen, ui
     return bits & 0x3 ? 0 : 2;
 }
 
-/* A whole group of four digits. False, with nothing read: the next four are not that. */
-static bool base64_group(struct bawn_cursor *c, unsigned *seen, uint8_t *to)
+/* That many whole groups of four digits. False, with nothing read: what comes next is not that. */
+static inline bool base64_groups(struct bawn_cursor *c, unsigned groups, unsigned *seen,
+                                 uint8_t *to)
 {
     struct bawn_cursor look = *c;
-    const uint8_t *p = bawn_cursor_take(&look, 4);
-    unsigned v[4];
+    const uint8_t *p = bawn_cursor_take(&look, 4 * groups);
+    unsigned all = DIGIT, any = 0;
 
-    if (!p)
+    for (unsigned i = 0; p && i < groups; i++) {
+        unsigned v[4];
+        uint32_t bits = 0;
+
+        for (unsigned k = 0; k < 4; k++) {
+            v[k] = base64_digits[p[4 * i + k]];
+            bits = bits << 6 | (v[k] & VALUE);
+        }
+        all &= v[0] & v[1] & v[2] & v[3];
+        any |= v[0] | v[1] | v[2] | v[3];
+        to[3 * i] = (uint8_t)(bits >> 16);
+        to[3 * i + 1] = (uint8_t)(bits >> 8);
+        to[3 * i + 2] = (uint8_t)bits;
+    }
+    if (!p || !all)
         return false;
-    for (unsigned i = 0; i < 4; i++)
-        v[i] = base64_digits[p[i]];
-    if (!(v[0] & v[1] & v[2] & v[3] & DIGIT))
-        return false;
-    to[0] = (uint8_t)(v[0] << 2 | (v[1] & VALUE) >> 4);
-    to[1] = (uint8_t)(v[1] << 4 | (v[2] & VALUE) >> 2);
-    to[2] = (uint8_t)(v[2] << 6 | (v[3] & VALUE));
-    *seen |= v[0] | v[1] | v[2] | v[3];
+    *seen |= any;
     *c = look;
     return true;
+}
+
+/* All groups up to the first character that is in none; many at a time. Returns the bytes. */
+static size_t base64_run(struct bawn_cursor *c, unsigned *seen, uint8_t *to)
+{
+    enum { AT_ONCE = 8 };
+    size_t n = 0;
+
+    while (base64_groups(c, AT_ONCE, seen, to + n))
+        n += 3 * AT_ONCE;
+    while (base64_groups(c, 1, seen, to + n))
+        n += 3;
+    return n;
 }
 
 /* padded: the last group must be filled with '='. forbidden: the mark of an alphabet that may not
@@ -170,12 +209,15 @@ static bool base64_text(struct arena *a, struct bawn_bytes text, bool padded, un
     struct bawn_cursor c = bawn_cursor_over(text.data, text.len);
     uint8_t *to = arena_alloc(a, text.len / 4 * 3 + 3);
     unsigned seen = 0;
-    size_t n = 0;
+    size_t n = 0, run;
 
     if (!to)
         return nothing(out);
-    for (skip_space(&c); base64_group(&c, &seen, to + n); skip_space(&c))
-        n += 3;
+    do {
+        skip_space(&c);
+        run = base64_run(&c, &seen, to + n);
+        n += run;
+    } while (run && is_space(bawn_cursor_peek(&c)));
     if (bawn_cursor_left(&c)) {
         size_t tail = base64_tail(&c, padded, &seen, to + n);
 
@@ -261,6 +303,30 @@ bool pem_next(struct arena *a, struct bawn_bytes *text, struct bawn_bytes *label
     }
     *text = rest_of(&c);
     return true;
+}
+
+struct bawn_bytes percent_decode(struct arena *a, struct bawn_bytes text)
+{
+    static const char escaped[] = "-----BEGIN%20";
+    struct bawn_cursor c = bawn_cursor_over(text.data, text.len);
+    uint8_t *out;
+    size_t n = 0;
+
+    if (!text.len || !memmem(text.data, text.len, escaped, sizeof(escaped) - 1))
+        return text;
+    out = arena_alloc(a, text.len);
+    while (out && bawn_cursor_left(&c)) {
+        uint8_t ch = bawn_cursor_u8(&c);
+        struct bawn_cursor look = c;
+        const uint8_t *p = ch == '%' ? bawn_cursor_take(&look, 2) : NULL;
+
+        if (p && hex_values[p[0]] && hex_values[p[1]]) {
+            ch = (uint8_t)((hex_values[p[0]] - 1) << 4 | (hex_values[p[1]] - 1));
+            c = look;
+        }
+        out[n++] = ch;
+    }
+    return (struct bawn_bytes){ out, n };
 }
 
 bool bytes_equal(struct bawn_bytes a, struct bawn_bytes b)

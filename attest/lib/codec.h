@@ -13,6 +13,10 @@
 bool hex_decode(struct arena *a, struct bawn_bytes text, struct bawn_bytes *out);
 bool base64_decode(struct arena *a, struct bawn_bytes text, struct bawn_bytes *out);
 
+/* PEM as the PCS sends it in headers has %XX for blanks and line ends: text that has such PEM in
+ * it decoded, other text as it is. */
+struct bawn_bytes percent_decode(struct arena *a, struct bawn_bytes text);
+
 /* Finds the next PEM block in *text, moves *text past it. label borrows from text ("X509 CRL"),
  * der is decoded into the arena. False: no more blocks. A block that is broken gives der.len 0. */
 bool pem_next(struct arena *a, struct bawn_bytes *text, struct bawn_bytes *label,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Takes Intel's collateral in: TCB info and QE identity as the PCS serves them, and bundles of
- * everything in one JSON object, as other tools keep them. Sorts and decodes; believes nothing.
- * A signed body is kept as the bytes that were signed.
+ * Takes collateral in: Intel's TCB info and QE identity as the PCS serves them, bundles of
+ * everything in one JSON object, as other tools keep them, and AMD's certificates as Azure does.
+ * Sorts and decodes; believes nothing. A signed body is kept as the bytes that were signed.
  */
 #include "attest/lib/json.h"
 #include "attest/lib/verify.h"
@@ -28,6 +28,7 @@ enum role {
     ROLE_SIGNATURE, /* of the one body beside it */
     ROLE_CRL,
     ROLE_CERTIFICATES,
+    ROLE_VCEK,
     ROLES,
 };
 
@@ -59,6 +60,9 @@ static const struct {
     { "pckcertificatechain", ROLE_CERTIFICATES },
     { "pckcertificate", ROLE_CERTIFICATES },
     { "pckcertificateissuerchain", ROLE_CERTIFICATES },
+    /* Azure's THIM, /metadata/THIM/amd/certification */
+    { "vcekcert", ROLE_VCEK },
+    { "certificatechain", ROLE_CERTIFICATES },
 };
 
 static bool key_is(struct bawn_bytes key, const char *want)
@@ -104,7 +108,8 @@ static struct parts find_parts(const struct js *j, uint32_t object)
 
         if (p.value[role] == JS_ABSENT)
             p.value[role] = js_value(j, k);
-        p.any |= role == ROLE_TCB_INFO || role == ROLE_QE_IDENTITY || role == ROLE_CRL;
+        p.any |= role == ROLE_TCB_INFO || role == ROLE_QE_IDENTITY || role == ROLE_CRL ||
+                 role == ROLE_VCEK;
     }
     return p;
 }
@@ -180,33 +185,6 @@ static void add_signed(struct verification *v, const struct js *j, const struct 
 
 /* ---- Certificates and CRLs ---- */
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* PEM as the PCS sends it in headers has %XX for blanks and line ends. */
-static struct bawn_bytes percent_decode(struct arena *a, struct bawn_bytes text)
-{
-    uint8_t *out = arena_alloc(a, text.len);
-    size_t n = 0;
-
-    for (size_t i = 0; out && i < text.len; i++) {
-        uint8_t c = text.data[i];
-
-        if (c == '%' && text.len - i > 2 && hex_digit(text.data[i + 1]) >= 0 &&
-            hex_digit(text.data[i + 2]) >= 0) {
-            c = (uint8_t)(hex_digit(text.data[i + 1]) << 4 | hex_digit(text.data[i + 2]));
-            i += 2;
-        }
-        out[n++] = c;
-    }
-    return (struct bawn_bytes){ out, n };
-}
-
 static void add_der(struct verification *v, bool crl, struct bawn_bytes der)
 {
     if (crl)
@@ -218,12 +196,11 @@ static void add_der(struct verification *v, bool crl, struct bawn_bytes der)
 /* PEM, or DER in hex or base64. */
 static bool add_text(struct verification *v, bool crl, struct bawn_bytes text)
 {
-    static const char begin[] = "-----BEGIN ", escaped[] = "-----BEGIN%20";
+    static const char begin[] = "-----BEGIN ";
     struct bawn_bytes label, der;
     bool any = false;
 
-    if (text.len >= sizeof(escaped) - 1 && !memcmp(text.data, escaped, sizeof(escaped) - 1))
-        text = percent_decode(v->arena, text);
+    text = percent_decode(v->arena, text);
     if (text.len < sizeof(begin) - 1 || memcmp(text.data, begin, sizeof(begin) - 1) != 0) {
         any = hex_decode(v->arena, text, &der) || base64_decode(v->arena, text, &der);
         if (any)
@@ -276,7 +253,7 @@ static void add_certificates(struct verification *v, const struct js *j, uint32_
         struct bawn_bytes key;
         enum role role = js_string(j, k, &key) ? role_of(key) : ROLE_NONE;
 
-        if ((role == ROLE_CRL || role == ROLE_CERTIFICATES) &&
+        if ((role == ROLE_CRL || role == ROLE_CERTIFICATES || role == ROLE_VCEK) &&
             !seen_before(&seen, js_raw(j, js_value(j, k))))
             add_value(v, j, role == ROLE_CRL, js_value(j, k));
     }

@@ -12,6 +12,7 @@
 #include <openssl/rsa.h>
 
 #include "attest/lib/cache.h"
+#include "attest/lib/codec.h"
 #include "attest/lib/der.h"
 
 #define RSA_MIN_BITS 2048
@@ -81,6 +82,12 @@ bool hash_two(enum hash_alg alg, struct bawn_bytes a, struct bawn_bytes b, uint8
 }
 
 /* ---- Keys ---- */
+
+bool pubkey_equal(const struct pubkey *a, const struct pubkey *b)
+{
+    return a->type == b->type && bytes_equal(a->point, b->point) && bytes_equal(a->n, b->n) &&
+           bytes_equal(a->e, b->e);
+}
 
 /* A key of that curve; without a point, only the curve's parameters. */
 static EVP_PKEY *key_from_curve(enum key_type type, struct bawn_bytes point)
@@ -188,12 +195,35 @@ static bool rsa_padding(EVP_PKEY_CTX *ctx, const struct sig_alg *alg, const EVP_
                                                                         : alg->salt) > 0);
 }
 
+static EVP_PKEY *key_made(const struct crypto *crypto, const struct pubkey *key)
+{
+    return key->type == KEY_RSA ? key_rsa(key) : key_ec(crypto, key);
+}
+
+static EVP_PKEY *key_known_or_made(const struct crypto *crypto, const struct pubkey *key)
+{
+    for (unsigned i = 0; crypto && i < crypto->nr_known; i++) {
+        const struct known_key *k = &crypto->known[i];
+
+        if (pubkey_equal(&k->key, key))
+            return k->pkey && EVP_PKEY_up_ref(k->pkey) ? k->pkey : NULL;
+    }
+    return key_made(crypto, key);
+}
+
+void crypto_know(struct crypto *crypto, const struct pubkey *key)
+{
+    if (crypto->nr_known == KNOWN_KEYS)
+        return;
+    crypto->known[crypto->nr_known++] = (struct known_key){ *key, key_made(crypto, key) };
+}
+
 /* The key made ready to verify under that algorithm, to be freed; NULL: not a key for it. */
 static EVP_PKEY_CTX *key_ready(const struct crypto *crypto, const struct pubkey *key,
                                const struct sig_alg *alg)
 {
     bool rsa = key->type == KEY_RSA;
-    EVP_PKEY *pkey = rsa ? key_rsa(key) : key_ec(crypto, key);
+    EVP_PKEY *pkey = key_known_or_made(crypto, key);
     EVP_PKEY_CTX *ctx = pkey ? EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL) : NULL;
 
     EVP_PKEY_free(pkey);
@@ -229,6 +259,8 @@ void crypto_destroy(struct crypto *crypto)
         EVP_PKEY_free(crypto->curve[t]);
     for (int h = 0; h < HASH_ALGS; h++)
         EVP_MD_free(crypto->md[h]);
+    for (unsigned i = 0; i < crypto->nr_known; i++)
+        EVP_PKEY_free(crypto->known[i].pkey);
     free(crypto);
 }
 
@@ -389,22 +421,6 @@ bool sig_verify_once(struct bawn_attest_cache *cache, const struct pubkey *key,
                      const struct sig_alg *alg, struct bawn_bytes message, struct bawn_bytes sig)
 {
     return answer(cache, &(struct question){ key, alg, message, sig }, false);
-}
-
-bool sig_verify_digest(struct bawn_attest_cache *cache, const struct pubkey *key,
-                       const struct sig_alg *alg, struct bawn_bytes digest, struct bawn_bytes sig)
-{
-    struct question q = { key, alg, digest, sig };
-    uint8_t id[CACHE_ID];
-    bool ok;
-
-    if (!question_is_sound(&q) || digest.len != hash_size(alg->hash))
-        return false;
-    ERR_set_mark();
-    ok = (!cache || name_key(cache, &q, id)) &&
-         verify_digest(cache, &q, cache ? id : NULL, digest.data);
-    ERR_pop_to_mark();
-    return ok;
 }
 
 /* ---- ECDSA as two numbers ---- */

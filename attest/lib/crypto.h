@@ -29,6 +29,8 @@ struct pubkey {
     unsigned bits;
 };
 
+bool pubkey_equal(const struct pubkey *a, const struct pubkey *b);
+
 enum sig_scheme { SIG_NONE, SIG_ECDSA, SIG_RSA_PKCS1, SIG_RSA_PSS };
 
 struct sig_alg {
@@ -42,6 +44,9 @@ struct sig_alg {
 struct crypto;
 struct crypto *crypto_create(void); /* NULL: no memory */
 void crypto_destroy(struct crypto *crypto);
+/* Makes a CA's key ready for all verifications to come; the key's bytes must stay. Before the
+ * threads come. */
+void crypto_know(struct crypto *crypto, const struct pubkey *key);
 
 /* The cache: a fixed number of slots allocated at creation. NULL is a cache that forgets, and
  * five times as slow in making a key ready. */
@@ -72,8 +77,5 @@ bool sig_verify_raw(struct bawn_attest_cache *cache, const struct pubkey *key, e
 bool sig_verify_raw_kept(struct bawn_attest_cache *cache, const struct pubkey *key,
                          enum hash_alg hash, struct bawn_bytes message, const uint8_t *r,
                          const uint8_t *s);
-/* The same as sig_verify_once for a message that is signed as its digest alone. */
-bool sig_verify_digest(struct bawn_attest_cache *cache, const struct pubkey *key,
-                       const struct sig_alg *alg, struct bawn_bytes digest, struct bawn_bytes sig);
 
 #endif

@@ -5,7 +5,7 @@
  * cannot be read is a warning and otherwise ignored, so that it cannot hide the others.
  */
 #include "attest/lib/der.h"
-#include "attest/lib/json.h"
+#include "attest/lib/quote.h"
 #include "attest/lib/snp.h"
 #include "attest/lib/verify.h"
 
@@ -220,21 +220,45 @@ static bool add_json(struct verification *v, struct bawn_bytes text)
     return true;
 }
 
+/* What Azure's metadata service made of the TD report in an HCL report. It is of no use to
+ * other evidence. */
+static bool add_td_quote(struct verification *v, struct bawn_bytes blob)
+{
+    struct bawn_error err;
+    struct quote q;
+
+    if (quote_parse(&q, blob, &err) != BAWN_OK || !q.tdx)
+        return false;
+    if (!v->ev.quote.len)
+        v->ev.quote = blob;
+    return true;
+}
+
 static bool add_binary(struct verification *v, struct bawn_bytes blob)
 {
     return add_der(v, blob) || snp_table_add(v, blob) || snp_id_block_add(v, blob) ||
-           tpm_endorsement_add(v, blob) || eventlog_endorsement_add(v, blob);
+           tpm_endorsement_add(v, blob) || eventlog_endorsement_add(v, blob) ||
+           add_td_quote(v, blob);
+}
+
+/* C strings written whole, as from Intel's quote provider library, end in a NUL. */
+static struct bawn_bytes without_nuls(struct bawn_bytes text)
+{
+    while (text.len && !text.data[text.len - 1])
+        text.len--;
+    return text;
 }
 
 static bool add_text(struct verification *v, struct bawn_bytes text)
 {
     struct bawn_bytes decoded;
 
+    text = without_nuls(text);
     if (add_json(v, text))
         return true;
     if (!is_text(text))
         return false;
-    if (add_pem(v, text))
+    if (add_pem(v, percent_decode(v->arena, text)))
         return true;
     return (hex_decode(v->arena, text, &decoded) || base64_decode(v->arena, text, &decoded)) &&
            add_binary(v, decoded);

@@ -107,20 +107,18 @@ static const char *read_agile_event(const struct eventlog *log, struct bawn_curs
     return c->failed ? "is cut short" : NULL;
 }
 
-/* The rest of the log is what the area held before: all 0x00 or all 0xff. */
-static bool is_padding(const struct bawn_cursor *c)
+/* The rest of the log is what the area held before: all 0x00 or all 0xff. Says where that run
+ * begins, sought once and from the end, since a hostile log has many places where one could. */
+static const uint8_t *padding_of(struct bawn_bytes bytes)
 {
-    struct bawn_cursor rest = *c;
-    size_t n = bawn_cursor_left(c);
-    const uint8_t *p = bawn_cursor_take(&rest, n);
+    const uint8_t *start = bytes.data, *p = start + bytes.len;
+    uint8_t filler = bytes.len ? p[-1] : 0x01;
 
-    if (!p || !n || (p[0] != 0x00 && p[0] != 0xff))
-        return false;
-    for (size_t i = 1; i < n; i++) {
-        if (p[i] != p[0])
-            return false;
-    }
-    return true;
+    if (filler != 0x00 && filler != 0xff)
+        return p;
+    while (p > start && p[-1] == filler)
+        p--;
+    return p;
 }
 
 /* PFP 10.4.5.1, Specification ID Version Event; the fields before the algorithms are those of
@@ -259,6 +257,7 @@ enum bawn_status eventlog_open(struct eventlog *log, struct bawn_bytes bytes, bo
                                struct bawn_error *err)
 {
     struct bawn_cursor c = bawn_cursor_over(bytes.data, bytes.len);
+    const uint8_t *padding = padding_of(bytes);
     enum bawn_status st;
 
     *log = (struct eventlog){ .cc = cc };
@@ -267,7 +266,7 @@ enum bawn_status eventlog_open(struct eventlog *log, struct bawn_bytes bytes, bo
     st = read_header(log, &c, err);
     if (st != BAWN_OK)
         return st;
-    while (bawn_cursor_left(&c) && !is_padding(&c)) {
+    while (bawn_cursor_left(&c) && c.pos < padding) {
         struct eventlog_event ev = { .number = log->nr_events };
         const char *wrong = read_event(log, &c, &ev);
 
@@ -415,9 +414,10 @@ static bool looks_cc(const struct eventlog *log)
 static bool begins_sha1_log(struct bawn_bytes blob)
 {
     struct bawn_cursor c = bawn_cursor_over(blob.data, blob.len);
+    const uint8_t *padding = padding_of(blob);
     unsigned n = 0;
 
-    while (bawn_cursor_left(&c) && n < 3 && !(n && is_padding(&c))) {
+    while (bawn_cursor_left(&c) && n < 3 && !(n && c.pos >= padding)) {
         struct eventlog_event ev;
 
         read_sha1_event(&c, &ev);

@@ -94,6 +94,10 @@ static const struct check log_weak = {
     .advice = "mend the firmware's settings",
 };
 
+/* What ends the firmware's measurements into a register: PFP 10.4.1, EV_SEPARATOR, the error
+ * number among them. */
+static const char separators[][4] = { { 0, 0, 0, 0 }, { -1, -1, -1, -1 }, { 1, 0, 0, 0 } };
+
 /* Digests that mean trouble wherever they are extended, whatever the log says of the event. */
 static const struct {
     const char *text;
@@ -107,15 +111,19 @@ enum { TROUBLES = sizeof(troubles) / sizeof(troubles[0]) };
 
 struct facts {
     struct log_judge *j;
-    uint32_t separated; /* bit n: the separator of register n was seen */
+    /* Of each register, the number of the event that separates the firmware's measurements from
+     * the system's; 0: none does, and nothing is known to be the firmware's. */
+    size_t separator[EVENTLOG_REGISTERS];
     uint32_t databases; /* bit n: names[N_PK + n] was given */
     uint8_t trouble[TROUBLES][HASH_MAX];
     unsigned troubled; /* bit n: troubles[n] was reported */
     int secure_boot;   /* -1 not seen, -2 contradictory */
     bool boot_services_exited;
     struct bawn_bytes cmdline;
-    bool cmdline_wide; /* UTF-16 */
-    unsigned cmdlines; /* different ones */
+    bool cmdline_wide;     /* UTF-16 */
+    bool cmdline_labelled; /* the log says that it is one */
+    bool cmdline_hidden;   /* something measured among them is not in the log */
+    unsigned cmdlines;     /* different ones */
     size_t mismatches, first_mismatch;
     uint32_t mismatch_type;
 };
@@ -203,9 +211,10 @@ static void note_policy(struct facts *f, struct bawn_bytes measured)
     }
 }
 
-/* GRUB's label "kernel_cmdline: " is not measured, so it could be moved to another string that
- * GRUB measured into this PCR. Those are commands; only the kernel's line begins with a path.
- * systemd-stub measures the line as UTF-16, and nothing else in that form. */
+/* GRUB's label "kernel_cmdline: " is not measured, nor is the event's type: the line could bear
+ * another label while a later event, of the system itself, bears this one. Of what GRUB measures
+ * into this PCR only the kernel's line begins with a path, and is counted whatever the log calls
+ * it. systemd-stub measures the line as UTF-16, and nothing else in that form. */
 static void note_cmdline(struct facts *f, const struct eventlog_event *ev,
                          struct bawn_bytes measured)
 {
@@ -218,10 +227,11 @@ static void note_cmdline(struct facts *f, const struct eventlog_event *ev,
 
     if (wide)
         line.len -= 2;
-    else if (!labelled || !(event_begins(line, "/") || event_begins(line, "(")))
+    else if (!event_begins(line, "/") && !event_begins(line, "("))
         return;
     if (line.len && !line.data[line.len - 1] && !wide)
         line.len--;
+    f->cmdline_labelled |= labelled || wide;
     if (f->cmdlines && f->cmdline_wide == wide && bytes_equal(line, f->cmdline))
         return;
     f->cmdlines++;
@@ -253,22 +263,25 @@ static void note_nonhost(struct facts *f, struct bawn_bytes measured)
         claim_uint(f->j->v->r, name_of(f->j, N_GCE_TECHNOLOGY), technology);
 }
 
+/* Whether the firmware measured it, before anything else could. */
+static bool by_firmware(const struct facts *f, const struct eventlog_event *ev)
+{
+    return ev->number < f->separator[ev->index];
+}
+
 static void note_fact(struct facts *f, const struct eventlog_event *ev, struct bawn_bytes measured)
 {
-    if (ev->type == EV_EFI_VARIABLE_DRIVER_CONFIG && about(f, ev, 7) &&
-        !(f->separated & 1u << ev->index))
-        note_policy(f, measured);
-    else if (ev->type == EV_IPL && (about(f, ev, 8) || about(f, ev, 12)))
+    if (about(f, ev, 8) || about(f, ev, 12))
         note_cmdline(f, ev, measured);
+    if (ev->type == EV_EFI_VARIABLE_DRIVER_CONFIG && about(f, ev, 7) && by_firmware(f, ev))
+        note_policy(f, measured);
     else if (ev->type == EV_EFI_ACTION && about(f, ev, 5) &&
              bytes_are(measured, "Exit Boot Services Returned with Success"))
         f->boot_services_exited = true;
-    else if (ev->type == EV_S_CRTM_VERSION && about(f, ev, 0) && !(f->separated & 1u))
+    else if (ev->type == EV_S_CRTM_VERSION && about(f, ev, 0) && by_firmware(f, ev))
         note_version(f, measured);
-    else if (ev->type == EV_NONHOST_INFO && about(f, ev, 0) && !(f->separated & 1u))
+    else if (ev->type == EV_NONHOST_INFO && about(f, ev, 0) && by_firmware(f, ev))
         note_nonhost(f, measured);
-    if (ev->type == EV_SEPARATOR)
-        f->separated |= 1u << ev->index;
 }
 
 static void note_trouble(struct facts *f, const struct eventlog_event *ev, struct bawn_bytes digest)
@@ -306,6 +319,9 @@ static void one_event(struct facts *f, const struct eventlog_event *ev)
             f->mismatch_type = ev->type;
         }
     }
+    /* A log alone is only shown, and nobody trusts the line. */
+    if (j->covered && extends && match != EVENT_MATCH && (about(f, ev, 8) || about(f, ev, 12)))
+        f->cmdline_hidden = true;
     out = list_add(j->v->arena, &j->v->r->events, sizeof(*out));
     if (!out)
         return;
@@ -399,8 +415,32 @@ static void claim_facts(struct facts *f)
     if (f->cmdlines > 1)
         check_warned(r, &log_cmdline, "1", arena_text(j->v->arena, "%u", f->cmdlines),
                      "more than one kernel command line was measured");
-    if (f->cmdlines == 1)
+    if (f->cmdlines == 1 && f->cmdline_labelled && !f->cmdline_hidden)
         claim_cmdline(f);
+}
+
+/* By digest: the type that the log gives is not measured. */
+static bool find_separators(struct facts *f)
+{
+    enum { FORMS = sizeof(separators) / sizeof(separators[0]) };
+    const struct log_judge *j = f->j;
+    struct bawn_cursor at = eventlog_start(j->log);
+    struct eventlog_event ev = { 0 };
+    uint8_t want[FORMS][HASH_MAX];
+
+    for (unsigned i = 0; i < FORMS; i++)
+        if (!hash_bytes(j->replay.alg, separators[i], sizeof(separators[i]), want[i]))
+            return false;
+    while (eventlog_next(j->log, &at, &ev)) {
+        struct bawn_bytes digest = eventlog_digest(j->log, &ev, j->replay.alg);
+
+        if (!eventlog_extends(j->log, &ev) || f->separator[ev.index])
+            continue;
+        for (unsigned i = 0; i < FORMS; i++)
+            if (!memcmp(digest.data, want[i], digest.len))
+                f->separator[ev.index] = ev.number;
+    }
+    return true;
 }
 
 void eventlog_claims(struct log_judge *j)
@@ -413,6 +453,8 @@ void eventlog_claims(struct log_judge *j)
         if (!hash_bytes(j->replay.alg, troubles[i].text, strlen(troubles[i].text), f.trouble[i]))
             return;
     }
+    if (!find_separators(&f))
+        return;
     claim_header(j);
     claim_registers(j);
     while (eventlog_next(j->log, &at, &ev))

@@ -361,8 +361,6 @@ static void fill_from(struct verification *v, const struct evidence *given)
         { &v->ev.cc_log, &given->cc_log, "CC event log" },
         { &v->ev.id_block, &given->id_block, "ID block" },
         { &v->ev.id_auth, &given->id_auth, "ID authentication structure" },
-        { &v->ev.quote, &given->quote, "quote" },
-        { &v->ev.snp_report, &given->snp_report, "SEV-SNP report" },
         { &v->ev.hcl_report, &given->hcl_report, "Azure HCL report" },
         { &v->ev.tpm_message, &given->tpm_message, "TPM quote" },
     };
@@ -376,13 +374,15 @@ static void fill_from(struct verification *v, const struct evidence *given)
             check_warned(v->r, &evidence_twice, NULL, parts[i].what,
                          "an endorsement differs from the same part of the evidence");
     }
+    if (v->ev.hcl_report.len && !v->ev.quote.len) /* of the TD report in it */
+        v->ev.quote = given->quote;
     if (v->ev.pcrs.alg == HASH_NONE) {
         v->ev.pcrs = given->pcrs;
         memcpy(v->ev.more_pcrs, given->more_pcrs, sizeof(v->ev.more_pcrs));
     } else if (given->pcrs.alg != HASH_NONE) {
         check_warned(v->r, &evidence_twice, NULL, "PCR values",
                      "an endorsement repeats the PCR values of the evidence");
-}
+    }
 }
 
 bool evidence_unpack(struct verification *v)

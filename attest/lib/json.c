@@ -182,6 +182,11 @@ static bool read_string(struct reader *r)
 
         if (c == '"')
             break;
+        if (c == '\\' && at(r, 1) == '"') { /* most escapes in JSON that holds JSON */
+            t->escaped = true;
+            r->pos += 2;
+            continue;
+        }
         if (c < 0)
             return fail(r, "a string does not end");
         if (c < 0x20)
@@ -451,6 +456,13 @@ bool js_parse(struct js *j, struct arena *a, struct bawn_bytes text)
     *j = (struct js){ .text = text, .arena = a };
     if (text.len > JS_MAX_TEXT) {
         j->error = "longer than 16 MiB";
+        return false;
+    }
+    /* As many values as such texts have, so that the list seldom grows. */
+    r.tokens.room = text.len / 16 + 16;
+    r.tokens.items = arena_array(a, r.tokens.room, sizeof(struct js_token));
+    if (!r.tokens.items) {
+        j->error = "no memory";
         return false;
     }
     skip_space(&r);

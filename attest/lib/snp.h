@@ -134,11 +134,4 @@ bool snp_id_block_add(struct verification *v, struct bawn_bytes blob);
 bool snp_signature_read(struct bawn_cursor *c, uint8_t r[BAWN_SNP_P384_SIZE],
                         uint8_t s[BAWN_SNP_P384_SIZE]);
 
-/* ---- The certificate table (snp_table.c) ---- */
-
-/* Takes an extended report apart: the report, and the table that follows it (empty when there
- * is none). False: not of that form. */
-bool snp_extended_split(struct bawn_bytes blob, struct bawn_bytes *report,
-                        struct bawn_bytes *table);
-
 #endif

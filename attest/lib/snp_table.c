@@ -3,6 +3,7 @@
  * The certificate table that an extended guest request returns: AMD 56421 rev 2.03, 4.1.8.1.
  * The host fills it in, so it is hostile; what is in it is judged like any other endorsement.
  */
+#include "attest/lib/der.h"
 #include "attest/lib/snp.h"
 
 #include <string.h>
@@ -69,6 +70,8 @@ static const char *read_table(struct bawn_bytes blob, struct table *out)
 
     out->n = 0;
     while (read_entry(&c, &entry)) {
+        if (!entry.len) /* some hosts keep a place for what they have not got */
+            continue;
         if (out->n == ENTRIES_MAX)
             return "it has too many entries";
         out->entry[out->n++] = entry;
@@ -101,6 +104,16 @@ static bool looks_like_table(struct bawn_bytes blob)
     return !c.failed && bytes_zero(blob.data, blob.len);
 }
 
+/* The DER structure that the entry begins with, when only zeros follow: hosts round sizes up. */
+static struct bawn_bytes without_padding(struct bawn_bytes entry)
+{
+    struct bawn_cursor c = bawn_cursor_over(entry.data, entry.len);
+    struct bawn_bytes whole = { NULL, 0 };
+
+    der_any(&c, NULL, &whole);
+    return !c.failed && bawn_cursor_zeros(&c, bawn_cursor_left(&c)) ? whole : entry;
+}
+
 /* Certificates are DER by the specification, and PEM on hosts that were given PEM files. */
 static void add_cert(struct verification *v, struct bawn_bytes bytes, const char *whence)
 {
@@ -108,7 +121,7 @@ static void add_cert(struct verification *v, struct bawn_bytes bytes, const char
     struct bawn_bytes label, der;
 
     if (bytes.len < sizeof(armour) || memcmp(bytes.data, armour, sizeof(armour) - 1) != 0) {
-        endorsement_add_cert(v, bytes, whence);
+        endorsement_add_cert(v, without_padding(bytes), whence);
         return;
     }
     while (pem_next(v->arena, &bytes, &label, &der))
@@ -136,25 +149,8 @@ bool snp_table_add(struct verification *v, struct bawn_bytes blob)
         if (e->kind == ENTRY_CERT)
             add_cert(v, bytes, e->whence);
         else if (e->kind == ENTRY_CRL)
-            endorsement_add_crl(v, bytes, e->whence);
+            endorsement_add_crl(v, without_padding(bytes), e->whence);
     }
     check_passed(v->r, &table_check);
-    return true;
-}
-
-bool snp_extended_split(struct bawn_bytes blob, struct bawn_bytes *report, struct bawn_bytes *table)
-{
-    struct bawn_cursor c = bawn_cursor_over(blob.data, blob.len);
-    uint32_t version = bawn_cursor_u32(&c);
-    struct bawn_bytes rest;
-
-    if (version < BAWN_SNP_REPORT_V2 || version > BAWN_SNP_REPORT_V5)
-        return false;
-    bawn_cursor_seek(&c, BAWN_SNP_REPORT_SIZE);
-    rest = (struct bawn_bytes){ c.pos, bawn_cursor_left(&c) };
-    if (c.failed || (rest.len && !looks_like_table(rest)))
-        return false;
-    *report = (struct bawn_bytes){ c.start, BAWN_SNP_REPORT_SIZE };
-    *table = rest;
     return true;
 }

@@ -103,7 +103,6 @@ enum bawn_status tpm_ak_parse(struct verification *v, struct tpm_ak *out, struct
 struct bawn_bytes spki_of_rsa(struct arena *a, struct bawn_bytes n, struct bawn_bytes e);
 struct bawn_bytes spki_of_ec(struct arena *a, enum key_type curve, struct bawn_bytes x,
                              struct bawn_bytes y);
-bool pubkey_equal(const struct pubkey *a, const struct pubkey *b);
 
 /* Judges the key's attributes and who vouches for it. */
 void tpm_ak_verify(struct verification *v, const struct tpm_ak *ak);

@@ -201,12 +201,6 @@ struct bawn_bytes spki_of_ec(struct arena *a, enum key_type type, struct bawn_by
     return spki_finish(&o, end, curve->algorithm, curve->algorithm_len);
 }
 
-bool pubkey_equal(const struct pubkey *a, const struct pubkey *b)
-{
-    return a->type == b->type && bytes_equal(a->point, b->point) && bytes_equal(a->n, b->n) &&
-           bytes_equal(a->e, b->e);
-}
-
 /* ---- The forms of a key ---- */
 
 static struct bawn_bytes spki_of_public(struct arena *a, const struct tpm_public *p)

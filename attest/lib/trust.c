@@ -43,6 +43,7 @@ static enum bawn_status keep_root(struct building *b, const struct x509 *cert, b
         return no_memory(b);
     root->cert = *cert;
     root->builtin = builtin;
+    crypto_know(b->trust->crypto, &cert->key);
     root->name = cert->common_name.len ? arena_printable(a, cert->common_name)
                                        : arena_text(a, "a root without a common name");
     return BAWN_OK;
@@ -65,6 +66,7 @@ static enum bawn_status add_builtin(struct building *b)
             if (!kept)
                 return no_memory(b);
             *kept = cert;
+            crypto_know(b->trust->crypto, &cert.key);
         }
         if (st != BAWN_OK)
             return st;

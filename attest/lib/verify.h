@@ -26,14 +26,16 @@ struct evidence {
     struct bawn_bytes quote;      /* SGX or TDX */
     struct bawn_bytes hcl_report; /* whole; snp_report or TD report inside it is taken by azure.c */
     struct bawn_bytes tpm_message, tpm_signature; /* TPMS_ATTEST; TPMT_SIGNATURE or bare */
-    struct bawn_bytes ak_public;  /* SPKI DER, PEM, TPM2B_PUBLIC or TPMT_PUBLIC */
+    struct bawn_bytes ak_public;                  /* SPKI DER, PEM, TPM2B_PUBLIC or TPMT_PUBLIC */
     struct pcr_bank pcrs;
     struct pcr_bank more_pcrs[TPM_MORE_BANKS]; /* when several banks are given */
     /* Set by tpm.c: bit n when value n of pcrs is under the quote's digest. */
     uint32_t pcrs_quoted;
     bool ak_from_hcl; /* set by azure.c: ak_public is from Azure's runtime data */
-    struct bawn_bytes event_log;  /* TCG PC Client log */
-    struct bawn_bytes cc_log;     /* CCEL data */
+    /* Set by azure.c: which hardware report Azure's report is bound to. */
+    bool snp_in_hcl, quote_of_hcl;
+    struct bawn_bytes event_log;         /* TCG PC Client log */
+    struct bawn_bytes cc_log;            /* CCEL data */
     struct bawn_bytes id_block, id_auth; /* SNP launch: AMD 56860, 8.17 */
 };
 
@@ -43,9 +45,9 @@ struct signed_json {
 };
 
 struct endorsements {
-    struct list certs;       /* struct x509 */
-    struct list crls;        /* struct x509_crl */
-    struct list tcb_infos;   /* struct signed_json */
+    struct list certs;         /* struct x509 */
+    struct list crls;          /* struct x509_crl */
+    struct list tcb_infos;     /* struct signed_json */
     struct list qe_identities; /* struct signed_json */
 };
 
@@ -78,11 +80,12 @@ bool eventlog_endorsement_add(struct verification *v, struct bawn_bytes blob);
 bool collateral_add(struct verification *v, struct bawn_bytes json);
 
 /* The judges. Each adds claims and findings for its part of v->ev. */
-void snp_verify(struct verification *v);   /* snp.c: ev.snp_report (id_block) */
-void quote_verify(struct verification *v); /* quote_verify.c: ev.quote (cc_log) */
-void tpm_verify(struct verification *v);   /* tpm.c: ev.tpm_message (ak_public, pcrs) */
+void snp_verify(struct verification *v);      /* snp.c: ev.snp_report (id_block) */
+void quote_verify(struct verification *v);    /* quote_verify.c: ev.quote (cc_log) */
+void tpm_verify(struct verification *v);      /* tpm.c: ev.tpm_message (ak_public, pcrs) */
 void eventlog_verify(struct verification *v); /* eventlog.c: ev.event_log, ev.cc_log */
-void azure_verify(struct verification *v); /* azure.c: ev.hcl_report; sets ev.snp_report, ak_public */
+void azure_verify(
+    struct verification *v); /* azure.c: ev.hcl_report; sets ev.snp_report, ak_public */
 /* expect.c */
 void expect_verify(struct verification *v);
 

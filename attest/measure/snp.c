@@ -4,6 +4,7 @@
  * the ID block of SEV-SNP. The options are those of sev-snp-measure.
  */
 #include "attest/measure/measure.h"
+#include "attest/measure/snp_vm.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -387,7 +388,11 @@ static enum bawn_status run(const struct command *self, int argc, char **argv,
     struct sev_in in = { .mode = (enum mode)self->mode };
     struct sev_options o = { .json = false };
     struct sev_out out;
-    enum bawn_status st = options_set(options, NR_OPTIONS, self->mode, argc, argv, &o, err);
+    enum bawn_status st;
+
+    if (self->mode == SNP && snp_vm_meant(argc, argv))
+        return snp_vm_run(argc, argv, err);
+    st = options_set(options, NR_OPTIONS, self->mode, argc, argv, &o, err);
 
     if (st == BAWN_OK && o.help) {
         print_help(self);

@@ -46,7 +46,6 @@ void fuzz_accept_signatures(void)
     }
 WRAP_DER(sig_verify)
 WRAP_DER(sig_verify_once)
-WRAP_DER(sig_verify_digest)
 WRAP_RAW(sig_verify_raw)
 WRAP_RAW(sig_verify_raw_kept)
 

@@ -222,7 +222,7 @@ static void td_report_and_quote_agree(void **state)
         { "tdx.tee_tcb_svn", 264, 0, 16 },    { "tdx.mr_seam", 280, 16, 48 },
         { "tdx.mrsigner_seam", 328, 64, 48 }, { "tdx.seam_attributes", 376, 112, 8 },
         { "tdx.td_attributes", 512, 120, 8 }, { "tdx.xfam", 520, 128, 8 },
-        { "tdx.mrtd", 528, 136, 48 },        { "tdx.mr_config_id", 576, 184, 48 },
+        { "tdx.mrtd", 528, 136, 48 },         { "tdx.mr_config_id", 576, 184, 48 },
         { "tdx.mr_owner", 624, 232, 48 },     { "tdx.mr_owner_config", 672, 280, 48 },
         { "tdx.rtmr[0]", 720, 328, 48 },      { "tdx.rtmr[1]", 768, 376, 48 },
         { "tdx.rtmr[2]", 816, 424, 48 },      { "tdx.rtmr[3]", 864, 472, 48 },
@@ -652,6 +652,30 @@ static void vectors_as_given(void **state)
     }
 }
 
+/* Azure's metadata service gives the TD quote apart: without collateral it cannot be judged, but
+ * it is found, and is of that TD report. Beside other evidence a quote means nothing. */
+static void td_quote_beside(void **state)
+{
+    struct blob hcl = json_member(AZURE "evidence-tdx-v1.json", NULL, "hcl_report");
+    struct blob quote = json_member(AZURE "evidence-tdx-v1.json", NULL, "td_quote");
+    struct bawn_bytes beside = bytes_of(&quote);
+    struct bawn_attest_input input = {
+        .evidence = bytes_of(&hcl), .endorsements = &beside, .nr_endorsements = 1, .at = IN_2025
+    };
+    struct bawn_attest_result *r;
+
+    (void)state;
+    input.flags = BAWN_ATTEST_EXPLAIN;
+    assert_int_equal(whole_verdict(&r, NULL, 0, &input), BAWN_CANNOT_JUDGE);
+    expect_finding(r, "hcl.td-quote", BAWN_FINDING_PASS, "");
+    expect_finding(r, "hcl.report-data", BAWN_FINDING_PASS, "");
+    expect_finding(r, "quote.signature", BAWN_FINDING_PASS, "");
+    assert_null(result_finding(r, "evidence.one-guest", BAWN_FINDING_REFUSED));
+    bawn_attest_result_destroy(r);
+    blob_free(&hcl);
+    blob_free(&quote);
+}
+
 static void foreign_key_as_given(void **state)
 {
     struct parts p = milan();
@@ -736,6 +760,7 @@ int main(void)
         cmocka_unit_test(keys_given_beside),
         cmocka_unit_test(snp_report_given_beside),
         cmocka_unit_test(vectors_as_given),
+        cmocka_unit_test(td_quote_beside),
         cmocka_unit_test(foreign_key_as_given),
         cmocka_unit_test(whole_report_changed),
     };

@@ -511,27 +511,6 @@ static void bad_rsa_keys(void **state)
     assert_false(verify(&weak, &(struct sig_alg){ SIG_RSA_PKCS1, HASH_SHA256, 0 }, message, sig));
 }
 
-static void digest_alone(void **state)
-{
-    const struct sig_alg alg = { SIG_ECDSA, HASH_SHA256, 0 };
-    struct bawn_bytes sig = pki_sign(pki, keys[KEY_P256], PKI_ECDSA_SHA256, message);
-    uint8_t digest[33] = { 0 };
-
-    (void)state;
-    assert_true(hash_bytes(HASH_SHA256, message.data, message.len, digest));
-    for (size_t len = 0; len <= sizeof(digest); len++) {
-        struct bawn_bytes d = { digest, len };
-
-        assert_int_equal(sig_verify_digest(NULL, &pubkeys[KEY_P256], &alg, d, sig), len == 32);
-        assert_int_equal(sig_verify_digest(cache, &pubkeys[KEY_P256], &alg, d, sig), len == 32);
-    }
-    digest[31] ^= 1;
-    assert_false(
-        sig_verify_digest(cache, &pubkeys[KEY_P256], &alg, (struct bawn_bytes){ digest, 32 }, sig));
-    assert_false(
-        sig_verify_digest(cache, &pubkeys[KEY_P384], &alg, (struct bawn_bytes){ digest, 32 }, sig));
-}
-
 /* ---- The cache ---- */
 
 static void what_is_remembered(void **state)
@@ -737,7 +716,6 @@ int main(void)
         cmocka_unit_test(ecdsa_der),
         cmocka_unit_test(bad_points),
         cmocka_unit_test(bad_rsa_keys),
-        cmocka_unit_test(digest_alone),
         cmocka_unit_test(what_is_remembered),
         cmocka_unit_test(remembered_costs_three_digests),
         cmocka_unit_test(least_recently_used_goes),

@@ -75,6 +75,37 @@ static struct bawn_bytes hex(struct bawn_bytes b)
     return copy;
 }
 
+/* Line ends and blanks in another form. */
+static struct bawn_bytes respelt(struct bawn_bytes b, const char *line_end, const char *blank)
+{
+    char *out = test_malloc(3 * b.len + 1), *p = out;
+    struct bawn_bytes copy;
+
+    for (size_t i = 0; i < b.len; i++) {
+        if (b.data[i] == '\n')
+            p = stpcpy(p, line_end);
+        else if (b.data[i] == ' ')
+            p = stpcpy(p, blank);
+        else
+            *p++ = (char)b.data[i];
+    }
+    *p = '\0';
+    copy = text(out);
+    test_free(out);
+    return copy;
+}
+
+/* As the PCS puts PEM into headers, and as JSON has it. */
+static struct bawn_bytes percent(struct bawn_bytes pem)
+{
+    return respelt(pem, "%0A", "%20");
+}
+
+static struct bawn_bytes escaped(struct bawn_bytes pem)
+{
+    return respelt(pem, "\\n", " ");
+}
+
 static size_t findings(void)
 {
     const struct bawn_finding *f;
@@ -105,7 +136,7 @@ static void spellings(void **state)
     struct pki_cert root = make_root();
     struct bawn_bytes crl = pki_crl(pki, &(struct pki_crl_spec){ .by = &root });
     struct bawn_bytes pem = pki_pem(pki, "CERTIFICATE", root.der);
-    static const uint8_t crlf[] = { '\r', '\n' };
+    static const uint8_t crlf[] = { '\r', '\n' }, nul[] = { 0 };
     /* Base64 alone: what stands between the lines of the armour. */
     struct bawn_bytes base64 = { pem.data + 28, pem.len - 28 - 26 };
     struct bawn_bytes all[] = {
@@ -115,6 +146,12 @@ static void spellings(void **state)
         base64,
         PKI_CAT(pki, text("a comment\n"), pem, text("and more\n"), pem),
         PKI_CAT(pki, hex(root.der), { crlf, 2 }),
+        PKI_CAT(pki, pem, { nul, 1 }), /* a C string whole */
+        percent(pem),
+        PKI_CAT(pki, text("HTTP/1.1 200 OK\r\nTCB-Info-Issuer-Chain: "), percent(pem), { crlf, 2 }),
+        PKI_CAT(pki, text("{\"vcekCert\":\""), escaped(pem), text("\",\"tcbm\":\"0\"}")),
+        PKI_CAT(pki, text("{\"vcekCert\":\""), escaped(pem), text("\",\"certificateChain\":\""),
+                escaped(pem), text("\"}")),
     };
     struct bawn_bytes lists[] = {
         crl,
