@@ -19,6 +19,8 @@ Q := $(if $(filter 0,$(V)),@,)
 say = $(if $(filter 0,$(V)),@printf '  %-7s %s\n' '$(1)' '$(2)',@:)
 
 include mk/user.mk
+include mk/platform.mk
+include mk/shim.mk
 include mk/module.mk
 include mk/lab.mk
 include mk/lint.mk
