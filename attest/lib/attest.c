@@ -140,8 +140,11 @@ enum bawn_verdict bawn_attest_verify(const struct bawn_trust *trust,
     result->explain = input->flags & BAWN_ATTEST_EXPLAIN;
     result->strict = input->flags & BAWN_ATTEST_STRICT;
     v.cache = cache_begin(cache, trust->crypto, v.arena);
-    for (size_t i = 0; i < input->nr_endorsements; i++)
+    for (size_t i = 0; i < input->nr_endorsements; i++) {
+        result->endorsement = i + 1;
         endorsement_add(&v, input->endorsements[i]);
+    }
+    result->endorsement = 0;
     if (evidence_unpack(&v) && run_judges(&v))
         expect_verify(&v);
     cache_end(v.cache, cache);

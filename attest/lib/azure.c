@@ -31,7 +31,7 @@ enum {
 enum hcl_report_type { HCL_VBS = 1, HCL_SNP = 2, HCL_TVM = 3, HCL_TDX = 4 };
 enum hcl_hash_type { HCL_SHA256 = 1, HCL_SHA384 = 2, HCL_SHA512 = 3 };
 
-/* SNP report, AMD 56860, table 23. */
+/* SNP report, AMD 56860 rev 1.58, 7.3, ATTESTATION_REPORT. */
 enum { SNP_VMPL = 0x30, SNP_REPORT_DATA = 0x50, REPORT_DATA_SIZE = 64 };
 
 static const char source[] = "Microsoft Azure, guest attestation of confidential VMs, HCL report";
@@ -55,7 +55,7 @@ static const struct check hcl_hardware = {
 static const struct check hcl_vmpl = {
     .name = "hcl.vmpl",
     .claim = "snp.vmpl",
-    .source = "AMD 56860 rev 1.55, 7.3, MSG_REPORT_REQ, VMPL",
+    .source = "AMD 56860 rev 1.58, 7.3, MSG_REPORT_REQ, VMPL",
     .how = "the SNP report was asked for at VMPL 0, where only the HCL runs",
     .advice = "a report of another VMPL may be made by the guest itself and proves no key of the "
               "virtual TPM: do not trust it",

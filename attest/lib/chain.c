@@ -6,7 +6,6 @@
  * hint, and how much of it is tried is bounded. RFC 5280, section 6.
  */
 #include "attest/lib/chain_parts.h"
-#include "attest/lib/x509_parts.h"
 
 #include <string.h>
 
@@ -38,31 +37,12 @@ struct search {
 
 /* ---- Names for people ---- */
 
-const char *x509_label(struct verification *v, const struct x509 *cert)
-{
-    return arena_text(v->arena, "%s, serial %s",
-                      cert->common_name.len ? arena_printable(v->arena, cert->common_name)
-                                            : "a certificate without a common name",
-                      arena_hex(v->arena, cert->serial));
-}
-
 const char *chain_name(struct verification *v, const struct chain_rules *rules,
                        const struct chain *chain, const struct x509 *cert)
 {
     const char *label = x509_label(v, cert);
 
     return cert == chain->cert[0] ? arena_text(v->arena, "the %s (%s)", rules->what, label) : label;
-}
-
-/* The common name in a Name, or all of it in hex. */
-static const char *name_text(struct verification *v, struct bawn_bytes name)
-{
-    struct bawn_cursor c = bawn_cursor_over(name.data, name.len);
-    struct bawn_bytes whole, cn = { 0 };
-
-    if (!x509_name(&c, &whole, &cn) || !cn.len)
-        return arena_hex(v->arena, name);
-    return arena_printable(v->arena, cn);
 }
 
 static const char *alg_text(struct verification *v, const struct sig_alg *alg)
@@ -302,7 +282,8 @@ static bool report_dead_end(const struct search *s)
     struct verification *v = s->v;
     const struct check *link = s->rules->link;
     const char *child = chain_name(v, s->rules, s->path, s->child);
-    const char *issuer = s->issuer ? x509_label(v, s->issuer) : name_text(v, s->child->issuer);
+    const char *issuer =
+        s->issuer ? x509_label(v, s->issuer) : x509_name_text(v->arena, s->child->issuer);
 
     switch (s->why) {
     case DEAD_UNTRUSTED_ROOT:
@@ -324,7 +305,7 @@ static bool report_dead_end(const struct search *s)
                              "more",
                              "too many certificates have the name of the issuer of %s (%s), and "
                              "none of those tried signed it",
-                             child, name_text(v, s->child->issuer));
+                             child, x509_name_text(v->arena, s->child->issuer));
     default:
         return check_missing(v->r, link, arena_text(v->arena, "a certificate of %s", issuer),
                              "none", "the certificate of the issuer of %s (%s) was not given",

@@ -65,7 +65,9 @@ bool chain_verify(struct verification *v, const struct x509 *leaf, const struct 
 /* The root compiled in that this certificate is, by its bytes. */
 bool root_is_builtin(struct bawn_bytes der);
 
-/* Text for people: "SEV-Milan, serial 010001". */
+/* x509_label.c: a name for people, its common name or "O=Example, C=DE"; never empty. */
+const char *x509_name_text(struct arena *a, struct bawn_bytes name);
+/* x509_label.c: "SEV-Milan, serial 010001". */
 const char *x509_label(struct verification *v, const struct x509 *cert);
 
 #endif

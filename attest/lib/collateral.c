@@ -259,23 +259,30 @@ static void add_certificates(struct verification *v, const struct js *j, uint32_
     }
 }
 
-bool collateral_add(struct verification *v, struct bawn_bytes json)
+/* The object that holds the parts: the whole, or its member of that name. */
+static struct parts find_bundle(const struct js *j, uint32_t *object)
 {
-    uint32_t object = 0;
-    struct parts p;
-    struct js j;
+    struct parts p = find_parts(j, *object = 0);
 
-    if (!js_parse(&j, v->arena, json))
-        return false;
-    p = find_parts(&j, object);
-    if (!p.any) {
-        object = js_get(&j, 0, "collateral");
-        p = find_parts(&j, object);
-    }
+    return p.any ? p : find_parts(j, *object = js_get(j, 0, "collateral"));
+}
+
+bool collateral_recognise(const struct js *j)
+{
+    uint32_t object;
+
+    return find_bundle(j, &object).any;
+}
+
+bool collateral_add(struct verification *v, const struct js *j)
+{
+    uint32_t object;
+    struct parts p = find_bundle(j, &object);
+
     if (!p.any)
         return false;
-    add_signed(v, &j, &p, ROLE_TCB_INFO, ROLE_TCB_SIGNATURE, "TCB info");
-    add_signed(v, &j, &p, ROLE_QE_IDENTITY, ROLE_QE_SIGNATURE, "QE identity");
-    add_certificates(v, &j, object);
+    add_signed(v, j, &p, ROLE_TCB_INFO, ROLE_TCB_SIGNATURE, "TCB info");
+    add_signed(v, j, &p, ROLE_QE_IDENTITY, ROLE_QE_SIGNATURE, "QE identity");
+    add_certificates(v, j, object);
     return true;
 }

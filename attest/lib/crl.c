@@ -83,7 +83,7 @@ static bool look_up(struct verification *v, const struct chain_rules *rules,
 static const char *complaint(struct verification *v, const struct chain_rules *rules,
                              const struct x509 *issuer, const struct crl_view *view)
 {
-    const char *name = arena_printable(v->arena, issuer->common_name);
+    const char *name = x509_name_text(v->arena, issuer->subject);
 
     if (!may_sign_crls(issuer) && view->state != CRL_TOO_MANY)
         return rules->crl == CRL_WARN

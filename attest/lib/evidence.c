@@ -14,8 +14,8 @@
  * log has five layers. */
 #define MAX_LAYERS 6
 
-#define SNP_REPORT_SIZE 1184     /* AMD 56860 rev 1.55, table 23 */
-#define SNP_RESPONSE_HEADER 0x20 /* AMD 56860 rev 1.55, 7.3, MSG_REPORT_RSP */
+#define SNP_REPORT_SIZE 1184     /* AMD 56860 rev 1.58, 7.3, ATTESTATION_REPORT */
+#define SNP_RESPONSE_HEADER 0x20 /* AMD 56860 rev 1.58, 7.3, MSG_REPORT_RSP */
 #define SNP_VERSION_MIN 2        /* the first public one */
 #define SNP_VERSION_MAX 15       /* newer than known: the judge says so better than "unknown" */
 
@@ -48,6 +48,20 @@ static const struct check evidence_table = {
     .how = "what follows the report is a certificate table",
     .advice = "give the 1184 bytes of the report alone, and the certificates with the "
               "endorsements",
+};
+
+static const struct check evidence_swapped = {
+    .name = "evidence.form",
+    .claim = "evidence.form",
+    .source = "bawn-attest(3), ENDORSEMENTS",
+    .advice = "give it with --endorsements, and the report or quote as evidence",
+};
+
+static const struct check evidence_cut = {
+    .name = "evidence.form",
+    .claim = "evidence.form",
+    .source = "AMD 56860 rev 1.58, 7.3, ATTESTATION_REPORT",
+    .advice = "give all of the report as the firmware returned it",
 };
 
 static const struct check evidence_doubled = {
@@ -108,6 +122,25 @@ static bool plausible_report(struct bawn_cursor c)
            version <= SNP_VERSION_MAX;
 }
 
+/* The first fields of a report without its end: version, policy with the bit that is always
+ * one, VMPL, signature algorithm. */
+static bool is_cut_report(struct bawn_bytes data)
+{
+    enum { POLICY = 0x08, VMPL = 0x30, POLICY_ONE = 1 << 17, VMPL_MAX = 3, ECDSA_P384_SHA384 = 1 };
+    struct bawn_cursor c = bawn_cursor_over(data.data, data.len);
+    uint32_t version = bawn_cursor_u32(&c), vmpl, algo;
+    uint64_t policy;
+
+    bawn_cursor_take(&c, POLICY - 4);
+    policy = bawn_cursor_u64(&c);
+    bawn_cursor_take(&c, VMPL - POLICY - 8);
+    vmpl = bawn_cursor_u32(&c);
+    algo = bawn_cursor_u32(&c);
+    return !c.failed && data.len < SNP_REPORT_SIZE && version >= SNP_VERSION_MIN &&
+           version <= SNP_VERSION_MAX && (policy & POLICY_ONE) &&
+           (vmpl <= VMPL_MAX || vmpl == UINT32_MAX) && algo == ECDSA_P384_SHA384;
+}
+
 /* What follows a report: nothing, a certificate table, or the zeros of a fixed-size buffer. */
 static enum taken put_report(struct verification *v, struct bawn_cursor c)
 {
@@ -138,7 +171,7 @@ static enum taken take_report(struct verification *v, struct bawn_bytes data)
     return TAKEN_NONE;
 }
 
-static enum taken take_quote(struct verification *v, struct bawn_bytes data)
+static bool plausible_quote(struct bawn_bytes data)
 {
     struct bawn_cursor c = bawn_cursor_over(data.data, data.len);
     uint16_t version = bawn_cursor_u16(&c), key = bawn_cursor_u16(&c);
@@ -146,10 +179,22 @@ static enum taken take_quote(struct verification *v, struct bawn_bytes data)
 
     if (c.failed || data.len < QUOTE_HEADER_SIZE || version < QUOTE_VERSION_MIN ||
         version > QUOTE_VERSION_MAX || key < QUOTE_KEY_P256 || key > QUOTE_KEY_P384)
-        return TAKEN_NONE;
-    if (version > QUOTE_VERSION_MIN && tee != QUOTE_TEE_SGX && tee != QUOTE_TEE_TDX)
+        return false;
+    return version == QUOTE_VERSION_MIN || tee == QUOTE_TEE_SGX || tee == QUOTE_TEE_TDX;
+}
+
+static enum taken take_quote(struct verification *v, struct bawn_bytes data)
+{
+    if (!plausible_quote(data))
         return TAKEN_NONE;
     return put(v, BAWN_EVIDENCE_QUOTE, &v->ev.quote, "SGX or TDX quote", data);
+}
+
+const char *evidence_recognise(struct bawn_bytes data)
+{
+    if (plausible_quote(data))
+        return "an SGX or TDX quote";
+    return plausible_report(bawn_cursor_over(data.data, data.len)) ? "an SEV-SNP report" : NULL;
 }
 
 static enum taken take_hcl(struct verification *v, struct bawn_bytes data)
@@ -260,13 +305,26 @@ static enum taken take_layer(struct verification *v, struct bawn_bytes data,
     return TAKEN_NONE;
 }
 
+bool evidence_is_endorsement(struct verification *v, const char *what)
+{
+    return check_missing(v->r, &evidence_swapped, "a report or quote", what, "the evidence is %s",
+                         what);
+}
+
 static bool not_recognised(struct verification *v, struct bawn_bytes data)
 {
     struct bawn_bytes head = { data.data, data.len < 16 ? data.len : 16 };
     bool decoded = data.data != v->input->evidence.data;
+    const char *endorsement = endorsement_recognise(v, data);
 
     if (!data.len)
         return check_missing(v->r, &evidence_form, NULL, "0 bytes", "the evidence is empty");
+    if (endorsement)
+        return evidence_is_endorsement(v, endorsement);
+    if (is_cut_report(data))
+        return check_missing(v->r, &evidence_cut, arena_text(v->arena, "%d bytes", SNP_REPORT_SIZE),
+                             arena_text(v->arena, "%zu bytes", data.len),
+                             "the evidence begins like an SEV-SNP report and is cut short");
     if (is_pem(data))
         return check_missing(v->r, &evidence_form, NULL, arena_printable(v->arena, head),
                              "the evidence is not recognised: it is PEM, which holds "
@@ -347,6 +405,13 @@ static const struct check evidence_twice = {
     .advice = "leave it out of the endorsements",
 };
 
+static void quote_is_evidence(struct verification *v)
+{
+    v->r->endorsement = v->end.td_quote;
+    endorsement_is_evidence(v, "a TDX quote");
+    v->r->endorsement = 0;
+}
+
 /* The evidence's own parts count; those beside it fill what it lacks. */
 static void fill_from(struct verification *v, const struct evidence *given)
 {
@@ -376,6 +441,8 @@ static void fill_from(struct verification *v, const struct evidence *given)
     }
     if (v->ev.hcl_report.len && !v->ev.quote.len) /* of the TD report in it */
         v->ev.quote = given->quote;
+    else if (given->quote.len && !bytes_equal(given->quote, v->ev.quote))
+        quote_is_evidence(v);
     if (v->ev.pcrs.alg == HASH_NONE) {
         v->ev.pcrs = given->pcrs;
         memcpy(v->ev.more_pcrs, given->more_pcrs, sizeof(v->ev.more_pcrs));

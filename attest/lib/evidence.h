@@ -43,6 +43,9 @@ unsigned evidence_bank_rank(enum hash_alg alg);
 /* The bank whose values have this length, or HASH_NONE. */
 enum hash_alg evidence_bank_of_size(size_t len);
 
+/* Refuses to look further: what should be evidence is an endorsement. Always false. */
+bool evidence_is_endorsement(struct verification *v, const char *what);
+
 extern const struct check evidence_form; /* "evidence.form" */
 
 #endif

@@ -353,7 +353,10 @@ enum taken evidence_take_json(struct verification *v, struct bawn_bytes text,
         return TAKEN;
     if (unwrap(&j, inner) == TAKEN_INNER)
         return TAKEN_INNER;
-    check_missing(v->r, &evidence_form, NULL, key_list(v, &j),
-                  "the JSON is of no known form of evidence");
+    if (collateral_recognise(&j))
+        evidence_is_endorsement(v, "collateral");
+    else
+        check_missing(v->r, &evidence_form, NULL, key_list(v, &j),
+                      "the JSON is of no known form of evidence");
     return TAKEN_BROKEN;
 }

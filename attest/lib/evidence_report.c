@@ -18,7 +18,7 @@
 static const struct check report_fields = {
     .name = "evidence.snp-fields",
     .claim = "evidence.form",
-    .source = "AMD 56860 rev 1.55, 7.3, table 23",
+    .source = "AMD 56860 rev 1.58, 7.3, ATTESTATION_REPORT",
     .how = "the report's fields are all in the JSON object, so that the signed bytes are known",
     .advice = "give the report as its 1184 bytes, raw or in base64",
 };
@@ -87,7 +87,7 @@ static const struct tcb_field {
     { "launch_tcb", 0x1f0 },
 };
 
-/* AMD 56860 rev 1.55, 2.2, tables 3 and 4: the byte of each component; -1 is not there. */
+/* AMD 56860 rev 1.58, 2.2, TCB_VERSION: the byte of each component; -1 is not there. */
 static const struct tcb_part {
     const char *name;
     int8_t legacy, turin;

@@ -22,13 +22,6 @@ static const struct check expect_known = {
     .advice = "check the claim's name: bawn-verify --json lists those of this evidence",
 };
 
-static const struct check expect_value = {
-    .name = "expect",
-    .source = "bawn-attest(3), EXPECTATIONS",
-    .how = "the claim has the value that was asked for",
-    .advice = "write numbers in decimal or 0x hex, bytes in hex, booleans as true or false",
-};
-
 enum compared { HOLDS, FAILS, MALFORMED };
 
 static const char *const op_text[] = {
@@ -38,9 +31,14 @@ static const char *const op_text[] = {
     [BAWN_EXPECT_LE] = "at most ",
 };
 
+static bool is_order(enum bawn_expect_op op)
+{
+    return op == BAWN_EXPECT_GE || op == BAWN_EXPECT_LE;
+}
+
 static enum compared equal(enum bawn_expect_op op, bool same)
 {
-    if (op != BAWN_EXPECT_EQ && op != BAWN_EXPECT_NE)
+    if (is_order(op))
         return MALFORMED;
     return same == (op == BAWN_EXPECT_EQ) ? HOLDS : FAILS;
 }
@@ -73,12 +71,23 @@ static bool parse_uint(const char *text, uint64_t *value)
     return *text;
 }
 
-/* A TCB version packs one security version number in each byte; it is ordered by component. */
-static bool is_tcb(const char *name)
+static bool ends_with(const char *name, const char *end)
 {
-    size_t len = strlen(name);
+    size_t len = strlen(name), tail = strlen(end);
 
-    return len > 4 && !strcmp(name + len - 4, "_tcb");
+    return len > tail && !strcmp(name + len - tail, end);
+}
+
+/* Security versions are bytes of one number each, and ordered by component. Other bytes have no
+ * order that means something. */
+static bool is_security_version(const char *name)
+{
+    static const char *const ends[] = { "_tcb", "_svn", "_svn_2" };
+
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+        if (ends_with(name, ends[i]))
+            return true;
+    return false;
 }
 
 static enum compared compare_uint(const struct bawn_claim *c, const struct bawn_expect *e)
@@ -87,14 +96,9 @@ static enum compared compare_uint(const struct bawn_claim *c, const struct bawn_
 
     if (!parse_uint(e->value, &wanted))
         return MALFORMED;
-    if (e->op == BAWN_EXPECT_EQ || e->op == BAWN_EXPECT_NE)
-        return equal(e->op, c->uint == wanted);
-    if (!is_tcb(c->name))
+    if (is_order(e->op))
         return in_order(e->op, c->uint, wanted) ? HOLDS : FAILS;
-    for (unsigned shift = 0; shift < 64; shift += 8)
-        if (!in_order(e->op, c->uint >> shift & 0xff, wanted >> shift & 0xff))
-            return FAILS;
-    return HOLDS;
+    return equal(e->op, c->uint == wanted);
 }
 
 /* A shorter value is extended with zero bytes, as report data and nonces are. */
@@ -106,12 +110,12 @@ static enum compared compare_bytes(struct verification *v, const struct bawn_cla
 
     if (!hex_decode(v->arena, text, &wanted))
         return MALFORMED;
-    if (e->op == BAWN_EXPECT_EQ || e->op == BAWN_EXPECT_NE) {
+    if (!is_order(e->op)) {
         same = wanted.len <= c->bytes.len && !memcmp(wanted.data, c->bytes.data, wanted.len) &&
                bytes_zero(c->bytes.data + wanted.len, c->bytes.len - wanted.len);
         return equal(e->op, same);
     }
-    if (wanted.len != c->bytes.len)
+    if (wanted.len != c->bytes.len || !is_security_version(c->name))
         return MALFORMED;
     for (size_t i = 0; i < wanted.len; i++)
         if (!in_order(e->op, c->bytes.data[i], wanted.data[i]))
@@ -140,6 +144,29 @@ static enum compared compare(struct verification *v, const struct bawn_claim *c,
     return equal(e->op, c->boolean == yes);
 }
 
+/* The form that an expectation on such a claim has. */
+static const char *form_advice(struct verification *v, const struct bawn_claim *c,
+                               enum bawn_expect_op op)
+{
+    size_t len = c->kind == BAWN_CLAIM_BYTES ? c->bytes.len : 0;
+
+    if (c->kind == BAWN_CLAIM_UINT)
+        return "write the number in decimal or 0x hex";
+    if (is_order(op) && c->kind == BAWN_CLAIM_BYTES && is_security_version(c->name))
+        return arena_text(v->arena,
+                          "write all %zu bytes in hex (%zu digits), in the claim's order: each is "
+                          "compared by itself",
+                          len, 2 * len);
+    if (is_order(op))
+        return "ask for it with = or !=: >= and <= are for numbers and security versions (claims "
+               "in _tcb or _svn)";
+    if (c->kind == BAWN_CLAIM_BYTES)
+        return arena_text(v->arena,
+                          "write up to %zu bytes in hex (%zu digits); what is not written is zero",
+                          len, 2 * len);
+    return "write true or false";
+}
+
 static const char *claim_value(struct verification *v, const struct bawn_claim *c)
 {
     size_t size = bawn_claim_print(c, NULL, 0) + 1;
@@ -150,6 +177,18 @@ static const char *claim_value(struct verification *v, const struct bawn_claim *
     return text ? text : "";
 }
 
+/* A claim that has several values, of which one was to be named by its index. */
+static const char *index_advice(struct verification *v, const char *name)
+{
+    const struct bawn_claim *c = v->r->claims.items;
+
+    for (size_t i = 0; i < v->r->claims.n; i++)
+        if (c[i].index >= 0 && !strcmp(c[i].name, name))
+            return arena_text(v->arena, "say which one by its index: %s[%d]", c[i].name,
+                              c[i].index);
+    return expect_known.advice;
+}
+
 static void expect_one(struct verification *v, const struct bawn_expect *e)
 {
     const struct bawn_claim *c = bawn_attest_result_claim(v->r, e->claim);
@@ -158,6 +197,7 @@ static void expect_one(struct verification *v, const struct bawn_expect *e)
 
     check.claim = arena_text(v->arena, "%s", e->claim);
     if (!c) {
+        check.advice = index_advice(v, e->claim);
         check_refused(v->r, &check, wanted, "nothing", "the evidence has no claim %s", check.claim);
         return;
     }
@@ -170,8 +210,8 @@ static void expect_one(struct verification *v, const struct bawn_expect *e)
                       check.claim);
         return;
     case MALFORMED:
-        check.advice = expect_value.advice;
-        check.source = expect_value.source;
+        check.advice = form_advice(v, c, e->op);
+        check.source = "bawn-attest(3), EXPECTATIONS";
         check_missing(v->r, &check, wanted, claim_value(v, c),
                       "%s cannot be compared with what was asked for", check.claim);
     }

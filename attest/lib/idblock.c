@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The ID block of an SEV-SNP launch and its authentication: what SNP_LAUNCH_FINISH checks the
- * launch against. AMD 56860 rev 1.55, 8.18 (tables of ID_BLOCK and ID_AUTH) and chapter 10 (keys
+ * launch against. AMD 56860 rev 1.58, SNP_LAUNCH_FINISH (ID_BLOCK and ID_AUTH) and chapter 10 (keys
  * and signatures). The keys are the caller's own.
  */
 #include "attest/lib/measure.h"

@@ -97,6 +97,11 @@ static bool valid_at(const struct intel_json *doc, int64_t at)
     return doc->issued <= at && at <= doc->next_update;
 }
 
+const char *intel_json_others(struct verification *v, size_t n)
+{
+    return n ? arena_text(v->arena, "%zu other%s", n, n == 1 ? "" : "s") : "nothing";
+}
+
 bool intel_json_better(const struct intel_json *a, const struct intel_json *b, int64_t at)
 {
     if (valid_at(a, at) != valid_at(b, at))

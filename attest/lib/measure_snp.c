@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The launch digest of SEV-SNP: the chain over the pages that the VMM gives to
- * SNP_LAUNCH_UPDATE, and the list of them for OVMF. AMD 56860 rev 1.55, 8.17.
+ * SNP_LAUNCH_UPDATE, and the list of them for OVMF. AMD 56860 rev 1.58, SNP_LAUNCH_UPDATE.
  */
 #include "attest/lib/measure.h"
 
@@ -14,7 +14,7 @@ static_assert(BAWN_SNP_LOADS_MAX >= OVMF_SECTIONS_MAX + 3, "sections, firmware, 
 
 /* ---- The chain ---- */
 
-/* PAGE_INFO, 8.17.2: its digest is the next launch digest. */
+/* SNP_LAUNCH_UPDATE, PAGE_INFO: its digest is the next launch digest. */
 #define PAGE_INFO_SIZE 0x70
 #define PAGE_INFO_CONTENTS 0x30 /* SHA-384 of the page, or zero where it is not measured */
 #define PAGE_INFO_LENGTH 0x60

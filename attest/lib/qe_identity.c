@@ -111,8 +111,8 @@ static bool choose(struct verification *v, const struct quote *q, struct intel_j
         return check_passed(v->r, &present);
     check.advice = q->tdx ? "fetch " PCS_URL "tdx/certification/v4/qe/identity"
                           : "fetch " PCS_URL "sgx/certification/v4/qe/identity";
-    return check_missing(v->r, &check, id, NULL, "no QE identity for %s is among the %zu given",
-                         q->tdx ? "TDX" : "SGX", v->end.qe_identities.n);
+    return check_missing(v->r, &check, id, intel_json_others(v, v->end.qe_identities.n),
+                         "no QE identity for %s was given", q->tdx ? "TDX" : "SGX");
 }
 
 static bool broken(struct verification *v)

@@ -140,6 +140,8 @@ struct tcb_signer {
 /* Parses the body; false when it is not JSON of Intel's form. */
 bool intel_json_parse(struct verification *v, struct intel_json *out,
                       const struct signed_json *text);
+/* What was given instead, for a finding: "nothing", "2 others". */
+const char *intel_json_others(struct verification *v, size_t n);
 /* Whether a is to be preferred over b at that time: valid before not, then the later one. */
 bool intel_json_better(const struct intel_json *a, const struct intel_json *b, int64_t at);
 /* The signature, its key's chain and the dates. False: the content is nobody's word. When it is

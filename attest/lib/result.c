@@ -168,7 +168,7 @@ const char *arena_printable(struct arena *a, struct bawn_bytes text)
 const char *arena_time(struct arena *a, int64_t t)
 {
     enum { DAY = 86400, DAYS_400 = 146097, DAYS_100 = 36524, DAYS_4 = 1461, YEAR = 365 };
-    static const int64_t epoch = 719468; /* 1970-01-01, in days from 0000-03-01 */
+    static const int64_t epoch = 719468;      /* 1970-01-01, in days from 0000-03-01 */
     static const int64_t last = 253402300799; /* 9999-12-31T23:59:59Z */
     unsigned days, second, era, year, month;
 
@@ -420,6 +420,7 @@ static void finding_add(struct bawn_attest_result *r, const struct check *c,
         .found = found ? found : "",
         .source = c->source ? c->source : "",
         .advice = pass || !c->advice ? "" : c->advice,
+        .endorsement = r->endorsement,
     };
 }
 

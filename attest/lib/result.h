@@ -48,6 +48,7 @@ struct bawn_attest_result {
     enum bawn_verdict verdict;
     bool explain, strict;
     unsigned proofs; /* enum proof, of the checks that passed */
+    size_t endorsement; /* that is being sorted, from 1, for the findings about it; else 0 */
     const char *subject;
     const char *foreign_root;
 };
@@ -69,7 +70,7 @@ void claim_text_at(struct bawn_attest_result *r, const char *name, int index, co
  *
  *     static const struct check snp_signature = {
  *         .name = "snp.signature", .claim = "snp.signature",
- *         .source = "AMD 56860 rev 1.55, 7.3, table 23",
+ *         .source = "AMD 56860 rev 1.58, 7.3, ATTESTATION_REPORT",
  *         .how = "ECDSA P-384 with SHA-384 over bytes 0 to 0x29f, with the key of the VCEK",
  *         .advice = "the report was altered or is not this chip's: ask the guest for a new one",
  *     };

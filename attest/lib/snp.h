@@ -96,6 +96,9 @@ const char *snp_product_name(const struct snp_cert *cert);
 const char *snp_cert_advice(struct verification *v, const struct snp_report *report);
 /* How far the certificate is from being the report's: 0 for a match. */
 unsigned snp_cert_distance(const struct snp_report *report, const struct snp_cert *cert);
+/* False, and refused: the certificate says that it is of another product than the report. */
+bool snp_cert_product_judge(struct verification *v, const struct snp_report *report,
+                       const struct snp_cert *cert);
 /* Judges that the certificate is for that report: kind, chip, TCB. True: it is. */
 bool snp_cert_judge(struct verification *v, const struct snp_report *report,
                     const struct snp_cert *cert);

@@ -319,6 +319,20 @@ static bool judge_tcb(struct verification *v, const struct snp_report *report,
     return good && check_passed(v->r, &tcb_check);
 }
 
+bool snp_cert_product_judge(struct verification *v, const struct snp_report *report,
+                            const struct snp_cert *cert)
+{
+    struct check check = product_check;
+
+    if (cert->line == report->line || cert->line == SNP_LINE_UNKNOWN ||
+        report->line == SNP_LINE_UNKNOWN)
+        return true;
+    check.advice = snp_cert_advice(v, report);
+    return check_refused(v->r, &check, snp_line_name(report->line),
+                         arena_printable(v->arena, cert->product),
+                         "the certificate is not of the report's product");
+}
+
 bool snp_cert_judge(struct verification *v, const struct snp_report *report,
                     const struct snp_cert *cert)
 {

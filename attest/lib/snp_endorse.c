@@ -176,8 +176,12 @@ static bool judge_chain(struct verification *v, const struct snp_report *report,
 static bool judge_one(struct verification *v, const struct snp_report *report,
                       const struct snp_cert *cert)
 {
-    bool good = snp_cert_judge(v, report, cert);
+    bool good;
 
+    /* Then chip and levels differ too, in another layout: that would only hide the reason. */
+    if (!snp_cert_product_judge(v, report, cert))
+        return false;
+    good = snp_cert_judge(v, report, cert);
     good &= judge_chain(v, report, cert);
     good &= judge_signature(v, report, cert);
     return good;

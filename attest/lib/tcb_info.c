@@ -119,11 +119,9 @@ static bool choose(struct verification *v, const struct quote *q, const struct p
         return check_passed(v->r, &present);
     check.advice = arena_text(v->arena, "fetch " PCS_URL "%s/certification/v4/tcb?fmspc=%s",
                               q->tdx ? "tdx" : "sgx", fmspc);
-    return check_missing(v->r, &check, fmspc, NULL,
-                         "no TCB info for %s on platforms with FMSPC %s and PCE-ID %s is among the "
-                         "%zu given",
-                         q->tdx ? "TDX" : "SGX", fmspc, arena_hex(v->arena, pck->pceid),
-                         v->end.tcb_infos.n);
+    return check_missing(v->r, &check, fmspc, intel_json_others(v, v->end.tcb_infos.n),
+                         "no TCB info for %s on platforms with FMSPC %s and PCE-ID %s was given",
+                         q->tdx ? "TDX" : "SGX", fmspc, arena_hex(v->arena, pck->pceid));
 }
 
 /* ---- Levels ---- */

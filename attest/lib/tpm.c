@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define CERTIFICATES_TRIED 64 /* for the key that signed, when none is given by itself */
+
 static const struct check quote_form = {
     .name = "tpm.quote",
     .claim = "tpm.quote",
@@ -61,6 +63,13 @@ static const struct check quote_signature = {
     .advice = "the quote was altered or another key signed it: ask the guest for a new one with "
               "the key's certificate",
     .proof = PROOF_TPM_QUOTE,
+};
+
+static const struct check keys_tried = {
+    .name = "tpm.signature",
+    .claim = "tpm.signature",
+    .source = "TPM 2.0 Library Part 3, TPM2_Quote; Part 1, annexes B and C",
+    .advice = "give the attestation key or its certificate, without the certificates of others",
 };
 
 static const struct check pcr_bank = {
@@ -188,11 +197,13 @@ static bool signature_read(struct verification *v, struct tpm_signature *sig)
                          err.msg);
 }
 
-/* Without a key beside the quote: that of the trust or of a certificate with which the
- * signature verifies. Says how many were tried. */
+/* Without a key beside the quote: that of the trust or of one of the first certificates with
+ * which the signature verifies. Says how many were tried and how many were not. */
 static bool key_find(struct verification *v, const struct tpm_signature *sig, struct tpm_ak *ak,
-                     size_t *tried)
+                     size_t *tried, size_t *left)
 {
+    size_t of_certs = 0;
+
     const struct x509 *certs = v->end.certs.items;
 
     for (size_t i = 0; i < v->trust->nr_keys; i++) {
@@ -206,7 +217,12 @@ static bool key_find(struct verification *v, const struct tpm_signature *sig, st
     for (size_t i = 0; i < v->end.certs.n; i++) {
         if (certs[i].is_ca)
             continue;
+        if (of_certs == CERTIFICATES_TRIED) {
+            ++*left;
+            continue;
+        }
         *ak = (struct tpm_ak){ .spki = certs[i].spki, .key = certs[i].key };
+        of_certs++;
         ++*tried;
         if (signature_holds(v, &certs[i].key, sig))
             return true;
@@ -220,13 +236,21 @@ static bool signature_verify(struct verification *v, const struct tpm_signature 
 {
     struct bawn_error err = { "" };
     enum bawn_status st;
-    size_t tried = 0;
+    size_t tried = 0, left = 0;
 
     if (!v->ev.ak_public.len) {
-        if (key_find(v, sig, ak, &tried))
+        if (key_find(v, sig, ak, &tried, &left))
             return check_passed(v->r, &quote_signature);
         if (!tried)
             return check_missing(v->r, &ak_form, NULL, NULL, "the attestation key is not given");
+        if (left)
+            return check_missing(v->r, &keys_tried,
+                                 arena_text(v->arena, "at most %d certificates that are no CA's",
+                                            CERTIFICATES_TRIED),
+                                 arena_text(v->arena, "%zu", CERTIFICATES_TRIED + left),
+                                 "the signature does not verify with the first %zu keys, and the "
+                                 "others were not tried",
+                                 tried);
         return check_refused(v->r, &quote_signature, NULL, NULL,
                              "the signature does not verify with any of the %zu keys at hand",
                              tried);

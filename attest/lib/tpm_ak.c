@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define AK_CERTIFICATES 8 /* of one key that are tried */
+
 static const struct check ak_attributes = {
     .name = "tpm.ak-attributes",
     .claim = "tpm.ak",
@@ -336,14 +338,17 @@ static bool usage_verify(struct verification *v, const struct x509 *cert)
     return check_passed(v->r, &ak_usage);
 }
 
-static const struct x509 *certificate_of(const struct verification *v, const struct tpm_ak *ak)
+/* The certificates of the key, the first given first: it may have a renewed one. */
+static unsigned certificates_of(const struct verification *v, const struct tpm_ak *ak,
+                                const struct x509 *out[AK_CERTIFICATES])
 {
     const struct x509 *certs = v->end.certs.items;
+    unsigned n = 0;
 
-    for (size_t i = 0; i < v->end.certs.n; i++)
+    for (size_t i = 0; i < v->end.certs.n && n < AK_CERTIFICATES; i++)
         if (!certs[i].is_ca && pubkey_equal(&certs[i].key, &ak->key))
-            return &certs[i];
-    return NULL;
+            out[n++] = &certs[i];
+    return n;
 }
 
 static bool certificate_verify(struct verification *v, const struct x509 *cert)
@@ -359,8 +364,25 @@ static bool certificate_verify(struct verification *v, const struct x509 *cert)
     };
     struct chain chain;
 
-    claim_text(v->r, "tpm.ak_binding", "certificate");
     return usage_verify(v, cert) && chain_verify(v, cert, &rules, &chain);
+}
+
+/* One certificate that is right is enough. When none is, the findings are about the first. */
+static bool certificates_verify(struct verification *v, const struct x509 *const *cert, unsigned n)
+{
+    size_t findings = v->r->findings.n;
+    const char *foreign_root = v->r->foreign_root;
+
+    claim_text(v->r, "tpm.ak_binding", "certificate");
+    for (unsigned i = 0; i < n; i++) {
+        if (certificate_verify(v, cert[i]))
+            return check_passed(v->r, &ak_binding);
+        if (n == 1)
+            return false;
+        v->r->findings.n = findings;
+        v->r->foreign_root = foreign_root;
+    }
+    return certificate_verify(v, cert[0]);
 }
 
 static const struct trust_key *trusted_key(const struct bawn_trust *trust, const struct tpm_ak *ak)
@@ -374,7 +396,8 @@ static const struct trust_key *trusted_key(const struct bawn_trust *trust, const
 static bool binding_verify(struct verification *v, const struct tpm_ak *ak,
                            struct bawn_bytes digest)
 {
-    const struct x509 *cert;
+    const struct x509 *certs[AK_CERTIFICATES];
+    unsigned n;
 
     if (v->ev.ak_from_hcl) {
         claim_text(v->r, "tpm.ak_binding", "HCL runtime data");
@@ -387,9 +410,9 @@ static bool binding_verify(struct verification *v, const struct tpm_ak *ak,
                 arena_text(v->arena, "the given key with SHA-256 %s", arena_hex(v->arena, digest));
         return check_passed(v->r, &ak_binding);
     }
-    cert = certificate_of(v, ak);
-    if (cert)
-        return certificate_verify(v, cert) && check_passed(v->r, &ak_binding);
+    n = certificates_of(v, ak, certs);
+    if (n)
+        return certificates_verify(v, certs, n);
     return check_missing(v->r, &ak_binding, NULL, arena_hex(v->arena, digest),
                          "nothing vouches for the attestation key");
 }

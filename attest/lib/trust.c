@@ -44,8 +44,7 @@ static enum bawn_status keep_root(struct building *b, const struct x509 *cert, b
     root->cert = *cert;
     root->builtin = builtin;
     crypto_know(b->trust->crypto, &cert->key);
-    root->name = cert->common_name.len ? arena_printable(a, cert->common_name)
-                                       : arena_text(a, "a root without a common name");
+    root->name = x509_name_text(a, cert->subject);
     return BAWN_OK;
 }
 
@@ -126,7 +125,8 @@ static enum bawn_status add_given(struct building *b, struct bawn_bytes blob, si
 
     while (st == BAWN_OK && pem_next(&b->trust->arena, &text, &label, &der)) {
         blocks++;
-        if (!bytes_are(label, "CERTIFICATE") && !bytes_are(label, "PUBLIC KEY"))
+        if (!bytes_are(label, "CERTIFICATE") && !bytes_are(label, "X509 CERTIFICATE") &&
+            !bytes_are(label, "PUBLIC KEY"))
             return bawn_fail(b->err, BAWN_E_FORMAT,
                              "root %zu: PEM block %u is not a CERTIFICATE or PUBLIC KEY", index,
                              blocks);

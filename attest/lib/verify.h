@@ -36,7 +36,7 @@ struct evidence {
     bool snp_in_hcl, quote_of_hcl;
     struct bawn_bytes event_log;         /* TCG PC Client log */
     struct bawn_bytes cc_log;            /* CCEL data */
-    struct bawn_bytes id_block, id_auth; /* SNP launch: AMD 56860, 8.17 */
+    struct bawn_bytes id_block, id_auth; /* SNP launch: AMD 56860 rev 1.58, SNP_LAUNCH_FINISH */
 };
 
 /* Signed JSON of Intel's: the bytes that are signed, and r || s (64 bytes). */
@@ -49,7 +49,11 @@ struct endorsements {
     struct list crls;          /* struct x509_crl */
     struct list tcb_infos;     /* struct signed_json */
     struct list qe_identities; /* struct signed_json */
+    size_t json;               /* bytes of JSON that were read for them */
+    size_t td_quote;           /* which endorsement ev.quote is, from 1 */
 };
+
+struct js;
 
 struct verification {
     const struct bawn_trust *trust;
@@ -68,6 +72,12 @@ bool evidence_unpack(struct verification *v);
 void endorsement_add(struct verification *v, struct bawn_bytes blob);
 void endorsement_add_cert(struct verification *v, struct bawn_bytes der, const char *whence);
 void endorsement_add_crl(struct verification *v, struct bawn_bytes der, const char *whence);
+/* "a certificate", "a certificate revocation list", "a public key", or NULL for other bytes. */
+const char *endorsement_recognise(struct verification *v, struct bawn_bytes blob);
+/* Warns that the endorsement in r->endorsement is evidence: "an SEV-SNP report". */
+void endorsement_is_evidence(struct verification *v, const char *what);
+/* evidence.c: what an SNP report or a quote is called in a sentence, NULL for other bytes. */
+const char *evidence_recognise(struct bawn_bytes data);
 
 /* snp_table.c: the certificate table of an extended guest request. False: not one. */
 bool snp_table_add(struct verification *v, struct bawn_bytes blob);
@@ -77,7 +87,9 @@ bool tpm_endorsement_add(struct verification *v, struct bawn_bytes blob);
 /* eventlog.c: a TCG or CC event log, into v->ev.event_log or cc_log. False: neither. */
 bool eventlog_endorsement_add(struct verification *v, struct bawn_bytes blob);
 /* collateral.c: Intel's TCB info and QE identity as served, or a bundle. False: neither. */
-bool collateral_add(struct verification *v, struct bawn_bytes json);
+bool collateral_add(struct verification *v, const struct js *j);
+/* Whether collateral_add() would find something. */
+bool collateral_recognise(const struct js *j);
 
 /* The judges. Each adds claims and findings for its part of v->ev. */
 void snp_verify(struct verification *v);      /* snp.c: ev.snp_report (id_block) */

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -69,6 +70,7 @@ static enum bawn_status make_room(struct file_list *l, size_t len, const char *p
                                   struct bawn_error *err)
 {
     struct bawn_bytes *more;
+    char **names;
 
     if (l->n == ENDORSEMENTS_MAX)
         return bawn_fail(err, BAWN_E_IO, "%s: more than %d files", path, ENDORSEMENTS_MAX);
@@ -78,21 +80,40 @@ static enum bawn_status make_room(struct file_list *l, size_t len, const char *p
     if (!more)
         return bawn_fail(err, BAWN_E_NOMEM, "no memory");
     l->file = more;
+    names = realloc(l->name, (l->n + 1) * sizeof(*names));
+    if (!names)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory");
+    l->name = names;
     return BAWN_OK;
 }
 
-static enum bawn_status add_path(struct file_list *l, int dir, const char *path,
+/* in is the path of the directory, or NULL. */
+static char *full_name(const char *in, const char *path)
+{
+    char *name;
+
+    if (!in)
+        return strdup(path);
+    return asprintf(&name, "%s%s%s", in, in[strlen(in) - 1] == '/' ? "" : "/", path) < 0 ? NULL
+                                                                                         : name;
+}
+
+static enum bawn_status add_path(struct file_list *l, int dir, const char *in, const char *path,
                                  struct bawn_error *err)
 {
     struct bawn_bytes bytes = { NULL, 0 };
     enum bawn_status st = read_path(dir, path, &bytes, err);
+    char *name = NULL;
 
     if (st == BAWN_OK)
         st = make_room(l, bytes.len, path, err);
+    if (st == BAWN_OK && !(name = full_name(in, path)))
+        st = bawn_fail(err, BAWN_E_NOMEM, "no memory");
     if (st != BAWN_OK) {
         free((void *)(uintptr_t)bytes.data);
         return st;
     }
+    l->name[l->n] = name;
     l->file[l->n++] = bytes;
     l->total += bytes.len;
     return BAWN_OK;
@@ -105,7 +126,7 @@ static int visible(const struct dirent *e)
     return e->d_name[0] != '.';
 }
 
-static enum bawn_status read_entry(struct file_list *l, int dir, const char *name,
+static enum bawn_status read_entry(struct file_list *l, int dir, const char *in, const char *name,
                                    struct bawn_error *err)
 {
     struct stat st;
@@ -115,7 +136,7 @@ static enum bawn_status read_entry(struct file_list *l, int dir, const char *nam
         return bawn_fail(err, BAWN_E_IO, "cannot open %s: %m", name);
     if (!S_ISREG(st.st_mode))
         return BAWN_OK;
-    return add_path(l, dir, name, err);
+    return add_path(l, dir, in, name, err);
 }
 
 static enum bawn_status read_directory(struct file_list *l, const char *path,
@@ -133,7 +154,7 @@ static enum bawn_status read_directory(struct file_list *l, const char *path,
         st = bawn_fail(err, BAWN_E_IO, "cannot read %s: %m", path);
     for (int i = 0; i < n; i++) {
         if (st == BAWN_OK)
-            st = read_entry(l, dir, names[i]->d_name, err);
+            st = read_entry(l, dir, path, names[i]->d_name, err);
         free(names[i]);
     }
     free(names);
@@ -150,7 +171,7 @@ static enum bawn_status read_one(struct file_list *l, const char *path, bool dir
 
     if (directories && !stat(path, &st) && S_ISDIR(st.st_mode))
         return read_directory(l, path, err);
-    return add_path(l, AT_FDCWD, path, err);
+    return add_path(l, AT_FDCWD, NULL, path, err);
 }
 
 enum bawn_status verify_inputs_read(struct verify_inputs *in, const struct verify_options *o,
@@ -172,9 +193,12 @@ enum bawn_status verify_inputs_read(struct verify_inputs *in, const struct verif
 
 static void free_list(struct file_list *l)
 {
-    for (size_t i = 0; i < l->n; i++)
+    for (size_t i = 0; i < l->n; i++) {
         free((void *)(uintptr_t)l->file[i].data);
+        free(l->name[i]);
+    }
     free(l->file);
+    free(l->name);
 }
 
 void verify_inputs_free(struct verify_inputs *in)

@@ -14,6 +14,7 @@
 
 struct file_list {
     struct bawn_bytes *file;
+    char **name; /* of each, for people: with its directory */
     size_t n, total;
 };
 

@@ -200,7 +200,7 @@ static const char *const level_names[] = {
     [BAWN_FINDING_REFUSED] = "refused",
 };
 
-static void put_findings(const struct bawn_finding *f, size_t n)
+static void put_findings(const struct verify_report *r, const struct bawn_finding *f, size_t n)
 {
     printf("  \"findings\":[");
     for (size_t i = 0; i < n; i++) {
@@ -210,6 +210,7 @@ static void put_findings(const struct bawn_finding *f, size_t n)
             { "level", level_names[f[i].level] },
             { "check", f[i].check },
             { "text", f[i].text },
+            { "file", verify_finding_file(r, &f[i]) },
             { "claim", f[i].claim },
             { "expected", f[i].expected },
             { "found", f[i].found },
@@ -285,7 +286,7 @@ void verify_print_json(const struct verify_report *r)
     put_head(r, bawn_attest_result_verdict(r->result), bawn_attest_result_subject(r->result),
              bawn_attest_result_foreign_root(r->result));
     put_claims(r->result);
-    put_findings(f, n);
+    put_findings(r, f, n);
     if (r->events)
         put_events(r->result);
     printf("\n}\n");
@@ -306,6 +307,6 @@ void verify_print_json_failure(const struct verify_report *r, const char *text)
 
     put_head(r, BAWN_CANNOT_JUDGE, NULL, NULL);
     printf("  \"claims\":{},\n");
-    put_findings(&f, 1);
+    put_findings(r, &f, 1);
     printf("%s\n}\n", r->events ? ",\n  \"events\":[]" : "");
 }

@@ -90,6 +90,8 @@ static int run(const struct verify_options *o, struct bawn_error *err)
     if (st == BAWN_OK) {
         verdict = judge(o, &in, trust, result);
         report.result = result;
+        report.endorsements = in.endorsements.name;
+        report.nr_endorsements = in.endorsements.n;
         (o->json ? verify_print_json : verify_print_human)(&report);
     }
     bawn_attest_result_destroy(result);

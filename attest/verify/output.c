@@ -274,6 +274,13 @@ static const struct {
     [BAWN_FINDING_REFUSED] = { "refused", RED },
 };
 
+const char *verify_finding_file(const struct verify_report *r, const struct bawn_finding *f)
+{
+    return f->endorsement && f->endorsement <= r->nr_endorsements
+               ? r->endorsements[f->endorsement - 1]
+               : "";
+}
+
 /* before is the finding printed before this one, or NULL. */
 static void put_finding(const struct verify_report *r, const struct bawn_finding *f,
                         const struct bawn_finding *before)
@@ -286,6 +293,7 @@ static void put_finding(const struct verify_report *r, const struct bawn_finding
     printf(": ");
     put_text(f->text);
     putchar('\n');
+    put_row("file", verify_finding_file(r, f));
     if (strcmp(f->claim, f->check) != 0)
         put_row("claim", f->claim);
     put_row("expected", f->expected);

@@ -72,8 +72,8 @@ enum bawn_attest_flags {
 
 /* One requirement on a claim, as text: "snp.report_data" BAWN_EXPECT_EQ "00ff...". Numbers are
  * decimal or 0x hex, bytes are hex (a shorter value is extended with zero bytes), booleans
- * true or false. The order relations are for numbers and for TCB versions, where every
- * component must satisfy it. */
+ * true or false. The order relations are for numbers and for security versions in bytes (claims
+ * in _tcb or _svn), where every component must satisfy it. */
 enum bawn_expect_op { BAWN_EXPECT_EQ, BAWN_EXPECT_NE, BAWN_EXPECT_GE, BAWN_EXPECT_LE };
 
 struct bawn_expect {
@@ -137,6 +137,7 @@ struct bawn_finding {
     const char *found;    /* value */
     const char *source;   /* specification, section */
     const char *advice;   /* what an operator can do */
+    size_t endorsement;   /* which of the endorsements given it is about, from 1; 0: none */
 };
 
 /* One event of a TCG or CC event log, in log order. */

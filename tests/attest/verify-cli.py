@@ -604,6 +604,24 @@ def repeated_findings():
 
 
 @test
+def finding_names_file():
+    """a finding about an endorsement has its number and its file, of a directory too"""
+    with tempfile.TemporaryDirectory() as top:
+        path = os.path.join(top, "a-note")
+        with open(path, "wb") as file:
+            file.write(b"not an endorsement")
+        args = (*SNP, "--endorsements", top)
+        number = 1 + sum(arg == "--endorsements" or arg == "--crl" for arg in SNP)
+        answer = run(*args, MILAN, status=TRUSTED)
+        answer.has(f"endorsement {number} is of no known kind", f"    file      {path}\n")
+        about, = (f for f in run("--json", *args, MILAN).json()["findings"]
+                  if f["check"] == "endorsement.readable")
+        assert about["file"] == path, about
+    run("--endorsements", MILAN_VCEK, MILAN_VCEK, status=CANNOT_JUDGE).has(
+        "the evidence is a certificate", "give it with --endorsements")
+
+
+@test
 def facts():
     """lists on one line, empty values named, logs of both kinds"""
     name = "tdx/tdx-v4-00806f050000-4b23198a"
@@ -635,8 +653,8 @@ def json_schema():
     assert claims["snp.product"] == "Milan" and list(claims) == sorted(claims)
     levels = set()
     for finding in said["findings"]:
-        assert list(finding) == ["level", "check", "text", "claim", "expected", "found", "source",
-                                 "advice"], finding
+        assert list(finding) == ["level", "check", "text", "file", "claim", "expected", "found",
+                                 "source", "advice"], finding
         assert all(isinstance(v, str) for v in finding.values())
         assert finding["check"] and finding["text"]
         levels.add(finding["level"])

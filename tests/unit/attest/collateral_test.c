@@ -12,6 +12,13 @@ static struct made made;
 
 static struct scene scene;
 
+static bool add_json(struct bawn_bytes text)
+{
+    struct js j;
+
+    return js_parse(&j, scene.v.arena, text) && collateral_add(&scene.v, &j);
+}
+
 static bool add(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Formats JSON and adds it, to a scene that is empty. */
@@ -31,7 +38,7 @@ static bool add(const char *fmt, ...)
     exact = blob_of(json, (size_t)n);
     kept = pki_bytes(pki, exact.data, exact.len);
     blob_free(&exact);
-    return collateral_add(&scene.v, kept);
+    return add_json(kept);
 }
 
 static const struct signed_json *signed_at(const struct list *l, size_t i)
@@ -171,7 +178,7 @@ static void real_bundle(void **state)
 
     (void)state;
     scene_again(&scene);
-    assert_true(collateral_add(&scene.v, bytes_of(&file)));
+    assert_true(add_json(bytes_of(&file)));
     expect_counts(1, 1, 3, 2); /* PCK CA, root, TCB signing, each once */
     s = signed_at(&scene.v.end.tcb_infos, 0);
     assert_memory_equal(s->body.data, "{\"id\":\"TDX\",\"version\":3,", 24);
@@ -285,13 +292,13 @@ static void mutated(void **state)
         struct blob cut = blob_of(file.data, n);
 
         scene_again(&scene);
-        assert_false(collateral_add(&scene.v, bytes_of(&cut)));
+        assert_false(add_json(bytes_of(&cut)));
         blob_free(&cut);
     }
     for (size_t i = 0; i < file.len; i += 41) {
         file.data[i] ^= 0x15;
         scene_again(&scene);
-        collateral_add(&scene.v, bytes_of(&file));
+        add_json(bytes_of(&file));
         file.data[i] ^= 0x15;
     }
     blob_free(&file);

@@ -290,7 +290,7 @@ static void json(void **state)
     endorsement_add(&v, text("[]"));
     assert_int_equal(findings(), 0);
     endorsement_add(&v, text("{\"tcb_info\": \n}"));
-    warned("begins like JSON cannot be read");
+    warned("begins like JSON and cannot be read");
 }
 
 static void unreadable(void **state)
@@ -315,7 +315,7 @@ static void unreadable(void **state)
     warned("is of no known kind");
     result_reset(r);
     endorsement_add(&v, pki_pem(pki, "PRIVATE KEY", root.der));
-    warned("a PEM block among the endorsements is of no known kind");
+    warned("a PEM block of the endorsements is of no known kind");
     result_reset(r);
     endorsement_add(&v, text("-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"));
     warned("is broken: CERTIFICATE");
@@ -334,6 +334,130 @@ static void unreadable(void **state)
     assert_int_equal(v.end.certs.n, 0);
     assert_int_equal(v.end.crls.n, 0);
     assert_int_equal(v.ev.ak_public.len, 0);
+}
+
+static const struct bawn_finding *first_finding(void)
+{
+    const struct bawn_finding *f;
+
+    assert_true(bawn_attest_result_findings(r, &f) > 0);
+    return f;
+}
+
+/* Which one it is stands in the text and beside it. */
+static void numbered(void **state)
+{
+    struct pki_cert root = make_root();
+    struct bawn_bytes zero = { (const uint8_t *)"\0\0\0", 3 }, words = text("some words\n");
+    struct bawn_bytes broken = PKI_CAT(pki, text("{\"vcekCert\":\"00\",\"tcbm\":\"0\"}"));
+    struct bawn_bytes given[] = { root.der, words, PKI_CAT(pki, root.der, zero), broken };
+    static const char *const texts[] = {
+        "endorsement 2 is of no known kind",
+        "a certificate of endorsement 3 cannot be used: 3 zero bytes follow its end",
+        "a certificate of collateral in endorsement 4 cannot be used: ",
+    };
+    struct bawn_attest_input all = {
+        .evidence = words, .endorsements = given, .nr_endorsements = 4, .at = PKI_NOW
+    };
+    const struct bawn_finding *f;
+    struct bawn_trust *trust;
+
+    (void)state;
+    assert_int_equal(bawn_trust_create(&trust, NULL, 0, NULL), BAWN_OK);
+    assert_int_equal(bawn_attest_verify(trust, NULL, &all, r), BAWN_CANNOT_JUDGE);
+    assert_int_equal(bawn_attest_result_findings(r, &f), 4);
+    for (size_t i = 0; i < 3; i++) {
+        assert_memory_equal(f[i].text, texts[i], strlen(texts[i]));
+        assert_int_equal(f[i].endorsement, i + 2);
+    }
+    assert_string_equal(f[3].check, "evidence.form");
+    assert_int_equal(f[3].endorsement, 0);
+    assert_non_null(strstr(f[1].advice, "cut it off after"));
+    bawn_trust_destroy(trust);
+}
+
+static void make_version_1(X509 *cert, void *arg)
+{
+    (void)arg;
+    X509_set_version(cert, X509_VERSION_1);
+    while (X509_get_ext_count(cert))
+        X509_EXTENSION_free(X509_delete_ext(cert, 0));
+}
+
+static void certificate_forms(void **state)
+{
+    struct pki_cert root = make_root();
+    const struct pki_cert *old = pki_issue(
+        pki, &(struct pki_spec){ .cn = "Old", .no_key_ids = true, .change = make_version_1 });
+
+    (void)state;
+    endorsement_add(&v, pki_pem(pki, "X509 CERTIFICATE", root.der));
+    assert_int_equal(findings(), 0);
+    assert_int_equal(v.end.certs.n, 1);
+    endorsement_add(&v, pki_pem(pki, "TRUSTED CERTIFICATE", make_root().der));
+    warned("of no known kind");
+    assert_non_null(strstr(first_finding()->advice, "openssl x509"));
+    result_reset(r);
+    v.end = (struct endorsements){ 0 };
+    endorsement_add(&v, old->der);
+    warned("a certificate of the endorsements cannot be used: certificate: version 1");
+    assert_int_equal(v.end.certs.n, 0);
+}
+
+/* Evidence is named; that which is judged, and what belongs to an HCL report, may lie there. */
+static void evidence_among_them(void **state)
+{
+    static const struct {
+        const char *path, *what;
+    } given[] = {
+        { V "snp/milan-v3-vcek-05b7438a.report.bin", "an SEV-SNP report, which is evidence" },
+        { V "tdx/tdx-v4-b0c06f000000-149ed840.quote.bin", "a TDX quote, which is evidence" },
+    };
+    struct bawn_bytes other = file(V "snp/turin-v5-vcek-85da705e.report.bin");
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct bawn_bytes one = file(given[i].path);
+
+        for (int same = 0; same < 2; same++) {
+            result_reset(r);
+            memset(&v.ev, 0, sizeof(v.ev));
+            v.end = (struct endorsements){ 0 };
+            input = (struct bawn_attest_input){ .evidence = same ? one : other };
+            endorsement_add(&v, same ? one : hex(one));
+            assert_true(evidence_unpack(&v));
+            if (same)
+                assert_int_equal(findings(), 0);
+            else
+                warned(given[i].what);
+        }
+    }
+    memset(&input, 0, sizeof(input));
+}
+
+/* JSON that would take much memory is not read, one or all together. */
+static void long_json(void **state)
+{
+    enum { MIB = 1 << 20 };
+    size_t len = 4 * MIB + 1;
+    char *many = test_malloc(len + 1);
+
+    (void)state;
+    memset(many, ' ', len);
+    many[0] = '[';
+    many[len - 1] = ']';
+    many[len] = '\0';
+    endorsement_add(&v, (struct bawn_bytes){ (uint8_t *)many, len });
+    warned("JSON that is too long");
+    result_reset(r);
+    many[len - 2] = ']';
+    for (int i = 0; i < 2; i++)
+        endorsement_add(&v, (struct bawn_bytes){ (uint8_t *)many, len - 1 });
+    assert_int_equal(findings(), 0);
+    endorsement_add(&v, text("{}"));
+    warned("JSON that is too long");
+    assert_string_equal(first_finding()->expected, "at most 8388608 bytes in all");
+    test_free(many);
 }
 
 /* Every prefix and every changed byte of each kind: sorted or warned of, and never more than one
@@ -383,6 +507,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(certificate_table, begin, end),
         cmocka_unit_test_setup_teardown(json, begin, end),
         cmocka_unit_test_setup_teardown(unreadable, begin, end),
+        cmocka_unit_test_setup_teardown(numbered, begin, end),
+        cmocka_unit_test_setup_teardown(certificate_forms, begin, end),
+        cmocka_unit_test_setup_teardown(evidence_among_them, begin, end),
+        cmocka_unit_test_setup_teardown(long_json, begin, end),
         cmocka_unit_test_setup_teardown(hostile, begin, end),
     };
 

@@ -685,9 +685,7 @@ static void unknown(void **state)
     refused(text("no evidence at all!"), "evidence.form",
             "19 bytes that begin with 6e6f2065766964656e636520617420");
     refused(text("00112233"), "evidence.form", "4 bytes (decoded from text) that begin with 00112");
-    refused(text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "evidence.form",
-            "PEM");
-    refused(file(SNP_CERT), "evidence.form", "begin with 3082");
+    refused(text("-----BEGIN RSA KEY-----\nAAAA\n-----END RSA KEY-----\n"), "evidence.form", "PEM");
     refused(file(VECTORS "eventlog/binary_bios_measurements-empty"), "evidence.form", "empty");
 }
 

@@ -16,6 +16,7 @@
 enum outcome { HOLDS, FAILS, MALFORMED };
 
 static const uint8_t report_data[8] = { 0xde, 0xad };
+static const uint8_t tcb[8] = { 3, 0, 0, 0, 0, 0, 0x09, 0x73 };
 
 static const struct row {
     const char *claim;
@@ -38,10 +39,14 @@ static const struct row {
     { "snp.version", BAWN_EXPECT_EQ, "-5", MALFORMED },
     { "snp.version", BAWN_EXPECT_EQ, "a", MALFORMED },
     { "snp.version", BAWN_EXPECT_EQ, "18446744073709551621", MALFORMED }, /* 2^64 + 5 */
-    { "snp.reported_tcb", BAWN_EXPECT_GE, "0x0300000000000873", HOLDS },
-    { "snp.reported_tcb", BAWN_EXPECT_GE, "0x0400000000000772", FAILS }, /* larger as a number */
-    { "snp.reported_tcb", BAWN_EXPECT_GE, "0x0200000000000974", FAILS }, /* smaller as one */
-    { "snp.reported_tcb", BAWN_EXPECT_LE, "0x03000000000009ff", HOLDS },
+    { "snp.reported_tcb", BAWN_EXPECT_GE, "0300000000000873", HOLDS },
+    { "snp.reported_tcb", BAWN_EXPECT_GE, "0400000000000772", FAILS }, /* larger as a number */
+    { "snp.reported_tcb", BAWN_EXPECT_GE, "0200000000000974", FAILS }, /* smaller as one */
+    { "snp.reported_tcb", BAWN_EXPECT_LE, "03000000000009ff", HOLDS },
+    { "snp.reported_tcb", BAWN_EXPECT_GE, "03", MALFORMED }, /* components must line up */
+    { "pck.cpu_svn", BAWN_EXPECT_GE, "0206", HOLDS },
+    { "pck.cpu_svn", BAWN_EXPECT_GE, "0107", FAILS }, /* as a number it holds */
+    { "_tcb", BAWN_EXPECT_GE, "00", FAILS },
     { "snp.report_data", BAWN_EXPECT_EQ, "dead000000000000", HOLDS },
     { "snp.report_data", BAWN_EXPECT_EQ, "DEAD", HOLDS },
     { "snp.report_data", BAWN_EXPECT_EQ, "de", FAILS },
@@ -49,10 +54,8 @@ static const struct row {
     { "snp.report_data", BAWN_EXPECT_NE, "beef", HOLDS },
     { "snp.report_data", BAWN_EXPECT_EQ, "dea", MALFORMED },
     { "snp.report_data", BAWN_EXPECT_EQ, "zz", MALFORMED },
-    { "snp.report_data", BAWN_EXPECT_GE, "dd00000000000000", HOLDS },
-    { "snp.report_data", BAWN_EXPECT_GE, "dd00000000000001", FAILS },
-    { "snp.report_data", BAWN_EXPECT_LE, "deadffffffffffff", HOLDS },
-    { "snp.report_data", BAWN_EXPECT_GE, "de", MALFORMED }, /* components must line up */
+    { "snp.report_data", BAWN_EXPECT_GE, "dd00000000000000", MALFORMED }, /* has no order */
+    { "snp.report_data", BAWN_EXPECT_LE, "deadffffffffffff", MALFORMED },
     { "snp.product", BAWN_EXPECT_EQ, "Milan", HOLDS },
     { "snp.product", BAWN_EXPECT_EQ, "Mila", FAILS },
     { "snp.product", BAWN_EXPECT_NE, "Genoa", HOLDS },
@@ -82,7 +85,8 @@ static void test_rows(void **state)
         result_reset(r);
         r->explain = true;
         claim_uint(r, "snp.version", 5);
-        claim_uint(r, "snp.reported_tcb", 0x0300000000000973);
+        claim_bytes(r, "snp.reported_tcb", tcb, sizeof(tcb));
+        claim_bytes(r, "pck.cpu_svn", "\x02\x06", 2);
         claim_bytes(r, "snp.report_data", report_data, sizeof(report_data));
         claim_text(r, "snp.product", "Milan");
         claim_bool(r, "snp.policy.smt", true);
@@ -101,9 +105,53 @@ static void test_rows(void **state)
     bawn_attest_result_destroy(r);
 }
 
+/* What is advised when the form is wrong is the form that is right. */
+static void test_advice(void **state)
+{
+    static const struct {
+        const char *claim;
+        enum bawn_expect_op op;
+        const char *value, *advice;
+    } cases[] = {
+        { "snp.version", BAWN_EXPECT_GE, "five", "decimal" },
+        { "snp.report_data", BAWN_EXPECT_EQ, "zz", "up to 8 bytes in hex (16 digits)" },
+        { "snp.report_data", BAWN_EXPECT_GE, "00", "with = or !=" },
+        { "snp.product", BAWN_EXPECT_GE, "Milan", "with = or !=" },
+        { "snp.reported_tcb", BAWN_EXPECT_GE, "5", "all 8 bytes in hex (16 digits)" },
+        { "snp.reported_tcb", BAWN_EXPECT_GE, "03", "all 8 bytes in hex (16 digits)" },
+        { "snp.policy.smt", BAWN_EXPECT_EQ, "yes", "true or false" },
+        { "tdx.rtmr", BAWN_EXPECT_EQ, "ab", "index: tdx.rtmr[0]" },
+        { "tdx.rtm", BAWN_EXPECT_EQ, "ab", "check the claim's name" },
+    };
+    struct bawn_attest_result *r = bawn_attest_result_create();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct bawn_expect expect = { cases[i].claim, cases[i].op, cases[i].value };
+        struct bawn_attest_input in = { .expect = &expect, .nr_expect = 1 };
+        struct verification v = { .input = &in, .r = r, .arena = &r->arena };
+        const struct bawn_finding *f;
+
+        result_reset(r);
+        claim_uint(r, "snp.version", 5);
+        claim_bytes(r, "snp.report_data", report_data, sizeof(report_data));
+        claim_text(r, "snp.product", "Milan");
+        claim_bytes(r, "snp.reported_tcb", tcb, sizeof(tcb));
+        claim_bool(r, "snp.policy.smt", true);
+        claim_bytes_at(r, "tdx.rtmr", 0, "\xab", 1);
+        claim_bytes_at(r, "tdx.rtmr", 1, "\xab", 1);
+        expect_verify(&v);
+        assert_int_equal(bawn_attest_result_findings(r, &f), 1);
+        if (!strstr(f->advice, cases[i].advice))
+            fail_msg("case %zu: %s", i, f->advice);
+    }
+    bawn_attest_result_destroy(r);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows),
+                                        cmocka_unit_test(test_advice) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,7 +123,7 @@ static void debian(void **state)
 
 /* ---- The model ---- */
 
-/* PAGE_INFO written out by hand: AMD 56860, 8.17.2. */
+/* PAGE_INFO written out by hand: AMD 56860 rev 1.58, SNP_LAUNCH_UPDATE. */
 static void chain(uint8_t *digest, unsigned type, uint64_t gpa, const uint8_t *contents)
 {
     uint8_t info[0x70] = { 0 };

@@ -104,7 +104,7 @@ static void another_enclave(void **state)
     expect_found(&spec, BAWN_CANNOT_JUDGE, "qe-identity.format", BAWN_FINDING_MISSING, "form");
     made_default(&spec, MADE_SGX3);
     spec.omit = MADE_QE_IDENTITY;
-    expect_found(&spec, BAWN_CANNOT_JUDGE, "qe-identity.present", BAWN_FINDING_MISSING, "0 given");
+    expect_found(&spec, BAWN_CANNOT_JUDGE, "qe-identity.present", BAWN_FINDING_MISSING, "no QE identity for SGX was given");
 }
 
 /* Signed, but not of the form: never more than "cannot judge". */

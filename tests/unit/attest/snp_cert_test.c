@@ -355,6 +355,27 @@ static void certificate_of_other_product(void **state)
     }
 }
 
+/* Chip and levels, which then differ too, are not gone into. */
+static void product_comes_alone(void **state)
+{
+    struct bawn_snp_report report = snp_made_report(3, "Milan");
+    struct pki_amd amd = snp_made_amd(&genoa, &report);
+    const struct bawn_finding *f;
+    size_t n, refused = 0;
+
+    (void)state;
+    amd.product = "Genoa";
+    amd.microcode++;
+    amd.hwid.len = 8;
+    assert_int_equal(snp_made_judge(&milan, &report, snp_made_cert(&milan, &amd)),
+                     BAWN_NOT_TRUSTED);
+    n = bawn_attest_result_findings(milan.judge.result, &f);
+    for (size_t i = 0; i < n; i++)
+        refused += f[i].level == BAWN_FINDING_REFUSED;
+    assert_int_equal(refused, 1);
+    assert_snp_finding(milan.judge.result, BAWN_FINDING_REFUSED, "snp.product", "snp.product");
+}
+
 /* A report of Milan whose certificate says so, issued under Genoa's root. */
 static void chain_of_other_product(void **state)
 {
@@ -466,6 +487,7 @@ int main(void)
         cmocka_unit_test(other_kind),
         cmocka_unit_test(confused_kind),
         cmocka_unit_test(certificate_of_other_product),
+        cmocka_unit_test(product_comes_alone),
         cmocka_unit_test(chain_of_other_product),
         cmocka_unit_test(products_of_genoas_line),
         cmocka_unit_test(names_of_ones_own),

@@ -865,6 +865,55 @@ static void certified_key(void **state)
     scene_close(&s);
 }
 
+/* An expired certificate of the key does not hide its renewed one, in either order. */
+static void renewed_certificate(void **state)
+{
+    const struct pki_cert *root = pki_issue(pki, &(struct pki_spec){ .cn = "AK Root", .ca = true });
+    const struct pki_cert *expired = pki_issue(
+        pki,
+        &(struct pki_spec){ .cn = "AK", .by = root, .key = p256, .not_after = PKI_BEGIN + 1000 });
+    const struct pki_cert *good =
+        pki_issue(pki, &(struct pki_spec){ .cn = "AK", .by = root, .key = p256 });
+    const struct pki_cert *both[] = { expired, good, expired };
+    struct made m;
+    struct scene s;
+
+    (void)state;
+    scene_open(&s, &root->der, 1);
+    for (int first = 0; first < 2; first++) {
+        judge_with_certs(&s, &m, true, &both[first], 2);
+        expect_verdict(&s, BAWN_TRUSTED);
+        expect_finding(s.r, "tpm.ak-binding", BAWN_FINDING_PASS, "");
+        assert_null(result_finding(s.r, "tpm.ak-validity", BAWN_FINDING_REFUSED));
+    }
+    judge_with_certs(&s, &m, true, both, 1);
+    expect_verdict(&s, BAWN_NOT_TRUSTED);
+    expect_finding(s.r, "tpm.ak-validity", BAWN_FINDING_REFUSED, "has expired");
+    scene_close(&s);
+}
+
+/* Which of the certificates has the key is sought among a bounded number of them. */
+static void many_certificates(void **state)
+{
+    enum { TRIED = 64 };
+    const struct pki_cert *root = pki_issue(pki, &(struct pki_spec){ .cn = "AK Root", .ca = true });
+    const struct pki_cert *certs[TRIED + 1];
+    struct made m;
+    struct scene s;
+
+    (void)state;
+    for (int i = 0; i < TRIED; i++)
+        certs[i] = pki_issue(pki, &(struct pki_spec){ .cn = "Other", .by = root });
+    certs[TRIED] = pki_issue(pki, &(struct pki_spec){ .cn = "AK", .by = root, .key = p256 });
+    scene_open(&s, &root->der, 1);
+    judge_with_certs(&s, &m, false, certs + 1, TRIED);
+    expect_verdict(&s, BAWN_TRUSTED);
+    judge_with_certs(&s, &m, false, certs, TRIED + 1);
+    expect_verdict(&s, BAWN_CANNOT_JUDGE);
+    expect_finding(s.r, "tpm.signature", BAWN_FINDING_MISSING, "the first 64 keys");
+    scene_close(&s);
+}
+
 static void certificates_for_other_uses(void **state)
 {
     const struct pki_cert *root = pki_issue(pki, &(struct pki_spec){ .cn = "AK Root", .ca = true });
@@ -1061,6 +1110,8 @@ int main(void)
         cmocka_unit_test(short_rsa_key),
         cmocka_unit_test(forms_of_the_key),
         cmocka_unit_test(certified_key),
+        cmocka_unit_test(renewed_certificate),
+        cmocka_unit_test(many_certificates),
         cmocka_unit_test(certificates_for_other_uses),
         cmocka_unit_test(endorsements),
         cmocka_unit_test(vectors_as_given),

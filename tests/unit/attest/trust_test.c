@@ -29,7 +29,7 @@ static void roots_given(void **state)
     rsa = ISSUE(&w, .cn = "RSA", .ca = true, .kind = "RSA-2048");
     spki = pki_spki(w.pki, w.leaf->key);
     pem = PKI_CAT(w.pki, pki_pem(w.pki, "CERTIFICATE", other->der),
-                  pki_pem(w.pki, "PUBLIC KEY", spki), pki_pem(w.pki, "CERTIFICATE", rsa->der));
+                  pki_pem(w.pki, "PUBLIC KEY", spki), pki_pem(w.pki, "X509 CERTIFICATE", rsa->der));
     assert_int_equal(
         bawn_trust_create(&trust, (struct bawn_bytes[]){ w.root->der, pem, spki }, 3, &err),
         BAWN_OK);
