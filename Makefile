@@ -22,6 +22,7 @@ include mk/user.mk
 include mk/platform.mk
 include mk/shim.mk
 include mk/module.mk
+include mk/platform-kmod.mk
 include mk/lab.mk
 include mk/lint.mk
 include mk/fuzz.mk

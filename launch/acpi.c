@@ -303,24 +303,38 @@ static void write_rsdp(struct aml *a, uint64_t xsdt)
     a->buf[RSDP_CHECKSUM_AT] = checksum(a->buf, RSDP_SIZE);
 }
 
-enum bawn_status acpi_plan(struct bawn_launch_plan *plan, const struct bawn_vm_config *cfg,
-                           struct bawn_error *err)
+enum bawn_status acpi_build(uint8_t *buf, size_t max, uint64_t gpa,
+                            const struct bawn_vm_config *cfg, size_t *len, struct bawn_error *err)
 {
-    struct aml a = { .buf = plan_alloc(plan, LOW_ACPI_MAX), .len = RSDP_SIZE, .cap = LOW_ACPI_MAX };
+    struct aml a = { .buf = buf, .len = RSDP_SIZE, .cap = max };
     size_t dsdt, table[3], xsdt;
 
-    if (!a.buf)
-        return bawn_fail(err, BAWN_E_NOMEM, "out of memory");
     dsdt = write_dsdt(&a, cfg);
-    table[0] = write_fadt(&a, LOW_ACPI + dsdt);
+    table[0] = write_fadt(&a, gpa + dsdt);
     table[1] = write_madt(&a, cfg->vcpus);
     table[2] = write_mcfg(&a);
     xsdt = begin_table(&a, "XSDT", 1);
     for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-        aml_le(&a, LOW_ACPI + table[i], 8);
+        aml_le(&a, gpa + table[i], 8);
     end_table(&a, xsdt);
-    write_rsdp(&a, LOW_ACPI + xsdt);
+    write_rsdp(&a, gpa + xsdt);
     if (a.overflow)
-        return bawn_fail(err, BAWN_E_INTERNAL, "the ACPI tables exceed %llu bytes", LOW_ACPI_MAX);
-    return plan_add(plan, BAWN_MEASURE_ACPI, LOW_ACPI, page_up(a.len), a.buf, a.len, err);
+        return bawn_fail(err, BAWN_E_INTERNAL, "the ACPI tables exceed %zu bytes", max);
+    *len = a.len;
+    return BAWN_OK;
+}
+
+enum bawn_status acpi_plan(struct bawn_launch_plan *plan, const struct bawn_vm_config *cfg,
+                           struct bawn_error *err)
+{
+    uint8_t *buf = plan_alloc(plan, LOW_ACPI_MAX);
+    size_t len = 0;
+    enum bawn_status st;
+
+    if (!buf)
+        return bawn_fail(err, BAWN_E_NOMEM, "out of memory");
+    st = acpi_build(buf, LOW_ACPI_MAX, LOW_ACPI, cfg, &len, err);
+    if (st != BAWN_OK)
+        return st;
+    return plan_add(plan, BAWN_MEASURE_ACPI, LOW_ACPI, page_up(len), buf, len, err);
 }

@@ -7,8 +7,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include <asm/bootparam.h>
-
 #include "bawn/cursor.h"
 #include "launch/internal.h"
 
@@ -29,14 +27,6 @@
 _Static_assert(sizeof(struct boot_params) == PAGE, "boot_params is one page");
 _Static_assert(offsetof(struct boot_params, hdr) == HEADER_AT, "the header's place");
 
-/* What is used of the header, checked. */
-struct image {
-    struct setup_header hdr;
-    const uint8_t *payload; /* the protected-mode part */
-    size_t payload_len;
-    uint64_t load;
-};
-
 bool bzimage_match(const uint8_t *kernel, size_t len)
 {
     struct bawn_cursor c = bawn_cursor_over(kernel, len);
@@ -48,7 +38,7 @@ bool bzimage_match(const uint8_t *kernel, size_t len)
 }
 
 /* Copies the header, whose length the image's own jump gives, and finds the payload. */
-static enum bawn_status read_header(struct image *img, const struct boot_input *in,
+static enum bawn_status read_header(struct bzimage *img, const struct boot_input *in,
                                     struct bawn_error *err)
 {
     struct bawn_cursor c = bawn_cursor_over(in->kernel, in->kernel_len);
@@ -73,7 +63,8 @@ static enum bawn_status read_header(struct image *img, const struct boot_input *
                          "header to 0x%x",
                          img->hdr.version >> 8, img->hdr.version & 0xff, end, HEADER_END_MIN);
     sects = img->hdr.setup_sects ? img->hdr.setup_sects : 4;
-    bawn_cursor_seek(&c, (uint64_t)(sects + 1) * SECTOR);
+    img->setup_size = (uint64_t)(sects + 1) * SECTOR;
+    bawn_cursor_seek(&c, img->setup_size);
     img->payload_len = bawn_cursor_left(&c);
     img->payload = bawn_cursor_take(&c, img->payload_len);
     if (img->payload_len <= ENTRY64)
@@ -83,7 +74,7 @@ static enum bawn_status read_header(struct image *img, const struct boot_input *
     return BAWN_OK;
 }
 
-static enum bawn_status check_flags(const struct image *img, struct bawn_error *err)
+static enum bawn_status check_flags(const struct bzimage *img, struct bawn_error *err)
 {
     const struct setup_header *h = &img->hdr;
 
@@ -100,40 +91,40 @@ static enum bawn_status check_flags(const struct image *img, struct bawn_error *
         return bawn_fail(err, BAWN_E_FORMAT,
                          "kernel_alignment is 0x%x: must be a power of two, 4 KiB to 1 GiB",
                          h->kernel_alignment);
+    if (img->payload_len > h->init_size)
+        return bawn_fail(err, BAWN_E_FORMAT,
+                         "kernel's init_size is 0x%x: must hold the kernel's %zu bytes",
+                         h->init_size, img->payload_len);
     return BAWN_OK;
 }
 
 /* At the preferred address; else, if it may move, at 16 MiB or the first aligned address after. */
-static enum bawn_status choose_load(struct image *img, const struct bawn_launch_plan *plan,
-                                    struct bawn_error *err)
+static enum bawn_status choose_load(const struct bzimage *img, const struct bawn_launch_plan *plan,
+                                    uint64_t *load, struct bawn_error *err)
 {
     const struct setup_header *h = &img->hdr;
     uint64_t ram = plan->ram[0].size;
     uint64_t align = h->kernel_alignment;
 
-    img->load = h->pref_address;
-    if (img->load < HIGH_START || img->load % PAGE || img->load >= ram) {
+    *load = h->pref_address;
+    if (*load < HIGH_START || *load % PAGE || *load >= ram) {
         if (!h->relocatable_kernel)
             return bawn_fail(err, BAWN_E_UNSUPPORTED,
                              "kernel must be loaded at 0x%" PRIx64
                              ": must be a page from 1 MiB to RAM's end at 0x%" PRIx64,
-                             img->load, ram);
-        img->load = (DEFAULT_LOAD + align - 1) & ~(align - 1);
+                             *load, ram);
+        *load = (DEFAULT_LOAD + align - 1) & ~(align - 1);
     }
-    if (img->payload_len > h->init_size)
-        return bawn_fail(err, BAWN_E_FORMAT,
-                         "kernel's init_size is 0x%x: must hold the kernel's %zu bytes",
-                         h->init_size, img->payload_len);
-    if (img->load > ram || h->init_size > ram - img->load)
+    if (*load > ram || h->init_size > ram - *load)
         return bawn_fail(err, BAWN_E_CONFIG,
                          "kernel needs 0x%x bytes at 0x%" PRIx64 ", RAM ends at 0x%" PRIx64
                          ": give the VM at least %llu MiB",
-                         h->init_size, img->load, ram,
-                         (img->load + h->init_size + BAWN_MEM_ALIGN - 1) / BAWN_MEM_ALIGN * 2);
+                         h->init_size, *load, ram,
+                         (*load + h->init_size + BAWN_MEM_ALIGN - 1) / BAWN_MEM_ALIGN * 2);
     return BAWN_OK;
 }
 
-static enum bawn_status check_cmdline(const struct image *img, const struct boot_input *in,
+static enum bawn_status check_cmdline(const struct bzimage *img, const struct boot_input *in,
                                       struct bawn_error *err)
 {
     if (in->cmdline_len > img->hdr.cmdline_size)
@@ -141,6 +132,18 @@ static enum bawn_status check_cmdline(const struct image *img, const struct boot
                          "command line of %zu bytes: this kernel takes at most %u", in->cmdline_len,
                          img->hdr.cmdline_size);
     return BAWN_OK;
+}
+
+enum bawn_status bzimage_read(struct bzimage *img, const struct boot_input *in,
+                              struct bawn_error *err)
+{
+    enum bawn_status st;
+
+    memset(img, 0, sizeof(*img));
+    st = read_header(img, in, err);
+    if (st == BAWN_OK)
+        st = check_flags(img, err);
+    return st == BAWN_OK ? check_cmdline(img, in, err) : st;
 }
 
 static void write_e820(struct boot_params *bp, const struct bawn_launch_plan *plan)
@@ -156,9 +159,9 @@ static void write_e820(struct boot_params *bp, const struct bawn_launch_plan *pl
     bp->e820_entries = (uint8_t)n;
 }
 
-static enum bawn_status write_boot_params(struct bawn_launch_plan *plan, const struct image *img,
-                                          const struct boot_input *in, uint64_t initrd,
-                                          struct bawn_error *err)
+static enum bawn_status write_boot_params(struct bawn_launch_plan *plan, const struct bzimage *img,
+                                          const struct boot_input *in, uint64_t load,
+                                          uint64_t initrd, struct bawn_error *err)
 {
     struct boot_params *bp = (struct boot_params *)plan_alloc(plan, sizeof(*bp));
 
@@ -169,7 +172,7 @@ static enum bawn_status write_boot_params(struct bawn_launch_plan *plan, const s
     bp->hdr.vid_mode = VID_MODE_NORMAL;
     bp->hdr.loadflags &= (uint8_t)~CAN_USE_HEAP;
     bp->hdr.heap_end_ptr = 0;
-    bp->hdr.code32_start = (uint32_t)img->load;
+    bp->hdr.code32_start = (uint32_t)load;
     bp->hdr.ramdisk_image = (uint32_t)initrd;
     bp->hdr.ramdisk_size = (uint32_t)in->initrd_len;
     bp->hdr.cmd_line_ptr = (uint32_t)LOW_CMDLINE;
@@ -183,30 +186,26 @@ static enum bawn_status write_boot_params(struct bawn_launch_plan *plan, const s
 enum bawn_status bzimage_plan(struct bawn_launch_plan *plan, const struct boot_input *in,
                               struct bawn_error *err)
 {
-    struct image img = { .payload = NULL };
-    uint64_t initrd;
+    struct bzimage img;
+    uint64_t load = 0, initrd;
     enum bawn_status st;
 
-    st = read_header(&img, in, err);
+    st = bzimage_read(&img, in, err);
     if (st == BAWN_OK)
-        st = check_flags(&img, err);
+        st = choose_load(&img, plan, &load, err);
     if (st == BAWN_OK)
-        st = choose_load(&img, plan, err);
-    if (st == BAWN_OK)
-        st = check_cmdline(&img, in, err);
-    if (st == BAWN_OK)
-        st = plan_add(plan, BAWN_MEASURE_KERNEL, img.load, page_up(img.payload_len), img.payload,
+        st = plan_add(plan, BAWN_MEASURE_KERNEL, load, page_up(img.payload_len), img.payload,
                       img.payload_len, err);
     if (st == BAWN_OK)
-        st = plan_initrd(plan, in, page_up(img.load + img.hdr.init_size),
+        st = plan_initrd(plan, in, page_up(load + img.hdr.init_size),
                          (uint64_t)img.hdr.initrd_addr_max + 1, &initrd, err);
     if (st == BAWN_OK)
-        st = write_boot_params(plan, &img, in, initrd, err);
+        st = write_boot_params(plan, &img, in, load, initrd, err);
     if (st == BAWN_OK)
         st = tables_plan_long(plan, err);
     if (st != BAWN_OK)
         return st;
-    plan->regs.rip = img.load + ENTRY64;
+    plan->regs.rip = load + ENTRY64;
     plan->regs.rsi = LOW_BOOT_INFO;
     return BAWN_OK;
 }

@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "bawn/snp.h"
 #include "launch/launch.h"
 
 /* Room for every served key many times over; bounds what one API call makes us parse. */
@@ -23,16 +24,24 @@ void bawn_vm_config_init(struct bawn_vm_config *cfg)
         .serial = { .mode = BAWN_STREAM_TTY },
         .console = { .mode = BAWN_STREAM_OFF },
         .rng = true,
+        .snp = { .policy = BAWN_SNP_POLICY_DEFAULT },
     };
 }
 
 void bawn_vm_config_free(struct bawn_vm_config *cfg)
 {
+    free(cfg->firmware);
     free(cfg->kernel);
     free(cfg->initrd);
     free(cfg->cmdline);
     free(cfg->serial.path);
     free(cfg->console.path);
+    for (unsigned i = 0; i < cfg->nr_disks; i++)
+        free(cfg->disk[i].path);
+    free(cfg->vsock.socket);
+    free(cfg->snp.id_block);
+    free(cfg->snp.id_auth);
+    free(cfg->snp.certs);
     memset(cfg, 0, sizeof(*cfg));
 }
 
@@ -136,6 +145,19 @@ static enum bawn_status set_cmdline(struct parse *p, const json_t *v)
     return set_text(p, v, &p->cfg->cmdline);
 }
 
+static enum bawn_status set_firmware(struct parse *p, const json_t *v)
+{
+    return set_text(p, v, &p->cfg->firmware);
+}
+
+static enum bawn_status set_bool(const struct parse *p, const json_t *v, bool *to)
+{
+    if (!json_is_boolean(v))
+        return refuse(p, "must be true or false");
+    *to = json_is_true(v);
+    return BAWN_OK;
+}
+
 static enum bawn_status get_vcpus(const struct parse *p, const json_t *v, json_int_t *n)
 {
     if (!json_is_integer(v))
@@ -217,6 +239,73 @@ static enum bawn_status set_rng(struct parse *p, const json_t *v)
     return BAWN_OK;
 }
 
+/* Of the disk that was begun last. */
+static struct bawn_disk_config *last_disk(struct parse *p)
+{
+    return &p->cfg->disk[p->cfg->nr_disks - 1];
+}
+
+static enum bawn_status set_disk_path(struct parse *p, const json_t *v)
+{
+    return set_text(p, v, &last_disk(p)->path);
+}
+
+static enum bawn_status set_disk_readonly(struct parse *p, const json_t *v)
+{
+    return set_bool(p, v, &last_disk(p)->readonly);
+}
+
+static enum bawn_status set_vsock_cid(struct parse *p, const json_t *v)
+{
+    if (!json_is_integer(v) || json_integer_value(v) < BAWN_VSOCK_CID_MIN ||
+        json_integer_value(v) >= UINT32_MAX)
+        return refuse(p, "must be a number from %u to %u", BAWN_VSOCK_CID_MIN, UINT32_MAX - 1);
+    p->cfg->vsock.cid = (uint32_t)json_integer_value(v);
+    return BAWN_OK;
+}
+
+static enum bawn_status set_vsock_socket(struct parse *p, const json_t *v)
+{
+    return set_text(p, v, &p->cfg->vsock.socket);
+}
+
+static enum bawn_status set_snp(struct parse *p, const json_t *v)
+{
+    return set_bool(p, v, &p->cfg->snp.on);
+}
+
+static enum bawn_status set_snp_policy(struct parse *p, const json_t *v)
+{
+    if (json_is_integer(v) && json_integer_value(v) >= 0)
+        p->cfg->snp.policy = (uint64_t)json_integer_value(v);
+    else if (!json_is_string(v) || !bawn_u64_parse(json_string_value(v), &p->cfg->snp.policy))
+        return refuse(p, "must be a number, or text such as \"0x30000\"");
+    return BAWN_OK;
+}
+
+static enum bawn_status set_host_data(struct parse *p, const json_t *v)
+{
+    if (!json_is_string(v) ||
+        !bawn_hex_parse(json_string_value(v), p->cfg->snp.host_data, sizeof(p->cfg->snp.host_data)))
+        return refuse(p, "must be %d hexadecimal digits", 2 * BAWN_SNP_HOST_DATA_SIZE);
+    return BAWN_OK;
+}
+
+static enum bawn_status set_id_block(struct parse *p, const json_t *v)
+{
+    return set_text(p, v, &p->cfg->snp.id_block);
+}
+
+static enum bawn_status set_id_auth(struct parse *p, const json_t *v)
+{
+    return set_text(p, v, &p->cfg->snp.id_auth);
+}
+
+static enum bawn_status set_certs(struct parse *p, const json_t *v)
+{
+    return set_text(p, v, &p->cfg->snp.certs);
+}
+
 static const struct field {
     const char *section;
     const char *key;
@@ -228,11 +317,22 @@ static const struct field {
     { "payload", "kernel", set_kernel },
     { "payload", "initramfs", set_initrd },
     { "payload", "cmdline", set_cmdline },
+    { "payload", "firmware", set_firmware },
+    { "payload", "host_data", set_host_data },
     { "serial", "mode", set_serial_mode },
     { "serial", "file", set_serial_file },
     { "console", "mode", set_console_mode },
     { "console", "file", set_console_file },
     { "rng", "src", set_rng },
+    { "disks", "path", set_disk_path },
+    { "disks", "readonly", set_disk_readonly },
+    { "vsock", "cid", set_vsock_cid },
+    { "vsock", "socket", set_vsock_socket },
+    { "platform", "sev_snp", set_snp },
+    { "platform", "snp_policy", set_snp_policy },
+    { "platform", "snp_id_block", set_id_block },
+    { "platform", "snp_id_auth", set_id_auth },
+    { "platform", "snp_certs", set_certs },
 };
 
 /* The field of this name; with key NULL, any field of the section. */
@@ -253,7 +353,8 @@ static enum bawn_status parse_section(struct parse *p, json_t *section)
         return refuse(p, "is not a known section");
     if (!json_is_object(section))
         return refuse(p, "must be an object");
-    json_object_foreach(section, key, value) {
+    json_object_foreach(section, key, value)
+    {
         const struct field *f = find_field(p->section, key);
         enum bawn_status st;
 
@@ -267,6 +368,27 @@ static enum bawn_status parse_section(struct parse *p, json_t *section)
     return BAWN_OK;
 }
 
+static enum bawn_status parse_disks(struct parse *p, json_t *list)
+{
+    enum bawn_status st = BAWN_OK;
+    json_t *disk;
+    size_t i;
+
+    if (!json_is_array(list))
+        return refuse(p, "must be an array");
+    json_array_foreach(list, i, disk)
+    {
+        p->key = NULL;
+        if (p->cfg->nr_disks == BAWN_MAX_DISKS)
+            return refuse(p, "has too many entries: at most %d are served", BAWN_MAX_DISKS);
+        p->cfg->disk[p->cfg->nr_disks++] = (struct bawn_disk_config){ .path = NULL };
+        st = parse_section(p, disk);
+        if (st != BAWN_OK)
+            break;
+    }
+    return st;
+}
+
 static enum bawn_status parse_root(struct parse *p, json_t *root)
 {
     const char *name;
@@ -274,12 +396,13 @@ static enum bawn_status parse_root(struct parse *p, json_t *root)
 
     if (!json_is_object(root))
         return bawn_fail(p->err, BAWN_E_CONFIG, "line 1: the configuration must be an object");
-    json_object_foreach(root, name, section) {
+    json_object_foreach(root, name, section)
+    {
         enum bawn_status st;
 
         p->section = name;
         p->key = NULL;
-        st = parse_section(p, section);
+        st = strcmp(name, "disks") ? parse_section(p, section) : parse_disks(p, section);
         if (st != BAWN_OK)
             return st;
     }
@@ -324,6 +447,61 @@ enum bawn_status bawn_vm_config_load(struct bawn_vm_config *cfg, const char *pat
     return st == BAWN_OK ? st : bawn_fail(err, st, "%.128s: %.350s", path, why.msg);
 }
 
+enum bawn_status bawn_vm_config_add_disk(struct bawn_vm_config *cfg, const char *path,
+                                         struct bawn_error *err)
+{
+    char *copy;
+
+    if (cfg->nr_disks == BAWN_MAX_DISKS)
+        return bawn_fail(err, BAWN_E_CONFIG, "too many disks: at most %d are served",
+                         BAWN_MAX_DISKS);
+    copy = strdup(path);
+    if (!copy)
+        return bawn_fail(err, BAWN_E_NOMEM, "out of memory");
+    cfg->disk[cfg->nr_disks++] = (struct bawn_disk_config){ .path = copy };
+    return BAWN_OK;
+}
+
+/* A digit's value, or -1. */
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+bool bawn_hex_parse(const char *text, uint8_t *bytes, size_t len)
+{
+    if (strlen(text) != 2 * len)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+
+        if (high < 0 || low < 0)
+            return false;
+        bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+bool bawn_u64_parse(const char *text, uint64_t *n)
+{
+    bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+    const char *digits = hex ? text + 2 : text;
+    unsigned long long value;
+    char *end;
+
+    if (hex ? hex_digit(*digits) < 0 : *digits < '0' || *digits > '9')
+        return false;
+    errno = 0;
+    value = strtoull(digits, &end, hex ? 16 : 10);
+    if (*end || errno)
+        return false;
+    *n = value;
+    return true;
+}
+
 enum bawn_status bawn_size_parse(const char *text, uint64_t *bytes, struct bawn_error *err)
 {
     static const struct {
@@ -357,6 +535,34 @@ static enum bawn_status check_stream(const char *name, const struct bawn_stream_
     return BAWN_OK;
 }
 
+static enum bawn_status check_devices(const struct bawn_vm_config *cfg, struct bawn_error *err)
+{
+    enum bawn_status st = check_stream("serial", &cfg->serial, err);
+
+    if (st == BAWN_OK)
+        st = check_stream("console", &cfg->console, err);
+    for (unsigned i = 0; st == BAWN_OK && i < cfg->nr_disks; i++) {
+        if (!cfg->disk[i].path || !cfg->disk[i].path[0])
+            st = bawn_fail(err, BAWN_E_CONFIG, "disks[%u].path is missing: must name a file", i);
+    }
+    if (st == BAWN_OK && !cfg->vsock.cid != !cfg->vsock.socket)
+        st = bawn_fail(err, BAWN_E_CONFIG, "vsock must have both cid and socket");
+    return st;
+}
+
+/* AMD 56860, 4.3. What else a policy must be is the firmware's to say. */
+static enum bawn_status check_snp(const struct bawn_snp_config *snp, struct bawn_error *err)
+{
+    if (!(snp->policy & BAWN_SNP_POLICY_ONE) || (snp->policy & BAWN_SNP_POLICY_RESERVED))
+        return bawn_fail(err, BAWN_E_CONFIG,
+                         "platform.snp_policy is 0x%" PRIx64
+                         ": bit 17 must be one, and bits 26 and above zero",
+                         snp->policy);
+    if (snp->id_auth && !snp->id_block)
+        return bawn_fail(err, BAWN_E_CONFIG, "platform.snp_id_auth needs platform.snp_id_block");
+    return BAWN_OK;
+}
+
 enum bawn_status bawn_vm_config_check(const struct bawn_vm_config *cfg, struct bawn_error *err)
 {
     enum bawn_status st;
@@ -374,6 +580,8 @@ enum bawn_status bawn_vm_config_check(const struct bawn_vm_config *cfg, struct b
         return bawn_fail(err, BAWN_E_CONFIG,
                          "memory.size is %" PRIu64 ": must be a multiple of %llu (2 MiB)",
                          cfg->memory, BAWN_MEM_ALIGN);
-    st = check_stream("serial", &cfg->serial, err);
-    return st != BAWN_OK ? st : check_stream("console", &cfg->console, err);
+    if (cfg->firmware && !cfg->snp.on)
+        return bawn_fail(err, BAWN_E_CONFIG, "payload.firmware needs platform.sev_snp");
+    st = check_devices(cfg, err);
+    return st == BAWN_OK && cfg->snp.on ? check_snp(&cfg->snp, err) : st;
 }

@@ -6,6 +6,8 @@
 #ifndef BAWN_LAUNCH_INTERNAL_H
 #define BAWN_LAUNCH_INTERNAL_H
 
+#include <asm/bootparam.h>
+
 #include "launch/launch.h"
 
 #define PAGE 4096ull
@@ -27,7 +29,11 @@ static inline uint64_t page_up(uint64_t n)
     return (n + PAGE - 1) & ~(PAGE - 1);
 }
 
-/* A buffer that belongs to the plan and goes with it; zeroed. NULL when out of memory. */
+/* A buffer on a list of those that are freed together, which begins as NULL; zeroed. NULL when
+ * out of memory. */
+uint8_t *owned_alloc(void **list, size_t len);
+void owned_free(void *list);
+/* One that belongs to the plan and goes with it. */
 uint8_t *plan_alloc(struct bawn_launch_plan *plan, size_t len);
 /* Adds a region; data is the plan's or borrowed. Order does not matter. */
 enum bawn_status plan_add(struct bawn_launch_plan *plan, enum bawn_measure_type type, uint64_t gpa,
@@ -41,6 +47,8 @@ struct mem_range {
     uint32_t type;
 };
 #define MEM_RANGES_MAX 8
+/* At most two stretches, below and above the hole. */
+unsigned plan_ram(struct bawn_ram ram[2], uint64_t memory);
 unsigned plan_memory_map(const struct bawn_launch_plan *plan, struct mem_range map[MEM_RANGES_MAX]);
 
 /* The inputs of a plan, as the boot protocols need them. */
@@ -52,6 +60,16 @@ struct boot_input {
     const char *cmdline;
     size_t cmdline_len; /* without the NUL */
 };
+
+/* What is used of a bzImage, checked but for where it goes. */
+struct bzimage {
+    struct setup_header hdr;
+    uint64_t setup_size;    /* bytes before the payload */
+    const uint8_t *payload; /* the protected-mode part */
+    size_t payload_len;     /* at most hdr.init_size */
+};
+enum bawn_status bzimage_read(struct bzimage *img, const struct boot_input *in,
+                              struct bawn_error *err);
 
 /*
  * The two boot protocols: place kernel, boot information and initrd, and set vCPU 0's state.
@@ -78,7 +96,12 @@ enum bawn_status tables_plan_protected(struct bawn_launch_plan *plan, struct baw
 /* reset.c: what a guest that resets through the BIOS's entry point runs. */
 enum bawn_status reset_plan(struct bawn_launch_plan *plan, struct bawn_error *err);
 
-/* acpi.c: all tables in one area, the RSDP first. */
+/*
+ * acpi.c: all tables in one area, the RSDP first. buf is zeroed, max bytes, and will stand at gpa;
+ * *len of it are used.
+ */
+enum bawn_status acpi_build(uint8_t *buf, size_t max, uint64_t gpa,
+                            const struct bawn_vm_config *cfg, size_t *len, struct bawn_error *err);
 enum bawn_status acpi_plan(struct bawn_launch_plan *plan, const struct bawn_vm_config *cfg,
                            struct bawn_error *err);
 

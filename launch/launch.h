@@ -16,6 +16,7 @@
 #include <linux/kvm.h>
 
 #include "bawn/measure.h"
+#include "bawn/measure_launch.h"
 #include "bawn/status.h"
 
 #define BAWN_MEM_MIN (64ull << 20)
@@ -55,9 +56,36 @@ struct bawn_stream_config {
     char *path; /* owned; FILE only */
 };
 
+#define BAWN_MAX_DISKS 8
+
+struct bawn_disk_config {
+    char *path; /* owned */
+    bool readonly;
+};
+
+#define BAWN_VSOCK_CID_MIN 3u /* below are the hypervisor, local and host (virtio 1.2, 5.10.4) */
+
+struct bawn_vsock_config {
+    uint32_t cid; /* 0: no such device */
+    char *socket; /* owned; a Unix socket's path */
+};
+
+#define BAWN_SNP_HOST_DATA_SIZE 32
+
+/* SEV-SNP. Paths and text are owned. */
+struct bawn_snp_config {
+    bool on;
+    uint64_t policy; /* AMD 56860, 4.3 */
+    uint8_t host_data[BAWN_SNP_HOST_DATA_SIZE];
+    char *id_block; /* raw or base64; NULL: none */
+    char *id_auth;  /* NULL: id_block's path with .auth */
+    char *certs;    /* certificate table for extended requests; NULL: none */
+};
+
 /* The VM's configuration: Cloud Hypervisor's vm.create body, the part that is served. */
 struct bawn_vm_config {
-    char *kernel; /* owned paths and text; kernel is mandatory */
+    char *firmware; /* the shim's image, of a confidential VM; NULL: the installed one */
+    char *kernel;   /* owned paths and text; kernel is mandatory */
     char *initrd;
     char *cmdline;
     uint64_t memory; /* bytes, multiple of 2 MiB */
@@ -65,6 +93,10 @@ struct bawn_vm_config {
     struct bawn_stream_config serial;  /* OFF: no COM1 in the ACPI tables either */
     struct bawn_stream_config console; /* virtio-console; OFF: absent */
     bool rng;                          /* virtio-rng */
+    struct bawn_disk_config disk[BAWN_MAX_DISKS];
+    unsigned nr_disks;
+    struct bawn_vsock_config vsock;
+    struct bawn_snp_config snp;
 };
 
 /* Defaults: 1 vCPU, 512 MiB, serial tty, no console, rng. */
@@ -81,6 +113,15 @@ enum bawn_status bawn_vm_config_load(struct bawn_vm_config *cfg, const char *pat
                                      struct bawn_error *err);
 /* Refuses what no launch could serve (sizes, counts, missing kernel). */
 enum bawn_status bawn_vm_config_check(const struct bawn_vm_config *cfg, struct bawn_error *err);
+
+/* Adds a disk of this path, read-write. BAWN_E_CONFIG: there are too many. */
+enum bawn_status bawn_vm_config_add_disk(struct bawn_vm_config *cfg, const char *path,
+                                         struct bawn_error *err);
+
+/* Exactly len bytes of hexadecimal digits. */
+bool bawn_hex_parse(const char *text, uint8_t *bytes, size_t len);
+/* A number, decimal or hexadecimal after 0x. */
+bool bawn_u64_parse(const char *text, uint64_t *n);
 
 /* A size as the command line gives it: a decimal number, optionally with K, M or G (powers of
  * 1024). */

@@ -15,7 +15,7 @@ struct owned {
     uint8_t data[];
 };
 
-uint8_t *plan_alloc(struct bawn_launch_plan *plan, size_t len)
+uint8_t *owned_alloc(void **list, size_t len)
 {
     struct owned *o;
     size_t total;
@@ -25,14 +25,14 @@ uint8_t *plan_alloc(struct bawn_launch_plan *plan, size_t len)
     o = calloc(1, total);
     if (!o)
         return NULL;
-    o->next = plan->owned;
-    plan->owned = o;
+    o->next = *list;
+    *list = o;
     return o->data;
 }
 
-void bawn_launch_plan_free(struct bawn_launch_plan *plan)
+void owned_free(void *list)
 {
-    struct owned *o = plan->owned;
+    struct owned *o = list;
 
     while (o) {
         struct owned *next = o->next;
@@ -40,6 +40,16 @@ void bawn_launch_plan_free(struct bawn_launch_plan *plan)
         free(o);
         o = next;
     }
+}
+
+uint8_t *plan_alloc(struct bawn_launch_plan *plan, size_t len)
+{
+    return owned_alloc(&plan->owned, len);
+}
+
+void bawn_launch_plan_free(struct bawn_launch_plan *plan)
+{
+    owned_free(plan->owned);
     memset(plan, 0, sizeof(*plan));
 }
 
@@ -64,16 +74,13 @@ enum bawn_status plan_add(struct bawn_launch_plan *plan, enum bawn_measure_type 
     return BAWN_OK;
 }
 
-static void plan_ram(struct bawn_launch_plan *plan, uint64_t memory)
+unsigned plan_ram(struct bawn_ram ram[2], uint64_t memory)
 {
     uint64_t low = memory < BAWN_HOLE_START ? memory : BAWN_HOLE_START;
 
-    plan->ram[0] = (struct bawn_ram){ .gpa = 0, .size = low };
-    plan->nr_ram = 1;
-    if (memory > low) {
-        plan->ram[1] = (struct bawn_ram){ .gpa = BAWN_HIGH_RAM, .size = memory - low };
-        plan->nr_ram = 2;
-    }
+    ram[0] = (struct bawn_ram){ .gpa = 0, .size = low };
+    ram[1] = (struct bawn_ram){ .gpa = BAWN_HIGH_RAM, .size = memory - low };
+    return memory > low ? 2 : 1;
 }
 
 unsigned plan_memory_map(const struct bawn_launch_plan *plan, struct mem_range map[MEM_RANGES_MAX])
@@ -161,7 +168,7 @@ static enum bawn_status plan_all(struct bawn_launch_plan *plan, const struct baw
     char *cmdline;
     enum bawn_status st;
 
-    plan_ram(plan, cfg->memory);
+    plan->nr_ram = plan_ram(plan->ram, cfg->memory);
     cmdline = (char *)plan_alloc(plan, in->cmdline_len + 1);
     if (!cmdline)
         return bawn_fail(err, BAWN_E_NOMEM, "out of memory");

@@ -30,7 +30,7 @@ $(B)/lint/sparse: $(module_deps)
 	$(Q)rm -rf $(B)/kernel/sparse && $(call link_tree,sparse)
 	$(Q)+$(MAKE) -s -C $(kdir_cloud) M=$(CURDIR)/$(B)/kernel/sparse C=2 modules >$@.log 2>&1 || \
 		{ cat $@.log; exit 1; }
-	$(Q)! grep -E '(core|svm|measure)/[a-z_]+\.[ch]:[0-9]+:[0-9]+: (warning|error)' $@.log
+	$(Q)! grep -E '(core|svm|snp|measure)/[a-z_]+\.[ch]:[0-9]+:[0-9]+: (warning|error)' $@.log
 	@touch $@
 
 format-check: ## show where clang-format would lay out the code in another way

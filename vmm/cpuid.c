@@ -93,19 +93,21 @@ static void complete_topology(struct kvm_cpuid2 *c)
     c->nent = n;
 }
 
-enum bawn_status bawn_cpuid_set(const struct bawn_vcpu *vcpu, struct bawn_error *err)
+struct cpuid {
+    struct kvm_cpuid2 head;
+    struct kvm_cpuid_entry2 entry[MAX_ENTRIES];
+};
+
+static enum bawn_status make(const struct bawn_vcpu *vcpu, struct cpuid *buf,
+                             struct bawn_error *err)
 {
     const struct bawn_accel *accel = vcpu->vm->parts->accel;
     struct place p = { vcpu->id, vcpu->vm->parts->cfg->vcpus, 0, accel->tsc_deadline };
-    struct {
-        struct kvm_cpuid2 head;
-        struct kvm_cpuid_entry2 entry[MAX_ENTRIES];
-    } buf;
-    struct kvm_cpuid2 *c = &buf.head;
+    struct kvm_cpuid2 *c = &buf->head;
 
     while (1u << p.shift < p.count)
         p.shift++;
-    memset(&buf, 0, sizeof(buf));
+    memset(buf, 0, sizeof(*buf));
     c->nent = MAX_ENTRIES;
     if (ioctl(accel->fd, KVM_GET_SUPPORTED_CPUID, c))
         return bawn_fail(err, BAWN_E_IO, "KVM_GET_SUPPORTED_CPUID: %m");
@@ -116,8 +118,25 @@ enum bawn_status bawn_cpuid_set(const struct bawn_vcpu *vcpu, struct bawn_error 
                 fixes[j].fix(&c->entries[i], &p);
         }
     }
-    if (ioctl(vcpu->fd, KVM_SET_CPUID2, c))
-        return bawn_fail(err, BAWN_E_IO, "vCPU %u: KVM_SET_CPUID2 with %u entries: %m", vcpu->id,
-                         c->nent);
-    return BAWN_OK;
+    return vcpu->vm->parts->snp ? bawn_snp_fix_cpuid(c, MAX_ENTRIES, err) : BAWN_OK;
+}
+
+enum bawn_status bawn_cpuid_set(const struct bawn_vcpu *vcpu, struct bawn_error *err)
+{
+    struct cpuid buf;
+    enum bawn_status st = make(vcpu, &buf, err);
+
+    if (!st && ioctl(vcpu->fd, KVM_SET_CPUID2, &buf))
+        st = bawn_fail(err, BAWN_E_IO, "vCPU %u: KVM_SET_CPUID2 with %u entries: %m", vcpu->id,
+                       buf.head.nent);
+    return st;
+}
+
+enum bawn_status bawn_cpuid_page(const struct bawn_vcpu *vcpu, struct bawn_psp_cpuid_page *page,
+                                 struct bawn_error *err)
+{
+    struct cpuid buf;
+    enum bawn_status st = make(vcpu, &buf, err);
+
+    return st ? st : bawn_snp_cpuid_page(page, &buf.head, err);
 }

@@ -10,7 +10,7 @@
 
 #define GUARD (2ull << 20) /* also the alignment: a huge page */
 
-static enum bawn_status map_range(struct bawn_mem_range *r, const struct bawn_ram *ram,
+static enum bawn_status map_range(struct bawn_mem_range *r, const struct bawn_ram *ram, bool huge,
                                   struct bawn_error *err)
 {
     size_t size = ram->size + 3 * GUARD;
@@ -29,19 +29,20 @@ static enum bawn_status map_range(struct bawn_mem_range *r, const struct bawn_ra
     /* A guest's secrets do not belong in the VMM's core dump. */
     if (madvise(host, ram->size, MADV_DONTDUMP))
         return bawn_fail(err, BAWN_E_IO, "cannot keep guest memory out of core dumps: %m");
-    madvise(host, ram->size, MADV_HUGEPAGE); /* an optimisation: a host may lack it */
+    if (huge)
+        madvise(host, ram->size, MADV_HUGEPAGE); /* an optimisation: a host may lack it */
     return BAWN_OK;
 }
 
 enum bawn_status bawn_mem_create(struct bawn_mem *mem, const struct bawn_ram *ram, unsigned nr,
-                                 struct bawn_error *err)
+                                 bool huge, struct bawn_error *err)
 {
     memset(mem, 0, sizeof(*mem));
     if (nr > BAWN_MEM_MAX_RANGES)
         return bawn_fail(err, BAWN_E_INTERNAL, "%u ranges of RAM, at most %u are served", nr,
                          BAWN_MEM_MAX_RANGES);
     for (unsigned i = 0; i < nr; i++) {
-        enum bawn_status st = map_range(&mem->range[i], &ram[i], err);
+        enum bawn_status st = map_range(&mem->range[i], &ram[i], huge, err);
 
         mem->nr = i + 1;
         if (st) {

@@ -6,6 +6,7 @@
 #ifndef BAWN_VMM_MEMORY_H
 #define BAWN_VMM_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,9 +28,10 @@ struct bawn_mem {
     unsigned nr;
 };
 
-/* Zeroed, lazily populated, kept out of core dumps, inaccessible guards on both sides. */
+/* Zeroed, lazily populated, kept out of core dumps, inaccessible guards on both sides. huge: most
+ * of it will be used. */
 enum bawn_status bawn_mem_create(struct bawn_mem *mem, const struct bawn_ram *ram, unsigned nr,
-                                 struct bawn_error *err);
+                                 bool huge, struct bawn_error *err);
 void bawn_mem_destroy(struct bawn_mem *mem);
 
 /* The len bytes at gpa, or NULL unless all of them lie in one range of RAM. */

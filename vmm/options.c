@@ -12,10 +12,11 @@
 
 #define TIMEOUT_MAX 1000000
 
-enum kind { FLAG, TEXT, OWNED_TEXT, NUMBER, SIZE, CHOICE, STREAM };
+enum kind { FLAG, TEXT, OWNED_TEXT, NUMBER, SIZE, CHOICE, STREAM, DISK, VSOCK, HEX32, U64, DIGEST };
 
 static const char *const accels[] = { "auto", "bawn", "kvm", NULL }; /* bawn_accel_kind */
 static const char *const modes[] = { "off", "null", "tty", NULL };   /* bawn_stream_mode */
+static const char *const tees[] = { "none", "snp", NULL };           /* cfg.snp.on */
 static const char *const switches[] = { "off", "on", NULL };
 
 #define STREAMS "off|null|tty|file=PATH"
@@ -34,11 +35,27 @@ static const struct option {
     { "kernel", OWNED_TEXT, 0, FIELD(cfg.kernel), "FILE", "bzImage or PVH ELF image", NULL },
     { "initrd", OWNED_TEXT, 0, FIELD(cfg.initrd), "FILE", "initial RAM disk", NULL },
     { "cmdline", OWNED_TEXT, 0, FIELD(cfg.cmdline), "TEXT", "kernel command line", NULL },
+    { "firmware", OWNED_TEXT, 0, FIELD(cfg.firmware), "FILE", "the shim of an SEV-SNP machine",
+      NULL },
     { "cpus", NUMBER, BAWN_MAX_VCPUS, FIELD(cfg.vcpus), "1..64", "vCPUs (1)", NULL },
     { "memory", SIZE, 0, FIELD(cfg.memory), "64M..64G", "memory (512M)", NULL },
     { "serial", STREAM, 0, FIELD(cfg.serial), STREAMS, "COM1 (tty)", NULL },
     { "console", STREAM, 0, FIELD(cfg.console), STREAMS, "virtio console (off)", NULL },
     { "rng", CHOICE, 0, FIELD(cfg.rng), "on|off", "virtio entropy device (on)", switches },
+    { "disk", DISK, 0, FIELD(cfg), "path=FILE[,readonly=on|off]", "virtio disk, a raw image",
+      NULL },
+    { "vsock", VSOCK, 0, FIELD(cfg), "cid=N,socket=PATH", "virtio sockets", NULL },
+    { "tee", CHOICE, 0, FIELD(cfg.snp.on), "none|snp", "snp: a confidential machine (none)", tees },
+    { "snp-policy", U64, 0, FIELD(cfg.snp.policy), "NUMBER", "guest policy (0x30000)", NULL },
+    { "host-data", HEX32, 0, FIELD(cfg.snp.host_data), "64 digits", "HOST_DATA of its reports",
+      NULL },
+    { "id-block", OWNED_TEXT, 0, FIELD(cfg.snp.id_block), "FILE", "ID block, raw or base64", NULL },
+    { "id-auth", OWNED_TEXT, 0, FIELD(cfg.snp.id_auth), "FILE",
+      "its authentication (the ID block's name with .auth)", NULL },
+    { "certs", OWNED_TEXT, 0, FIELD(cfg.snp.certs), "FILE",
+      "certificate table for extended guest requests", NULL },
+    { "expect-measurement", DIGEST, 0, FIELD(expect), "96 digits",
+      "refuse to run a guest whose launch digest differs", NULL },
     { "accel", CHOICE, 0, FIELD(accel), "auto|bawn|kvm", "auto: /dev/bawn, else /dev/kvm", accels },
     { "device", TEXT, 0, FIELD(device), "PATH", "the module's device node", NULL },
     { "timeout", NUMBER, TIMEOUT_MAX, FIELD(timeout), "1..1000000",
@@ -95,11 +112,71 @@ static int number(const char *val, unsigned max)
     return *val < '0' || *val > '9' || *rest || n < 1 || n > max ? -1 : (int)n;
 }
 
+/* The value of name in "name=value,name=value", as text of its own; NULL if it is not there. */
+static char *part(const char *val, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (; *val; val += strcspn(val, ","), val += *val == ',') {
+        if (!strncmp(val, name, len) && val[len] == '=')
+            return strndup(val + len + 1, strcspn(val + len + 1, ","));
+    }
+    return NULL;
+}
+
+/* Whether it has so many parts. */
+static bool has_parts(const char *val, unsigned n)
+{
+    while (n && *val) {
+        val += strcspn(val, ",");
+        n--;
+        if (!*val)
+            break;
+        val++;
+    }
+    return !n && !*val;
+}
+
+/* 0, or -1: a wrong value. */
+static int set_disk(struct bawn_vm_config *cfg, const char *val, enum bawn_status *st,
+                    struct bawn_error *err)
+{
+    char *path = part(val, "path"), *readonly = part(val, "readonly");
+    int on = readonly ? choice(readonly, switches) : 0;
+    bool good = path && *path && on >= 0 && has_parts(val, readonly ? 2 : 1);
+
+    if (good)
+        *st = bawn_vm_config_add_disk(cfg, path, err);
+    if (good && !*st)
+        cfg->disk[cfg->nr_disks - 1].readonly = on;
+    free(path);
+    free(readonly);
+    return good ? 0 : -1;
+}
+
+static int set_vsock(struct bawn_vm_config *cfg, const char *val, enum bawn_status *st,
+                     struct bawn_error *err)
+{
+    char *cid = part(val, "cid"), *socket = part(val, "socket");
+    uint64_t n;
+    bool good = cid && socket && *socket && bawn_u64_parse(cid, &n) && n >= BAWN_VSOCK_CID_MIN &&
+                n < UINT32_MAX && has_parts(val, 2);
+
+    if (good) {
+        cfg->vsock.cid = (uint32_t)n;
+        *st = set_text(&cfg->vsock.socket, socket, err);
+    }
+    free(cid);
+    free(socket);
+    return good ? 0 : -1;
+}
+
 static enum bawn_status set(struct bawn_options *opt, const struct option *o, const char *val,
                             struct bawn_error *err)
 {
     void *field = (char *)opt + o->field;
     struct bawn_stream_config *stream = field;
+    enum bawn_status st = BAWN_OK;
     int n = 0;
 
     switch (o->kind) {
@@ -133,10 +210,26 @@ static enum bawn_status set(struct bawn_options *opt, const struct option *o, co
         if (n >= 0)
             stream->mode = n;
         break;
+    case DISK:
+        n = set_disk(field, val, &st, err);
+        break;
+    case VSOCK:
+        n = set_vsock(field, val, &st, err);
+        break;
+    case HEX32:
+        n = bawn_hex_parse(val, field, BAWN_SNP_HOST_DATA_SIZE) ? 0 : -1;
+        break;
+    case U64:
+        n = bawn_u64_parse(val, field) ? 0 : -1;
+        break;
+    case DIGEST:
+        opt->expect.given = true;
+        n = bawn_hex_parse(val, opt->expect.digest, sizeof(opt->expect.digest)) ? 0 : -1;
+        break;
     }
     if (n < 0)
         return bawn_fail(err, BAWN_E_USAGE, "--%s %s: %s is needed", o->name, val, o->arg);
-    return BAWN_OK;
+    return st;
 }
 
 /* Finds argv[*i]'s option and its value (NULL for a flag), and moves *i past both. */

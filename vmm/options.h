@@ -16,6 +16,10 @@ struct bawn_options {
     const char *device;
     enum bawn_accel_kind accel;
     unsigned timeout; /* seconds; 0: none */
+    struct {
+        bool given;
+        uint8_t digest[BAWN_MEASURE_DIGEST_SIZE];
+    } expect;
     bool stats, print_measurement, quiet, json, no_reboot, help;
 };
 

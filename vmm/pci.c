@@ -176,3 +176,11 @@ int bawn_pci_plug(struct bawn_pci *pci, struct bawn_pci_dev *dev, unsigned slot)
     pci->slot[slot] = dev;
     return 0;
 }
+
+bool bawn_pci_intx(struct bawn_pci_dev *dev, bool level)
+{
+    uint32_t *line = &dev->bus->intx[BAWN_PCI_GSI(dev->slot, 0) - BAWN_PCI_GSI_BASE];
+
+    *line = level ? *line | 1u << dev->slot : *line & ~(1u << dev->slot);
+    return *line;
+}

@@ -46,6 +46,7 @@ struct bawn_pci {
     struct bawn_bus *mmio;                     /* borrowed */
     struct bawn_pci_dev *slot[BAWN_PCI_SLOTS]; /* borrowed */
     struct bawn_pci_dev bridge;
+    uint32_t intx[4];  /* which slots drive each of the four shared lines */
     uint32_t next_bar; /* the next BAR's first address */
 };
 
@@ -69,6 +70,9 @@ void bawn_pci_dev_bar(struct bawn_pci_dev *dev, unsigned bar, uint32_t size,
 unsigned bawn_pci_dev_cap(struct bawn_pci_dev *dev, const void *cap, unsigned len);
 /* Places the BARs (memory decoding off) and makes the device visible. 0 or -errno. */
 int bawn_pci_plug(struct bawn_pci *pci, struct bawn_pci_dev *dev, unsigned slot);
+
+/* Drives the device's INTA, which other slots share; gives the level of the line. */
+bool bawn_pci_intx(struct bawn_pci_dev *dev, bool level);
 
 /* Lets the guest write the bits of mask in the len bytes at off. */
 void bawn_pci_dev_allow(struct bawn_pci_dev *dev, unsigned off, unsigned len, uint32_t mask);

@@ -22,8 +22,12 @@ struct run {
     struct bawn_file kernel, initrd;
     struct bawn_launch_plan plan;
     struct bawn_measure_log predicted;
+    struct bawn_snp_input snp;
+    uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* predicted */
     struct bawn_accel accel;
     struct bawn_stream serial, console;
+    struct bawn_disk disk[BAWN_MAX_DISKS];
+    struct bawn_vsock_socket socket;
     struct bawn_vm_parts parts;
     struct bawn_vm vm;
     int signal_fd, timer_fd;
@@ -76,6 +80,47 @@ static enum bawn_status open_events(struct run *r, struct bawn_error *err)
     return BAWN_OK;
 }
 
+static enum bawn_status plan_plain(struct run *r, struct bawn_error *err)
+{
+    const struct bawn_vm_config *cfg = &r->opt.cfg;
+    enum bawn_status st = bawn_launch_plan(&r->plan, cfg, r->kernel.data, r->kernel.len,
+                                           r->initrd.data, r->initrd.len, err);
+
+    if (!st)
+        st = bawn_launch_measure(cfg, &r->plan, &r->predicted, err);
+    if (!st)
+        memcpy(r->digest, r->predicted.digest, sizeof(r->digest));
+    if (!st && r->opt.expect.given && memcmp(r->digest, r->opt.expect.digest, sizeof(r->digest)))
+        st =
+            bawn_fail(err, BAWN_E_DENIED, "the launch digest would be %s, and is expected to be %s",
+                      bawn_digest_hex(r->digest).text, bawn_digest_hex(r->opt.expect.digest).text);
+    return st;
+}
+
+static enum bawn_status plan_snp(struct run *r, struct bawn_error *err)
+{
+    enum bawn_status st = bawn_snp_prepare(&r->snp, &r->opt.cfg, &r->kernel, &r->initrd,
+                                           r->opt.expect.given ? r->opt.expect.digest : NULL, err);
+
+    memcpy(r->digest, r->snp.launch.digest, sizeof(r->digest));
+    r->parts.snp = &r->snp;
+    return st;
+}
+
+static enum bawn_status open_devices(struct run *r, struct bawn_error *err)
+{
+    const struct bawn_vm_config *cfg = &r->opt.cfg;
+    enum bawn_status st = bawn_stream_open(&r->serial, &cfg->serial, "serial port", err);
+
+    if (!st)
+        st = bawn_stream_open(&r->console, &cfg->console, "console", err);
+    for (unsigned i = 0; !st && i < cfg->nr_disks; i++)
+        st = bawn_disk_open(&r->disk[i], &cfg->disk[i], err);
+    if (!st && cfg->vsock.cid)
+        st = bawn_vsock_socket_open(&r->socket, cfg->vsock.socket, err);
+    return st;
+}
+
 /* Everything that is opened by name is opened here, before a guest runs. */
 static enum bawn_status prepare(struct run *r, struct bawn_error *err)
 {
@@ -91,16 +136,13 @@ static enum bawn_status prepare(struct run *r, struct bawn_error *err)
     if (!st && cfg->initrd)
         st = bawn_file_read(&r->initrd, cfg->initrd, BAWN_INITRD_MAX, err);
     if (!st)
-        st = bawn_launch_plan(&r->plan, cfg, r->kernel.data, r->kernel.len, r->initrd.data,
-                              r->initrd.len, err);
-    if (!st)
-        st = bawn_launch_measure(cfg, &r->plan, &r->predicted, err);
+        st = cfg->snp.on ? plan_snp(r, err) : plan_plain(r, err);
     if (!st)
         st = bawn_accel_open(&r->accel, r->opt.accel, r->opt.device, cfg->vcpus, err);
+    if (!st && cfg->snp.on)
+        st = bawn_snp_check(r->accel.path, r->accel.fd, r->accel.measures, err);
     if (!st)
-        st = bawn_stream_open(&r->serial, &cfg->serial, "serial port", err);
-    if (!st)
-        st = bawn_stream_open(&r->console, &cfg->console, "console", err);
+        st = open_devices(r, err);
     if (!st)
         st = open_events(r, err);
     if (!st && (r->serial.raw || r->console.raw))
@@ -115,9 +157,13 @@ static void clean_up(struct run *r)
         close(r->signal_fd);
     if (r->timer_fd >= 0)
         close(r->timer_fd);
+    bawn_vsock_socket_close(&r->socket);
+    for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
+        bawn_disk_close(&r->disk[i]);
     bawn_stream_close(&r->console);
     bawn_stream_close(&r->serial);
     bawn_accel_close(&r->accel);
+    bawn_snp_input_free(&r->snp);
     bawn_measure_log_free(&r->predicted);
     bawn_launch_plan_free(&r->plan);
     bawn_file_free(&r->initrd);
@@ -127,21 +173,23 @@ static void clean_up(struct run *r)
 
 static void print_measurement(struct run *r)
 {
-    const struct bawn_measure_log *log = &r->predicted;
+    bool measured = r->accel.measures || r->opt.cfg.snp.on;
+    const uint8_t *digest = measured ? r->vm.digest : r->digest;
 
-    if (r->opt.json && r->accel.measures)
-        fprintf(stderr, "{\"event\":\"launch\",\"measured\":true,\"digest\":\"%s\"}\n",
-                bawn_digest_hex(r->vm.digest).text);
-    else if (r->opt.json)
-        fprintf(stderr, "{\"event\":\"launch\",\"measured\":false,\"predicted\":\"%s\"}\n",
-                bawn_digest_hex(log->digest).text);
-    else if (r->accel.measures && !r->opt.quiet)
-        fprintf(stderr, "launch digest: %s\n", bawn_digest_hex(r->vm.digest).text);
+    if (r->opt.json)
+        fprintf(stderr, "{\"event\":\"launch\",\"tee\":\"%s\",\"measured\":%s,\"%s\":\"%s\"}\n",
+                r->opt.cfg.snp.on ? "sev-snp" : "none", measured ? "true" : "false",
+                measured ? "digest" : "predicted", bawn_digest_hex(digest).text);
+    else if (measured && !r->opt.quiet)
+        fprintf(stderr, "launch digest: %s\n", bawn_digest_hex(digest).text);
     if (!r->opt.print_measurement)
         return;
-    fprintf(stderr, "predicted:     %s%s\n", bawn_digest_hex(log->digest).text,
-            r->accel.measures ? "" : " (this module does not measure)");
-    bawn_measure_log_print(stderr, log);
+    fprintf(stderr, "predicted:     %s%s\n", bawn_digest_hex(r->digest).text,
+            measured ? "" : " (this module does not measure)");
+    if (r->opt.cfg.snp.on)
+        bawn_snp_launch_print(stderr, &r->snp.launch);
+    else
+        bawn_measure_log_print(stderr, &r->predicted);
 }
 
 /* A guest without a pvpanic driver tells of its panic on its console only, and then resets,
@@ -199,9 +247,19 @@ int bawn_run(int argc, char **argv)
         return 1;
     }
     umask(077);
-    r->accel.fd = r->signal_fd = r->timer_fd = -1;
-    r->parts = (struct bawn_vm_parts){ &r->opt.cfg, &r->plan,   &r->predicted,
-                                       &r->accel,   &r->serial, &r->console };
+    r->accel.fd = r->signal_fd = r->timer_fd = r->socket.fd = -1;
+    for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
+        r->disk[i].fd = -1;
+    r->parts = (struct bawn_vm_parts){
+        .cfg = &r->opt.cfg,
+        .plan = &r->plan,
+        .predicted = &r->predicted,
+        .accel = &r->accel,
+        .serial = &r->serial,
+        .console = &r->console,
+        .disk = r->disk,
+        .socket = &r->socket,
+    };
     st = bawn_options_parse(&r->opt, argc, argv, &err);
     if (!st && r->opt.help) {
         bawn_options_help();

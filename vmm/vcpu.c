@@ -22,6 +22,7 @@ static const struct kvm_msr_entry initial_msrs[] = {
 static enum bawn_status set_state(struct bawn_vcpu *vcpu, struct bawn_error *err)
 {
     const struct bawn_launch_plan *plan = vcpu->vm->parts->plan;
+    const struct bawn_snp_input *snp = vcpu->vm->parts->snp;
     struct {
         struct kvm_msrs head;
         struct kvm_msr_entry entry[NR_MSRS];
@@ -36,6 +37,8 @@ static enum bawn_status set_state(struct bawn_vcpu *vcpu, struct bawn_error *err
     if (n != (int)NR_MSRS)
         return bawn_fail(err, BAWN_E_IO, "vCPU %u: KVM_SET_MSRS refuses MSR %#x", vcpu->id,
                          initial_msrs[n < 0 ? 0 : n].index);
+    if (snp)
+        return bawn_snp_set_vcpu(vcpu, err);
     if (vcpu->id)
         return BAWN_OK; /* waits for INIT and SIPI, as the module made it */
     if (ioctl(vcpu->fd, KVM_SET_SREGS, &plan->sregs))
@@ -156,6 +159,9 @@ static void exit_system_event(struct bawn_vcpu *vcpu)
     case KVM_SYSTEM_EVENT_RESET:
         bawn_vm_end(vcpu->vm, BAWN_END_RESET, "the guest reset itself");
         break;
+    case KVM_SYSTEM_EVENT_SEV_TERM:
+        bawn_snp_terminated(vcpu);
+        break;
     default:
         bawn_vm_end(vcpu->vm, BAWN_END_CRASH, "the guest crashed (system event %u)",
                     vcpu->run->system_event.type);
@@ -171,6 +177,10 @@ static void exit_fail_entry(struct bawn_vcpu *vcpu)
 
 static void exit_memory_fault(struct bawn_vcpu *vcpu)
 {
+    if (vcpu->vm->parts->snp) {
+        bawn_snp_memory_fault(vcpu);
+        return;
+    }
     bawn_vm_end(vcpu->vm, BAWN_END_CRASH,
                 "vCPU %u: no memory for %#llx bytes at %#llx, flags %#llx", vcpu->id,
                 (unsigned long long)vcpu->run->memory_fault.size,
@@ -202,6 +212,7 @@ static const struct {
 } exits[BAWN_NR_EXITS] = {
     [KVM_EXIT_IO] = { "io", exit_io },
     [KVM_EXIT_MMIO] = { "mmio", exit_mmio },
+    [KVM_EXIT_HYPERCALL] = { "hypercall", bawn_snp_hypercall },
     [KVM_EXIT_IOAPIC_EOI] = { "ioapic_eoi", exit_ioapic_eoi },
     [KVM_EXIT_INTR] = { "intr", exit_again },
     [KVM_EXIT_IRQ_WINDOW_OPEN] = { "irq_window", exit_again },

@@ -18,7 +18,6 @@
 
 #define VENDOR 0x1af4 /* section 4.1.2 */
 #define DEVICE_BASE 0x1040
-#define FEATURES (1ull << VIRTIO_F_VERSION_1)
 #define NO_VECTOR VIRTIO_MSI_NO_VECTOR
 #define ISR_QUEUE 0x1
 #define ISR_CONFIG 0x2
@@ -69,7 +68,7 @@ static void set_intx(struct bawn_virtio *v)
     uint16_t cmd = bawn_pci_get(&v->pci, PCI_COMMAND, 2);
     bool level = v->isr && !msix_on(v) && !(cmd & PCI_COMMAND_INTX_DISABLE);
 
-    bawn_ioapic_set(v->host.ioapic, BAWN_PCI_GSI(v->pci.slot, 0), level);
+    bawn_ioapic_set(v->host.ioapic, BAWN_PCI_GSI(v->pci.slot, 0), bawn_pci_intx(&v->pci, level));
 }
 
 static void interrupt(struct bawn_virtio *v, uint16_t vector, uint8_t isr)
@@ -96,7 +95,7 @@ static void needs_reset(struct bawn_virtio *v)
         interrupt(v, v->config_vector, ISR_CONFIG);
 }
 
-static bool running(const struct bawn_virtio *v)
+bool bawn_virtio_running(const struct bawn_virtio *v)
 {
     return (v->status & VIRTIO_CONFIG_S_DRIVER_OK) && !(v->status & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
@@ -105,12 +104,22 @@ bool bawn_virtio_take(struct bawn_virtio *v, unsigned queue, struct bawn_virtq_c
 {
     enum bawn_virtq_result res;
 
-    if (!running(v))
+    if (!bawn_virtio_running(v))
         return false;
     res = bawn_virtq_pop(&v->vq[queue], chain);
     if (res == BAWN_VIRTQ_BROKEN)
         needs_reset(v);
     return res == BAWN_VIRTQ_CHAIN;
+}
+
+void bawn_virtio_untake(struct bawn_virtio *v, unsigned queue)
+{
+    bawn_virtq_unpop(&v->vq[queue]);
+}
+
+void bawn_virtio_again(struct bawn_virtio *v, unsigned queue)
+{
+    (void)!eventfd_write(v->bell[queue].fd, 1);
 }
 
 void bawn_virtio_give(struct bawn_virtio *v, unsigned queue, const struct bawn_virtq_chain *chain,
@@ -127,7 +136,7 @@ void bawn_virtio_kick(struct bawn_virtio *v, unsigned queue)
     bool used = false;
     unsigned i;
 
-    if (queue >= v->ops->nr_queues || !running(v))
+    if (queue >= v->ops->nr_queues || !bawn_virtio_running(v))
         return;
     if (v->ops->input_queues & 1u << queue) {
         v->ops->ready(v->opaque, queue);
@@ -140,7 +149,7 @@ void bawn_virtio_kick(struct bawn_virtio *v, unsigned queue)
     if (used && bawn_virtq_wants_irq(&v->vq[queue]))
         interrupt(v, v->queue_vector[queue], ISR_QUEUE);
     if (i == v->ops->queue_size) /* let others have their turn, then go on */
-        (void)!eventfd_write(v->bell[queue].fd, 1);
+        bawn_virtio_again(v, queue);
 }
 
 static void on_doorbell(void *opaque)
@@ -164,9 +173,26 @@ static void reset(struct bawn_virtio *v)
         v->vq[i] = (struct bawn_virtq){ .mem = v->host.mem, .size = v->ops->queue_size };
     }
     set_intx(v);
+    if (v->ops->reset)
+        v->ops->reset(v->opaque);
 }
 
 /* ---- common configuration (section 4.1.4.3) ---- */
+
+/* What the driver must take (section 6.1). */
+static uint64_t required_features(const struct bawn_virtio *v)
+{
+    return 1ull << VIRTIO_F_VERSION_1 |
+           (v->host.access_platform ? 1ull << VIRTIO_F_ACCESS_PLATFORM : 0);
+}
+
+static bool features_fit(const struct bawn_virtio *v)
+{
+    uint64_t required = required_features(v);
+
+    return (v->driver_features & required) == required &&
+           !(v->driver_features & ~(required | v->features));
+}
 
 static struct bawn_virtq *selected(struct bawn_virtio *v)
 {
@@ -188,7 +214,8 @@ static uint64_t common_read(struct bawn_virtio *v, uint64_t off, unsigned len)
     uint64_t val = 0;
 
     if (v->device_feature_select < 2)
-        c.device_feature = htole32(FEATURES >> (32 * v->device_feature_select));
+        c.device_feature =
+            htole32((required_features(v) | v->features) >> (32 * v->device_feature_select));
     if (v->driver_feature_select < 2)
         c.guest_feature = htole32(v->driver_features >> (32 * v->driver_feature_select));
     if (q) {
@@ -225,7 +252,7 @@ static void write_status(struct bawn_virtio *v, uint8_t val)
         return;
     }
     /* Features are accepted once and as a whole (section 2.2.2). */
-    if (v->driver_features != FEATURES)
+    if (!features_fit(v))
         val &= ~VIRTIO_CONFIG_S_FEATURES_OK;
     if (!((v->status | val) & VIRTIO_CONFIG_S_FEATURES_OK))
         val &= ~VIRTIO_CONFIG_S_DRIVER_OK;
@@ -296,6 +323,15 @@ static void common_write(struct bawn_virtio *v, unsigned off, unsigned len, uint
 
 /* ---- BARs ---- */
 
+static uint64_t config_read(const struct bawn_virtio *v, uint64_t off, unsigned len)
+{
+    uint64_t val = 0;
+
+    if (off + len <= v->config_len)
+        memcpy(&val, (const uint8_t *)v->config + off, len);
+    return le64toh(val);
+}
+
 static uint64_t bar0_read(void *opaque, uint64_t off, unsigned len)
 {
     struct bawn_virtio *v = opaque;
@@ -303,9 +339,11 @@ static uint64_t bar0_read(void *opaque, uint64_t off, unsigned len)
 
     if (off < BAR0_ISR)
         return common_read(v, off, len);
+    if (off >= BAR0_DEVICE && off < BAR0_NOTIFY)
+        return config_read(v, off - BAR0_DEVICE, len);
     if (off != BAR0_ISR)
-        return 0; /* no device here has configuration that its features offer */
-    v->isr = 0;   /* section 4.1.4.5: reading acknowledges */
+        return 0;
+    v->isr = 0; /* section 4.1.4.5: reading acknowledges */
     set_intx(v);
     return isr;
 }
@@ -470,6 +508,13 @@ int bawn_virtio_init(struct bawn_virtio *v, const struct bawn_virtio_ops *ops, v
     if (!rc)
         reset(v);
     return rc;
+}
+
+void bawn_virtio_offer(struct bawn_virtio *v, uint64_t features, const void *config, unsigned len)
+{
+    v->features = features;
+    v->config = config;
+    v->config_len = len;
 }
 
 void bawn_virtio_destroy(struct bawn_virtio *v)

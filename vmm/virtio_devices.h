@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The virtio devices: console (one port on a stream) and entropy source.
+ * The virtio devices: console (one port on a stream), entropy source, disk, sockets.
  */
 #ifndef BAWN_VMM_VIRTIO_DEVICES_H
 #define BAWN_VMM_VIRTIO_DEVICES_H
 
+#include <linux/virtio_blk.h>
+
+#include "disk.h"
 #include "stream.h"
 #include "virtio.h"
+#include "virtio_vsock.h"
 
 struct bawn_virtio_console {
     struct bawn_virtio virtio;
@@ -22,5 +26,15 @@ int bawn_virtio_console_init(struct bawn_virtio_console *c, const struct bawn_vi
                              void *opaque);
 
 int bawn_virtio_rng_init(struct bawn_virtio *v, const struct bawn_virtio_host *host, unsigned slot);
+
+struct bawn_virtio_blk {
+    struct bawn_virtio virtio;
+    const struct bawn_disk *disk; /* borrowed */
+    struct virtio_blk_config config;
+};
+
+/* 0 or -errno; after a failure bawn_virtio_destroy(&b->virtio) is still due. */
+int bawn_virtio_blk_init(struct bawn_virtio_blk *b, const struct bawn_virtio_host *host,
+                         unsigned slot, const struct bawn_disk *disk);
 
 #endif

@@ -121,6 +121,11 @@ enum bawn_virtq_result bawn_virtq_pop(struct bawn_virtq *q, struct bawn_virtq_ch
     return BAWN_VIRTQ_CHAIN;
 }
 
+void bawn_virtq_unpop(struct bawn_virtq *q)
+{
+    q->avail_idx--;
+}
+
 void bawn_virtq_push(struct bawn_virtq *q, const struct bawn_virtq_chain *chain, uint32_t written)
 {
     uint8_t *elem = q->used + USED_RING + (q->used_idx % q->size) * sizeof(struct vring_used_elem);

@@ -42,6 +42,8 @@ enum bawn_virtq_result { BAWN_VIRTQ_EMPTY, BAWN_VIRTQ_CHAIN, BAWN_VIRTQ_BROKEN }
 /* Checks size, alignment and addresses and starts the queue; false: it is broken. */
 bool bawn_virtq_enable(struct bawn_virtq *q);
 enum bawn_virtq_result bawn_virtq_pop(struct bawn_virtq *q, struct bawn_virtq_chain *chain);
+/* Takes back the last pop: the chain is popped again next, and checked again. */
+void bawn_virtq_unpop(struct bawn_virtq *q);
 /* Gives the chain back with written bytes (at most chain->write_len). */
 void bawn_virtq_push(struct bawn_virtq *q, const struct bawn_virtq_chain *chain, uint32_t written);
 /* Whether the driver wants an interrupt for what was pushed. */

@@ -14,6 +14,8 @@
 
 #define SLOT_CONSOLE 1
 #define SLOT_RNG 2
+#define SLOT_VSOCK 3
+#define SLOT_DISK 4 /* and those after it */
 
 void bawn_vm_end(struct bawn_vm *vm, enum bawn_end why, const char *fmt, ...)
 {
@@ -100,10 +102,29 @@ static int create_serial(struct bawn_vm *vm)
                         &vm->serial);
 }
 
-static int create_devices(struct bawn_vm *vm)
+static int create_virtio(struct bawn_vm *vm)
 {
     const struct bawn_vm_config *cfg = vm->parts->cfg;
-    const struct bawn_virtio_host host = { &vm->mem, &vm->wires, &vm->ioapic, &vm->loop, &vm->pci };
+    const struct bawn_virtio_host host = {
+        &vm->mem, &vm->wires, &vm->ioapic, &vm->loop, &vm->pci, cfg->snp.on,
+    };
+    int rc = 0;
+
+    if (cfg->console.mode != BAWN_STREAM_OFF)
+        rc = bawn_virtio_console_init(&vm->console, &host, SLOT_CONSOLE, vm->parts->console,
+                                      user_quit, vm);
+    if (!rc && cfg->rng)
+        rc = bawn_virtio_rng_init(&vm->rng, &host, SLOT_RNG);
+    if (!rc && cfg->vsock.cid)
+        rc = bawn_virtio_vsock_init(&vm->vsock, &host, SLOT_VSOCK, vm->parts->socket,
+                                    cfg->vsock.cid);
+    for (unsigned i = 0; !rc && i < cfg->nr_disks; i++)
+        rc = bawn_virtio_blk_init(&vm->blk[i], &host, SLOT_DISK + i, &vm->parts->disk[i]);
+    return rc;
+}
+
+static int create_devices(struct bawn_vm *vm)
+{
     int rc;
 
     bawn_kvm_wires_init(&vm->wires, &vm->kvm_wires, vm->fd);
@@ -116,18 +137,13 @@ static int create_devices(struct bawn_vm *vm)
         rc = create_serial(vm);
     if (!rc)
         rc = bawn_pci_init(&vm->pci, &vm->mmio);
-    if (!rc && cfg->console.mode != BAWN_STREAM_OFF)
-        rc = bawn_virtio_console_init(&vm->console, &host, SLOT_CONSOLE, vm->parts->console,
-                                      user_quit, vm);
-    if (!rc && cfg->rng)
-        rc = bawn_virtio_rng_init(&vm->rng, &host, SLOT_RNG);
-    return rc;
+    return rc ? rc : create_virtio(vm);
 }
 
 static enum bawn_status create_memory(struct bawn_vm *vm, struct bawn_error *err)
 {
     const struct bawn_launch_plan *plan = vm->parts->plan;
-    enum bawn_status st = bawn_mem_create(&vm->mem, plan->ram, plan->nr_ram, err);
+    enum bawn_status st = bawn_mem_create(&vm->mem, plan->ram, plan->nr_ram, true, err);
 
     if (st)
         return st;
@@ -147,20 +163,46 @@ static enum bawn_status create_memory(struct bawn_vm *vm, struct bawn_error *err
     return bawn_mem_place(&vm->mem, plan, err);
 }
 
+/* Private memory, and beside it what the guest will share. */
+static enum bawn_status create_snp_memory(struct bawn_vm *vm, struct bawn_error *err)
+{
+    const struct bawn_snp_launch *launch = &vm->parts->snp->launch;
+    enum bawn_status st = bawn_mem_create(&vm->mem, launch->ram, launch->nr_ram, false, err);
+
+    for (unsigned i = 0; !st && i < vm->mem.nr; i++)
+        st = bawn_snp_add_memory(vm, i, err);
+    return st;
+}
+
+/* What a plain and a confidential machine differ in, before and after the devices. */
+static enum bawn_status begin(struct bawn_vm *vm, struct bawn_error *err)
+{
+    bool snp = vm->parts->snp;
+    enum bawn_status st = snp ? bawn_snp_begin(vm, err) : bawn_measured_begin(vm, err);
+
+    if (st)
+        return st;
+    return snp ? create_snp_memory(vm, err) : create_memory(vm, err);
+}
+
+static enum bawn_status finish(struct bawn_vm *vm, struct bawn_error *err)
+{
+    return vm->parts->snp ? bawn_snp_finish(vm, err) : bawn_measured_seal(vm, err);
+}
+
 static enum bawn_status build(struct bawn_vm *vm, struct bawn_error *err)
 {
+    unsigned long type = vm->parts->snp ? KVM_X86_SNP_VM : KVM_X86_DEFAULT_VM;
     struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { BAWN_IOAPIC_PINS } };
     enum bawn_status st;
     int rc;
 
-    vm->fd = ioctl(vm->parts->accel->fd, KVM_CREATE_VM, 0);
+    vm->fd = ioctl(vm->parts->accel->fd, KVM_CREATE_VM, type);
     if (vm->fd < 0)
         return bawn_fail(err, BAWN_E_IO, "%s: KVM_CREATE_VM: %m", vm->parts->accel->path);
     if (ioctl(vm->fd, KVM_ENABLE_CAP, &split))
         return bawn_fail(err, BAWN_E_IO, "cannot enable the split irqchip: %m");
-    st = bawn_measured_begin(vm, err);
-    if (!st)
-        st = create_memory(vm, err);
+    st = begin(vm, err);
     if (st)
         return st;
     rc = create_devices(vm);
@@ -170,7 +212,7 @@ static enum bawn_status build(struct bawn_vm *vm, struct bawn_error *err)
         vm->nr_vcpus = i + 1;
         st = bawn_vcpu_create(&vm->vcpu[i], vm, i, err);
     }
-    return st ? st : bawn_measured_seal(vm, err);
+    return st ? st : finish(vm, err);
 }
 
 enum bawn_status bawn_vm_create(struct bawn_vm *vm, const struct bawn_vm_parts *parts,
@@ -182,6 +224,7 @@ enum bawn_status bawn_vm_create(struct bawn_vm *vm, const struct bawn_vm_parts *
     memset(vm, 0, sizeof(*vm));
     vm->parts = parts;
     vm->fd = -1;
+    bawn_snp_vm_init(&vm->snp);
     bawn_stream_cut(parts->serial, false);
     bawn_stream_cut(parts->console, false);
     pthread_mutex_init(&vm->lock, NULL);
@@ -200,11 +243,15 @@ void bawn_vm_destroy(struct bawn_vm *vm)
 {
     for (unsigned i = 0; i < vm->nr_vcpus; i++)
         bawn_vcpu_destroy(&vm->vcpu[i]);
+    for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
+        bawn_virtio_destroy(&vm->blk[i].virtio);
+    bawn_virtio_vsock_destroy(&vm->vsock);
     bawn_virtio_destroy(&vm->rng);
     bawn_virtio_destroy(&vm->console.virtio);
     if (vm->fd >= 0)
         close(vm->fd);
     vm->fd = -1;
+    bawn_snp_vm_destroy(&vm->snp);
     bawn_mem_destroy(&vm->mem);
     bawn_loop_destroy(&vm->loop);
     bawn_loop_destroy(&vm->control);

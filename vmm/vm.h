@@ -23,6 +23,7 @@
 #include "pci.h"
 #include "platform.h"
 #include "serial.h"
+#include "snp.h"
 #include "stream.h"
 #include "threads.h"
 #include "virtio_devices.h"
@@ -43,17 +44,21 @@ struct bawn_vcpu {
 /* What a machine is made of; all borrowed. */
 struct bawn_vm_parts {
     const struct bawn_vm_config *cfg;
-    const struct bawn_launch_plan *plan;
-    const struct bawn_measure_log *predicted;
+    const struct bawn_launch_plan *plan;      /* of a plain machine */
+    const struct bawn_measure_log *predicted; /* the same */
+    const struct bawn_snp_input *snp;         /* of an SEV-SNP one; else NULL */
     struct bawn_accel *accel;
     struct bawn_stream *serial;
     struct bawn_stream *console;
+    const struct bawn_disk *disk;           /* as many as the configuration has */
+    const struct bawn_vsock_socket *socket; /* if the configuration has vsock */
 };
 
 struct bawn_vm {
     const struct bawn_vm_parts *parts;
     int fd;
     struct bawn_mem mem;
+    struct bawn_snp_vm snp;
     struct bawn_vcpu vcpu[BAWN_MAX_VCPUS];
     unsigned nr_vcpus;
     struct bawn_threads threads;
@@ -69,6 +74,8 @@ struct bawn_vm {
     struct bawn_pci pci;
     struct bawn_virtio_console console;
     struct bawn_virtio rng;
+    struct bawn_virtio_blk blk[BAWN_MAX_DISKS];
+    struct bawn_virtio_vsock vsock;
     enum bawn_end end; /* the first reason to stop; atomic */
     char end_msg[256];
     uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* of the sealed launch, if measured */
@@ -94,6 +101,9 @@ void *bawn_vcpu_thread(void *vcpu); /* runs it until the machine ends */
 
 /* cpuid.c: what the module supports, with vCPU id's place in the topology. */
 enum bawn_status bawn_cpuid_set(const struct bawn_vcpu *vcpu, struct bawn_error *err);
+/* The same as an SNP launch takes it. */
+enum bawn_status bawn_cpuid_page(const struct bawn_vcpu *vcpu, struct bawn_psp_cpuid_page *page,
+                                 struct bawn_error *err);
 
 /* measured.c: before the vCPUs; after their state is set. Nothing where the accel does
  * not measure. */

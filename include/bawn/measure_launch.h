@@ -26,7 +26,7 @@ extern "C" {
 #define BAWN_FIRMWARE_MAX ((size_t)16 << 20)
 #define BAWN_LAUNCH_BYTES_MAX ((uint64_t)4 << 30)
 
-/* ---- SEV-SNP: the model. AMD 56860 rev 1.55, 8.17 ---- */
+/* ---- SEV-SNP: the model. AMD 56860 rev 1.58, SNP_LAUNCH_UPDATE ---- */
 
 enum bawn_snp_page {
     BAWN_SNP_NORMAL = 1,
@@ -125,7 +125,7 @@ BAWN_ATTEST_API enum bawn_status bawn_sev_measure(const struct bawn_sev_launch *
 BAWN_ATTEST_API void bawn_vmsa_init(struct bawn_vmsa *vmsa, enum bawn_vmm vmm, uint32_t eip,
                                     uint32_t vcpu_signature, uint64_t sev_features);
 
-/* ---- SEV-SNP ID block. AMD 56860 rev 1.55, 8.18 and chapter 10 ---- */
+/* ---- SEV-SNP ID block. AMD 56860 rev 1.58, SNP_LAUNCH_FINISH and chapter 10 ---- */
 
 struct bawn_snp_id {
     uint8_t launch_digest[BAWN_SNP_DIGEST_SIZE];

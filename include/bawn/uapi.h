@@ -57,4 +57,21 @@ struct bawn_measurement {
 /* Seals now what the first KVM_RUN would seal; a second call is refused with EPERM. */
 #define BAWN_MEASURE_SEAL _IO(BAWN_IO, 0x03)
 
+
+/*
+ * SNP guests. The certificate table (AMD 56421, 4.1.8.1) that extended guest requests hand to
+ * the guest beside its report: size bytes at addr, replacing the one before; size 0 takes it
+ * away. KVM_CHECK_EXTENSION answers the largest size that is taken.
+ * Errors: ENOTTY not an SNP VM, EINVAL too large or a reserved field is set, EFAULT, ENOMEM.
+ */
+#define KVM_CAP_BAWN_SNP_CERTS 0x42570002
+
+struct bawn_snp_certs {
+	__u64 addr;
+	__u32 size;
+	__u32 reserved;
+};
+
+#define BAWN_SNP_SET_CERTS _IOW(BAWN_IO, 0x04, struct bawn_snp_certs)
+
 #endif

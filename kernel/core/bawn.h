@@ -51,6 +51,8 @@ struct bawn_irq_table;
 struct bawn_measure;
 struct bawn_gmem;
 struct bawn_msr_filter;
+struct bawn_snp_vm;
+struct bawn_snp_vcpu;
 
 /* ---- Memory ---- */
 
@@ -77,6 +79,7 @@ struct bawn_memslots {
 #define BAWN_FAULT_WRITE BIT(0)
 #define BAWN_FAULT_EXEC BIT(1)
 #define BAWN_FAULT_TABLE BIT(2) /* the guest's own page walk faulted */
+#define BAWN_FAULT_PRIVATE BIT(3) /* confidential guests: the access was to private memory */
 
 /* ---- Exits ---- */
 
@@ -100,6 +103,7 @@ enum bawn_exit_kind {
 	BAWN_EXIT_NOP,	  /* an instruction with no effect here: WBINVD, INVD, MWAIT as NOP */
 	BAWN_EXIT_UD,	  /* an instruction that does not exist for this guest */
 	BAWN_EXIT_GP,	  /* an instruction that faults for this guest: RDPMC */
+	BAWN_EXIT_VMGEXIT, /* a confidential guest asks by its GHCB */
 	BAWN_EXIT_SHUTDOWN,
 	BAWN_EXIT_FAIL_ENTRY,
 	BAWN_EXIT_UNKNOWN,
@@ -311,6 +315,9 @@ struct bawn_vcpu {
 	struct page *table_cache[8]; /* zeroed pages for nested tables, filled before mmu_lock */
 	unsigned int nr_table_cache;
 
+	struct bawn_snp_vcpu *snp; /* NULL: not an SNP guest's */
+	bool state_protected;	   /* registers are the guest's own: userspace neither reads nor sets */
+
 	struct bawn_vcpu_stats stat;
 	void *backend; /* owned by the backend */
 };
@@ -370,6 +377,9 @@ struct bawn_vm {
 	bool frozen; /* the seal reads the vCPUs, or has: those that never ran stay as they are */
 	struct bawn_vm_stats stat;
 	const struct bawn_tee_ops *tee; /* NULL: a plain guest */
+	struct bawn_snp_vm *snp;	/* NULL: not an SNP guest */
+	/* GPA bit by which private memory is mapped apart from shared; 0: in one place. */
+	u64 private_alias;
 };
 
 /* ---- The hardware backend ---- */
@@ -438,8 +448,37 @@ extern const struct bawn_cpu_ops bawn_svm_ops;
 
 /* What a confidential VM type adds; its launch and its exits come with it. */
 struct bawn_tee_ops {
+	int (*vm_create)(struct bawn_vm *vm);
+	void (*vm_destroy)(struct bawn_vm *vm); /* after its vCPUs and memory */
+	int (*vcpu_create)(struct bawn_vcpu *vcpu);
+	void (*vcpu_destroy)(struct bawn_vcpu *vcpu);
+	/* vm->lock held. */
 	int (*memory_encrypt_op)(struct bawn_vm *vm, void __user *arg);
+	/* May this vCPU run now? 0 or an errno for KVM_RUN. vcpu->mutex and vm->srcu held. */
+	int (*prepare_run)(struct bawn_vcpu *vcpu);
+	/* Another vCPU gave this one a state: is there one, and take it (mp_state says the rest). */
+	bool (*has_state)(struct bawn_vcpu *vcpu);
+	void (*take_state)(struct bawn_vcpu *vcpu);
+	void (*init)(struct bawn_vcpu *vcpu); /* an INIT reached it */
+	/* A decoded exit, before core's handler: an answer of its own, or BAWN_TEE_PASS. */
+	int (*exit)(struct bawn_vcpu *vcpu, struct bawn_exit *exit);
+	/* A page of private memory, which is zero, becomes the guest's at gfn. Once for a page until
+	 * page_gone. May sleep. 0 or an errno. */
+	int (*page_prepare)(struct bawn_vm *vm, gfn_t gfn, struct page *page);
+	/* It goes back to the host; the VM is still there. */
+	void (*page_gone)(struct bawn_vm *vm, struct page *page);
 };
+
+#define BAWN_TEE_PASS 2 /* core's handlers go on with what *exit says now */
+
+/* Of KVM_CREATE_VM and KVM_CAP_VM_TYPES: a bit for each. */
+u32 bawn_vm_types(void);
+/* kernel/snp: NULL while no interface below it is registered. */
+const struct bawn_tee_ops *bawn_snp_tee(void);
+#define BAWN_SNP_CERTS_MAX (16 * PAGE_SIZE)
+int bawn_snp_set_certs(struct bawn_vm *vm, const struct bawn_snp_certs *in);
+/* BAWN_EXIT_VMGEXIT */
+int bawn_snp_vmgexit(struct bawn_vcpu *vcpu);
 
 /*
  * How exit handlers and completions answer: > 0 go on running the guest, 0 leave to userspace
@@ -541,7 +580,8 @@ int bawn_clear_dirty_log(struct bawn_vm *vm, const struct kvm_clear_dirty_log *l
 /* Under vm->srcu (vCPU ioctls hold it). NULL when no slot holds gfn. */
 struct bawn_memslot *bawn_slot(struct bawn_vm *vm, gfn_t gfn);
 void bawn_mark_dirty(struct bawn_memslot *slot, gfn_t gfn);
-/* Copies from or to guest memory (shared memory alone), any alignment, crossing pages.
+/* Copies from or to guest memory, any alignment, crossing pages: shared memory, or private
+ * memory where gpa has vm->private_alias and that is not 0.
  * May sleep. Under vm->srcu. 0, -EFAULT when there is no memory, -EACCES on a read-only slot. */
 int bawn_read_guest(struct bawn_vm *vm, gpa_t gpa, void *buf, size_t len);
 int bawn_write_guest(struct bawn_vm *vm, gpa_t gpa, const void *buf, size_t len);
@@ -566,6 +606,10 @@ void bawn_npt_free_cache(struct bawn_vcpu *vcpu);
 /* Answers a nested fault: > 0 mapped, retry the instruction; 0 exit to userspace
  * (KVM_EXIT_MEMORY_FAULT filled); -ENXIO: no memory there, it is MMIO; other errno. */
 int bawn_npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access);
+/* Maps the private page behind gpa also where the guest's shared view of it is: for accesses
+ * that hardware makes private whatever the page table says (fetches, table walks). Answers as
+ * bawn_npt_fault. Gone with the next change of the page's state. */
+int bawn_npt_map_forced(struct bawn_vcpu *vcpu, gpa_t gpa);
 bool bawn_npt_zap(struct bawn_vm *vm, gfn_t start, gfn_t end); /* true: flush TLBs */
 void bawn_npt_free_zapped(struct bawn_vm *vm); /* after the flush */
 bool bawn_npt_age(struct bawn_vm *vm, gfn_t start, gfn_t end, bool clear);
@@ -575,7 +619,16 @@ bool bawn_npt_write_protect(struct bawn_vm *vm, gfn_t start, gfn_t end);
 int bawn_gmem_create(struct bawn_vm *vm, const struct kvm_create_guest_memfd *args);
 int bawn_gmem_bind(struct bawn_vm *vm, struct bawn_memslot *slot, int fd, u64 offset);
 void bawn_gmem_unbind(struct bawn_memslot *slot);
-int bawn_gmem_page(struct bawn_memslot *slot, gfn_t gfn, struct page **page); /* +1 reference */
+/* +1 reference. A confidential guest's page is made the guest's. */
+int bawn_gmem_page(struct bawn_memslot *slot, gfn_t gfn, struct page **page);
+/*
+ * Gives pages [gfn, gfn + n) of the slot (as far as it has them) their first content: fill gets
+ * each page that never was the guest's, and makes it the guest's too. How many were filled, or
+ * an errno when there was none. slots_lock and srcu held, no vCPU runs.
+ */
+typedef int (*bawn_gmem_fill)(struct bawn_vm *vm, gfn_t gfn, struct page *page, void *arg);
+long bawn_gmem_populate(struct bawn_vm *vm, struct bawn_memslot *slot, gfn_t gfn, u64 n,
+			bawn_gmem_fill fill, void *arg);
 int bawn_set_attributes(struct bawn_vm *vm, const struct kvm_memory_attributes *attr);
 static inline bool bawn_has_private(struct bawn_vm *vm)
 {

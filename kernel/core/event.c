@@ -166,6 +166,8 @@ bool bawn_has_event(struct bawn_vcpu *vcpu)
 	if (test_bit(BAWN_REQ_TRIPLE_FAULT, &vcpu->requests) ||
 	    test_bit(BAWN_REQ_TIMER, &vcpu->requests))
 		return true;
+	if (vcpu->vm->tee && vcpu->vm->tee->has_state(vcpu))
+		return true;
 	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED ||
 	    vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED)
 		return false;

@@ -31,10 +31,12 @@ struct gmem_binding {
 	u64 start, end;
 };
 
+/* Neither the file nor a slot is left, but the VM is: its hardware takes leave of the pages. */
 static void gmem_free(struct kref *ref)
 {
 	struct bawn_gmem *gmem = container_of(ref, struct bawn_gmem, ref);
 
+	truncate_inode_pages(gmem->inode->i_mapping, 0);
 	iput(gmem->inode);
 	kfree(gmem);
 }
@@ -67,6 +69,7 @@ static void gmem_punch(struct bawn_gmem *gmem, loff_t offset, loff_t len)
 	filemap_invalidate_unlock(mapping);
 }
 
+/* Counted and locked. */
 static struct folio *gmem_folio(struct inode *inode, pgoff_t index)
 {
 	struct folio *folio = filemap_grab_folio(inode->i_mapping, index);
@@ -77,8 +80,25 @@ static struct folio *gmem_folio(struct inode *inode, pgoff_t index)
 		folio_zero_range(folio, 0, folio_size(folio));
 		folio_mark_uptodate(folio);
 	}
-	folio_unlock(folio);
 	return folio;
+}
+
+/*
+ * A confidential guest's hardware knows of the page: that is noted with it. Folios are single
+ * pages here. folio locked. A page of a file that was bound elsewhere before is known to belong
+ * there, and so the guest finds that it was moved.
+ */
+static int gmem_prepare(struct bawn_gmem *gmem, struct folio *folio, gfn_t gfn)
+{
+	const struct bawn_tee_ops *tee = gmem->vm->tee;
+	int r;
+
+	if (!tee || folio_test_private(folio))
+		return 0;
+	r = tee->page_prepare(gmem->vm, gfn, folio_page(folio, 0));
+	if (!r)
+		folio_attach_private(folio, gmem);
+	return r;
 }
 
 static int gmem_allocate(struct inode *inode, loff_t offset, loff_t len)
@@ -96,8 +116,10 @@ static int gmem_allocate(struct inode *inode, loff_t offset, loff_t len)
 		}
 		folio = gmem_folio(inode, index);
 		r = PTR_ERR_OR_ZERO(folio);
-		if (!r)
+		if (!r) {
+			folio_unlock(folio);
 			folio_put(folio);
+		}
 		cond_resched();
 	}
 	filemap_invalidate_unlock_shared(inode->i_mapping);
@@ -126,8 +148,10 @@ static int gmem_release(struct inode *inode, struct file *file)
 {
 	struct bawn_gmem *gmem = file->private_data;
 
-	bawn_vm_put(gmem->vm);
+	struct bawn_vm *vm = gmem->vm;
+
 	kref_put(&gmem->ref, gmem_free);
+	bawn_vm_put(vm);
 	return 0;
 }
 
@@ -152,9 +176,25 @@ static int gmem_migrate(struct address_space *mapping, struct folio *dst, struct
 	return -EINVAL;
 }
 
+/* A prepared page leaves the file; folio locked. */
+static void gmem_invalidate(struct folio *folio, size_t offset, size_t length)
+{
+	struct bawn_gmem *gmem = folio_detach_private(folio);
+
+	gmem->vm->tee->page_gone(gmem->vm, folio_page(folio, 0));
+}
+
+/* ... which it does in no other way. */
+static bool gmem_release_folio(struct folio *folio, gfp_t gfp)
+{
+	return false;
+}
+
 static const struct address_space_operations gmem_aops = {
 	.dirty_folio = noop_dirty_folio,
 	.migrate_folio = gmem_migrate,
+	.invalidate_folio = gmem_invalidate,
+	.release_folio = gmem_release_folio,
 };
 
 int bawn_gmem_create(struct bawn_vm *vm, const struct kvm_create_guest_memfd *args)
@@ -262,11 +302,62 @@ int bawn_gmem_page(struct bawn_memslot *slot, gfn_t gfn, struct page **page)
 {
 	pgoff_t index = gfn - slot->base + slot->gmem_pgoff;
 	struct folio *folio = gmem_folio(slot->gmem->inode, index);
+	int r;
 
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
+	r = gmem_prepare(slot->gmem, folio, gfn);
+	folio_unlock(folio);
+	if (r) {
+		folio_put(folio);
+		return r;
+	}
 	*page = folio_file_page(folio, index);
 	return 0;
+}
+
+/* The page is nobody's yet: fill works without its lock, invalidation being locked out. */
+static int gmem_fill(struct bawn_vm *vm, struct bawn_memslot *slot, gfn_t gfn,
+		     bawn_gmem_fill fill, void *arg)
+{
+	pgoff_t index = gfn - slot->base + slot->gmem_pgoff;
+	struct folio *folio;
+	int r = -EEXIST;
+
+	if (!bawn_is_private(vm, gfn))
+		return -EINVAL;
+	folio = gmem_folio(slot->gmem->inode, index);
+	if (IS_ERR(folio))
+		return PTR_ERR(folio);
+	if (!folio_test_private(folio)) {
+		folio_unlock(folio);
+		r = fill(vm, gfn, folio_file_page(folio, index), arg);
+		folio_lock(folio);
+		if (!r)
+			folio_attach_private(folio, slot->gmem);
+	}
+	folio_unlock(folio);
+	folio_put(folio);
+	return r;
+}
+
+long bawn_gmem_populate(struct bawn_vm *vm, struct bawn_memslot *slot, gfn_t gfn, u64 n,
+			bawn_gmem_fill fill, void *arg)
+{
+	struct address_space *mapping = slot->gmem->inode->i_mapping;
+	long done = 0;
+	int r = 0;
+
+	lockdep_assert_held(&vm->slots_lock);
+	n = min(n, slot->npages - (gfn - slot->base));
+	filemap_invalidate_lock(mapping);
+	for (; done < n && !r; done += !r) {
+		r = signal_pending(current) ? -EINTR :
+					      gmem_fill(vm, slot, gfn + done, fill, arg);
+		cond_resched();
+	}
+	filemap_invalidate_unlock(mapping);
+	return r && !done ? r : done;
 }
 
 /* KVM_SET_MEMORY_ATTRIBUTES. slots_lock held. All or nothing: entries are reserved first. */

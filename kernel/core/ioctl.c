@@ -65,6 +65,8 @@ static long call_vcpu(const struct ioctl_entry *e, struct bawn_call *call)
 		return -EINTR;
 	if (e->flags & CALL_APIC && !vcpu->apic) {
 		r = -EINVAL;
+	} else if (e->flags & CALL_REGS && vcpu->state_protected) {
+		r = -EINVAL;
 	} else if (e->flags & CALL_STATE && !vcpu->has_run && READ_ONCE(vcpu->vm->frozen)) {
 		r = -EPERM;
 	} else if (e->flags & CALL_LOADED) {

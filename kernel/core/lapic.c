@@ -318,6 +318,13 @@ void bawn_lapic_set_cr8(struct bawn_vcpu *vcpu, u64 cr8)
 /* INIT and SIPI (SDM vol. 3 9.4): a SIPI counts in wait-for-SIPI alone. */
 void bawn_lapic_accept_events(struct bawn_vcpu *vcpu)
 {
+	/* A confidential guest's vCPU starts from a state that the guest gave, or not at all. */
+	if (vcpu->vm->tee) {
+		if (test_and_clear_bit(BAWN_APIC_INIT, &vcpu->apic_events))
+			vcpu->vm->tee->init(vcpu);
+		clear_bit(BAWN_APIC_SIPI, &vcpu->apic_events);
+		return;
+	}
 	if (test_and_clear_bit(BAWN_APIC_INIT, &vcpu->apic_events)) {
 		bawn_vcpu_reset(vcpu, true);
 		WRITE_ONCE(vcpu->mp_state, vcpu->id == vcpu->vm->bsp_id ? KVM_MP_STATE_RUNNABLE :

@@ -90,7 +90,6 @@ static const struct {
 	{ KVM_CAP_ENABLE_CAP_VM, 1 },
 	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
 	{ KVM_CAP_MEMORY_FAULT_INFO, 1 },
-	{ KVM_CAP_VM_TYPES, BIT(KVM_X86_DEFAULT_VM) | BIT(KVM_X86_SW_PROTECTED_VM) },
 	{ KVM_CAP_BAWN_MEASURE, BAWN_MEASURE_VERSION },
 };
 
@@ -99,6 +98,12 @@ int bawn_check_extension(struct bawn_vm *vm, long cap)
 	unsigned int i;
 
 	switch (cap) {
+	case KVM_CAP_BAWN_SNP_CERTS:
+		return bawn_snp_tee() ? BAWN_SNP_CERTS_MAX : 0;
+	case KVM_CAP_VM_TYPES:
+		return bawn_vm_types();
+	case KVM_CAP_EXIT_HYPERCALL:
+		return (vm ? vm->tee : bawn_snp_tee()) ? BIT(KVM_HC_MAP_GPA_RANGE) : 0;
 	case KVM_CAP_TSC_CONTROL:
 		return bawn_cpu->has_tsc_scaling();
 	case KVM_CAP_GUEST_MEMFD:

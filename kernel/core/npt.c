@@ -106,9 +106,22 @@ static bool walk_range(struct bawn_vm *vm, u64 *table, int level, gfn_t base, gf
 	return ret;
 }
 
+/* The range, and the same range where private memory is mapped apart. */
+static bool walk_both(struct bawn_vm *vm, gfn_t start, gfn_t end, bool whole_tables, entry_fn fn)
+{
+	gfn_t alias = vm->private_alias >> PAGE_SHIFT;
+	bool ret = walk_range(vm, vm->root, vm->root_level, 0, start, end, whole_tables, fn);
+
+	/* A range that reaches the alias has it covered. */
+	if (alias && end <= alias)
+		ret |= walk_range(vm, vm->root, vm->root_level, 0, start + alias, end + alias,
+				  whole_tables, fn);
+	return ret;
+}
+
 bool bawn_npt_zap(struct bawn_vm *vm, gfn_t start, gfn_t end)
 {
-	return walk_range(vm, vm->root, vm->root_level, 0, start, end, true, drop_entry);
+	return walk_both(vm, start, end, true, drop_entry);
 }
 
 void bawn_npt_free_zapped(struct bawn_vm *vm)
@@ -133,8 +146,7 @@ static bool age_peek(struct bawn_vm *vm, u64 *slot, int level)
 
 bool bawn_npt_age(struct bawn_vm *vm, gfn_t start, gfn_t end, bool clear)
 {
-	return walk_range(vm, vm->root, vm->root_level, 0, start, end, false,
-			  clear ? age_entry : age_peek);
+	return walk_both(vm, start, end, false, clear ? age_entry : age_peek);
 }
 
 /* Large leaves go: the log counts in 4 KiB pages. */
@@ -150,7 +162,7 @@ static bool protect_entry(struct bawn_vm *vm, u64 *slot, int level)
 
 bool bawn_npt_write_protect(struct bawn_vm *vm, gfn_t start, gfn_t end)
 {
-	return walk_range(vm, vm->root, vm->root_level, 0, start, end, false, protect_entry);
+	return walk_both(vm, start, end, false, protect_entry);
 }
 
 /* ---- Mapping ---- */
@@ -269,6 +281,7 @@ struct fault {
 	bool write;
 	bool writable;
 	bool private;
+	bool forced; /* private memory, mapped where shared memory would be */
 	struct page *page; /* counted until the mapping stands */
 	unsigned long seq;
 };
@@ -280,6 +293,12 @@ static bool stale(struct bawn_vm *vm, const struct fault *f)
 		return true;
 	return vm->inv_active &&
 	       (f->private || (f->hva >= vm->inv_start && f->hva < vm->inv_end));
+}
+
+/* Where in the nested table: private memory may have a place apart. */
+static gfn_t location(const struct bawn_vm *vm, const struct fault *f)
+{
+	return f->private && !f->forced ? f->gfn | vm->private_alias >> PAGE_SHIFT : f->gfn;
 }
 
 static int map_page(struct bawn_vcpu *vcpu, struct fault *f)
@@ -301,7 +320,7 @@ static int map_page(struct bawn_vcpu *vcpu, struct fault *f)
 		leaf |= NPT_PS;
 	if (f->writable)
 		leaf |= NPT_W | NPT_D;
-	flush = install(vcpu, f->gfn, level, __sme_set(pfn << PAGE_SHIFT) | leaf);
+	flush = install(vcpu, location(vm, f), level, __sme_set(pfn << PAGE_SHIFT) | leaf);
 	/* The host sees no accesses of the guest: what it may write counts as written. */
 	if (f->writable && !f->private)
 		SetPageDirty(f->page);
@@ -366,10 +385,12 @@ static int fault_error(struct bawn_vcpu *vcpu, struct fault *f, gpa_t gpa, int r
 	return r == -EFAULT ? memory_fault(vcpu, gpa, f->private) : r;
 }
 
-int bawn_npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access)
+static int npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access, bool forced)
 {
 	struct bawn_vm *vm = vcpu->vm;
-	struct fault f = { .gfn = gpa >> PAGE_SHIFT, .write = access & BAWN_FAULT_WRITE };
+	struct fault f = { .gfn = gpa >> PAGE_SHIFT,
+			   .write = access & BAWN_FAULT_WRITE,
+			   .forced = forced };
 	int r;
 
 	trace_bawn_page_fault(vcpu->id, gpa, access);
@@ -390,6 +411,9 @@ int bawn_npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access)
 	/* Pairs with mmu_lock in the invalidation: the page is looked up after seq was read. */
 	smp_rmb();
 	f.private = bawn_is_private(vm, f.gfn);
+	/* The guest says how it means the page; userspace may make it so. */
+	if (vm->tee && f.private != !!(access & BAWN_FAULT_PRIVATE))
+		return memory_fault(vcpu, gpa, access & BAWN_FAULT_PRIVATE);
 	if (f.private) {
 		if (!f.slot->gmem)
 			return memory_fault(vcpu, gpa, true);
@@ -401,6 +425,16 @@ int bawn_npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access)
 	if (r)
 		return fault_error(vcpu, &f, gpa, r);
 	return map_page(vcpu, &f);
+}
+
+int bawn_npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access)
+{
+	return npt_fault(vcpu, gpa, access, false);
+}
+
+int bawn_npt_map_forced(struct bawn_vcpu *vcpu, gpa_t gpa)
+{
+	return npt_fault(vcpu, gpa, BAWN_FAULT_PRIVATE | BAWN_FAULT_WRITE, true);
 }
 
 /* ---- Life ---- */
@@ -415,7 +449,9 @@ int bawn_npt_create(struct bawn_vm *vm)
 
 u64 bawn_gpa_end(struct bawn_vm *vm)
 {
-	return 1ULL << min(boot_cpu_data.x86_phys_bits, 12 + 9 * vm->root_level);
+	u64 end = 1ULL << min(boot_cpu_data.x86_phys_bits, 12 + 9 * vm->root_level);
+
+	return vm->private_alias ? min(end, vm->private_alias) : end;
 }
 
 static void destroy_table(u64 *table, int level)

@@ -35,7 +35,8 @@ static const char *const vcpu_names[NR_VALUES(struct bawn_vcpu_stats)] = {
 	EXIT(HYPERCALL, "hypercall"), EXIT(PAUSE, "pause"), EXIT(NPF, "npf"),
 	EXIT(IRQ_WINDOW, "irq_window"), EXIT(NMI_WINDOW, "nmi_window"),
 	EXIT(EXCEPTION, "exception"), EXIT(CR, "cr"), EXIT(DR, "dr"), EXIT(XSETBV, "xsetbv"),
-	EXIT(NOP, "nop"), EXIT(UD, "ud"), EXIT(GP, "gp"), EXIT(SHUTDOWN, "shutdown"),
+	EXIT(NOP, "nop"), EXIT(UD, "ud"), EXIT(GP, "gp"),
+	EXIT(VMGEXIT, "vmgexit"), EXIT(SHUTDOWN, "shutdown"),
 	EXIT(FAIL_ENTRY, "fail_entry"), EXIT(UNKNOWN, "unknown"),
 	VCPU(user_exits), VCPU(irq_injections), VCPU(nmi_injections), VCPU(halt_wakeups),
 	VCPU(tlb_flushes), VCPU(mmio_exits), VCPU(npf_fixed),
@@ -45,7 +46,7 @@ static const char *const vm_names[NR_VALUES(struct bawn_vm_stats)] = {
 	VM(pages_4k), VM(pages_2m), VM(pages_1g), VM(mmu_invalidations),
 };
 
-static_assert(NR_VALUES(struct bawn_vcpu_stats) == 30, "a new counter needs a name above");
+static_assert(NR_VALUES(struct bawn_vcpu_stats) == 31, "a new counter needs a name above");
 static_assert(NR_VALUES(struct bawn_vm_stats) == 4, "a new counter needs a name above");
 
 struct stats_image {

@@ -251,6 +251,11 @@ static int enter(struct bawn_vcpu *vcpu)
 		if (r <= 0 || vcpu->mp_state != KVM_MP_STATE_RUNNABLE)
 			return r;
 	}
+	if (vcpu->vm->tee) {
+		r = vcpu->vm->tee->prepare_run(vcpu);
+		if (r || vcpu->mp_state != KVM_MP_STATE_RUNNABLE)
+			return r ?: 1;
+	}
 	preempt_disable();
 	bawn_cpu->prepare_switch(vcpu);
 	local_irq_disable();
@@ -278,6 +283,11 @@ static int enter(struct bawn_vcpu *vcpu)
 
 	bawn_cpu->decode(vcpu, &exit);
 	trace_bawn_exit(vcpu->id, exit.kind, exit.hw_reason, vcpu->rip);
+	if (vcpu->vm->tee) {
+		r = vcpu->vm->tee->exit(vcpu, &exit);
+		if (r != BAWN_TEE_PASS)
+			return r;
+	}
 	return bawn_handle_exit(vcpu, &exit);
 }
 
@@ -322,6 +332,8 @@ static int wait_runnable(struct bawn_vcpu *vcpu)
 		if (!bawn_has_event(vcpu))
 			return 1;
 	}
+	if (vcpu->vm->tee)
+		vcpu->vm->tee->take_state(vcpu);
 	if (vcpu->apic) {
 		if (bawn_take_request(vcpu, BAWN_REQ_TIMER))
 			bawn_lapic_timer_fired(vcpu);
@@ -389,7 +401,8 @@ static void fill_run_page(struct bawn_vcpu *vcpu)
 	run->apic_base = vcpu->apic_base;
 	/* Interrupts come by the local APIC or not at all. */
 	run->ready_for_interrupt_injection = 0;
-	bawn_sync_regs_out(vcpu);
+	if (!vcpu->state_protected)
+		bawn_sync_regs_out(vcpu);
 }
 
 static int complete_exit(struct bawn_vcpu *vcpu)
@@ -411,11 +424,13 @@ int bawn_vcpu_run(struct bawn_vcpu *vcpu)
 
 	bawn_vcpu_load(vcpu);
 	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
+	if (vcpu->vm->tee)
+		vcpu->vm->tee->take_state(vcpu);
 	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED) {
 		r = READ_ONCE(run->immediate_exit__unsafe) ? -EINTR : run_uninitialized(vcpu);
 		goto out;
 	}
-	r = bawn_sync_regs_in(vcpu);
+	r = vcpu->state_protected ? 0 : bawn_sync_regs_in(vcpu);
 	if (r)
 		goto out;
 	run->exit_reason = KVM_EXIT_UNKNOWN;
@@ -553,6 +568,8 @@ static const struct file_operations vcpu_fops = {
 
 void bawn_vcpu_destroy(struct bawn_vcpu *vcpu)
 {
+	if (vcpu->vm->tee)
+		vcpu->vm->tee->vcpu_destroy(vcpu);
 	if (vcpu->apic)
 		bawn_lapic_destroy(vcpu);
 	if (vcpu->backend)
@@ -590,6 +607,8 @@ static struct bawn_vcpu *vcpu_alloc(struct bawn_vm *vm, u32 id)
 	r = bawn_cpu->vcpu_create(vcpu);
 	if (!r && vm->split_irqchip)
 		r = bawn_lapic_create(vcpu);
+	if (!r && vm->tee)
+		r = vm->tee->vcpu_create(vcpu);
 	if (r)
 		goto fail;
 	return vcpu;

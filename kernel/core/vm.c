@@ -37,6 +37,8 @@ static void vm_destroy(struct bawn_vm *vm)
 	bawn_msr_filter_destroy(vm);
 	bawn_irq_destroy(vm);
 	bawn_memory_destroy(vm);
+	if (vm->tee)
+		vm->tee->vm_destroy(vm);
 	kfree(vm);
 }
 
@@ -78,6 +80,13 @@ static struct bawn_vm *vm_create(u32 type)
 	if (!vm)
 		return ERR_PTR(-ENOMEM);
 	vm->type = type;
+	if (type == KVM_X86_SNP_VM) {
+		vm->tee = bawn_snp_tee();
+		if (!vm->tee) {
+			kfree(vm);
+			return ERR_PTR(-EINVAL);
+		}
+	}
 	refcount_set(&vm->users, 1);
 	mutex_init(&vm->lock);
 	vm->clock_gap = bawn_clock_gap();
@@ -89,8 +98,11 @@ static struct bawn_vm *vm_create(u32 type)
 	if (r)
 		goto memory;
 	r = measure && type == KVM_X86_DEFAULT_VM ? bawn_measure_enable(vm) : 0;
+	if (!r && vm->tee)
+		r = vm->tee->vm_create(vm);
 	if (!r)
 		return vm;
+	bawn_measure_destroy(vm);
 	bawn_irq_destroy(vm);
 memory:
 	bawn_memory_detach(vm);
@@ -100,13 +112,19 @@ free:
 	return ERR_PTR(r);
 }
 
+u32 bawn_vm_types(void)
+{
+	return BIT(KVM_X86_DEFAULT_VM) | BIT(KVM_X86_SW_PROTECTED_VM) |
+	       (bawn_snp_tee() ? BIT(KVM_X86_SNP_VM) : 0);
+}
+
 long bawn_call_create_vm(struct bawn_call *call)
 {
 	struct bawn_vm *vm;
 	struct file *file;
 	int fd;
 
-	if (call->raw != KVM_X86_DEFAULT_VM && call->raw != KVM_X86_SW_PROTECTED_VM)
+	if (call->raw >= 32 || !(bawn_vm_types() & BIT(call->raw)))
 		return -EINVAL;
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
@@ -182,6 +200,12 @@ static int enable_measure(struct bawn_vm *vm, const u64 *args)
 	return vm->measure ? 0 : bawn_measure_enable(vm);
 }
 
+/* Page state changes always go to userspace: there is nobody else to make them. */
+static int enable_exit_hypercall(struct bawn_vm *vm, const u64 *args)
+{
+	return args[0] & ~(u64)bawn_check_extension(vm, KVM_CAP_EXIT_HYPERCALL) ? -EINVAL : 0;
+}
+
 static const struct {
 	u32 cap;
 	int (*enable)(struct bawn_vm *vm, const u64 *args);
@@ -191,6 +215,7 @@ static const struct {
 	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, enable_manual_dirty },
 	{ KVM_CAP_X86_USER_SPACE_MSR, enable_user_msr },
 	{ KVM_CAP_BAWN_MEASURE, enable_measure },
+	{ KVM_CAP_EXIT_HYPERCALL, enable_exit_hypercall },
 };
 
 long bawn_call_vm_enable_cap(struct bawn_call *call)
@@ -342,6 +367,11 @@ static int seal(struct bawn_vm *vm)
 long bawn_call_measure_seal(struct bawn_call *call)
 {
 	return call->vm->measure ? seal(call->vm) : -ENOTTY;
+}
+
+long bawn_call_snp_set_certs(struct bawn_call *call)
+{
+	return call->vm->snp ? bawn_snp_set_certs(call->vm, call->arg) : -ENOTTY;
 }
 
 /* ---- vCPU calls ---- */

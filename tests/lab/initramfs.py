@@ -99,7 +99,9 @@ def guest(out, kernel, files):
     for source in files:
         name = os.path.basename(source)
         archive.file(name if name == "init" else "bin/" + name, source)
-    order = archive.modules("modules", kernel, ["virtio_rng", "virtio_mmio", "pvpanic_mmio"])
+    order = archive.modules("modules", kernel, [
+        "virtio_rng", "virtio_blk", "vmw_vsock_virtio_transport", "virtio_mmio", "pvpanic_mmio",
+        "gcm", "ghash_generic", "sev_guest"])  # the last needs the two, and does not say so
     archive.data("modules/list", "".join(name + "\n" for name in order).encode())
     archive.write(out)
 

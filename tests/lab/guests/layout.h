@@ -44,6 +44,27 @@
 #define MBOX_COUNT 0x2c    /* u32, interrupts seen */
 #define MBOX_LOG 0x40      /* u8[64], their vectors in order */
 
+/* SNP guests (snp.S). Page directories of 2 MiB pages, and where shared memory is seen. */
+#define SNP_PD_PRIVATE 0x6000
+#define SNP_PD_SHARED 0x7000
+#define SNP_SHARED 0x40000000
+#define SNP_SEL_USER 0x28      /* 64-bit code of CPL 3, in place of SEL_CODE32 */
+#define SNP_SEL_USER_DATA 0x30 /* and data */
+#define MSR_GHCB 0xc0010130
+#define SNP_END 0x55 /* reason of the termination request that ends a piece */
+
+/* Their mailbox: offsets from r15. */
+#define SNP_VECTOR 0x00 /* u32, last exception */
+#define SNP_COUNT 0x04	/* u32, exceptions seen */
+#define SNP_ERROR 0x08	/* u64 each: its frame */
+#define SNP_RIP 0x10
+#define SNP_CS 0x18
+#define SNP_RFLAGS 0x20
+#define SNP_RSP 0x28
+#define SNP_FIXUP 0x30
+#define SNP_GHCB 0x38	/* the GHCB MSR's last answer */
+#define SNP_RESULT 0x40 /* u64[8] */
+
 #define IRQ_EOI_XAPIC 1
 #define IRQ_EOI_X2APIC 2
 #define IRQ_EXIT 4 /* stop at PORT_IRQ before the EOI */

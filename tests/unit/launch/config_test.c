@@ -88,7 +88,18 @@ static void refusals(void **state)
         { "{\n\"cpus\":\n{\"boot_vcpus\":1,}}", "line 3: " },
         { "{\"cpus\":{\"boot_vcpus\":1}} x", "line 1: " },
         { "{\"cpus\":{},\n\"cpus\":{}}", "line 2: " },
-        { "{\n\n\"disks\":[]}", "line 3: disks is not a known section" },
+        { "{\n\n\"numa\":[]}", "line 3: numa is not a known section" },
+        { "{\n\"disks\":{}}", "line 2: disks must be an array" },
+        { "{\n\"disks\":[1]}", "line 2: disks must be an object" },
+        { "{\"disks\":[{\"readonly\":1}]}", "disks.readonly must be true or false" },
+        { "{\"disks\":[{\"direct\":true}]}", "disks.direct is not a known key" },
+        { "{\"disks\":[{},{},{},{},{},{},{},{},{}]}", "at most 8 are served" },
+        { "{\"vsock\":{\"cid\":2}}", "vsock.cid must be a number from 3" },
+        { "{\"vsock\":{\"cid\":4294967295}}", "vsock.cid must be a number from 3" },
+        { "{\"platform\":{\"sev_snp\":\"yes\"}}", "platform.sev_snp must be true or false" },
+        { "{\"platform\":{\"snp_policy\":-1}}", "platform.snp_policy must be a number" },
+        { "{\"platform\":{\"snp_policy\":\"0xg\"}}", "platform.snp_policy must be a number" },
+        { "{\"payload\":{\"host_data\":\"00\"}}", "payload.host_data must be 64 hex" },
         { "{\"cpus\":{\n\"boot_vcpu\":1}}", "line 2: cpus.boot_vcpu is not a known key" },
         /* The same key elsewhere, and the same text as a value, are not it. */
         { "{\"serial\":{\"mode\":\"file\"},\n\"memory\":{\"size\":1,\n\"mode\":\"Tty\"}}",
@@ -212,12 +223,61 @@ static void sizes(void **state)
         assert_int_equal(bawn_size_parse(bad[i], &n, NULL), BAWN_E_USAGE);
 }
 
+static void devices_and_snp(void **state)
+{
+    struct bawn_vm_config cfg;
+    struct bawn_error err;
+
+    (void)state;
+    assert_int_equal(
+        parse(&cfg,
+              "{\"payload\":{\"kernel\":\"/k\",\"firmware\":\"/shim\",\"host_data\":"
+              "\"ff000000000000000000000000000000000000000000000000000000000000Ab\"},"
+              "\"disks\":[{\"path\":\"/a\"},{\"path\":\"/b\",\"readonly\":true}],"
+              "\"vsock\":{\"cid\":3,\"socket\":\"/v\"},"
+              "\"platform\":{\"sev_snp\":true,\"snp_policy\":\"0xb0000\",\"snp_id_block\":\"/id\","
+              "\"snp_id_auth\":\"/auth\",\"snp_certs\":\"/certs\"}}",
+              &err),
+        BAWN_OK);
+    assert_int_equal(cfg.nr_disks, 2);
+    assert_string_equal(cfg.disk[0].path, "/a");
+    assert_false(cfg.disk[0].readonly);
+    assert_string_equal(cfg.disk[1].path, "/b");
+    assert_true(cfg.disk[1].readonly);
+    assert_int_equal(cfg.vsock.cid, 3);
+    assert_string_equal(cfg.vsock.socket, "/v");
+    assert_true(cfg.snp.on);
+    assert_int_equal(cfg.snp.policy, 0xb0000);
+    assert_int_equal(cfg.snp.host_data[0], 0xff);
+    assert_int_equal(cfg.snp.host_data[31], 0xab);
+    assert_string_equal(cfg.firmware, "/shim");
+    assert_string_equal(cfg.snp.id_block, "/id");
+    assert_string_equal(cfg.snp.id_auth, "/auth");
+    assert_string_equal(cfg.snp.certs, "/certs");
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_OK);
+    cfg.snp.policy = 0x10000; /* bit 17 must be one */
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
+    cfg.snp.policy = 0x30000 | 1ull << 26;
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
+    cfg.snp.on = false; /* and then a shim has no use */
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
+    bawn_vm_config_free(&cfg);
+    assert_int_equal(parse(&cfg, "{\"payload\":{\"kernel\":\"/k\"},\"disks\":[{}]}", &err),
+                     BAWN_OK);
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
+    bawn_vm_config_free(&cfg);
+    assert_int_equal(parse(&cfg, "{\"payload\":{\"kernel\":\"/k\"},\"vsock\":{\"cid\":3}}", &err),
+                     BAWN_OK);
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
+    bawn_vm_config_free(&cfg);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(full_body), cmocka_unit_test(defaults), cmocka_unit_test(overlay),
-        cmocka_unit_test(refusals),  cmocka_unit_test(damaged),  cmocka_unit_test(checks),
-        cmocka_unit_test(sizes),
+        cmocka_unit_test(full_body), cmocka_unit_test(defaults),        cmocka_unit_test(overlay),
+        cmocka_unit_test(refusals),  cmocka_unit_test(damaged),         cmocka_unit_test(checks),
+        cmocka_unit_test(sizes),     cmocka_unit_test(devices_and_snp),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

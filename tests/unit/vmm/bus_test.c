@@ -63,7 +63,7 @@ static void test_memory(void **state)
     uint8_t *p;
 
     (void)state;
-    assert_int_equal(bawn_mem_create(&mem, ram, 2, NULL), BAWN_OK);
+    assert_int_equal(bawn_mem_create(&mem, ram, 2, true, NULL), BAWN_OK);
     p = bawn_mem_at(&mem, 0, 2 << 20);
     assert_non_null(p);
     assert_int_equal(p[0] | p[(2 << 20) - 1], 0);

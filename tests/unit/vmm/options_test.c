@@ -47,6 +47,26 @@ static void test_values(void **state)
     assert_false(opt.quiet);
     bawn_vm_config_free(&opt.cfg);
 
+    assert_int_equal(
+        parse(&opt,
+              "--tee snp --disk path=/a --disk path=/b,readonly=on --snp-policy 0xb0000 "
+              "--vsock cid=0x10,socket=/v --firmware /s --id-block /i --certs /c",
+              NULL),
+        BAWN_OK);
+    assert_true(opt.cfg.snp.on);
+    assert_int_equal(opt.cfg.nr_disks, 2);
+    assert_string_equal(opt.cfg.disk[0].path, "/a");
+    assert_false(opt.cfg.disk[0].readonly);
+    assert_true(opt.cfg.disk[1].readonly);
+    assert_int_equal(opt.cfg.snp.policy, 0xb0000);
+    assert_int_equal(opt.cfg.vsock.cid, 16);
+    assert_string_equal(opt.cfg.vsock.socket, "/v");
+    assert_string_equal(opt.cfg.firmware, "/s");
+    assert_string_equal(opt.cfg.snp.id_block, "/i");
+    assert_string_equal(opt.cfg.snp.certs, "/c");
+    assert_false(opt.expect.given);
+    bawn_vm_config_free(&opt.cfg);
+
     assert_int_equal(parse(&opt, "--accel bawn --timeout 7 --quiet --console null", NULL), BAWN_OK);
     assert_int_equal(opt.accel, BAWN_ACCEL_BAWN);
     assert_int_equal(opt.timeout, 7);
@@ -74,6 +94,20 @@ static void test_refused(void **state)
         { "--serial on", "--serial on: off|null|tty|file=PATH" },
         { "--serial file=", "file=PATH" },
         { "--rng yes", "on|off" },
+        { "--disk /a", "path=FILE" },
+        { "--disk path=", "path=FILE" },
+        { "--disk path=/a,readonly=yes", "path=FILE" },
+        { "--disk path=/a,direct=on", "path=FILE" },
+        { "--disk path=/a,readonly=on,x=y", "path=FILE" },
+        { "--disk readonly=on", "path=FILE" },
+        { "--vsock cid=2,socket=/v", "cid=N,socket=PATH" },
+        { "--vsock cid=3", "cid=N,socket=PATH" },
+        { "--vsock cid=3,socket=/v,x=1", "cid=N,socket=PATH" },
+        { "--vsock cid=4294967295,socket=/v", "cid=N,socket=PATH" },
+        { "--tee tdx", "none|snp" },
+        { "--snp-policy 0x", "NUMBER" },
+        { "--host-data 00", "64 digits" },
+        { "--expect-measurement zz", "96 digits" },
         { "--accel tcg", "auto|bawn|kvm" },
         { "--timeout 0", "--timeout 0" },
         { "--quiet=1", "takes no value" },

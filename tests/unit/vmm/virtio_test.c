@@ -50,12 +50,12 @@ static void wr(uint64_t addr, unsigned len, uint64_t val)
 static int setup(void **state)
 {
     const struct bawn_ram ram = { 0, RAM_SIZE };
-    const struct bawn_virtio_host host = { &m.mem, &m.wires, &m.ioapic, &m.loop, &m.pci };
+    const struct bawn_virtio_host host = { &m.mem, &m.wires, &m.ioapic, &m.loop, &m.pci, false };
 
     (void)state;
     memset(&m, 0, sizeof(m));
     pthread_mutex_init(&m.lock, NULL);
-    assert_int_equal(bawn_mem_create(&m.mem, &ram, 1, NULL), BAWN_OK);
+    assert_int_equal(bawn_mem_create(&m.mem, &ram, 1, true, NULL), BAWN_OK);
     fake_wires_init(&m.wires);
     bawn_ioapic_init(&m.ioapic, &m.wires);
     assert_int_equal(bawn_loop_init(&m.loop, &m.lock), 0);
@@ -211,7 +211,7 @@ static void quit(void *opaque)
 
 static void test_console_input(void **state)
 {
-    const struct bawn_virtio_host host = { &m.mem, &m.wires, &m.ioapic, &m.loop, &m.pci };
+    const struct bawn_virtio_host host = { &m.mem, &m.wires, &m.ioapic, &m.loop, &m.pci, false };
     struct bawn_virtio_console c = { .stream = NULL };
     struct bawn_stream stream = { .out_fd = -1, .raw = true };
     int fds[2];
@@ -263,6 +263,54 @@ static void test_features_are_checked(void **state)
     assert_int_equal(status(), 3); /* neither FEATURES_OK nor DRIVER_OK */
 }
 
+/* A confidential guest's driver must say what the device may see. */
+static void test_access_platform(void **state)
+{
+    static const struct {
+        uint32_t high;
+        uint8_t status;
+    } cases[] = { { 1, 3 }, { 2, 3 }, { 3, 11 }, { 7, 3 } };
+
+    (void)state;
+    m.rng.host.access_platform = true;
+    common(VIRTIO_PCI_COMMON_DFSELECT, 4, 1);
+    assert_int_equal(rd(m.bar[0] + VIRTIO_PCI_COMMON_DF, 4), 3); /* and VERSION_1 */
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        common(VIRTIO_PCI_COMMON_STATUS, 1, 0);
+        common(VIRTIO_PCI_COMMON_STATUS, 1, 3);
+        common(VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
+        common(VIRTIO_PCI_COMMON_GF, 4, cases[i].high);
+        common(VIRTIO_PCI_COMMON_STATUS, 1, 11);
+        assert_int_equal(status(), cases[i].status);
+    }
+    m.rng.host.access_platform = false; /* a plain guest is not offered it */
+    common(VIRTIO_PCI_COMMON_DFSELECT, 4, 1);
+    assert_int_equal(rd(m.bar[0] + VIRTIO_PCI_COMMON_DF, 4), 1);
+}
+
+/* Slots 2 and 6 share a line: it falls when both let go of it. */
+static void test_shared_intx(void **state)
+{
+    const struct bawn_virtio_host host = { &m.mem, &m.wires, &m.ioapic, &m.loop, &m.pci, false };
+    uint64_t first = m.bar[0];
+    struct bawn_virtio other;
+
+    (void)state;
+    start(0x1000);
+    request(0x4000);
+    assert_int_equal(bawn_virtio_rng_init(&other, &host, SLOT + 4), 0);
+    assert_int_equal(m.ioapic.lines, 1u << BAWN_PCI_GSI(SLOT, 0));
+    wr(CFG + 4 * 0x8000 + PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    m.bar[0] = rd(CFG + 4 * 0x8000 + PCI_BASE_ADDRESS_0, 4);
+    start(0x1000);
+    request(0x4000);
+    assert_int_equal(rd(m.bar[0] + 0x1000, 1), 1);
+    assert_int_equal(m.ioapic.lines, 1u << BAWN_PCI_GSI(SLOT, 0));
+    assert_int_equal(rd(first + 0x1000, 1), 1);
+    assert_int_equal(m.ioapic.lines, 0);
+    bawn_virtio_destroy(&other);
+}
+
 static void test_random_driver(void **state)
 {
     uint32_t seed = 11;
@@ -303,6 +351,8 @@ int main(void)
         TEST(test_console_input),
         TEST(test_bad_queue_needs_reset),
         TEST(test_features_are_checked),
+        TEST(test_access_platform),
+        TEST(test_shared_intx),
         TEST(test_random_driver),
     };
 

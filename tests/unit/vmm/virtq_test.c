@@ -34,7 +34,7 @@ static int setup(void **state)
     const struct bawn_ram ram[2] = { { 0, RAM_SIZE }, { 1ull << 32, RAM_SIZE } };
 
     memset(&r, 0, sizeof(r));
-    assert_int_equal(bawn_mem_create(&r.mem, ram, 2, NULL), BAWN_OK);
+    assert_int_equal(bawn_mem_create(&r.mem, ram, 2, true, NULL), BAWN_OK);
     r.q = (struct bawn_virtq){
         .mem = &r.mem, .size = QUEUE, .desc_gpa = DESC, .avail_gpa = AVAIL, .used_gpa = USED
     };

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * AP creation: one vCPU gives another a save area to run from, or none. It takes effect on the
+ * other's own thread (bawn_tee_ops.take_state). AMD 56421,
+ * "SNP AP Creation".
+ */
+#include "ghcb.h"
+
+/* SW_EXITINFO1 */
+#define AP_REQUEST(info) ((u16)(info))
+#define AP_VMPL(info) ((info) >> 16 & 0xf)
+#define AP_ID(info) ((u32)((info) >> 32))
+#define AP_RESERVED 0xfff00000ULL
+
+static bool vmsa_valid(struct bawn_vcpu *vcpu, gpa_t gpa)
+{
+	/* Not at the start of 2 MiB: some processors check RMP entries of such pages wrongly
+	 * (AMD's erratum that Linux guests know as well). */
+	return gpa && IS_ALIGNED(gpa, PAGE_SIZE) && !IS_ALIGNED(gpa, PMD_SIZE) &&
+	       gpa < bawn_gpa_end(vcpu->vm) && bawn_is_private(vcpu->vm, gpa >> PAGE_SHIFT);
+}
+
+static void hand_over(struct bawn_vcpu *target, gpa_t vmsa, bool on_init)
+{
+	struct bawn_snp_vcpu *snp = target->snp;
+
+	mutex_lock(&snp->ap_lock);
+	snp->ap_vmsa_gpa = vmsa;
+	snp->ap_waiting = on_init;
+	WRITE_ONCE(snp->ap_pending, !on_init);
+	mutex_unlock(&snp->ap_lock);
+	/* A request, not a mere kick: it is seen even when the vCPU is about to enter. */
+	if (!on_init)
+		bawn_vcpu_request(target, BAWN_REQ_EVENT);
+}
+
+void bawn_snp_ap_init(struct bawn_vcpu *vcpu)
+{
+	struct bawn_snp_vcpu *snp = vcpu->snp;
+
+	mutex_lock(&snp->ap_lock);
+	if (snp->ap_waiting) {
+		snp->ap_waiting = false;
+		WRITE_ONCE(snp->ap_pending, true);
+	}
+	mutex_unlock(&snp->ap_lock);
+}
+
+int ghcb_ap_creation(struct bawn_vcpu *vcpu)
+{
+	u64 info = ghcb_read(vcpu, GHCB_INFO1), vmsa = ghcb_read(vcpu, GHCB_INFO2);
+	struct bawn_vcpu *target = bawn_vcpu_by_id(vcpu->vm, AP_ID(info));
+	u16 request = AP_REQUEST(info);
+
+	if (info & AP_RESERVED || AP_VMPL(info) || !target || !target->snp)
+		return ghcb_refuse(vcpu, GHCB_ERR_INVALID_INPUT);
+	switch (request) {
+	case SVM_VMGEXIT_AP_CREATE_ON_INIT:
+	case SVM_VMGEXIT_AP_CREATE:
+		if (!ghcb_has(vcpu, GHCB_RAX))
+			return ghcb_refuse(vcpu, GHCB_ERR_MISSING_INPUT);
+		if (ghcb_read(vcpu, GHCB_RAX) != vcpu->vm->snp->vmsa_features ||
+		    !vmsa_valid(vcpu, vmsa))
+			return ghcb_refuse(vcpu, GHCB_ERR_INVALID_INPUT);
+		hand_over(target, vmsa, request == SVM_VMGEXIT_AP_CREATE_ON_INIT);
+		break;
+	case SVM_VMGEXIT_AP_DESTROY:
+		hand_over(target, INVALID_GPA, false);
+		break;
+	default:
+		return ghcb_refuse(vcpu, GHCB_ERR_INVALID_INPUT);
+	}
+	return ghcb_done(vcpu);
+}

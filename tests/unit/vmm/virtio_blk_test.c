@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vmm/virtio_blk.c and vmm/disk.c on a real file: requests cut in every way, sectors that are not
+ * there, and requests as a hostile driver makes them.
+ */
+#include "driver.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
+
+#define SECTORS 64
+#define HEAD 0x100000ull
+#define DATA 0x110000ull
+#define STATUS 0x120000ull
+#define V1 (1ull << VIRTIO_F_VERSION_1)
+
+static char path[] = "/tmp/bawn-blk-test.XXXXXX";
+static struct bawn_disk disk;
+static struct bawn_virtio_blk blk;
+
+static struct bawn_disk_config disk_config(bool readonly)
+{
+    return (struct bawn_disk_config){ .path = path, .readonly = readonly };
+}
+
+static void create(bool readonly)
+{
+    struct bawn_virtio_host host = machine_create();
+    struct bawn_disk_config cfg = disk_config(readonly);
+    uint8_t image[SECTORS * BAWN_SECTOR];
+    int fd = open(path, O_WRONLY | O_TRUNC);
+
+    for (size_t i = 0; i < sizeof(image); i++)
+        image[i] = (uint8_t)(i / BAWN_SECTOR + i);
+    assert_int_equal(write(fd, image, sizeof(image)), sizeof(image));
+    close(fd);
+    assert_int_equal(bawn_disk_open(&disk, &cfg, NULL), BAWN_OK);
+    assert_int_equal(bawn_virtio_blk_init(&blk, &host, SLOT, &disk), 0);
+    assert_int_equal(driver_start(1, V1), 15);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    create(false);
+    return 0;
+}
+
+static int setup_readonly(void **state)
+{
+    (void)state;
+    create(true);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    bawn_virtio_destroy(&blk.virtio);
+    bawn_disk_close(&disk);
+    machine_destroy();
+    return 0;
+}
+
+static void put_head(uint32_t type, uint64_t sector)
+{
+    *(struct virtio_blk_outhdr *)ram(HEAD) = (struct virtio_blk_outhdr){ type, 0, sector };
+    *(uint8_t *)ram(STATUS) = 0xee;
+}
+
+/* Header, data and status in a buffer each; gives the status. */
+static uint8_t request(uint32_t type, uint64_t sector, uint32_t len, uint32_t *written)
+{
+    struct part parts[3] = { { HEAD, 16, false }, { DATA, len, type != VIRTIO_BLK_T_OUT } };
+    unsigned n = len ? 2 : 1;
+
+    put_head(type, sector);
+    parts[n++] = (struct part){ STATUS, 1, true };
+    offer(0, parts, n);
+    ring_bell(0);
+    assert_int_equal(used(0, written), 1);
+    return *(uint8_t *)ram(STATUS);
+}
+
+static void test_configuration(void **state)
+{
+    (void)state;
+    assert_int_equal(config(0, 8), SECTORS);
+    assert_int_equal(config(12, 4), 126); /* seg_max */
+    assert_int_equal(config(0x100, 4), 0);
+    assert_true(offered() & 1ull << VIRTIO_BLK_F_FLUSH);
+    assert_false(offered() & 1ull << VIRTIO_BLK_F_RO);
+    assert_int_equal(driver_start(1, V1 | 1ull << VIRTIO_BLK_F_FLUSH), 15);
+    /* What was not offered is not taken. */
+    assert_int_equal(driver_start(1, V1 | 1ull << VIRTIO_BLK_F_DISCARD) & 8, 0);
+}
+
+static void test_read_write(void **state)
+{
+    uint8_t *data = ram(DATA);
+    uint8_t back[1024];
+    uint32_t len = 0;
+    int fd;
+
+    (void)state;
+    assert_int_equal(request(VIRTIO_BLK_T_IN, 3, 512, &len), VIRTIO_BLK_S_OK);
+    assert_int_equal(len, 513);
+    for (unsigned i = 0; i < 512; i++)
+        assert_int_equal(data[i], (uint8_t)(3 + 3 * 512 + i));
+    memset(data, 0x5a, 1024);
+    assert_int_equal(request(VIRTIO_BLK_T_OUT, SECTORS - 2, 1024, &len), VIRTIO_BLK_S_OK);
+    assert_int_equal(len, 1);
+    assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, &len), VIRTIO_BLK_S_OK);
+    fd = open(path, O_RDONLY);
+    assert_int_equal(pread(fd, back, 1024, (SECTORS - 2) * 512), 1024);
+    assert_memory_equal(back, data, 1024);
+    assert_int_equal(lseek(fd, 0, SEEK_END), SECTORS * 512);
+    close(fd);
+    assert_int_equal(request(VIRTIO_BLK_T_GET_ID, 0, 20, &len), VIRTIO_BLK_S_OK);
+    assert_string_equal((char *)data, "bawn");
+}
+
+static void test_out_of_bounds(void **state)
+{
+    static const struct {
+        uint64_t sector;
+        uint32_t len;
+    } bad[] = {
+        { SECTORS, 512 },
+        { SECTORS - 1, 1024 },
+        { ~0ull, 512 },
+        { ~0ull, 1024 },
+        { 1ull << 55, 512 },
+        { ~0ull >> 9, 512 },
+        { 1ull << 63, 512 },
+        { 0, 511 },
+        { 0, 1 },
+        { 0, 513 },
+        { 0, SECTORS * 512 + 512 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(request(VIRTIO_BLK_T_IN, bad[i].sector, bad[i].len, NULL),
+                         VIRTIO_BLK_S_IOERR);
+        assert_int_equal(request(VIRTIO_BLK_T_OUT, bad[i].sector, bad[i].len, NULL),
+                         VIRTIO_BLK_S_IOERR);
+    }
+    assert_int_equal(request(VIRTIO_BLK_T_IN, 0, SECTORS * 512, NULL), VIRTIO_BLK_S_OK);
+    assert_int_equal(request(VIRTIO_BLK_T_DISCARD, 0, 512, NULL), VIRTIO_BLK_S_UNSUPP);
+    assert_int_equal(request(0xffffffff, 0, 512, NULL), VIRTIO_BLK_S_UNSUPP);
+    assert_int_equal(request(VIRTIO_BLK_T_GET_ID, 0, 19, NULL), VIRTIO_BLK_S_IOERR);
+}
+
+/* The file became shorter behind our back. */
+static void test_short_file(void **state)
+{
+    (void)state;
+    assert_int_equal(truncate(path, 512), 0);
+    assert_int_equal(request(VIRTIO_BLK_T_IN, 0, 1024, NULL), VIRTIO_BLK_S_IOERR);
+    assert_int_equal(request(VIRTIO_BLK_T_IN, 0, 512, NULL), VIRTIO_BLK_S_OK);
+}
+
+static void test_readonly(void **state)
+{
+    uint8_t first;
+    int fd;
+
+    (void)state;
+    assert_true(offered() & 1ull << VIRTIO_BLK_F_RO);
+    memset(ram(DATA), 0x77, 512);
+    assert_int_equal(request(VIRTIO_BLK_T_OUT, 0, 512, NULL), VIRTIO_BLK_S_IOERR);
+    fd = open(path, O_RDONLY);
+    assert_int_equal(read(fd, &first, 1), 1);
+    assert_int_equal(first, 0);
+    close(fd);
+}
+
+/* One request in buffers of all kinds of lengths: the header in two, data and status in one. */
+static void test_any_layout(void **state)
+{
+    const struct part parts[] = {
+        { HEAD, 5, false }, { HEAD + 5, 11, false }, { DATA, 100, true }, { DATA + 1000, 413, true }
+    };
+    uint8_t *data = ram(DATA);
+    uint32_t len = 0;
+
+    (void)state;
+    put_head(VIRTIO_BLK_T_IN, 5);
+    offer(0, parts, 4);
+    ring_bell(0);
+    assert_int_equal(used(0, &len), 1);
+    assert_int_equal(len, 513);
+    assert_int_equal(data[99], (uint8_t)(5 + 5 * 512 + 99));
+    assert_int_equal(data[1000], (uint8_t)(5 + 5 * 512 + 100));
+    assert_int_equal(data[1000 + 412], VIRTIO_BLK_S_OK);
+}
+
+static void test_hostile(void **state)
+{
+    static const struct part shapes[][4] = {
+        { { HEAD, 16, false } },                       /* no room for a status */
+        { { HEAD, 15, false }, { STATUS, 1, true } },  /* half a header */
+        { { STATUS, 1, true } },                       /* no header */
+        { { HEAD, 16, false }, { DATA, 512, false } }, /* a write without a status */
+        { { HEAD, 16, true }, { STATUS, 1, true } },   /* a header to be written */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        unsigned n = 0;
+
+        while (n < 4 && shapes[i][n].len)
+            n++;
+        put_head(VIRTIO_BLK_T_IN, 0);
+        offer(0, shapes[i], n);
+        ring_bell(0);
+        assert_int_equal(used(0, NULL), 1);
+        assert_int_not_equal(*(uint8_t *)ram(STATUS), VIRTIO_BLK_S_OK);
+        assert_false(device_status() & NEEDS_RESET);
+    }
+    /* A buffer outside RAM: the ring is broken until a reset. */
+    offer(0, &(struct part){ RAM_SIZE - 8, 16, false }, 1);
+    ring_bell(0);
+    assert_true(device_status() & NEEDS_RESET);
+    assert_int_equal(driver_start(1, V1), 15);
+    assert_int_equal(request(VIRTIO_BLK_T_IN, 0, 512, NULL), VIRTIO_BLK_S_OK);
+}
+
+static void test_random_chains(void **state)
+{
+    uint32_t seed = 5;
+
+    (void)state;
+    for (unsigned i = 0; i < 20000; i++) {
+        struct part parts[6];
+        unsigned n = 1 + i % 6;
+
+        for (unsigned k = 0; k < n; k++) {
+            seed = seed * 1664525 + 1013904223;
+            parts[k] =
+                (struct part){ HEAD + (seed >> 8) % 0x2000, 1 + (seed >> 20) % 600, seed & 1 };
+        }
+        put_head(seed >> 28 & 3, seed >> 10 & 0x7f);
+        offer(0, parts, n);
+        ring_bell(0);
+        if (device_status() & NEEDS_RESET)
+            assert_int_equal(driver_start(1, V1), 15);
+    }
+    assert_int_equal(lseek(disk.fd, 0, SEEK_END), SECTORS * 512);
+}
+
+static void test_open(void **state)
+{
+    struct bawn_disk_config cfg = disk_config(false), none = { .path = (char *)"/nonexistent" };
+    struct bawn_disk_config dir = { .path = (char *)"/tmp" };
+    struct bawn_disk_config null = { .path = (char *)"/dev/null" };
+    struct bawn_disk other;
+    struct bawn_error err;
+
+    (void)state;
+    assert_int_equal(bawn_disk_open(&other, &cfg, &err), BAWN_E_IO);
+    assert_non_null(strstr(err.msg, "in use"));
+    bawn_disk_close(&disk);
+    cfg.readonly = true;
+    assert_int_equal(bawn_disk_open(&other, &cfg, &err), BAWN_OK);
+    assert_int_equal(bawn_disk_open(&disk, &cfg, &err), BAWN_OK); /* readers share */
+    bawn_disk_close(&other);
+    bawn_disk_close(&disk);
+    assert_int_equal(bawn_disk_open(&other, &none, &err), BAWN_E_IO);
+    assert_int_equal(bawn_disk_open(&other, &dir, &err), BAWN_E_IO);
+    assert_int_equal(bawn_disk_open(&other, &null, &err), BAWN_E_IO);
+    assert_int_equal(other.fd, -1);
+    assert_int_equal(truncate(path, 513), 0);
+    assert_int_equal(bawn_disk_open(&other, &cfg, &err), BAWN_E_IO);
+    assert_non_null(strstr(err.msg, "multiple of 512"));
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(bawn_disk_open(&other, &cfg, &err), BAWN_E_IO);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_configuration),
+        TEST(test_read_write),
+        TEST(test_out_of_bounds),
+        TEST(test_short_file),
+        cmocka_unit_test_setup_teardown(test_readonly, setup_readonly, teardown),
+        TEST(test_any_layout),
+        TEST(test_hostile),
+        TEST(test_random_chains),
+        TEST(test_open),
+    };
+    int fd = mkstemp(path), failed;
+
+    if (fd < 0)
+        return 1;
+    close(fd);
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(path);
+    return failed;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A disk's image on the host: a file or block device of plain sectors, opened before the guest
+ * runs and locked against a second machine.
+ */
+#ifndef BAWN_VMM_DISK_H
+#define BAWN_VMM_DISK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "bawn/status.h"
+#include "launch.h"
+
+#define BAWN_SECTOR 512u
+
+struct bawn_disk {
+    int fd; /* -1: not open */
+    bool readonly;
+    uint64_t sectors;
+};
+
+enum bawn_status bawn_disk_open(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
+                                struct bawn_error *err);
+void bawn_disk_close(struct bawn_disk *disk);
+
+/* Whether these bytes lie on the disk and are whole sectors. */
+bool bawn_disk_has(const struct bawn_disk *disk, uint64_t sector, uint64_t len);
+/* Move len bytes, which the disk has, between it and the buffers, which are changed on the way.
+ * Whether all of them were. */
+bool bawn_disk_read(const struct bawn_disk *disk, uint64_t sector, struct iovec *v, unsigned nr);
+bool bawn_disk_write(const struct bawn_disk *disk, uint64_t sector, struct iovec *v, unsigned nr);
+bool bawn_disk_flush(const struct bawn_disk *disk);
+
+#endif
