@@ -317,6 +317,7 @@ struct bawn_vcpu {
 
 	struct bawn_snp_vcpu *snp; /* NULL: not an SNP guest's */
 	bool state_protected;	   /* registers are the guest's own: userspace neither reads nor sets */
+	bool state_hidden;	   /* ... and what core has of them means nothing: the CPU keeps them */
 
 	struct bawn_vcpu_stats stat;
 	void *backend; /* owned by the backend */
@@ -380,6 +381,7 @@ struct bawn_vm {
 	struct bawn_snp_vm *snp;	/* NULL: not an SNP guest */
 	/* GPA bit by which private memory is mapped apart from shared; 0: in one place. */
 	u64 private_alias;
+	u64 mmio_leaf; /* what the nested table has where there is no memory; 0: nothing */
 };
 
 /* ---- The hardware backend ---- */
@@ -475,6 +477,9 @@ struct bawn_tee_ops {
 u32 bawn_vm_types(void);
 /* kernel/snp: NULL while no interface below it is registered. */
 const struct bawn_tee_ops *bawn_snp_tee(void);
+/* kernel/snp/hw.c, at load and unload: 0 also where the machine has no SNP. */
+int bawn_snp_hw_init(void);
+void bawn_snp_hw_exit(void);
 #define BAWN_SNP_CERTS_MAX (16 * PAGE_SIZE)
 int bawn_snp_set_certs(struct bawn_vm *vm, const struct bawn_snp_certs *in);
 /* BAWN_EXIT_VMGEXIT */
@@ -610,6 +615,8 @@ int bawn_npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access);
  * that hardware makes private whatever the page table says (fetches, table walks). Answers as
  * bawn_npt_fault. Gone with the next change of the page's state. */
 int bawn_npt_map_forced(struct bawn_vcpu *vcpu, gpa_t gpa);
+/* Installs vm->mmio_leaf, by which hardware tells the guest that no memory is there. 1 or errno. */
+int bawn_npt_map_mmio(struct bawn_vcpu *vcpu, gpa_t gpa);
 bool bawn_npt_zap(struct bawn_vm *vm, gfn_t start, gfn_t end); /* true: flush TLBs */
 void bawn_npt_free_zapped(struct bawn_vm *vm); /* after the flush */
 bool bawn_npt_age(struct bawn_vm *vm, gfn_t start, gfn_t end, bool clear);

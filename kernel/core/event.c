@@ -70,6 +70,8 @@ int bawn_skip(struct bawn_vcpu *vcpu, unsigned int len)
 {
 	u64 rip = vcpu->rip + len;
 
+	if (vcpu->state_hidden)
+		return 1; /* the CPU went on by itself */
 	vcpu->rip = bawn_long_mode(vcpu) ? rip : (u32)rip;
 	bawn_cpu->set_shadow(vcpu, 0);
 	vcpu->rflags &= ~(u64)X86_EFLAGS_RF;

@@ -85,7 +85,11 @@ static int exit_npf(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 	r = bawn_npt_fault(vcpu, gpa, exit->npf.access);
 	if (r != -ENXIO)
 		return r;
-	if (exit->npf.access & (BAWN_FAULT_EXEC | BAWN_FAULT_TABLE))
+	/* The access comes again, to the guest's own #VC handler. */
+	if (vcpu->vm->mmio_leaf && !(exit->npf.access & BAWN_FAULT_PRIVATE))
+		return bawn_npt_map_mmio(vcpu, gpa);
+	/* A confidential guest's instruction is not ours to execute. */
+	if (vcpu->state_protected || exit->npf.access & (BAWN_FAULT_EXEC | BAWN_FAULT_TABLE))
 		return bawn_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, gpa,
 					   exit->npf.access);
 	vcpu->stat.mmio_exits++;

@@ -266,11 +266,14 @@ static int __init bawn_init(void)
 	r = bawn_irqfd_init();
 	if (r)
 		goto teardown;
+	r = bawn_snp_hw_init();
+	if (r)
+		goto irqfd;
 	r = cpuhp_setup_state(CPUHP_AP_KVM_ONLINE, "virt/bawn:online", virt_online, virt_offline);
 	if (r) {
 		if (r == -EBUSY)
 			pr_err("another hypervisor module is active (kvm_amd?): unload it first\n");
-		goto irqfd;
+		goto snp;
 	}
 	preempt_notifier_inc();
 	register_syscore(&syscore);
@@ -287,6 +290,8 @@ offline:
 	unregister_syscore(&syscore);
 	preempt_notifier_dec();
 	cpuhp_remove_state(CPUHP_AP_KVM_ONLINE);
+snp:
+	bawn_snp_hw_exit();
 irqfd:
 	bawn_irqfd_exit();
 teardown:
@@ -300,6 +305,7 @@ static void __exit bawn_exit(void)
 	unregister_syscore(&syscore);
 	preempt_notifier_dec();
 	cpuhp_remove_state(CPUHP_AP_KVM_ONLINE);
+	bawn_snp_hw_exit();
 	bawn_irqfd_exit();
 	bawn_cpu->teardown();
 }

@@ -294,6 +294,9 @@ static int slot_replace(struct bawn_vm *vm, u16 id, const struct bawn_memslot *n
 		bawn_zap_range(vm, gone.base, gone.base + gone.npages);
 	}
 	slots_publish(vm, next);
+	/* Leaves that say that there is no memory (bawn_npt_map_mmio). */
+	if (new && vm->mmio_leaf)
+		bawn_zap_range(vm, new->base, new->base + new->npages);
 	/* What the new slot keeps of the old one is not freed. */
 	if (new && gone.dirty == new->dirty)
 		gone.dirty = NULL;

@@ -437,6 +437,23 @@ int bawn_npt_map_forced(struct bawn_vcpu *vcpu, gpa_t gpa)
 	return npt_fault(vcpu, gpa, BAWN_FAULT_PRIVATE | BAWN_FAULT_WRITE, true);
 }
 
+int bawn_npt_map_mmio(struct bawn_vcpu *vcpu, gpa_t gpa)
+{
+	struct bawn_vm *vm = vcpu->vm;
+	gfn_t gfn = gpa >> PAGE_SHIFT;
+	int r = fill_cache(vcpu);
+
+	if (r)
+		return r;
+	spin_lock(&vm->mmu_lock);
+	/* A slot that is made just now drops what is here after it stands. */
+	if (!bawn_slot(vm, gfn) && install(vcpu, gfn, 1, vm->mmio_leaf))
+		bawn_flush_all_tlbs(vm);
+	bawn_npt_free_zapped(vm);
+	spin_unlock(&vm->mmu_lock);
+	return 1;
+}
+
 /* ---- Life ---- */
 
 int bawn_npt_create(struct bawn_vm *vm)

@@ -214,7 +214,8 @@ static int serve_requests(struct bawn_vcpu *vcpu)
 /* The run itself, interrupts disabled: guest XCR0 and debug registers around it. */
 static void run_guest(struct bawn_vcpu *vcpu)
 {
-	bool xcr0 = vcpu->cr4 & X86_CR4_OSXSAVE && vcpu->xcr0 != vcpu->host_xcr0;
+	bool xcr0 = vcpu->cr4 & X86_CR4_OSXSAVE && vcpu->xcr0 != vcpu->host_xcr0 &&
+		    !vcpu->state_hidden;
 	bool debug = debug_active(vcpu);
 
 	/* The guest's FPU state may have left the registers when the thread was preempted. */
@@ -492,6 +493,9 @@ void bawn_vcpu_reset(struct bawn_vcpu *vcpu, bool init)
 					 KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
 	}
 	bawn_lapic_reset(vcpu, init);
+	/* Not ours to change: a confidential guest that shut down stays where it is. */
+	if (vcpu->state_protected)
+		return;
 	memset(vcpu->gpr, 0, sizeof(vcpu->gpr));
 	vcpu->gpr[VCPU_RDX] = id ? id->eax : 0x600;
 	vcpu->rip = 0xfff0;

@@ -311,9 +311,24 @@ static int call_update(struct call *c)
 
 /* ---- LAUNCH_FINISH ---- */
 
+/* Hardware takes a VMSA at the start of 2 MiB for one in a large page (Linux knows the erratum
+ * too): of two pages the one that is not there. */
+static struct page *alloc_vmsa(void)
+{
+	struct page *pair = alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO, 1);
+	bool second;
+
+	if (!pair)
+		return NULL;
+	split_page(pair, 1);
+	second = IS_ALIGNED(page_to_pfn(pair), PTRS_PER_PMD);
+	__free_page(pair + !second);
+	return pair + second;
+}
+
 static int update_vmsa(struct call *c, struct bawn_vcpu *vcpu)
 {
-	struct page *page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	struct page *page = alloc_vmsa();
 	int r;
 
 	if (!page)

@@ -58,6 +58,7 @@ static int snp_vm_create(struct bawn_vm *vm)
 	}
 	mutex_init(&snp->request_lock);
 	vm->private_alias = snp->ops->private_alias();
+	vm->mmio_leaf = snp->ops->mmio_leaf;
 	vm->snp = snp;
 	return 0;
 }

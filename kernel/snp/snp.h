@@ -20,6 +20,7 @@ struct bawn_snp_ops {
 	struct module *owner;
 	const char *name; /* "hardware", "software platform" */
 	u64 sev_features;  /* VMSA SEV_FEATURES bits that guests may have */
+	u64 mmio_leaf;	   /* struct bawn_vm's; 0 where exit sees to accesses to no memory */
 
 	/* ---- The firmware: AMD 56860 ---- */
 

@@ -28,7 +28,11 @@ void bawn_svm_set_shadow(struct bawn_vcpu *vcpu, u32 shadow)
 
 bool bawn_svm_irq_allowed(struct bawn_vcpu *vcpu)
 {
-	return (vcpu->rflags & X86_EFLAGS_IF) && !bawn_svm_get_shadow(vcpu);
+	u64 iflag = vcpu->state_hidden ?
+			    to_svm(vcpu)->vmcb->control.int_state & SVM_GUEST_INTERRUPT_MASK :
+			    vcpu->rflags & X86_EFLAGS_IF;
+
+	return iflag && !bawn_svm_get_shadow(vcpu);
 }
 
 bool bawn_svm_nmi_allowed(struct bawn_vcpu *vcpu)
@@ -47,7 +51,8 @@ void bawn_svm_set_nmi_mask(struct bawn_vcpu *vcpu, bool masked)
 
 	svm->nmi_masked = masked;
 	svm->iret_pending = false;
-	svm_intercept(svm, INTERCEPT_IRET, masked);
+	/* One whose IRET cannot be seen tells of it (GHCB, NMI complete). */
+	svm_intercept(svm, INTERCEPT_IRET, masked && !svm->es);
 }
 
 void bawn_svm_inject_irq(struct bawn_vcpu *vcpu)
@@ -91,7 +96,7 @@ void bawn_svm_open_nmi_window(struct bawn_vcpu *vcpu)
 {
 	struct bawn_svm *svm = to_svm(vcpu);
 
-	if (svm->nmi_masked && !svm->iret_pending)
+	if (svm->es || (svm->nmi_masked && !svm->iret_pending))
 		return;
 	svm->step_for_nmi = true;
 }

@@ -72,7 +72,8 @@ static u8 insn_len(struct bawn_vcpu *vcpu, int op_len)
 	u8 bytes[15];
 	int nr;
 
-	if (!op_len)
+	/* A confidential guest's code is not for us; what plays its hardware looks for itself. */
+	if (!op_len || vcpu->state_protected)
 		return 0;
 	if (boot_cpu_has(X86_FEATURE_NRIPS) && c->next_rip - vcpu->rip - 1 < 15)
 		return c->next_rip - vcpu->rip;
@@ -101,7 +102,7 @@ static void decode_io(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	case 2: exit->io.addr_size = 4; break;
 	default: exit->io.addr_size = 8; break;
 	}
-	if (exit->io.in)
+	if (exit->io.in || vcpu->state_protected)
 		return;
 	if (boot_cpu_has(X86_FEATURE_DECODEASSISTS)) {
 		static const u8 seg[8] = { VCPU_SREG_ES, VCPU_SREG_CS, VCPU_SREG_SS, VCPU_SREG_DS,
@@ -124,7 +125,7 @@ static void decode_cr_dr(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	struct bawn_walk_fault f;
 	struct bawn_insn_cr cr;
 	u8 bytes[15];
-	int nr = bawn_fetch(vcpu, bytes, &f);
+	int nr = vcpu->state_protected ? 0 : bawn_fetch(vcpu, bytes, &f);
 
 	if (nr <= 0 || bawn_insn_decode_cr(&cr, bytes, nr, bawn_code_size(vcpu)))
 		return;
@@ -209,7 +210,7 @@ static void decode_simple(struct bawn_vcpu *vcpu, struct bawn_exit *exit, u32 co
 	code = array_index_nospec(code, ARRAY_SIZE(simple));
 	exit->kind = simple[code].kind;
 	exit->len = insn_len(vcpu, simple[code].op_len);
-	if (simple[code].op_len && !exit->len)
+	if (simple[code].op_len && !exit->len && !vcpu->state_protected)
 		exit->kind = BAWN_EXIT_UNKNOWN;
 	if (exit->kind == BAWN_EXIT_MSR)
 		exit->msr.write = to_svm(vcpu)->vmcb->control.exit_info_1 & 1;
@@ -230,13 +231,17 @@ void bawn_svm_decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 		return;
 	}
 	bawn_svm_requeue_event(vcpu);
+	if (svm->es && bawn_svm_es_decode(vcpu, exit))
+		return;
 	switch (code) {
 	case SVM_EXIT_NPF:
 		exit->kind = BAWN_EXIT_NPF;
 		exit->npf.gpa = c->exit_info_2;
 		exit->npf.access = (c->exit_info_1 & X86_PF_WRITE ? BAWN_FAULT_WRITE : 0) |
 				   (c->exit_info_1 & X86_PF_INSTR ? BAWN_FAULT_EXEC : 0) |
-				   (c->exit_info_1 & BIT_ULL(33) ? BAWN_FAULT_TABLE : 0);
+				   (c->exit_info_1 & BIT_ULL(33) ? BAWN_FAULT_TABLE : 0) |
+				   /* the address had its C-bit */
+				   (svm->es && c->exit_info_1 & BIT_ULL(34) ? BAWN_FAULT_PRIVATE : 0);
 		break;
 	case SVM_EXIT_IOIO:
 		decode_io(vcpu, exit);

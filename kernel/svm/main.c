@@ -21,6 +21,7 @@ DEFINE_PER_CPU(struct bawn_svm_cpu, bawn_svm_cpu);
 u8 *bawn_svm_msrpm;
 u8 *bawn_svm_msrpm_all;
 u8 *bawn_svm_iopm;
+u32 bawn_svm_min_asid = 1;
 
 #define MSRPM_ORDER 1 /* 8 KiB: AMD APM vol. 2, 15.11 */
 #define IOPM_ORDER 2  /* 12 KiB and a byte's reach beyond: AMD APM vol. 2, 15.10.1 */
@@ -33,7 +34,7 @@ static const u32 passthrough_msrs[] = {
 };
 
 /* Two bits an MSR, three ranges of 0x2000 MSRs (AMD APM vol. 2, 15.11). */
-static void msrpm_pass(u32 msr)
+void bawn_svm_msrpm_pass(u8 *msrpm, u32 msr)
 {
 	static const u32 base[] = { 0, 0xc0000000, 0xc0010000 };
 	unsigned int i;
@@ -42,7 +43,7 @@ static void msrpm_pass(u32 msr)
 		u32 n = msr - base[i];
 
 		if (n < 0x2000) {
-			bawn_svm_msrpm[i * 0x800 + n / 4] &= ~(3 << (n % 4 * 2));
+			msrpm[i * 0x800 + n / 4] &= ~(3 << (n % 4 * 2));
 			return;
 		}
 	}
@@ -150,7 +151,7 @@ static int svm_setup(void)
 	memset(bawn_svm_msrpm_all, 0xff, PAGE_SIZE << MSRPM_ORDER);
 	memset(bawn_svm_iopm, 0xff, PAGE_SIZE << IOPM_ORDER);
 	for (i = 0; i < ARRAY_SIZE(passthrough_msrs); i++)
-		msrpm_pass(passthrough_msrs[i]);
+		bawn_svm_msrpm_pass(bawn_svm_msrpm, passthrough_msrs[i]);
 	cpu_emergency_register_virt_callback(svm_disable);
 	return 0;
 }
@@ -180,6 +181,7 @@ static int svm_enable(void)
 	c->max_asid = asids - 1;
 	c->next_asid = c->max_asid + 1;
 	c->last = NULL;
+	c->es_last = NULL;
 	return 0;
 }
 

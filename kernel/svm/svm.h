@@ -26,6 +26,8 @@ struct bawn_svm {
 	bool step_for_nmi;   /* TF is ours, to see the end of an IRET or a shadow */
 	bool aux_loaded;     /* this CPU's TSC_AUX is the guest's */
 	u64 aux;	     /* ... with this value */
+	bool es;	     /* the state is in a VMSA that the host cannot read */
+	int es_cpu;	     /* ... which ran last on this CPU */
 };
 
 /* What this CPU needs to run guests. */
@@ -36,6 +38,7 @@ struct bawn_svm_cpu {
 	u32 next_asid;
 	u32 max_asid;
 	struct bawn_vcpu *last; /* compared, never followed: IBPB when another vCPU comes */
+	struct bawn_vcpu *es_last; /* compared, never followed: flushes an ASID's translations */
 };
 
 DECLARE_PER_CPU(struct bawn_svm_cpu, bawn_svm_cpu);
@@ -44,6 +47,7 @@ DECLARE_PER_CPU(struct bawn_svm_cpu, bawn_svm_cpu);
 extern u8 *bawn_svm_msrpm;
 extern u8 *bawn_svm_msrpm_all;
 extern u8 *bawn_svm_iopm;
+extern u32 bawn_svm_min_asid; /* of plain guests */
 
 static inline struct bawn_svm *to_svm(struct bawn_vcpu *vcpu)
 {
@@ -60,6 +64,19 @@ static inline void svm_intercept(struct bawn_svm *svm, unsigned int bit, bool on
 }
 
 void bawn_svm_enter(u64 *gpr, u64 vmcb_pa, u64 host_pa, u64 guest_spec, u64 host_spec);
+
+/* main.c */
+void bawn_svm_msrpm_pass(u8 *msrpm, u32 msr); /* lets the guest access it */
+
+/* sev_es.S, es.c */
+void bawn_svm_es_enter(u64 vmcb_pa, void *host_save, u64 guest_spec, u64 host_spec);
+int bawn_svm_es_setup(void);
+void bawn_svm_es_teardown(void);
+void bawn_svm_es_load(struct bawn_vcpu *vcpu, u64 vmsa_pa, u32 asid);
+void bawn_svm_es_run(struct bawn_vcpu *vcpu);
+bool bawn_svm_es_decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit);
+u64 bawn_svm_ghcb_get(struct bawn_vcpu *vcpu);
+void bawn_svm_ghcb_set(struct bawn_vcpu *vcpu, u64 value);
 
 /* vcpu.c */
 int bawn_svm_vcpu_create(struct bawn_vcpu *vcpu);

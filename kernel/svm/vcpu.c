@@ -78,8 +78,10 @@ void bawn_svm_vcpu_destroy(struct bawn_vcpu *vcpu)
 	int cpu;
 
 	/* The next vCPU at this address is another: its first load must see a change. */
-	for_each_possible_cpu(cpu)
+	for_each_possible_cpu(cpu) {
 		cmpxchg(&per_cpu_ptr(&bawn_svm_cpu, cpu)->last, vcpu, NULL);
+		cmpxchg(&per_cpu_ptr(&bawn_svm_cpu, cpu)->es_last, vcpu, NULL);
+	}
 	free_page((unsigned long)svm->vmcb);
 	kfree(svm);
 	vcpu->backend = NULL;
@@ -171,7 +173,7 @@ static void renew_asid(struct bawn_svm *svm, struct bawn_svm_cpu *c)
 		return;
 	if (c->next_asid > c->max_asid) {
 		c->asid_generation++;
-		c->next_asid = 1;
+		c->next_asid = bawn_svm_min_asid;
 		svm->vmcb->control.tlb_ctl = TLB_CONTROL_FLUSH_ALL_ASID;
 	}
 	svm->asid_generation = c->asid_generation;
@@ -201,6 +203,10 @@ void bawn_svm_run(struct bawn_vcpu *vcpu)
 	u64 host_spec = 0, guest_spec = 0;
 	bool step;
 
+	if (svm->es) {
+		bawn_svm_es_run(vcpu);
+		return;
+	}
 	if (svm->step_for_nmi && c->event_inj & SVM_EVTINJ_VALID) {
 		/* TF would go into the event's frame: come back as soon as it is delivered. */
 		svm->step_for_nmi = false;
