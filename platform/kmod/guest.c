@@ -77,6 +77,14 @@ static int failed(struct platform_walk *w, enum platform_fault fault, gpa_t gpa)
 	return -EFAULT;
 }
 
+static void copy_within(struct page *page, u64 address, void *buf, size_t len, bool write)
+{
+	if (write)
+		memcpy_to_page(page, offset_in_page(address), buf, len);
+	else
+		memcpy_from_page(buf, page, offset_in_page(address), len);
+}
+
 /* Within one page. */
 static int copy_private(struct bawn_vcpu *vcpu, gpa_t gpa, void *buf, size_t len, bool write,
 			struct platform_walk *w)
@@ -84,10 +92,8 @@ static int copy_private(struct bawn_vcpu *vcpu, gpa_t gpa, void *buf, size_t len
 	struct page *page;
 	enum platform_fault fault = platform_private_page(vcpu, gpa, &page);
 
-	if (!fault && write)
-		memcpy_to_page(page, offset_in_page(gpa), buf, len);
-	else if (!fault)
-		memcpy_from_page(buf, page, offset_in_page(gpa), len);
+	if (!fault)
+		copy_within(page, gpa, buf, len, write);
 	if (page)
 		put_page(page);
 	return fault ? failed(w, fault, gpa | platform_cmask()) : 0;
@@ -210,8 +216,14 @@ static int walk_tables(struct bawn_vcpu *vcpu, gva_t gva, u32 access, struct pla
 		return -EFAULT;
 	in_page = BIT_ULL(shift) - 1;
 	w->gpa = (value & PTE_ADDRESS & ~in_page) | (gva & in_page);
-	if (access & WALK_WRITE && !(value & PTE_D))
-		return read_entry(vcpu, at, t.entry_size, PTE_D, &value, w);
+	if (access & WALK_WRITE && !(value & PTE_D) &&
+	    read_entry(vcpu, at, t.entry_size, PTE_D, &value, w))
+		return -EFAULT;
+	w->leaf = (struct platform_leaf){
+		.at = at,
+		.value = value | PTE_A | (access & WALK_WRITE ? PTE_D : 0),
+		.size = t.entry_size,
+	};
 	return 0;
 }
 
@@ -231,13 +243,22 @@ int platform_walk(struct bawn_vcpu *vcpu, gva_t gva, u32 access, struct platform
 static int access_piece(struct bawn_vcpu *vcpu, gva_t gva, void *buf, size_t len, u32 access,
 			struct platform_walk *w)
 {
+	unsigned long seq = READ_ONCE(vcpu->vm->inv_seq);
+	struct page *page = platform_tlb_find(vcpu, gva, access);
 	bool write = access & WALK_WRITE;
 
+	if (page) {
+		copy_within(page, gva, buf, len, write);
+		return 0;
+	}
 	if (platform_walk(vcpu, gva, access, w))
 		return -EFAULT;
-	if (access & WALK_FETCH || w->gpa & platform_cmask() || platform_unpaged(vcpu))
-		return copy_private(vcpu, w->gpa, buf, len, write, w);
-	return copy_shared(vcpu, w->gpa, buf, len, write, w);
+	if (!(access & WALK_FETCH) && !(w->gpa & platform_cmask()) && !platform_unpaged(vcpu))
+		return copy_shared(vcpu, w->gpa, buf, len, write, w);
+	if (copy_private(vcpu, w->gpa, buf, len, write, w))
+		return -EFAULT;
+	platform_tlb_fill(vcpu, access, seq, w);
+	return 0;
 }
 
 static int access_virt(struct bawn_vcpu *vcpu, gva_t gva, void *buf, size_t len, u32 access,

@@ -161,6 +161,7 @@ static void vcpu_destroy(struct bawn_vcpu *vcpu)
 	if (!p)
 		return;
 	xa_destroy(&p->unpaged);
+	platform_tlb_clear(vcpu);
 	kfree(p);
 	vcpu->snp->platform = NULL;
 	atomic_dec(&platform_stats.vcpus);

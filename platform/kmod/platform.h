@@ -29,6 +29,45 @@
 #define MSR_GHCB 0xc0010130
 #define SEV_STATUS_SNP 7 /* SEV, SEV-ES and SNP enabled */
 
+/* The guest's memory as its processor sees it. A gpa may have the C-bit. */
+enum platform_fault {
+	FAULT_NONE,
+	FAULT_PAGE,	     /* #PF */
+	FAULT_NOT_VALIDATED, /* #VC */
+	FAULT_RMP,	     /* the host must answer it */
+	FAULT_NO_MEMORY,     /* a device, perhaps */
+	FAULT_RETRY,	     /* the host changes its slots */
+};
+#define WALK_WRITE BIT(0)
+#define WALK_FETCH BIT(1)
+/* The last entry of a walk of page tables. */
+struct platform_leaf {
+	gpa_t at; /* where it is, in private memory */
+	u64 value;
+	u32 size; /* in bytes; 0: paging is off */
+};
+
+struct platform_walk {
+	enum platform_fault fault;
+	u32 error; /* FAULT_PAGE: the #PF's error code */
+	gva_t gva;
+	gpa_t gpa; /* else: the address that failed, or the result */
+	struct platform_leaf leaf;
+};
+
+/* tlb.c's; page is NULL where there is none. */
+#define PLATFORM_TLB 16
+struct platform_translation {
+	gva_t gva;
+	u32 access; /* WALK_* */
+	u64 cr3, mode;
+	unsigned long seq;
+	const void *slots; /* compared, never followed */
+	gpa_t gpa;
+	struct platform_leaf leaf;
+	struct page *table, *page; /* of the leaf and of gpa: counted */
+};
+
 /* vcpu->snp->platform; vcpu->mutex. */
 struct platform_vcpu {
 	u64 ghcb_msr;
@@ -37,6 +76,7 @@ struct platform_vcpu {
 	u8 irq_vector;
 	/* gfns of C=0 addresses that were mapped to private memory because paging was off. */
 	struct xarray unpaged;
+	struct platform_translation tlb[PLATFORM_TLB];
 };
 
 static inline struct platform_vcpu *to_platform(struct bawn_vcpu *vcpu)
@@ -86,24 +126,7 @@ void platform_greeted(void); /* by a daemon */
 /* Addresses of the context pages there are, at most max; how many. list may be NULL. */
 unsigned int platform_contexts(u64 *list, unsigned int max);
 
-/* guest.c: the guest's memory as its processor sees it. gpa may have the C-bit. */
-enum platform_fault {
-	FAULT_NONE,
-	FAULT_PAGE,	     /* #PF */
-	FAULT_NOT_VALIDATED, /* #VC */
-	FAULT_RMP,	     /* the host must answer it */
-	FAULT_NO_MEMORY,     /* a device, perhaps */
-	FAULT_RETRY,	     /* the host changes its slots */
-};
-#define WALK_WRITE BIT(0)
-#define WALK_FETCH BIT(1)
-struct platform_walk {
-	enum platform_fault fault;
-	u32 error; /* FAULT_PAGE: the #PF's error code */
-	gva_t gva;
-	gpa_t gpa; /* else: the address that failed, or the result */
-};
-
+/* guest.c */
 /* Are data accesses private whatever the page tables say? */
 bool platform_unpaged(struct bawn_vcpu *vcpu);
 /* The page behind a private address, which becomes the guest's if it was nobody's: +1 reference.
@@ -118,6 +141,14 @@ int platform_write_virt(struct bawn_vcpu *vcpu, gva_t gva, const void *buf, size
 			struct platform_walk *w);
 /* The bytes at CS:RIP, at most 15: how many, 0 when there are none to be had. */
 int platform_fetch(struct bawn_vcpu *vcpu, u8 bytes[15]);
+
+/* tlb.c */
+/* The private page behind gva, for accesses of this kind; borrowed. NULL: walk. */
+struct page *platform_tlb_find(struct bawn_vcpu *vcpu, gva_t gva, u32 access);
+/* A walk that was begun at seq (vm->inv_seq) and led to private memory. */
+void platform_tlb_fill(struct bawn_vcpu *vcpu, u32 access, unsigned long seq,
+		       const struct platform_walk *w);
+void platform_tlb_clear(struct bawn_vcpu *vcpu);
 
 /* frame.c: #VC */
 /* Enters the guest's #VC handler, or what the processor does where it cannot. Returns > 0. */
