@@ -43,7 +43,7 @@ deps: ## install what a build and the lab need (Debian 12, as root)
 	@scripts/deps
 
 # deps may bring the compiler and the kernel headers, so a fresh make does the rest.
-demo: ## install, build, and run a measured Debian guest on bawn.ko in the lab host
+demo: ## install, build, run a confidential Debian guest in the lab host and judge its report
 	@scripts/deps
 	@+$(MAKE) --no-print-directory demo-run
 

@@ -307,13 +307,13 @@ snp_done_ghcb: /* what the last answer was */
 	movl	$2, SNP_RESULT(%r15)
 	jmp	snp_done
 
-	/* rdi times a piece of code; result: ticks of the time-stamp counter */
-	.macro	cost name:req, code:vararg
+	/* rdi times a macro; result: ticks of the time-stamp counter */
+	.macro	cost name
 	op	snp_cost_\name
 	mov	%rdi, %rbp
 	rdtsc
 	mov	%eax, %r12d
-1:	\code
+1:	do_\name
 	dec	%rbp
 	jnz	1b
 	rdtsc
@@ -322,10 +322,30 @@ snp_done_ghcb: /* what the last answer was */
 	jmp	snp_done
 	.endm
 
-	cost	cpuid, mov $0x8000001f, %eax; cpuid
-	cost	vmgexit, ghcb 0x002
-	cost	pvalidate, mov %rsi, %rax; xor %ecx, %ecx; mov %ebp, %edx; pvalidate
-	cost	efer, mov $0xc0000080, %ecx; rdmsr
-	cost	nothing, mov $0xc0000080, %ecx
+	.macro	do_nothing
+	.endm
+	.macro	do_efer
+	mov	$0xc0000080, %ecx
+	rdmsr
+	.endm
+	.macro	do_vmgexit
+	ghcb	0x002
+	.endm
+	.macro	do_pvalidate /* page rsi, off and on */
+	mov	%rsi, %rax
+	xor	%ecx, %ecx
+	mov	%ebp, %edx
+	pvalidate
+	.endm
+	.macro	do_cpuid
+	mov	$0x8000001f, %eax
+	cpuid
+	.endm
+
+	cost	nothing
+	cost	efer
+	cost	vmgexit
+	cost	pvalidate
+	cost	cpuid
 
 	.section .note.GNU-stack, "", @progbits
