@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Seeds for the fuzz targets of attest/, made from the real evidence in tests/vectors/."""
+"""Seeds for the fuzz targets: made from the real evidence in tests/vectors/, or the files in
+fuzz/seeds/TARGET/."""
 import base64
 import glob
 import hashlib
@@ -95,27 +96,38 @@ def launch():
     yield b"\x1f" + kernel
 
 
+def firmware():
+    """Platform status by a whole message, every command with an empty buffer, and each kind of
+    guest message with an empty payload."""
+    yield b"\0" + struct.pack("<IIIIII", 1, 24, 0x81, 0, 0, 0)
+    yield from (bytes([1, command, 64]) + bytes(64) for command in range(0x81, 0xd0))
+    yield from (bytes([2, kind, 1]) + bytes(96) for kind in range(20))
+
+
 SEEDS = {
-    "launch": launch,
-    "x509": x509,
-    "json": json_texts,
-    "codec": codec,
-    "snp": lambda: (*files("snp/*.report.bin"), *certificate_table()),
-    "endorsement": lambda: files("snp/*.der", "snp/crl/*.der", "snp/roots/*.pem"),
-    "quote": lambda: files("tdx/*.quote.bin"),
-    "collateral": lambda: files("tdx/tdx-v4-00806f050000-c39a3a25.*.json",
+    "platform-firmware": firmware,
+    "attest-launch": launch,
+    "attest-x509": x509,
+    "attest-json": json_texts,
+    "attest-codec": codec,
+    "attest-snp": lambda: (*files("snp/*.report.bin"), *certificate_table()),
+    "attest-endorsement": lambda: files("snp/*.der", "snp/crl/*.der", "snp/roots/*.pem"),
+    "attest-quote": lambda: files("tdx/*.quote.bin"),
+    "attest-collateral": lambda: files("tdx/tdx-v4-00806f050000-c39a3a25.*.json",
                                 "tdx/tdx-v5-*.json"),
-    "tpm": tpm,
-    "hcl": lambda: files("azure/hcl-report.bin"),
-    "eventlog": lambda: files("eventlog/*.bin", "eventlog/binary_bios*", limit=32768),
-    "evidence": lambda: files("azure/*.json", "tpm/*.json", "tpm/*.pb", "snp/*.report.bin",
+    "attest-tpm": tpm,
+    "attest-hcl": lambda: files("azure/hcl-report.bin"),
+    "attest-eventlog": lambda: files("eventlog/*.bin", "eventlog/binary_bios*", limit=32768),
+    "attest-evidence": lambda: files("azure/*.json", "tpm/*.json", "tpm/*.pb", "snp/*.report.bin",
                               "tdx/*.quote.bin", "azure/hcl-report.bin", "tpm/quote.out"),
 }
 
 
 def write(target, folder):
     """Writes the target's seeds into the folder and says how many there are."""
-    seeds = {hashlib.sha256(s).hexdigest()[:16]: s for s in SEEDS[target]()}
+    here = os.path.join(os.path.dirname(os.path.realpath(__file__)), "seeds", target)
+    given = SEEDS[target]() if target in SEEDS else files(os.path.join(here, "*"))
+    seeds = {hashlib.sha256(s).hexdigest()[:16]: s for s in given}
     for name, data in seeds.items():
         with open(os.path.join(folder, name), "wb") as f:
             f.write(data)

@@ -9,27 +9,33 @@ flags_afl := $(filter-out -fsanitize%,$(flags_fuzz)) -fsanitize=address,undefine
 cc_afl = AFL_QUIET=1 afl-clang-fast
 $(foreach v,fuzz afl,$(eval $(call variant,$(v))))
 
-fuzz_src := $(wildcard fuzz/attest/*.c)
-fuzz_targets := $(filter-out common,$(patsubst fuzz/attest/%.c,%,$(fuzz_src)))
-fuzz_programs := $(patsubst %,$(B)/fuzz/attest-%,$(fuzz_targets))
-# A target named in this list sees every signature as good, so that what lies behind one is
-# reached. Signatures themselves are other targets' and the mutation tests' business.
-fuzz_wrap := -Wl,--wrap=sig_verify,--wrap=sig_verify_once,--wrap=sig_verify_raw,--wrap=sig_verify_raw_kept
+# A room that is fuzzed: fuzz/R/x.c is the target R-x, fuzz/R/common.c is what they share. Its sources
+# and link flags are fuzz_lib_R and fuzz_ld_R, set here or in its own mk/ file, which comes before.
+fuzz_rooms += attest platform
+fuzz_lib_attest := $(attest_src)
+# These targets see every signature as good, so that what lies behind one is reached. Signatures
+# themselves are the mutation tests' business.
+fuzz_ld_attest := -Wl,--wrap=sig_verify,--wrap=sig_verify_once,--wrap=sig_verify_raw,--wrap=sig_verify_raw_kept -lcrypto
+fuzz_lib_platform := $(firmware_src)
+fuzz_ld_platform := -lcrypto
 
-$(foreach v,fuzz afl,$(eval $(B)/lib/libattest-$(v).a: $(call objs,$(v),$(attest_src))))
-$(fuzz_programs): $(B)/fuzz/attest-%: $(B)/obj/fuzz/fuzz/attest/%.o \
-		$(B)/obj/fuzz/fuzz/attest/common.o $(B)/lib/libattest-fuzz.a
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CLANG) -fsanitize=address,undefined,fuzzer -o $@ $^ $(fuzz_wrap) -lcrypto
-$(B)/fuzz/afl/attest-%: $(B)/obj/afl/fuzz/attest/%.o \
-		$(B)/obj/afl/fuzz/attest/common.o $(B)/lib/libattest-afl.a
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)AFL_QUIET=1 afl-clang-fast -fsanitize=address,undefined,fuzzer -o $@ $^ $(fuzz_wrap) -lcrypto
+fuzz_names = $(patsubst fuzz/$(1)/%.c,$(1)-%,$(filter-out %/common.c,$(wildcard fuzz/$(1)/*.c)))
+fuzz_targets := $(foreach r,$(fuzz_rooms),$(call fuzz_names,$(r)))
+fuzz_programs := $(addprefix $(B)/fuzz/,$(fuzz_targets))
+
+# Room, variant of objects, folder of programs, compiler
+define fuzz_room
+$(B)/lib/lib$(1)-$(2).a: $(call objs,$(2),$(sort $(fuzz_lib_$(1)) $(wildcard fuzz/$(1)/common.c)))
+$(addprefix $(3)/,$(call fuzz_names,$(1))): $(3)/$(1)-%: $(B)/obj/$(2)/fuzz/$(1)/%.o $(B)/lib/lib$(1)-$(2).a
+	@mkdir -p $$(@D)
+	$$(call say,LD,$$@)
+	$$(Q)$(4) -fsanitize=address,undefined,fuzzer -o $$@ $$^ $$(fuzz_ld_$(1))
+endef
+$(foreach r,$(fuzz_rooms),$(eval $(call fuzz_room,$(r),fuzz,$(B)/fuzz,$(CLANG))))
+$(foreach r,$(fuzz_rooms),$(eval $(call fuzz_room,$(r),afl,$(B)/fuzz/afl,AFL_QUIET=1 afl-clang-fast)))
 
 .PHONY: fuzz-programs fuzz-smoke fuzz-afl
 fuzz-programs: $(fuzz_programs)
-fuzz-afl: $(patsubst %,$(B)/fuzz/afl/attest-%,$(fuzz_targets)) ## build the fuzz targets for AFL++
+fuzz-afl: $(addprefix $(B)/fuzz/afl/,$(fuzz_targets)) ## build the fuzz targets for AFL++
 fuzz-smoke: $(fuzz_programs) ## run each fuzz target on its seeds and a fixed number of mutations
 	@fuzz/smoke $(B) $(fuzz_targets)

@@ -21,16 +21,3 @@ firmware_support := $(filter-out %_test.c,$(wildcard tests/unit/firmware/*.c))
 $(firmware_tests): $(call objs,asan,$(firmware_support)) $(B)/lib/libfirmware-asan.a \
 	$(B)/lib/libattest-asan.a
 $(B)/unit/firmware/daemon_test: | $(B)/bin/bawn-platformd
-
-# Fuzzing: commands and guest messages, as bawn_platform.ko would carry them.
-$(B)/fuzz/platform-firmware: $(call objs,fuzz,fuzz/platform/firmware.c $(firmware_src))
-	@mkdir -p $(@D)
-	$(call say,LD,$@)
-	$(Q)$(CLANG) -fsanitize=address,undefined,fuzzer -o $@ $^ -lcrypto
-
-.PHONY: fuzz-platform
-fuzz-platform: $(B)/fuzz/platform-firmware ## run the secure processor's fuzz target for a while
-	@mkdir -p $(B)/fuzz/crashes $(B)/fuzz/corpus/platform-firmware
-	$< -runs=$(or $(FUZZ_RUNS),20000) -max_total_time=$(or $(FUZZ_SECONDS),30) -seed=1 \
-		-timeout=10 -rss_limit_mb=2048 -max_len=16384 \
-		-artifact_prefix=$(B)/fuzz/crashes/platform-firmware- $(B)/fuzz/corpus/platform-firmware
