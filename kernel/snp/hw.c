@@ -19,6 +19,7 @@
 #include <asm/sev.h>
 
 #include "bawn/vmsa.h"
+#include "compat.h"
 #include "svm/svm.h"
 
 #include "snp_internal.h"

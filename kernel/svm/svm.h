@@ -10,10 +10,14 @@
 
 #include "bawn.h"
 
-/* Nested paging's bit in the VMCB has other names since Linux 7.0. */
+/* Two fields of the VMCB and their bits have other names since Linux 7.0. */
 #ifdef SVM_MISC_ENABLE_NP
 #define nested_ctl misc_ctl
+#define virt_ext misc_ctl2
 #define SVM_NESTED_CTL_NP_ENABLE SVM_MISC_ENABLE_NP
+#define SVM_NESTED_CTL_SEV_ENABLE SVM_MISC_ENABLE_SEV
+#define SVM_NESTED_CTL_SEV_ES_ENABLE SVM_MISC_ENABLE_SEV_ES
+#define LBR_CTL_ENABLE_MASK SVM_MISC2_ENABLE_V_LBR
 #endif
 
 struct bawn_svm {
