@@ -50,7 +50,7 @@ $(B)/lab/guest/vmlinuz: /boot/vmlinuz-$(KERNEL_cloud)
 $(B)/lab/guest/initrd: $(guest_files) tests/lab/initramfs.py
 	@mkdir -p $(@D)
 	$(call say,CPIO,$@)
-	$(Q)tests/lab/initramfs.py guest $@ $(KERNEL_cloud) $(guest_files)
+	$(Q)tests/lab/initramfs.py $@ $(KERNEL_cloud) $(guest_files)
 guest_images := $(if $(lab_ready),$(B)/lab/guest/vmlinuz $(B)/lab/guest/initrd)
 
 $(B)/bench/kvmbench: $(B)/obj/lab/tests/bench/kvmbench.o

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes initramfs images without root: a newc cpio archive from (path, content) pairs.
 
-Used by the lab for its hosts, and as a program for the guest: initramfs.py guest OUT KERNEL FILE...
+Used by the lab for its hosts, and as a program for the guest:
+initramfs.py OUT KERNEL [--module NAME]... [--program PATH]... FILE...
 """
+import argparse
 import lzma
 import os
 import re
@@ -92,21 +94,29 @@ def module_name(path):
     return os.path.basename(path).split(".")[0].replace("-", "_")
 
 
-def guest(out, kernel, files):
-    """The Debian test guest: busybox, its init, the programs named, virtio modules."""
+def guest(options):
+    """The Debian test guest: busybox, its init, the files named, virtio modules; and programs of
+    this machine with their libraries."""
     archive = Archive()
     archive.busybox()
-    for source in files:
+    for source in options.files:
         name = os.path.basename(source)
         archive.file(name if name == "init" else "bin/" + name, source)
-    order = archive.modules("modules", kernel, [
+    for source in options.program:
+        archive.program("bin/" + os.path.basename(source), source)
+    order = archive.modules("modules", options.kernel, [
         "virtio_rng", "virtio_blk", "vmw_vsock_virtio_transport", "virtio_mmio", "pvpanic_mmio",
-        "gcm", "ghash_generic", "sev_guest"])  # the last needs the two, and does not say so
+        "gcm", "ghash_generic", "sev_guest"]  # the last needs the two, and does not say so
+        + options.module)
     archive.data("modules/list", "".join(name + "\n" for name in order).encode())
-    archive.write(out)
+    archive.write(options.out)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 5 or sys.argv[1] != "guest":
-        sys.exit("usage: initramfs.py guest OUT KERNEL FILE...")
-    guest(sys.argv[2], sys.argv[3], sys.argv[4:])
+    parser = argparse.ArgumentParser(description="Writes the test guest's initramfs.")
+    parser.add_argument("out")
+    parser.add_argument("kernel")
+    parser.add_argument("--module", action="append", default=[])
+    parser.add_argument("--program", action="append", default=[])
+    parser.add_argument("files", nargs="+")
+    guest(parser.parse_args())

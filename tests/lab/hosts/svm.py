@@ -30,6 +30,8 @@ def command(boot):
     argv += ["-monitor", "unix:" + boot.monitor + ",server=on,wait=off"]
     argv += ["-device", "virtio-serial-pci", "-chardev", "file,id=lab,path=" + boot.channel,
              "-device", "virtserialport,chardev=lab,name=bawn.lab"]
+    if boot.network:
+        argv += ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
     if boot.tpm:
         argv += ["-chardev", "socket,id=tpm,path=" + boot.tpm,
                  "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0"]
