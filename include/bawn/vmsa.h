@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 #define BAWN_VMSA_SIZE 4096
+#define BAWN_XSAVE_YMM 576 /* XSAVE's standard format: where the upper halves of YMM are */
 
 /* SEV_FEATURES, offset 0x3b0. APM vol. 2, 15.36 and table B-4. */
 #define BAWN_SEV_SNP_ACTIVE (1ull << 0)
@@ -105,14 +106,16 @@ struct bawn_vmsa {
 	__u8 reserved_3f0[16];
 	__le64 x87_dp; /* 0x400 */
 	__le32 mxcsr;
-	__le16 x87_ftw;
+	__le16 x87_ftw; /* as FXSAVE has it: a bit for each register that is in use */
 	__le16 x87_fsw;
 	__le16 x87_fcw; /* 0x410 */
 	__le16 x87_fop;
 	__le16 x87_ds;
 	__le16 x87_cs;
 	__le64 x87_rip;
-	__u8 x87_registers[80]; /* 0x420 */
+	/* The manual has these 80 bytes as one field. Processors, and so KVM, have them like this. */
+	__le64 x87_significand[8]; /* 0x420 */
+	__le16 x87_sign_exponent[8]; /* 0x460 */
 	__u8 xmm[256];
 	__u8 ymm_high[256];
 	__u8 rest[2448]; /* 0x670: branch records and IBS state where the processor has them, else 0 */

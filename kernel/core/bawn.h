@@ -381,6 +381,7 @@ struct bawn_vm {
 	struct bawn_snp_vm *snp;	/* NULL: not an SNP guest */
 	/* GPA bit by which private memory is mapped apart from shared; 0: in one place. */
 	u64 private_alias;
+	u64 hypercall_exits; /* KVM_CAP_EXIT_HYPERCALL: a bit for each KVM_HC_* */
 	u64 mmio_leaf; /* what the nested table has where there is no memory; 0: nothing */
 };
 
@@ -460,8 +461,10 @@ struct bawn_tee_ops {
 	int (*prepare_run)(struct bawn_vcpu *vcpu);
 	/* Another vCPU gave this one a state: is there one, and take it (mp_state says the rest). */
 	bool (*has_state)(struct bawn_vcpu *vcpu);
-	void (*take_state)(struct bawn_vcpu *vcpu);
+	int (*take_state)(struct bawn_vcpu *vcpu); /* 0; or an errno for KVM_RUN: it may not run */
+	bool (*own_msr)(u32 index); /* is it in the state that the guest has to itself? */
 	void (*init)(struct bawn_vcpu *vcpu); /* an INIT reached it */
+	void (*sipi)(struct bawn_vcpu *vcpu); /* a SIPI did, perhaps without INIT before */
 	/* A decoded exit, before core's handler: an answer of its own, or BAWN_TEE_PASS. */
 	int (*exit)(struct bawn_vcpu *vcpu, struct bawn_exit *exit);
 	/* A page of private memory, which is zero, becomes the guest's at gfn. Once for a page until

@@ -134,7 +134,8 @@ int bawn_set_xcr(struct bawn_vcpu *vcpu, u32 index, u64 value)
 {
 	if (index != XCR_XFEATURE_ENABLED_MASK || !(value & XFEATURE_MASK_FP))
 		return 1;
-	if (value & ~vcpu->xcr0_allowed)
+	/* x87 is there without XSAVE too, in whose CPUID leaf the others are. */
+	if (value & ~(vcpu->xcr0_allowed | XFEATURE_MASK_FP))
 		return 1;
 	if (value & XFEATURE_MASK_YMM && !(value & XFEATURE_MASK_SSE))
 		return 1;

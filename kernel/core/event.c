@@ -171,7 +171,8 @@ bool bawn_has_event(struct bawn_vcpu *vcpu)
 	if (vcpu->vm->tee && vcpu->vm->tee->has_state(vcpu))
 		return true;
 	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED ||
-	    vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED)
+	    vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED ||
+	    vcpu->mp_state == KVM_MP_STATE_AP_RESET_HOLD)
 		return false;
 	if ((vcpu->nmi_pending || atomic_read(&vcpu->nmi_queued)) && bawn_cpu->nmi_allowed(vcpu))
 		return true;

@@ -89,10 +89,14 @@ static long call_vm(const struct ioctl_entry *e, struct bawn_call *call)
 
 	if (e->flags & CALL_IRQCHIP && !vm->split_irqchip)
 		return -ENXIO;
-	if (e->flags & CALL_LOCK)
-		mutex_lock(&vm->lock);
-	if (e->flags & CALL_SLOTS)
-		mutex_lock(&vm->slots_lock);
+	/* Killable: the holder may wait for a firmware that is slow to answer. */
+	if (e->flags & CALL_LOCK && mutex_lock_killable(&vm->lock))
+		return -EINTR;
+	if (e->flags & CALL_SLOTS && mutex_lock_killable(&vm->slots_lock)) {
+		if (e->flags & CALL_LOCK)
+			mutex_unlock(&vm->lock);
+		return -EINTR;
+	}
 	if (e->flags & CALL_EARLY && vm->nr_vcpus)
 		r = -EINVAL;
 	else

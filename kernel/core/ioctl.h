@@ -84,16 +84,16 @@ struct bawn_call {
 	X(VCPU, KVM_GET_DEBUGREGS, get_debugregs, CALL_REGS)                                       \
 	X(VCPU, KVM_SET_DEBUGREGS, set_debugregs, CALL_STATE | CALL_REGS)                              \
 	X(VCPU, KVM_SET_GUEST_DEBUG, set_guest_debug, CALL_STATE | CALL_REGS)                          \
-	X(VCPU, KVM_GET_VCPU_EVENTS, get_events, CALL_REGS)                                        \
-	X(VCPU, KVM_SET_VCPU_EVENTS, set_events, CALL_STATE | CALL_REGS)                               \
+	X(VCPU, KVM_GET_VCPU_EVENTS, get_events, 0)                                                \
+	X(VCPU, KVM_SET_VCPU_EVENTS, set_events, CALL_STATE)                                           \
 	X(VCPU, KVM_GET_MP_STATE, get_mp_state, CALL_LOADED)                               \
 	X(VCPU, KVM_SET_MP_STATE, set_mp_state, CALL_STATE)                                \
 	X(VCPU, KVM_GET_LAPIC, get_lapic, CALL_APIC | CALL_LOADED)                         \
 	X(VCPU, KVM_SET_LAPIC, set_lapic, CALL_STATE | CALL_APIC | CALL_LOADED)            \
 	X(VCPU, KVM_SET_CPUID2, set_cpuid2, CALL_RAW | CALL_STATE | CALL_LOADED)           \
 	X(VCPU, KVM_GET_CPUID2, get_cpuid2, CALL_RAW)                                      \
-	X(VCPU, KVM_GET_MSRS, get_msrs, CALL_RAW | CALL_LOADED | CALL_REGS)                            \
-	X(VCPU, KVM_SET_MSRS, set_msrs, CALL_RAW | CALL_STATE | CALL_LOADED | CALL_REGS)               \
+	X(VCPU, KVM_GET_MSRS, get_msrs, CALL_RAW | CALL_LOADED)                            \
+	X(VCPU, KVM_SET_MSRS, set_msrs, CALL_RAW | CALL_STATE | CALL_LOADED)             \
 	X(VCPU, KVM_X86_SETUP_MCE, setup_mce, CALL_STATE)                                  \
 	X(VCPU, KVM_SET_VAPIC_ADDR, set_vapic_addr, CALL_APIC)                             \
 	X(VCPU, KVM_NMI, nmi, CALL_RAW | CALL_APIC)                                        \

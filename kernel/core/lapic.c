@@ -322,7 +322,8 @@ void bawn_lapic_accept_events(struct bawn_vcpu *vcpu)
 	if (vcpu->vm->tee) {
 		if (test_and_clear_bit(BAWN_APIC_INIT, &vcpu->apic_events))
 			vcpu->vm->tee->init(vcpu);
-		clear_bit(BAWN_APIC_SIPI, &vcpu->apic_events);
+		if (test_and_clear_bit(BAWN_APIC_SIPI, &vcpu->apic_events))
+			vcpu->vm->tee->sipi(vcpu);
 		return;
 	}
 	if (test_and_clear_bit(BAWN_APIC_INIT, &vcpu->apic_events)) {

@@ -90,7 +90,6 @@ static const struct {
 	{ KVM_CAP_ENABLE_CAP_VM, 1 },
 	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
 	{ KVM_CAP_MEMORY_FAULT_INFO, 1 },
-	{ KVM_CAP_BAWN_MEASURE, BAWN_MEASURE_VERSION },
 };
 
 int bawn_check_extension(struct bawn_vm *vm, long cap)
@@ -100,6 +99,8 @@ int bawn_check_extension(struct bawn_vm *vm, long cap)
 	switch (cap) {
 	case KVM_CAP_BAWN_SNP_CERTS:
 		return bawn_snp_tee() ? BAWN_SNP_CERTS_MAX : 0;
+	case KVM_CAP_BAWN_MEASURE:
+		return vm && vm->tee ? 0 : BAWN_MEASURE_VERSION;
 	case KVM_CAP_VM_TYPES:
 		return bawn_vm_types();
 	case KVM_CAP_EXIT_HYPERCALL:

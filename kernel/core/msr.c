@@ -459,6 +459,8 @@ static bool one_msr(struct bawn_vcpu *vcpu, struct kvm_msr_entry *e, bool write)
 {
 	const struct msr_desc *m = find_msr(e->index);
 
+	if (vcpu && vcpu->state_protected && vcpu->vm->tee->own_msr(e->index))
+		return false;
 	if (vcpu)
 		return bawn_msr_access(vcpu, e->index, &e->data, write, true) == BAWN_MSR_OK;
 	if (!m || !(m->flags & FEATURE))

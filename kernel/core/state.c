@@ -382,7 +382,8 @@ long bawn_call_set_mp_state(struct bawn_call *call)
 	const struct kvm_mp_state *s = call->arg;
 	struct bawn_vcpu *vcpu = call->vcpu;
 
-	if (s->mp_state > KVM_MP_STATE_SIPI_RECEIVED)
+	if (s->mp_state > KVM_MP_STATE_SIPI_RECEIVED &&
+	    !(vcpu->vm->tee && s->mp_state == KVM_MP_STATE_AP_RESET_HOLD))
 		return -EINVAL;
 	/* The other states are the local APIC's doing. */
 	if (!vcpu->apic && s->mp_state != KVM_MP_STATE_RUNNABLE)

@@ -425,8 +425,9 @@ int bawn_vcpu_run(struct bawn_vcpu *vcpu)
 
 	bawn_vcpu_load(vcpu);
 	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
-	if (vcpu->vm->tee)
-		vcpu->vm->tee->take_state(vcpu);
+	r = vcpu->vm->tee ? vcpu->vm->tee->take_state(vcpu) : 0;
+	if (r)
+		goto out;
 	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED) {
 		r = READ_ONCE(run->immediate_exit__unsafe) ? -EINTR : run_uninitialized(vcpu);
 		goto out;

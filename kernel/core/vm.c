@@ -193,6 +193,9 @@ static int enable_user_msr(struct bawn_vm *vm, const u64 *args)
 
 static int enable_measure(struct bawn_vm *vm, const u64 *args)
 {
+	/* Their own launch measures these, by firmware. */
+	if (vm->tee)
+		return -EOPNOTSUPP;
 	if (args[0])
 		return -EINVAL;
 	if (vm->nr_vcpus)
@@ -200,10 +203,12 @@ static int enable_measure(struct bawn_vm *vm, const u64 *args)
 	return vm->measure ? 0 : bawn_measure_enable(vm);
 }
 
-/* Page state changes always go to userspace: there is nobody else to make them. */
 static int enable_exit_hypercall(struct bawn_vm *vm, const u64 *args)
 {
-	return args[0] & ~(u64)bawn_check_extension(vm, KVM_CAP_EXIT_HYPERCALL) ? -EINVAL : 0;
+	if (args[0] & ~(u64)bawn_check_extension(vm, KVM_CAP_EXIT_HYPERCALL))
+		return -EINVAL;
+	WRITE_ONCE(vm->hypercall_exits, args[0]);
+	return 0;
 }
 
 static const struct {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * AP creation: one vCPU gives another a save area to run from, or none. It takes effect on the
- * other's own thread (bawn_tee_ops.take_state). AMD 56421,
- * "SNP AP Creation".
+ * other's own thread (bawn_tee_ops.take_state). And AP reset hold: a vCPU waits for INIT and SIPI,
+ * or for such a save area. AMD 56421, "SNP AP Creation" and "AP Reset Hold".
  */
 #include "ghcb.h"
 
@@ -38,6 +38,8 @@ void bawn_snp_ap_init(struct bawn_vcpu *vcpu)
 {
 	struct bawn_snp_vcpu *snp = vcpu->snp;
 
+	if (vcpu->mp_state == KVM_MP_STATE_AP_RESET_HOLD)
+		WRITE_ONCE(vcpu->mp_state, KVM_MP_STATE_INIT_RECEIVED);
 	mutex_lock(&snp->ap_lock);
 	if (snp->ap_waiting) {
 		snp->ap_waiting = false;
@@ -45,6 +47,38 @@ void bawn_snp_ap_init(struct bawn_vcpu *vcpu)
 	}
 	mutex_unlock(&snp->ap_lock);
 }
+
+/* ---- AP reset hold ---- */
+
+int ghcb_reset_hold(struct bawn_vcpu *vcpu, gpa_t page)
+{
+	if (!vcpu->apic) {
+		vcpu->run->exit_reason = KVM_EXIT_AP_RESET_HOLD;
+		return 0;
+	}
+	vcpu->snp->hold_ghcb = page;
+	WRITE_ONCE(vcpu->mp_state, KVM_MP_STATE_AP_RESET_HOLD);
+	return 1;
+}
+
+/* Its registers are the guest's own: the vCPU goes on behind its VMGEXIT, and is told why. What
+ * the vector means is the guest's business too. */
+void bawn_snp_ap_sipi(struct bawn_vcpu *vcpu)
+{
+	static const u64 sipi = 1;
+	gpa_t page = vcpu->snp->hold_ghcb;
+
+	if (vcpu->mp_state != KVM_MP_STATE_INIT_RECEIVED)
+		return;
+	if (page == INVALID_GPA)
+		vcpu->vm->snp->ops->ghcb_set(vcpu, BIT_ULL(GHCB_MSR_AP_RESET_HOLD_RESULT_POS) |
+							   GHCB_MSR_AP_RESET_HOLD_RESP);
+	else if (bawn_write_guest(vcpu->vm, page + 8 * GHCB_INFO2, &sipi, sizeof(sipi)))
+		return; /* the guest took its GHCB away: nothing can be told it there */
+	WRITE_ONCE(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
+}
+
+/* ---- AP creation ---- */
 
 int ghcb_ap_creation(struct bawn_vcpu *vcpu)
 {

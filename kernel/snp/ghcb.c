@@ -177,6 +177,12 @@ static int hlt(struct bawn_vcpu *vcpu)
 	return ghcb_done(vcpu) > 0 ? ghcb_halt(vcpu) : 0;
 }
 
+/* SW_EXITINFO2 0: woken, but not by SIPI. */
+static int reset_hold(struct bawn_vcpu *vcpu)
+{
+	return ghcb_done(vcpu) > 0 ? ghcb_reset_hold(vcpu, vcpu->snp->service.page) : 0;
+}
+
 static int hv_features(struct bawn_vcpu *vcpu)
 {
 	return ghcb_finish(vcpu, 0, GHCB_FEATURES);
@@ -225,8 +231,7 @@ static const struct service {
 	{ SVM_EXIT_READ_DR7, 0, ghcb_read_dr7 },
 	{ SVM_EXIT_WRITE_DR7, RAX, ghcb_write_dr7 },
 	{ SVM_VMGEXIT_NMI_COMPLETE, 0, ghcb_nmi_complete },
-	/* SW_EXITINFO2 0: woken, but not by SIPI. The guest sleeps again. */
-	{ SVM_VMGEXIT_AP_HLT_LOOP, 0, hlt },
+	{ SVM_VMGEXIT_AP_HLT_LOOP, 0, reset_hold },
 	{ SVM_VMGEXIT_PSC, SCRATCH, ghcb_psc },
 	{ SVM_VMGEXIT_GUEST_REQUEST, 0, ghcb_guest_request },
 	{ SVM_VMGEXIT_EXT_GUEST_REQUEST, RAX | RBX, ghcb_ext_guest_request },
@@ -275,7 +280,8 @@ static int page_protocol(struct bawn_vcpu *vcpu, gpa_t gpa)
 	snp->service = (struct bawn_snp_service){ .page = gpa };
 	if (copy->ghcb_usage)
 		return ghcb_refuse(vcpu, GHCB_ERR_INVALID_USAGE);
-	if (copy->protocol_version < GHCB_VERSION_MIN || copy->protocol_version > GHCB_VERSION_MAX)
+	if (copy->protocol_version < GHCB_VERSION_MIN ||
+	    copy->protocol_version > vcpu->vm->snp->ghcb_version)
 		return ghcb_refuse(vcpu, GHCB_ERR_INVALID_INPUT);
 	if (!ghcb_has(vcpu, GHCB_EXIT_CODE) || !ghcb_has(vcpu, GHCB_INFO1) ||
 	    !ghcb_has(vcpu, GHCB_INFO2))

@@ -11,6 +11,7 @@
 #define BAWN_KERNEL_SNP_GHCB_H
 
 #include <linux/bitops.h>
+#include <linux/kvm_para.h>
 #include <linux/mm.h>
 #include <asm/svm.h>
 #include <asm/sev-common.h>
@@ -35,6 +36,7 @@ enum ghcb_field {
 
 /* What hypervisors of this protocol version may offer: 0x080 and 0x8000fffd. */
 #define GHCB_FEATURES (GHCB_HV_FT_SNP | GHCB_HV_FT_SNP_AP_CREATION)
+/* The newest is the VM's (KVM_SEV_INIT2). */
 #define GHCB_VERSION_MIN 1
 #define GHCB_VERSION_MAX 2
 
@@ -55,7 +57,7 @@ int ghcb_raise_gp(struct bawn_vcpu *vcpu);	     /* the guest gives itself #GP */
 /* The guest cannot go on: KVM_EXIT_SYSTEM_EVENT with a termination request of the MSR protocol. */
 int ghcb_terminate(struct bawn_vcpu *vcpu, u64 request);
 int ghcb_broken(struct bawn_vcpu *vcpu); /* ... because it breaks the protocol */
-/* The vCPU waits for an interrupt, or for what another one does to it. */
+/* The vCPU waits for an interrupt. */
 int ghcb_halt(struct bawn_vcpu *vcpu);
 
 /* Is all of it guest memory that the guest shares? (What has no slot fails when it is used.) */
@@ -71,6 +73,7 @@ bool ghcb_scratch_write(struct bawn_vcpu *vcpu, const void *buf, u32 len);
 /* ---- The MSR protocol: ghcb_msr.c ---- */
 
 int ghcb_msr_protocol(struct bawn_vcpu *vcpu, u64 request);
+void bawn_snp_ghcb_reset(struct bawn_vcpu *vcpu);
 
 /* ---- Services of the page; SW_EXITCODE and both SW_EXITINFO are valid ---- */
 
@@ -81,6 +84,7 @@ int ghcb_mmio_write(struct bawn_vcpu *vcpu);
 /* ghcb_cpu.c: what instructions ask for */
 int ghcb_cpuid(struct bawn_vcpu *vcpu);
 int ghcb_msr(struct bawn_vcpu *vcpu);
+bool bawn_snp_own_msr(u32 index);
 int ghcb_rdtsc(struct bawn_vcpu *vcpu);
 int ghcb_rdtscp(struct bawn_vcpu *vcpu);
 int ghcb_vmmcall(struct bawn_vcpu *vcpu);
@@ -89,6 +93,11 @@ int ghcb_write_dr7(struct bawn_vcpu *vcpu);
 int ghcb_nmi_complete(struct bawn_vcpu *vcpu);
 /* psc.c */
 int ghcb_psc(struct bawn_vcpu *vcpu);
+/* Does userspace change page states? */
+static inline bool ghcb_maps(struct bawn_vm *vm)
+{
+	return READ_ONCE(vm->hypercall_exits) & BIT_ULL(KVM_HC_MAP_GPA_RANGE);
+}
 /* Asks userspace to make pages private or shared; complete reads run->hypercall.ret. */
 int ghcb_map_exit(struct bawn_vcpu *vcpu, gpa_t gpa, u64 pages, bool private, bool large,
 		  int (*complete)(struct bawn_vcpu *vcpu));
@@ -96,6 +105,9 @@ int ghcb_map_exit(struct bawn_vcpu *vcpu, gpa_t gpa, u64 pages, bool private, bo
 int ghcb_ap_creation(struct bawn_vcpu *vcpu);
 /* An INIT reached the vCPU: what it was given for that moment is now pending. */
 void bawn_snp_ap_init(struct bawn_vcpu *vcpu);
+void bawn_snp_ap_sipi(struct bawn_vcpu *vcpu);
+/* AP reset hold, which was answered by "no SIPI" already: in this GHCB, or in the MSR (INVALID). */
+int ghcb_reset_hold(struct bawn_vcpu *vcpu, gpa_t page);
 /* guest_request.c */
 int ghcb_guest_request(struct bawn_vcpu *vcpu);
 int ghcb_ext_guest_request(struct bawn_vcpu *vcpu);

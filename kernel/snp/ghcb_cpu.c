@@ -58,7 +58,7 @@ static const u32 own_msrs[] = {
 	MSR_IA32_SYSENTER_EIP,
 };
 
-static bool own_msr(u32 index)
+bool bawn_snp_own_msr(u32 index)
 {
 	unsigned int i;
 
@@ -110,7 +110,7 @@ int ghcb_msr(struct bawn_vcpu *vcpu)
 		return ghcb_refuse(vcpu, GHCB_ERR_INVALID_INPUT);
 	if (write && (!ghcb_has(vcpu, GHCB_RAX) || !ghcb_has(vcpu, GHCB_RDX)))
 		return ghcb_refuse(vcpu, GHCB_ERR_MISSING_INPUT);
-	if (own_msr(index))
+	if (bawn_snp_own_msr(index))
 		return ghcb_raise_gp(vcpu);
 	if (!bawn_msr_allowed(vcpu->vm, index, write))
 		return msr_refused(vcpu, index, value, write, KVM_MSR_EXIT_REASON_FILTER);

@@ -3,8 +3,6 @@
  * The GHCB's MSR protocol: requests of one register, before the guest has a page to share.
  * AMD 56421, 2.3.1. What is not known ends the guest: it cannot be told.
  */
-#include <linux/kvm_para.h>
-
 #include "ghcb.h"
 
 static int answer(struct bawn_vcpu *vcpu, u64 value)
@@ -17,7 +15,8 @@ static int sev_info(struct bawn_vcpu *vcpu, u64 request)
 {
 	u64 cbit = vcpu->vm->snp->ops->cbit();
 
-	return answer(vcpu, GHCB_MSR_SEV_INFO((u64)GHCB_VERSION_MAX, (u64)GHCB_VERSION_MIN, cbit));
+	return answer(vcpu, GHCB_MSR_SEV_INFO((u64)vcpu->vm->snp->ghcb_version,
+					      (u64)GHCB_VERSION_MIN, cbit));
 }
 
 static int cpuid_request(struct bawn_vcpu *vcpu, u64 request)
@@ -34,7 +33,7 @@ static int cpuid_request(struct bawn_vcpu *vcpu, u64 request)
 static int ap_reset_hold(struct bawn_vcpu *vcpu, u64 request)
 {
 	answer(vcpu, GHCB_MSR_AP_RESET_HOLD_RESP);
-	return ghcb_halt(vcpu);
+	return ghcb_reset_hold(vcpu, INVALID_GPA);
 }
 
 static int preferred_gpa(struct bawn_vcpu *vcpu, u64 request)
@@ -66,7 +65,8 @@ static int page_state(struct bawn_vcpu *vcpu, u64 request)
 	gpa_t gpa = (u64)GHCB_MSR_PSC_REQ_TO_GFN(request) << PAGE_SHIFT;
 	u64 op = GHCB_MSR_PSC_REQ_TO_OP(request);
 
-	if ((op != SNP_PAGE_STATE_PRIVATE && op != SNP_PAGE_STATE_SHARED) || request >> 56 ||
+	if (!ghcb_maps(vcpu->vm) || request >> 56 ||
+	    (op != SNP_PAGE_STATE_PRIVATE && op != SNP_PAGE_STATE_SHARED) ||
 	    gpa >= bawn_gpa_end(vcpu->vm))
 		return answer(vcpu, GHCB_MSR_PSC_RESP_ERROR);
 	return ghcb_map_exit(vcpu, gpa, 1, op == SNP_PAGE_STATE_PRIVATE, false, complete_psc);
@@ -90,6 +90,12 @@ static const struct {
 	{ GHCB_MSR_HV_FT_REQ, features },
 	{ GHCB_MSR_TERM_REQ, ghcb_terminate },
 };
+
+/* What the MSR holds before the guest first asks. */
+void bawn_snp_ghcb_reset(struct bawn_vcpu *vcpu)
+{
+	sev_info(vcpu, 0);
+}
 
 int ghcb_msr_protocol(struct bawn_vcpu *vcpu, u64 request)
 {

@@ -34,8 +34,9 @@ static u64 to_firmware(struct bawn_snp_vm *snp)
 		return 0;
 	if (fw_error)
 		return fw_error;
-	/* The firmware did not see it: the guest may send the same again. */
-	return r == -EBUSY || r == -EINTR ? VMM_ERROR_BUSY : VMM_ERROR_GENERIC;
+	/* The firmware did not see it, or has gone, perhaps for a moment (ENODEV): the guest may send
+	 * the same again. Any other answer makes Linux give up its key for good. */
+	return r == -EBUSY || r == -EINTR || r == -ENODEV ? VMM_ERROR_BUSY : VMM_ERROR_GENERIC;
 }
 
 /* request_page has been filled. request_lock held. */
@@ -72,7 +73,9 @@ int ghcb_guest_request(struct bawn_vcpu *vcpu)
 	struct bawn_snp_vm *snp = vcpu->vm->snp;
 	int r;
 
-	mutex_lock(&snp->request_lock);
+	/* Killable: another vCPU may wait for a firmware that is slow to answer. */
+	if (mutex_lock_killable(&snp->request_lock))
+		return -EINTR;
 	r = fetch(vcpu) ? forward(vcpu) : ghcb_refuse(vcpu, GHCB_ERR_INVALID_INPUT);
 	mutex_unlock(&snp->request_lock);
 	return r;
@@ -92,6 +95,9 @@ static bool give_certs(struct bawn_vcpu *vcpu, int *answer)
 	u64 gpa = ghcb_read(vcpu, GHCB_RAX), pages = ghcb_read(vcpu, GHCB_RBX);
 	u64 needed = DIV_ROUND_UP_ULL(len, PAGE_SIZE);
 
+	/* Nothing to give and no room for it: that is no error. */
+	if (!snp->certs_len && !pages)
+		return true;
 	if (pages < needed) {
 		ghcb_put(vcpu, GHCB_RBX, needed);
 		*answer = ghcb_finish(vcpu, 0, VMM_ERROR_INVALID_LEN);
@@ -110,7 +116,8 @@ int ghcb_ext_guest_request(struct bawn_vcpu *vcpu)
 	const struct bawn_psp_msg_header *header;
 	int r;
 
-	mutex_lock(&snp->request_lock);
+	if (mutex_lock_killable(&snp->request_lock))
+		return -EINTR;
 	if (!fetch(vcpu)) {
 		r = ghcb_refuse(vcpu, GHCB_ERR_INVALID_INPUT);
 	} else {

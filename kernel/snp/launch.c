@@ -2,23 +2,25 @@
 /*
  * The launch of an SNP guest, as mainline's KVM_MEMORY_ENCRYPT_OP has it: INIT2, LAUNCH_START,
  * LAUNCH_UPDATE as often as needed, LAUNCH_FINISH. Each call is valid in one state only; one
- * that fails after the firmware took something leaves a guest that can only be destroyed.
+ * that fails after the firmware took something leaves a guest that can only be destroyed. Errors
+ * are mainline's (docs/kvm-api.md has the table); padding is not looked at, as there.
  * AMD 56860, chapters 4 and 8; Documentation/virt/kvm/x86/amd-memory-encryption.rst.
  */
 #include <linux/highmem.h>
 #include <linux/io.h>
 #include <linux/psp-sev.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <asm/debugreg.h>
 
 #include "bawn/vmsa.h"
+#include "ghcb.h"
 #include "snp_internal.h"
 
 /* Where firmware's digest places save areas, since they have no place in the guest. As mainline. */
 #define VMSA_GPA 0xfffffffff000ULL
-#define GHCB_VERSION 2
-#define POLICY_KNOWN GENMASK_ULL(25, 0)
+/* AMD 56860, table 10. Bit 18 would allow a migration agent: there is none here. */
+#define POLICY_KNOWN (GENMASK_ULL(25, 0) & ~BIT_ULL(18))
 #define POLICY_ONE BIT_ULL(17) /* reserved, must be one */
 
 struct call {
@@ -26,11 +28,6 @@ struct call {
 	void __user *data;
 	u32 fw_error;
 };
-
-static bool zeros(const void *p, size_t len)
-{
-	return !memchr_inv(p, 0, len);
-}
 
 static int command(struct call *c, int cmd, void *buf, u32 len)
 {
@@ -49,15 +46,15 @@ static int call_init(struct call *c)
 	struct bawn_snp_vm *snp = c->vm->snp;
 	struct kvm_sev_init in;
 
-	if (snp->state != BAWN_SNP_NONE || c->vm->nr_vcpus)
+	if (c->vm->nr_vcpus)
 		return -EINVAL;
 	if (copy_from_user(&in, c->data, sizeof(in)))
 		return -EFAULT;
-	if (in.flags || in.pad1 || !zeros(in.pad2, sizeof(in.pad2)) ||
-	    in.ghcb_version > GHCB_VERSION || (in.ghcb_version && in.ghcb_version < GHCB_VERSION) ||
+	if (in.flags || in.ghcb_version > GHCB_VERSION_MAX ||
 	    in.vmsa_features & ~(snp->ops->sev_features & ~BAWN_SEV_SNP_ACTIVE))
 		return -EINVAL;
 	snp->vmsa_features = in.vmsa_features | BAWN_SEV_SNP_ACTIVE;
+	snp->ghcb_version = in.ghcb_version ?: GHCB_VERSION_MAX;
 	snp->state = BAWN_SNP_INIT;
 	return 0;
 }
@@ -124,12 +121,9 @@ static int call_start(struct call *c)
 	struct kvm_sev_snp_launch_start in;
 	int r;
 
-	if (snp->state != BAWN_SNP_INIT)
-		return -EINVAL;
 	if (copy_from_user(&in, c->data, sizeof(in)))
 		return -EFAULT;
-	if (in.flags || !zeros(in.pad0, sizeof(in.pad0)) || !zeros(in.pad1, sizeof(in.pad1)) ||
-	    in.policy & ~POLICY_KNOWN || !(in.policy & POLICY_ONE))
+	if (in.flags || in.policy & ~POLICY_KNOWN || !(in.policy & POLICY_ONE))
 		return -EINVAL;
 	r = snp->ops->asid_get(&snp->asid);
 	if (r) {
@@ -259,7 +253,10 @@ static int update_gfn(struct call *c, gfn_t gfn, u8 type, void __user *from)
 	if (!slot || slot->invalid || !slot->gmem)
 		return -EINVAL;
 	n = bawn_gmem_populate(c->vm, slot, gfn, 1, update_page_of, &u);
-	return n < 0 ? n : 0;
+	if (n >= 0)
+		return 0;
+	/* What the caller may try again is told apart from a page that cannot be launched. */
+	return n == -EINTR || n == -ENOMEM ? n : -EIO;
 }
 
 static bool range_valid(const struct bawn_vm *vm, const struct kvm_sev_snp_launch_update *in)
@@ -275,38 +272,33 @@ static bool range_valid(const struct bawn_vm *vm, const struct kvm_sev_snp_launc
 static int call_update(struct call *c)
 {
 	struct kvm_sev_snp_launch_update in;
+	u64 done = 0;
 	int idx, r = 0;
 
-	if (c->vm->snp->state != BAWN_SNP_LAUNCHING)
-		return -EINVAL;
 	if (copy_from_user(&in, c->data, sizeof(in)))
 		return -EFAULT;
-	if (in.flags || in.pad0 || in.pad1 || !zeros(in.pad2, sizeof(in.pad2)) ||
-	    in.type < SNP_PAGE_TYPE_NORMAL || in.type >= SNP_PAGE_TYPE_MAX ||
+	if (in.flags || in.type < SNP_PAGE_TYPE_NORMAL || in.type >= SNP_PAGE_TYPE_MAX ||
 	    in.type == SNP_PAGE_TYPE_VMSA || !range_valid(c->vm, &in))
 		return -EINVAL;
-	mutex_lock(&c->vm->slots_lock);
+	if (mutex_lock_killable(&c->vm->slots_lock))
+		return -EINTR;
 	idx = srcu_read_lock(&c->vm->srcu);
-	while (in.len && !r) {
-		if (signal_pending(current)) {
-			r = -EINTR;
-			break;
-		}
+	for (; in.len; done++) {
 		r = update_gfn(c, in.gfn_start, in.type, u64_to_user_ptr(in.uaddr));
 		if (r)
 			break;
 		in.gfn_start++;
 		in.len -= PAGE_SIZE;
-		if (has_content(in.type))
+		if (in.type != SNP_PAGE_TYPE_ZERO)
 			in.uaddr += PAGE_SIZE;
-		cond_resched();
 	}
 	srcu_read_unlock(&c->vm->srcu, idx);
 	mutex_unlock(&c->vm->slots_lock);
-	/* How far it came, so that the caller can go on, or say where it failed. */
-	if (copy_to_user(c->data, &in, sizeof(in)) && !r)
-		r = -EFAULT;
-	return r;
+	if (!done)
+		return r;
+	/* Done in part: that is no error yet, the caller asks for the rest. */
+	c->fw_error = 0;
+	return copy_to_user(c->data, &in, sizeof(in)) ? -EFAULT : 0;
 }
 
 /* ---- LAUNCH_FINISH ---- */
@@ -338,9 +330,10 @@ static int update_vmsa(struct call *c, struct bawn_vcpu *vcpu)
 		return -EINTR;
 	}
 	bawn_vcpu_load(vcpu);
-	bawn_snp_vmsa_fill(vcpu, page_address(page));
+	r = bawn_snp_vmsa_fill(vcpu, page_address(page));
 	bawn_vcpu_put(vcpu);
-	r = update_page(c, page, VMSA_GPA, SNP_PAGE_TYPE_VMSA);
+	if (!r)
+		r = update_page(c, page, VMSA_GPA, SNP_PAGE_TYPE_VMSA);
 	if (r) {
 		__free_page(page);
 	} else {
@@ -357,7 +350,23 @@ static int load_vmsa(struct bawn_vcpu *vcpu)
 
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
+	bawn_vcpu_load(vcpu);
 	r = vcpu->vm->snp->ops->vmsa_load(vcpu, page_to_pfn(vcpu->snp->vmsa));
+	bawn_snp_ghcb_reset(vcpu);
+	bawn_vcpu_put(vcpu);
+	mutex_unlock(&vcpu->mutex);
+	return r;
+}
+
+/* Breakpoints of a debugger are no part of what is measured. As mainline. */
+static int check_vcpu(struct bawn_vcpu *vcpu)
+{
+	int r = 0;
+
+	if (mutex_lock_killable(&vcpu->mutex))
+		return -EINTR;
+	if (vcpu->debug.control || vcpu->debug.guest_dr7 & ~DR7_FIXED_1)
+		r = -EINVAL;
 	mutex_unlock(&vcpu->mutex);
 	return r;
 }
@@ -376,53 +385,48 @@ static void *copy_page_in(u64 uaddr, size_t len, int *r)
 	return page;
 }
 
-static int finish(struct call *c, const struct kvm_sev_snp_launch_finish *in)
-{
-	struct sev_data_snp_launch_finish data = { .gctx_paddr = context_address(c->vm) };
-	void *block = NULL, *auth = NULL;
-	int r = 0;
+/* What firmware is told, with the pages that it names. The caller frees these in any case. */
+struct finish {
+	struct sev_data_snp_launch_finish data;
+	void *block, *auth;
+};
 
-	if (in->id_block_en) {
-		block = copy_page_in(in->id_block_uaddr, KVM_SEV_SNP_ID_BLOCK_SIZE, &r);
-		if (!r)
-			auth = copy_page_in(in->id_auth_uaddr, KVM_SEV_SNP_ID_AUTH_SIZE, &r);
-		if (r)
-			goto out;
-		data.id_block_en = 1;
-		data.id_block_paddr = __pa(block);
-		data.id_auth_paddr = __pa(auth);
-		data.auth_key_en = in->auth_key_en;
-	}
-	data.vcek_disabled = in->vcek_disabled;
-	memcpy(data.host_data, in->host_data, sizeof(data.host_data));
-	r = command(c, SEV_CMD_SNP_LAUNCH_FINISH, &data, sizeof(data));
-out:
-	free_page((unsigned long)block);
-	free_page((unsigned long)auth);
-	return r;
+static int prepare_finish(struct call *c, const struct kvm_sev_snp_launch_finish *in,
+			  struct finish *f)
+{
+	struct sev_data_snp_launch_finish *data = &f->data;
+	int r;
+
+	data->gctx_paddr = context_address(c->vm);
+	data->vcek_disabled = in->vcek_disabled;
+	memcpy(data->host_data, in->host_data, sizeof(data->host_data));
+	if (!in->id_block_en)
+		return 0;
+	f->block = copy_page_in(in->id_block_uaddr, KVM_SEV_SNP_ID_BLOCK_SIZE, &r);
+	if (!r)
+		f->auth = copy_page_in(in->id_auth_uaddr, KVM_SEV_SNP_ID_AUTH_SIZE, &r);
+	if (r)
+		return r;
+	data->id_block_en = 1;
+	data->id_block_paddr = __pa(f->block);
+	data->id_auth_paddr = __pa(f->auth);
+	data->auth_key_en = in->auth_key_en;
+	return 0;
 }
 
-static int call_finish(struct call *c)
+/* From the first save area on there is no way back. No vCPU enters before all of it is done: the
+ * state is not RUNNING. */
+static int finish(struct call *c, struct finish *f)
 {
 	struct bawn_vm *vm = c->vm;
-	struct kvm_sev_snp_launch_finish in;
 	unsigned int i;
 	int r = 0;
 
-	if (vm->snp->state != BAWN_SNP_LAUNCHING || !vm->nr_vcpus)
-		return -EINVAL;
-	if (copy_from_user(&in, c->data, sizeof(in)))
-		return -EFAULT;
-	if (in.flags || !zeros(in.pad0, sizeof(in.pad0)) || !zeros(in.pad1, sizeof(in.pad1)) ||
-	    in.id_block_en > 1 || in.auth_key_en > 1 || in.vcek_disabled > 1 ||
-	    (in.auth_key_en && !in.id_block_en))
-		return -EINVAL;
-	/* From the first save area on there is no way back. */
 	vm->snp->state = BAWN_SNP_BROKEN;
 	for (i = 0; i < vm->nr_vcpus && !r; i++)
 		r = update_vmsa(c, vm->vcpu[i]);
 	if (!r)
-		r = finish(c, &in);
+		r = command(c, SEV_CMD_SNP_LAUNCH_FINISH, &f->data, sizeof(f->data));
 	for (i = 0; i < vm->nr_vcpus && !r; i++)
 		r = load_vmsa(vm->vcpu[i]);
 	if (!r)
@@ -430,36 +434,83 @@ static int call_finish(struct call *c)
 	return r;
 }
 
+static int call_finish(struct call *c)
+{
+	struct bawn_vm *vm = c->vm;
+	struct kvm_sev_snp_launch_finish in;
+	struct finish f = {};
+	unsigned int i;
+	int r;
+
+	if (!vm->nr_vcpus)
+		return -EINVAL;
+	if (copy_from_user(&in, c->data, sizeof(in)))
+		return -EFAULT;
+	if (in.flags || in.id_block_en > 1 || in.auth_key_en > 1 || in.vcek_disabled > 1 ||
+	    (in.auth_key_en && !in.id_block_en))
+		return -EINVAL;
+	r = prepare_finish(c, &in, &f);
+	for (i = 0; i < vm->nr_vcpus && !r; i++)
+		r = check_vcpu(vm->vcpu[i]);
+	if (!r)
+		r = finish(c, &f);
+	free_page((unsigned long)f.block);
+	free_page((unsigned long)f.auth);
+	return r;
+}
+
 /* ---- The ioctl ---- */
 
 static const struct {
 	u32 id;
+	enum bawn_snp_state in;
 	int (*fn)(struct call *c);
+	int none, early, late; /* in NONE, after it but too early, too late */
 } calls[] = {
-	{ KVM_SEV_INIT2, call_init },
-	{ KVM_SEV_SNP_LAUNCH_START, call_start },
-	{ KVM_SEV_SNP_LAUNCH_UPDATE, call_update },
-	{ KVM_SEV_SNP_LAUNCH_FINISH, call_finish },
+	{ KVM_SEV_INIT2, BAWN_SNP_NONE, call_init, 0, 0, -EPERM },
+	{ KVM_SEV_SNP_LAUNCH_START, BAWN_SNP_INIT, call_start, -ENOTTY, 0, -EINVAL },
+	{ KVM_SEV_SNP_LAUNCH_UPDATE, BAWN_SNP_LAUNCHING, call_update, -EINVAL, -EINVAL, -EIO },
+	{ KVM_SEV_SNP_LAUNCH_FINISH, BAWN_SNP_LAUNCHING, call_finish, -ENOTTY, -EINVAL, -EIO },
 };
+
+/* Calls of SEV guests that are not SNP's, and numbers that are none. */
+static int unknown_call(const struct bawn_vm *vm, u32 id)
+{
+	if (vm->snp->state != BAWN_SNP_NONE)
+		return id < KVM_SEV_SNP_LAUNCH_START ? -EPERM : -EINVAL;
+	return id > KVM_SEV_ES_INIT && id < KVM_SEV_INIT2 ? -ENOTTY : -EINVAL;
+}
+
+static int serve(struct call *c, u32 id)
+{
+	enum bawn_snp_state state = c->vm->snp->state;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		if (calls[i].id != id)
+			continue;
+		if (state == calls[i].in)
+			return calls[i].fn(c);
+		if (state == BAWN_SNP_NONE)
+			return calls[i].none;
+		return state < calls[i].in ? calls[i].early : calls[i].late;
+	}
+	return unknown_call(c->vm, id);
+}
 
 int bawn_snp_encrypt_op(struct bawn_vm *vm, void __user *arg)
 {
 	struct call c = { .vm = vm };
 	struct kvm_sev_cmd cmd;
-	unsigned int i;
-	int r = -EINVAL;
+	int r;
 
 	/* Asks whether the type is served. */
 	if (!arg)
 		return 0;
 	if (copy_from_user(&cmd, arg, sizeof(cmd)))
 		return -EFAULT;
-	if (cmd.pad0)
-		return -EINVAL;
 	c.data = u64_to_user_ptr(cmd.data);
-	for (i = 0; i < ARRAY_SIZE(calls); i++)
-		if (calls[i].id == cmd.id)
-			r = calls[i].fn(&c);
+	r = serve(&c, cmd.id);
 	cmd.error = c.fw_error;
 	if (copy_to_user(arg, &cmd, sizeof(cmd)) && !r)
 		r = -EFAULT;

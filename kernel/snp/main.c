@@ -92,7 +92,10 @@ int bawn_snp_set_certs(struct bawn_vm *vm, const struct bawn_snp_certs *in)
 		if (IS_ERR(certs))
 			return PTR_ERR(certs);
 	}
-	mutex_lock(&snp->request_lock);
+	if (mutex_lock_killable(&snp->request_lock)) {
+		kvfree(certs);
+		return -EINTR;
+	}
 	swap(snp->certs, certs);
 	snp->certs_len = in->size;
 	mutex_unlock(&snp->request_lock);
@@ -120,6 +123,7 @@ static int snp_vcpu_create(struct bawn_vcpu *vcpu)
 	}
 	snp->ghcb_gpa = INVALID_GPA;
 	snp->ap_vmsa_gpa = INVALID_GPA;
+	snp->hold_ghcb = INVALID_GPA;
 	mutex_init(&snp->ap_lock);
 	vcpu->snp = snp;
 	r = ops->vcpu_create(vcpu);
@@ -165,15 +169,19 @@ static struct page *vmsa_page(struct bawn_vcpu *vcpu, gpa_t gpa)
 }
 
 /* What another vCPU asked for by AP creation: a new save area, or none. */
-static void snp_take_state(struct bawn_vcpu *vcpu)
+static int snp_take_state(struct bawn_vcpu *vcpu)
 {
 	struct bawn_snp_vcpu *snp = vcpu->snp;
 	struct page *page;
 
+	if (READ_ONCE(vcpu->vm->snp->state) != BAWN_SNP_RUNNING)
+		return -EINVAL;
 	if (!READ_ONCE(snp->ap_pending))
-		return;
+		return 0;
 	mutex_lock(&snp->ap_lock);
 	WRITE_ONCE(snp->ap_pending, false);
+	/* What the old state had asked userspace for is void. */
+	vcpu->complete = NULL;
 	vcpu->mp_state = KVM_MP_STATE_UNINITIALIZED;
 	page = snp->ap_vmsa_gpa == INVALID_GPA ? NULL : vmsa_page(vcpu, snp->ap_vmsa_gpa);
 	if (page) {
@@ -182,15 +190,15 @@ static void snp_take_state(struct bawn_vcpu *vcpu)
 		put_page(page);
 	}
 	mutex_unlock(&snp->ap_lock);
+	return 0;
 }
 
 static int snp_prepare_run(struct bawn_vcpu *vcpu)
 {
-	if (READ_ONCE(vcpu->vm->snp->state) != BAWN_SNP_RUNNING)
-		return -EINVAL;
-	snp_take_state(vcpu);
-	if (vcpu->mp_state != KVM_MP_STATE_RUNNABLE)
-		return 0;
+	int r = snp_take_state(vcpu);
+
+	if (r || vcpu->mp_state != KVM_MP_STATE_RUNNABLE)
+		return r;
 	return vcpu->vm->snp->ops->prepare_run(vcpu);
 }
 
@@ -230,7 +238,9 @@ static const struct bawn_tee_ops snp_tee = {
 	.prepare_run = snp_prepare_run,
 	.has_state = snp_has_state,
 	.take_state = snp_take_state,
+	.own_msr = bawn_snp_own_msr,
 	.init = bawn_snp_ap_init,
+	.sipi = bawn_snp_ap_sipi,
 	.exit = snp_exit,
 	.page_prepare = snp_page_prepare,
 	.page_gone = bawn_snp_page_gone,

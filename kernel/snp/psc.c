@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Page state change: the guest lists pages that shall be private or shared, userspace decides
- * (KVM_HC_MAP_GPA_RANGE). The list is in the page's own buffer, copied once; how far it was
+ * (KVM_HC_MAP_GPA_RANGE, if it enabled that). The list is in the page's own buffer, copied once; how far it was
  * worked off is written back. AMD 56421,
  * "SNP Page State Change".
  */
-#include <linux/kvm_para.h>
-
 #include "ghcb.h"
 
 /* Operations beside VMGEXIT_PSC_OP_PRIVATE and SHARED: hints about how the RMP is kept. */
@@ -25,6 +23,12 @@ static struct psc_hdr *header(struct bawn_vcpu *vcpu)
 static struct psc_entry *entry(struct bawn_vcpu *vcpu, u32 i)
 {
 	return (struct psc_entry *)(header(vcpu) + 1) + i;
+}
+
+/* As 64 bits: gcc computes with a bit field's own 40. */
+static u64 gfn_of(const struct psc_entry *e)
+{
+	return e->gfn;
 }
 
 static u32 pages_of(const struct psc_entry *e)
@@ -49,8 +53,8 @@ static bool valid(struct bawn_vcpu *vcpu, const struct psc_entry *e)
 
 	/* Addresses end at a power of two: a large page that begins before it ends there. */
 	return (changes(e) || e->operation == PSC_OP_PSMASH || e->operation == PSC_OP_UNSMASH) &&
-	       !e->reserved && e->cur_page <= pages && !(e->gfn & (pages - 1)) &&
-	       e->gfn < bawn_gpa_end(vcpu->vm) >> PAGE_SHIFT;
+	       !e->reserved && e->cur_page <= pages && !(gfn_of(e) & (pages - 1)) &&
+	       gfn_of(e) < bawn_gpa_end(vcpu->vm) >> PAGE_SHIFT;
 }
 
 int ghcb_map_exit(struct bawn_vcpu *vcpu, gpa_t gpa, u64 pages, bool private, bool large,
@@ -90,13 +94,13 @@ static bool mark_done(struct bawn_vcpu *vcpu, u32 i, u32 n)
 static u32 run_length(struct bawn_vcpu *vcpu, u32 i)
 {
 	const struct psc_entry *first = entry(vcpu, i), *e;
-	u64 next = first->gfn + pages_of(first);
+	u64 next = gfn_of(first) + pages_of(first);
 	u32 k;
 
 	for (k = i + 1; k <= header(vcpu)->end_entry; k++, next += pages_of(first)) {
 		e = entry(vcpu, k);
 		/* The rest of a page begun earlier is of 4 KiB pages: it stays alone. */
-		if (!valid(vcpu, e) || first->cur_page || e->cur_page || e->gfn != next ||
+		if (!valid(vcpu, e) || first->cur_page || e->cur_page || gfn_of(e) != next ||
 		    e->operation != first->operation || e->pagesize != first->pagesize)
 			break;
 	}
@@ -119,7 +123,7 @@ static int advance(struct bawn_vcpu *vcpu)
 		if (changes(e) && e->cur_page < pages_of(e)) {
 			s->first = i;
 			s->count = n;
-			return ghcb_map_exit(vcpu, (e->gfn + e->cur_page) << PAGE_SHIFT,
+			return ghcb_map_exit(vcpu, (gfn_of(e) + e->cur_page) << PAGE_SHIFT,
 					     (u64)n * pages_of(e) - e->cur_page,
 					     e->operation == VMGEXIT_PSC_OP_PRIVATE, large(e),
 					     complete_run);
@@ -146,6 +150,8 @@ int ghcb_psc(struct bawn_vcpu *vcpu)
 	u32 room;
 	const struct psc_hdr *hdr = ghcb_scratch_buffer(vcpu, &room);
 
+	if (!ghcb_maps(vcpu->vm))
+		return ghcb_finish(vcpu, 0, VMGEXIT_PSC_ERROR_GENERIC);
 	if (!hdr || room < sizeof(*hdr))
 		return ghcb_refuse(vcpu, GHCB_ERR_INVALID_SCRATCH_AREA);
 	/* end_entry is the last one, not the one behind. At most 253 fit into the buffer. */

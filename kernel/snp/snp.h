@@ -51,7 +51,8 @@ struct bawn_snp_ops {
 	u64 (*private_alias)(void);
 	int (*vcpu_create)(struct bawn_vcpu *vcpu); /* after core's; before it first runs */
 	void (*vcpu_destroy)(struct bawn_vcpu *vcpu);
-	/* From the next entry on, the VMSA in this page is the vCPU's state. vcpu->mutex held. */
+	/* From the next entry on, the VMSA in this page is the vCPU's state. vcpu->mutex held, the
+	 * vCPU loaded. */
 	int (*vmsa_load)(struct bawn_vcpu *vcpu, u64 pfn);
 	/* Decides on a decoded exit: runs on (> 0), or hands it to core (BAWN_SNP_PASS), or turns it
 	 * into BAWN_EXIT_VMGEXIT and hands that on. What the guest does with C=0 and C=1 addresses
@@ -85,6 +86,7 @@ struct bawn_snp_vm {
 	struct page *context;	/* the firmware's; NULL before LAUNCH_START */
 	u64 policy;
 	u64 vmsa_features;
+	u16 ghcb_version; /* the newest that guests are offered */
 	struct mutex request_lock; /* one guest request at a time */
 	struct page *request_page, *response_page;
 	/* What an extended guest request is given beside the report; under request_lock. */
@@ -113,6 +115,9 @@ struct bawn_snp_vcpu {
 	bool ap_waiting;
 	bool ap_pending;
 	gpa_t ap_vmsa_gpa;	/* INVALID: stop */
+	/* AP reset hold: KVM_MP_STATE_AP_RESET_HOLD until INIT and SIPI come, which the answer tells
+	 * in this GHCB, or in the MSR where it is INVALID. */
+	gpa_t hold_ghcb;
 	void *platform;		/* owned by the ops */
 };
 

@@ -15,8 +15,8 @@ void bawn_snp_release(struct bawn_vm *vm);
 /* main.c */
 void bawn_snp_page_gone(struct bawn_vm *vm, struct page *page);
 
-/* vmsa.c: the vCPU's registers as a save area; vcpu->mutex held, the vCPU loaded */
-void bawn_snp_vmsa_fill(struct bawn_vcpu *vcpu, void *page);
+/* vmsa.c: the vCPU's registers as a save area; vcpu->mutex held, the vCPU loaded. 0 or -ENOMEM */
+int bawn_snp_vmsa_fill(struct bawn_vcpu *vcpu, void *page);
 
 /* One firmware command; 0, or -errno with *fw_error. */
 static inline int bawn_snp_command(struct bawn_vm *vm, int cmd, void *buf, u32 len, u32 *fw_error)

@@ -6,6 +6,9 @@
  */
 #include <linux/bitops.h>
 #include <linux/mm.h>
+#include <linux/slab.h>
+#include <asm/fpu/xcr.h>
+#include <asm/msr-index.h>
 #include <asm/processor-flags.h>
 #include <asm/svm.h>
 
@@ -51,9 +54,67 @@ static void fill_general(struct bawn_vcpu *vcpu, struct bawn_vmsa *v)
 	v->rflags = cpu_to_le64(vcpu->rflags);
 }
 
-void bawn_snp_vmsa_fill(struct bawn_vcpu *vcpu, void *page)
+static void fill_msrs(struct bawn_vcpu *vcpu, struct bawn_vmsa *v)
 {
-	const struct fxregs_state *fx = &vcpu->fpu.fpstate->regs.fxsave;
+	const struct {
+		u32 index;
+		__le64 *to;
+	} msrs[] = {
+		{ MSR_STAR, &v->star },
+		{ MSR_LSTAR, &v->lstar },
+		{ MSR_CSTAR, &v->cstar },
+		{ MSR_SYSCALL_MASK, &v->sfmask },
+		{ MSR_KERNEL_GS_BASE, &v->kernel_gs_base },
+		{ MSR_IA32_SYSENTER_CS, &v->sysenter_cs },
+		{ MSR_IA32_SYSENTER_ESP, &v->sysenter_esp },
+		{ MSR_IA32_SYSENTER_EIP, &v->sysenter_eip },
+	};
+	unsigned int i;
+	u64 value;
+
+	for (i = 0; i < ARRAY_SIZE(msrs); i++)
+		if (!bawn_cpu->get_msr(vcpu, msrs[i].index, &value))
+			*msrs[i].to = cpu_to_le64(value);
+}
+
+static void fill_x87(const struct fxregs_state *fx, struct bawn_vmsa *v)
+{
+	const u8 *st = (const u8 *)fx->st_space; /* 16 bytes for each register */
+	int i;
+
+	v->x87_dp = cpu_to_le64(fx->rdp);
+	v->mxcsr = cpu_to_le32(fx->mxcsr);
+	v->x87_ftw = cpu_to_le16(fx->twd);
+	v->x87_fsw = cpu_to_le16(fx->swd);
+	v->x87_fcw = cpu_to_le16(fx->cwd);
+	v->x87_fop = cpu_to_le16(fx->fop);
+	v->x87_rip = cpu_to_le64(fx->rip);
+	for (i = 0; i < 8; i++) {
+		memcpy(&v->x87_significand[i], st + 16 * i, 8);
+		memcpy(&v->x87_sign_exponent[i], st + 16 * i + 8, 2);
+	}
+}
+
+/* By the format of KVM_GET_XSAVE: of states that were never set it has what they are at reset. */
+static int fill_fpu(struct bawn_vcpu *vcpu, struct bawn_vmsa *v)
+{
+	struct kvm_xsave *area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	const struct xregs_state *x = (const void *)area;
+
+	if (!area)
+		return -ENOMEM;
+	fpu_copy_guest_fpstate_to_uabi(&vcpu->fpu, area, sizeof(*area),
+				       bawn_xcr0_supported() | XFEATURE_MASK_FPSSE, 0);
+	fill_x87(&x->i387, v);
+	memcpy(v->xmm, x->i387.xmm_space, sizeof(v->xmm));
+	if (x->header.xfeatures & XFEATURE_MASK_YMM)
+		memcpy(v->ymm_high, (const u8 *)area + BAWN_XSAVE_YMM, sizeof(v->ymm_high));
+	kfree(area);
+	return 0;
+}
+
+int bawn_snp_vmsa_fill(struct bawn_vcpu *vcpu, void *page)
+{
 	struct bawn_vmsa *v = page;
 
 	BUILD_BUG_ON(sizeof(*v) != BAWN_VMSA_SIZE);
@@ -77,10 +138,9 @@ void bawn_snp_vmsa_fill(struct bawn_vcpu *vcpu, void *page)
 	v->dr6 = cpu_to_le64(vcpu->debug.guest_dr6);
 	v->dr7 = cpu_to_le64(vcpu->debug.guest_dr7);
 	fill_general(vcpu, v);
+	fill_msrs(vcpu, v);
 	v->g_pat = cpu_to_le64(vcpu->pat);
 	v->sev_features = cpu_to_le64(vcpu->vm->snp->vmsa_features);
 	v->xcr0 = cpu_to_le64(vcpu->xcr0);
-	v->mxcsr = cpu_to_le32(fx->mxcsr);
-	v->x87_fcw = cpu_to_le16(fx->cwd);
-	v->x87_fsw = cpu_to_le16(fx->swd);
+	return fill_fpu(vcpu, v);
 }

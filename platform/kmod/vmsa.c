@@ -20,7 +20,6 @@
 #define EFER_DEFINED_HERE (EFER_LMA | EFER_SVME)
 #define CR3_RESERVED GENMASK_ULL(63, 52)
 #define XSAVE_SIZE 4096 /* struct kvm_xsave */
-#define XSAVE_YMM 576	/* the standard format's place of state 2 */
 
 /* ---- Checks ---- */
 
@@ -173,33 +172,25 @@ static bool load_msrs(struct bawn_vcpu *vcpu, const struct bawn_vmsa *v)
 	return true;
 }
 
-/* FXSAVE's tag byte has a bit for each register that is not empty (tag 3). */
-static u8 tag_byte(u16 tags)
-{
-	u8 byte = 0;
-	int i;
-
-	for (i = 0; i < 8; i++)
-		byte |= ((tags >> 2 * i & 3) != 3) << i;
-	return byte;
-}
-
 static void fill_xsave(struct xregs_state *x, const struct bawn_vmsa *v)
 {
 	struct fxregs_state *f = &x->i387;
+	u8 *st = (u8 *)f->st_space; /* 16 bytes for each register */
 	int i;
 
 	f->cwd = le16_to_cpu(v->x87_fcw);
 	f->swd = le16_to_cpu(v->x87_fsw);
-	f->twd = tag_byte(le16_to_cpu(v->x87_ftw));
+	f->twd = (u8)le16_to_cpu(v->x87_ftw);
 	f->fop = le16_to_cpu(v->x87_fop);
 	f->rip = le64_to_cpu(v->x87_rip);
 	f->rdp = le64_to_cpu(v->x87_dp);
 	f->mxcsr = le32_to_cpu(v->mxcsr);
-	for (i = 0; i < 8; i++)
-		memcpy((u8 *)f->st_space + 16 * i, v->x87_registers + 10 * i, 10);
+	for (i = 0; i < 8; i++) {
+		memcpy(st + 16 * i, &v->x87_significand[i], 8);
+		memcpy(st + 16 * i + 8, &v->x87_sign_exponent[i], 2);
+	}
 	memcpy(f->xmm_space, v->xmm, sizeof(v->xmm));
-	memcpy((u8 *)x + XSAVE_YMM, v->ymm_high, sizeof(v->ymm_high));
+	memcpy((u8 *)x + BAWN_XSAVE_YMM, v->ymm_high, sizeof(v->ymm_high));
 	x->header.xfeatures = XFEATURE_MASK_FPSSE | XFEATURE_MASK_YMM;
 }
 
@@ -236,15 +227,11 @@ static void clear_events(struct bawn_vcpu *vcpu)
 	bawn_cpu->set_shadow(vcpu, 0);
 }
 
-/* Its value at reset is valid for guests without XSAVE too. */
+/* 0 is what guests without XSAVE have there. */
 static bool load_xcr0(struct bawn_vcpu *vcpu, const struct bawn_vmsa *v)
 {
-	u64 xcr0 = le64_to_cpu(v->xcr0) ?: XFEATURE_MASK_FP;
-
-	if (xcr0 != XFEATURE_MASK_FP)
-		return !bawn_set_xcr(vcpu, XCR_XFEATURE_ENABLED_MASK, xcr0);
-	vcpu->xcr0 = xcr0;
-	return true;
+	return !bawn_set_xcr(vcpu, XCR_XFEATURE_ENABLED_MASK,
+			     le64_to_cpu(v->xcr0) ?: XFEATURE_MASK_FP);
 }
 
 static int load(struct bawn_vcpu *vcpu, const struct bawn_vmsa *v)

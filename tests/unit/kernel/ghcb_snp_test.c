@@ -45,6 +45,34 @@ static void test_psc_runs(void **state)
     assert_int_equal(psc(7)->cur_page, 512);
 }
 
+/* Addresses of more bits than the entry's field has are computed whole. */
+static void test_psc_high(void **state)
+{
+    struct bawn_vcpu *vcpu = reset();
+
+    (void)state;
+    ask_psc(0, 2);
+    *psc(0) = (struct psc_entry){ .gfn = BIT_ULL(34) + 512, .operation = 1, .pagesize = 1 };
+    *psc(1) = (struct psc_entry){ .gfn = BIT_ULL(34) + 1024, .operation = 1, .pagesize = 1 };
+    *psc(2) = (struct psc_entry){ .gfn = (GPA_END >> 12) - 1, .operation = 2 };
+    expect_map(vmgexit(vcpu), PAGE(BIT_ULL(34) + 512), 1024, true, true);
+    expect_map(complete(vcpu), GPA_END - PAGE_SIZE, 1, false, false);
+    expect_answer(complete(vcpu), 0, 0);
+}
+
+static void test_psc_not_enabled(void **state)
+{
+    struct bawn_vcpu *vcpu = reset();
+
+    (void)state;
+    mock.vm.hypercall_exits = 0;
+    ask_psc(0, 0);
+    *psc(0) = (struct psc_entry){ .gfn = 100, .operation = 1 };
+    expect_answer(vmgexit(vcpu), 0, 0x100ull << 32);
+    assert_int_equal(psc_header()->cur_entry, 0);
+    assert_null(vcpu->complete);
+}
+
 /* What is left of a large page never joins its neighbours. */
 static void test_psc_pieces(void **state)
 {
@@ -246,9 +274,18 @@ static void test_guest_request(void **state)
     host.command_result = -EBUSY;
     ask_request(false, 5);
     expect_answer(vmgexit(vcpu), 0, 2ull << 32);
-    host.command_result = -ENODEV;
+    host.command_result = -ENODEV; /* gone, perhaps for a moment */
+    ask_request(false, 5);
+    expect_answer(vmgexit(vcpu), 0, 2ull << 32);
+    host.command_result = -EINVAL;
     ask_request(false, 5);
     expect_answer(vmgexit(vcpu), 0, 1ull << 63);
+    mutex_killed = true; /* while it waits for another vCPU's request */
+    ask_request(false, 5);
+    assert_int_equal(bawn_snp_vmgexit(vcpu), -EINTR);
+    ask_request(true, 5);
+    assert_int_equal(bawn_snp_vmgexit(vcpu), -EINTR);
+    mutex_killed = false;
 
     host.command_result = 0;
     host.commands = 0;
@@ -280,6 +317,12 @@ static void test_certificates(void **state)
     expect_answer(vmgexit(vcpu), 0, 0); /* none there: an empty table */
     assert_memory_equal(mock.memory + CERTS, zero, 24);
     assert_int_equal(mock.memory[CERTS + 24], 0xcc);
+    /* ... for which a guest need not have room. */
+    ask_request(true, 5);
+    set(GHCB_RAX, PRIVATE);
+    set(GHCB_RBX, 0);
+    expect_answer(vmgexit(vcpu), 0, 0);
+    assert_int_equal(mock.memory[RESPONSE], 0x21 ^ 0x5a);
 
     memset(certs, 0xce, sizeof(certs));
     snp_vm.certs = certs;
@@ -397,6 +440,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_psc_runs),      cmocka_unit_test(test_psc_pieces),
+        cmocka_unit_test(test_psc_high),      cmocka_unit_test(test_psc_not_enabled),
         cmocka_unit_test(test_psc_errors),    cmocka_unit_test(test_psc_sizes),
         cmocka_unit_test(test_psc_rewritten), cmocka_unit_test(test_ap_creation),
         cmocka_unit_test(test_guest_request), cmocka_unit_test(test_certificates),

@@ -40,9 +40,75 @@ static void test_msr_protocol(void **state)
     msr_value = 0x2 << 16 | 1 << 12 | 0x100;
     expect_terminated(vmgexit(vcpu), 0x21100);
     assert_int_equal(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
+}
+
+/* KVM_SEV_INIT2 chose an older version: guests are told, and may not speak a newer one. */
+static void test_versions(void **state)
+{
+    struct bawn_vcpu *vcpu = reset();
+
+    (void)state;
+    snp_vm.ghcb_version = 1;
+    assert_int_equal(by_msr(vcpu, 0x002), 1ull << 48 | 1ull << 32 | 51 << 24 | 0x001);
+    msr_value = GHCB_PAGE;
+    ask(SVM_EXIT_WBINVD, 0, 0);
+    expect_refused(vmgexit(vcpu), 5);
+    page()->protocol_version = 1;
+    ask(SVM_EXIT_WBINVD, 0, 0);
+    expect_answer(vmgexit(vcpu), 0, 0);
+    /* What a vCPU finds in its MSR at first. */
+    snp_vm.ghcb_version = 2;
+    bawn_snp_ghcb_reset(vcpu);
+    assert_int_equal(msr_value, 2ull << 48 | 1ull << 32 | 51 << 24 | 0x001);
+}
+
+/* AP reset hold ends by INIT and then SIPI, or by a state that another vCPU gives. */
+static void test_reset_hold_msr(void **state)
+{
+    struct bawn_vcpu *vcpu = reset();
+
+    (void)state;
+    msr_value = 0x006;
+    assert_int_equal(vmgexit(vcpu), 0); /* the VMM has the local APIC */
+    assert_int_equal(mock.run.exit_reason, KVM_EXIT_AP_RESET_HOLD);
+    assert_int_equal(msr_value, 0x007);
+    assert_int_equal(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
+
     vcpu->apic = (void *)&mock;
     assert_int_equal(by_msr(vcpu, 0x006), 0x007);
-    assert_int_equal(vcpu->mp_state, KVM_MP_STATE_HALTED);
+    assert_int_equal(vcpu->mp_state, KVM_MP_STATE_AP_RESET_HOLD);
+    bawn_snp_ap_sipi(vcpu);
+    assert_int_equal(vcpu->mp_state, KVM_MP_STATE_AP_RESET_HOLD);
+    bawn_snp_ap_init(vcpu);
+    assert_int_equal(vcpu->mp_state, KVM_MP_STATE_INIT_RECEIVED);
+    assert_int_equal(msr_value, 0x007);
+    bawn_snp_ap_sipi(vcpu);
+    assert_int_equal(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
+    assert_int_equal(msr_value, 1 << 12 | 0x007);
+    /* One that runs is not touched. */
+    bawn_snp_ap_init(vcpu);
+    bawn_snp_ap_sipi(vcpu);
+    assert_int_equal(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
+}
+
+static void test_reset_hold_page(void **state)
+{
+    struct bawn_vcpu *vcpu = reset();
+
+    (void)state;
+    ask(SVM_VMGEXIT_AP_HLT_LOOP, 0, 0x1234);
+    assert_int_equal(vmgexit(vcpu), 0);
+    assert_int_equal(mock.run.exit_reason, KVM_EXIT_AP_RESET_HOLD);
+    vcpu->apic = (void *)&mock;
+    ask(SVM_VMGEXIT_AP_HLT_LOOP, 0, 0x1234);
+    expect_answer(vmgexit(vcpu), 0, 0);
+    assert_int_equal(vcpu->mp_state, KVM_MP_STATE_AP_RESET_HOLD);
+    bawn_snp_ap_init(vcpu);
+    bawn_snp_ap_sipi(vcpu);
+    assert_int_equal(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
+    expect_valid(0, 0, 0, 0);
+    assert_int_equal(page()->save.sw_exit_info_2, 1);
+    assert_int_equal(msr_value, GHCB_PAGE);
 }
 
 static void test_msr_unknown(void **state)
@@ -73,6 +139,10 @@ static void test_msr_page_state(void **state)
     expect_map(vmgexit(vcpu), OTHER, 1, true, false);
     assert_int_equal(complete(vcpu), 1);
     assert_int_equal(msr_value, 0x015);
+    /* A VMM that does not change pages. */
+    mock.vm.hypercall_exits = 0;
+    assert_int_equal(by_msr(vcpu, 1ull << 52 | OTHER | 0x014), BIT_ULL(63) | 0x015);
+    mock.vm.hypercall_exits = BIT_ULL(KVM_HC_MAP_GPA_RANGE);
     msr_value = 2ull << 52 | PRIVATE | 0x014;
     expect_map(vmgexit(vcpu), PRIVATE, 1, false, false);
     mock.run.hypercall.ret = 22;
@@ -385,7 +455,7 @@ static void test_small_services(void **state)
     assert_int_equal(vmgexit(vcpu), 0);
     assert_int_equal(mock.run.exit_reason, KVM_EXIT_HLT);
     vcpu->apic = (void *)&mock;
-    ask(SVM_VMGEXIT_AP_HLT_LOOP, 0, 0x1234);
+    ask(SVM_EXIT_HLT, 0, 0);
     expect_answer(vmgexit(vcpu), 0, 0);
     assert_int_equal(vcpu->mp_state, KVM_MP_STATE_HALTED);
 }
@@ -394,6 +464,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_msr_protocol),
+        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_reset_hold_msr),
+        cmocka_unit_test(test_reset_hold_page),
         cmocka_unit_test(test_msr_unknown),
         cmocka_unit_test(test_msr_page_state),
         cmocka_unit_test(test_page_itself),

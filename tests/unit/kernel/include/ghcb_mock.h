@@ -19,7 +19,7 @@
 #define PRIVATE PAGE(16)
 #define ROM PAGE(0xf0 & ~16)
 #define APIC_ID 7
-#define GPA_END BIT_ULL(40)
+#define GPA_END BIT_ULL(47)
 #define FEATURES 0x1ull
 
 static struct bawn_snp_vm snp_vm;
@@ -37,6 +37,8 @@ static struct {
     u32 fw_error;
     u64 xcr0;
 } host;
+
+bool mutex_killed;
 
 /* ---- The kernel around it ---- */
 
@@ -152,6 +154,7 @@ static inline struct bawn_vcpu *reset(void)
     memset(ghcb_copy, 0xee, sizeof(ghcb_copy));
     snp_vm = (struct bawn_snp_vm){ .ops = &snp_ops,
                                    .vmsa_features = FEATURES,
+                                   .ghcb_version = 2,
                                    .context = (struct page *)ghcb_copy,
                                    .request_page = (struct page *)request_page,
                                    .response_page = (struct page *)response_page };
@@ -161,6 +164,7 @@ static inline struct bawn_vcpu *reset(void)
     mock.vm.type = 4; /* KVM_X86_SNP_VM */
     mock.vm.snp = &snp_vm;
     mock.vm.attributes.head = &mock;
+    mock.vm.hypercall_exits = BIT_ULL(KVM_HC_MAP_GPA_RANGE);
     mock.vm.by_id[APIC_ID] = &target;
     mock.rom_from = ROM;
     vcpu->snp = &snp;

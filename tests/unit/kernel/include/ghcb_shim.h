@@ -37,6 +37,16 @@ static inline void mutex_lock(struct mutex *m)
         __builtin_trap();
 }
 
+/* A task that is killed: the lock was not taken. */
+extern bool mutex_killed;
+static inline int mutex_lock_killable(struct mutex *m)
+{
+    if (mutex_killed)
+        return -EINTR;
+    mutex_lock(m);
+    return 0;
+}
+
 static inline void mutex_unlock(struct mutex *m)
 {
     if (--m->locked)
@@ -100,6 +110,7 @@ _Static_assert(sizeof(struct ghcb) == 4096, "the GHCB is a page");
 #define GHCB_MSR_CPUID_REG_MASK 3
 #define GHCB_MSR_AP_RESET_HOLD_REQ 0x006
 #define GHCB_MSR_AP_RESET_HOLD_RESP 0x007
+#define GHCB_MSR_AP_RESET_HOLD_RESULT_POS 12
 #define GHCB_MSR_PREF_GPA_REQ 0x010
 #define GHCB_MSR_PREF_GPA_RESP 0x011
 #define GHCB_MSR_PREF_GPA_NONE 0xfffffffffffff
