@@ -22,6 +22,8 @@ static_assert(offsetof(struct bawn_vmsa, rdx) == 0x310, "");
 static_assert(offsetof(struct bawn_vmsa, sev_features) == 0x3b0, "");
 static_assert(offsetof(struct bawn_vmsa, xcr0) == 0x3e8, "");
 static_assert(offsetof(struct bawn_vmsa, x87_fcw) == 0x410, "");
+static_assert(offsetof(struct bawn_vmsa, x87_significand) == 0x420, "");
+static_assert(offsetof(struct bawn_vmsa, x87_sign_exponent) == 0x460, "");
 static_assert(offsetof(struct bawn_vmsa, rest) == 0x670, "");
 
 /* ---- VMMs ---- */

@@ -64,6 +64,7 @@
 #define SNP_FIXUP 0x30
 #define SNP_GHCB 0x38	/* the GHCB MSR's last answer */
 #define SNP_RESULT 0x40 /* u64[8] */
+#define SNP_FXSAVE 0x100 /* 512 bytes */
 
 #define IRQ_EOI_XAPIC 1
 #define IRQ_EOI_X2APIC 2

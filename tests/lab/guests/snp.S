@@ -301,6 +301,33 @@ snp_done_ghcb: /* what the last answer was */
 	mov	%edx, SNP_GHCB + 4(%r15)
 	jmp	snp_done
 
+	op	snp_fpu /* the FPU as it was launched; GHCB: what the MSR is at first */
+	mov	$MSR_GHCB, %ecx
+	rdmsr
+	mov	%eax, SNP_GHCB(%r15)
+	mov	%edx, SNP_GHCB + 4(%r15)
+	mov	%cr4, %rax
+	or	$0x200, %rax /* OSFXSR */
+	mov	%rax, %cr4
+	fxsave64 SNP_FXSAVE(%r15)
+	jmp	snp_done
+
+	op	snp_reset_hold /* by the MSR; GHCB: the answer */
+	movl	$1, SNP_RESULT(%r15)
+	ghcb	0x006
+	jmp	snp_done_ghcb
+
+	op	snp_psc /* page rdi to shared, by the MSR; GHCB: the answer */
+	mov	%rdi, %rdx
+	shr	$32, %rdx
+	or	$(2 << 20), %edx
+	mov	%edi, %eax
+	or	$0x014, %eax
+	mov	$MSR_GHCB, %ecx
+	wrmsr
+	vmgexit
+	jmp	snp_done_ghcb
+
 	op	snp_hlt_irq /* HLT is an automatic exit; the host wakes it */
 	movl	$1, SNP_RESULT(%r15)
 	hlt

@@ -7,6 +7,9 @@
 #include "snp_guest.h"
 
 #include <fcntl.h>
+#include <linux/kvm_para.h>
+#include <signal.h>
+#include <sys/time.h>
 
 #define PAGE 0x1000ull
 #define UNVALIDATED SNP_LAUNCHED /* private memory that is the guest's to validate */
@@ -311,6 +314,101 @@ static void test_converted(void)
     expect_exception(&g, VC_VECTOR, 0x404);
 }
 
+/* The FPU is launched whole, and the guest finds it as it was set. */
+static void test_fpu(void)
+{
+    struct snp_guest g = snp_create();
+    struct kvm_fpu fpu = { .fcw = 0x27f, .fsw = 0x3800, .ftwx = 0x81, .mxcsr = 0x1fc0 };
+    const uint8_t *got;
+
+    for (unsigned i = 0; i < 8; i++)
+        memset(fpu.fpr[i], (int)(0x11 * (i + 1)), 10);
+    for (unsigned i = 0; i < 16; i++)
+        memset(fpu.xmm[i], (int)(0x90 + i), 16);
+    ASSERT_EQ(kvm_call(g.v->fd, KVM_SET_FPU, &fpu), 0);
+    snp_set_state(&g, GUEST_ADDR(snp_fpu), 0, 0, 0);
+    snp_launch(&g);
+    EXPECT_EQ(snp_run(&g), GUEST_DONE);
+    got = g.vm->mem + GUEST_MBOX + SNP_FXSAVE;
+    EXPECT_EQ(snp_mbox(&g, SNP_FXSAVE) & 0xffffffffff, 0x27f | 0x3800 << 16 | 0x81ull << 32);
+    EXPECT_EQ(snp_mbox(&g, SNP_FXSAVE + 24) & 0xffff, 0x1fc0);
+    for (unsigned i = 0; i < 8; i++)
+        EXPECT(!memcmp(got + 32 + 16 * i, fpu.fpr[i], 10));
+    EXPECT(!memcmp(got + 160, fpu.xmm, sizeof(fpu.xmm)));
+    /* Version 2 and 1, and the C-bit: before the guest asks. */
+    EXPECT_EQ(snp_mbox(&g, SNP_GHCB), 2ull << 48 | 1ull << 32 | (uint64_t)g.cbit << 24 | 0x001);
+}
+
+static void nothing(int signal)
+{
+    (void)signal;
+}
+
+static uint32_t mp_state_after_run(struct snp_guest *g)
+{
+    struct kvm_mp_state s;
+
+    EXPECT_EQ(vcpu_run(g->v), -EINTR);
+    ASSERT_EQ(kvm_call(g->v->fd, KVM_GET_MP_STATE, &s), 0);
+    return s.mp_state;
+}
+
+/* mode: 5 INIT, 6 SIPI. */
+static void send_msi(struct snp_guest *g, uint32_t mode, uint32_t vector)
+{
+    struct kvm_msi msi = { .address_lo = 0xfee00000, .data = mode << 8 | vector };
+
+    EXPECT_EQ(kvm_call(g->vm->fd, KVM_SIGNAL_MSI, &msi), 1);
+}
+
+/* A timer interrupts KVM_RUN; between, the state is seen. */
+static void test_reset_hold(void)
+{
+    struct itimerval every = { .it_interval.tv_usec = 100000,
+                               .it_value.tv_usec = 100000 },
+                     off = { 0 };
+    struct snp_guest g = snp_create_apic();
+    uint32_t state;
+
+    snp_set_state(&g, GUEST_ADDR(snp_reset_hold), 0, 0, 0);
+    snp_launch(&g);
+    sigaction(SIGALRM, &(struct sigaction){ .sa_handler = nothing }, NULL);
+    setitimer(ITIMER_REAL, &every, NULL);
+    while ((state = mp_state_after_run(&g)) == KVM_MP_STATE_RUNNABLE)
+        ;
+    EXPECT_EQ(state, KVM_MP_STATE_AP_RESET_HOLD);
+    EXPECT_EQ(snp_result(&g, 0), 1);
+    send_msi(&g, 6, 0x10); /* without INIT it is nothing */
+    EXPECT_EQ(mp_state_after_run(&g), KVM_MP_STATE_AP_RESET_HOLD);
+    send_msi(&g, 5, 0);
+    EXPECT_EQ(mp_state_after_run(&g), KVM_MP_STATE_INIT_RECEIVED);
+    EXPECT_EQ(kvm_call(g.v->fd, KVM_SET_MP_STATE, &(struct kvm_mp_state){ state }), 0);
+    send_msi(&g, 5, 0);
+    send_msi(&g, 6, 0x10);
+    setitimer(ITIMER_REAL, &off, NULL);
+    EXPECT_EQ(snp_run(&g), GUEST_DONE);
+    EXPECT_EQ(snp_mbox(&g, SNP_GHCB), 1 << 12 | 0x007);
+}
+
+/* A VMM that did not say that it changes pages is not asked to. */
+static void test_psc_not_enabled(void)
+{
+    struct kvm_enable_cap map = { .cap = KVM_CAP_EXIT_HYPERCALL,
+                                  .args = { BIT(KVM_HC_MAP_GPA_RANGE) } };
+    struct snp_guest g;
+
+    EXPECT_EQ(snp_run_piece(snp_psc, UNVALIDATED, 0, 0, &g), GUEST_DONE);
+    EXPECT_EQ(snp_mbox(&g, SNP_GHCB) & 0xfff, 0x015);
+    EXPECT(snp_mbox(&g, SNP_GHCB) >> 32 != 0);
+    g = snp_prepare(GUEST_ADDR(snp_psc), UNVALIDATED, 0, 0);
+    ASSERT_EQ(kvm_call(g.vm->fd, KVM_ENABLE_CAP, &map), 0);
+    EXPECT_EQ(snp_run(&g), KVM_EXIT_HYPERCALL);
+    EXPECT_EQ(g.v->run->hypercall.nr, KVM_HC_MAP_GPA_RANGE);
+    EXPECT_EQ(g.v->run->hypercall.args[0], UNVALIDATED);
+    EXPECT_EQ(snp_run(&g), GUEST_DONE);
+    EXPECT_EQ(snp_mbox(&g, SNP_GHCB), 0x015);
+}
+
 static const struct lab_test tests[] = {
     { "CPUID is #VC, on its own stack", test_cpuid },
     { "#VC from user mode, and back", test_user },
@@ -329,6 +427,9 @@ static const struct lab_test tests[] = {
     { "a page punched out is not validated", test_punched },
     { "pages swapped by the host", test_swapped },
     { "a page converted and back", test_converted },
+    { "the FPU is launched too", test_fpu },
+    { "AP reset hold", test_reset_hold },
+    { "page state changes are the VMM's to enable", test_psc_not_enabled },
 };
 
 int main(int argc, char **argv)

@@ -35,8 +35,13 @@ int snp_update(struct snp_guest *g, uint64_t gpa, const void *from, uint64_t len
         .len = len,
         .type = type,
     };
+    int r;
 
-    return snp_call(g, KVM_SEV_SNP_LAUNCH_UPDATE, &update);
+    /* Done in part is no error: the call has moved the fields on. */
+    do {
+        r = snp_call(g, KVM_SEV_SNP_LAUNCH_UPDATE, &update);
+    } while (!r && update.len);
+    return r;
 }
 
 int snp_attributes(struct snp_guest *g, uint64_t gpa, uint64_t size, bool private)
@@ -141,15 +146,18 @@ static void make_image(struct snp_guest *g)
     ASSERT(GUEST_CODE + (__stop_guest - __start_guest) <= SNP_LAUNCHED);
 }
 
-struct snp_guest snp_create(void)
+static struct snp_guest create(bool apic)
 {
     struct kvm_sev_init init = { 0 };
     struct kvm_sev_snp_launch_start start = { .policy = POLICY };
+    struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
     struct snp_guest g = { .gmem = -1 };
 
     if (!(kvm_cap(lab_kvm, KVM_CAP_VM_TYPES) & BIT(KVM_X86_SNP_VM)))
         lab_skip("no SNP guests here");
     g.vm = vm_typed(KVM_X86_SNP_VM);
+    if (apic)
+        ASSERT_EQ(kvm_call(g.vm->fd, KVM_ENABLE_CAP, &split), 0);
     g.cbit = find_cbit();
     ASSERT_EQ(snp_call(&g, KVM_SEV_INIT2, &init), 0);
     add_memory(&g);
@@ -160,7 +168,17 @@ struct snp_guest snp_create(void)
     return g;
 }
 
-static void set_state(struct snp_guest *g, uint64_t rip, uint64_t rdi, uint64_t rsi, uint64_t rdx)
+struct snp_guest snp_create(void)
+{
+    return create(false);
+}
+
+struct snp_guest snp_create_apic(void)
+{
+    return create(true);
+}
+
+void snp_set_state(struct snp_guest *g, uint64_t rip, uint64_t rdi, uint64_t rsi, uint64_t rdx)
 {
     struct kvm_sregs s = vcpu_sregs(g->v);
     struct kvm_segment code = {
@@ -210,7 +228,7 @@ struct snp_guest snp_prepare(uint64_t rip, uint64_t rdi, uint64_t rsi, uint64_t 
 {
     struct snp_guest g = snp_create();
 
-    set_state(&g, rip, rdi, rsi, rdx);
+    snp_set_state(&g, rip, rdi, rsi, rdx);
     snp_launch(&g);
     return g;
 }

@@ -45,6 +45,9 @@ GUEST_FN(snp_ud);
 GUEST_FN(snp_vmmcall);
 GUEST_FN(snp_wbinvd);
 GUEST_FN(snp_dr);
+GUEST_FN(snp_fpu);
+GUEST_FN(snp_reset_hold);
+GUEST_FN(snp_psc);
 GUEST_FN(snp_cr);
 GUEST_FN(snp_cr3);
 GUEST_FN(snp_user);
@@ -61,8 +64,10 @@ int snp_update(struct snp_guest *g, uint64_t gpa, const void *from, uint64_t len
 int snp_attributes(struct snp_guest *g, uint64_t gpa, uint64_t size, bool private);
 
 /* A guest up to LAUNCH_START, with its image made but not launched; skips the test where there is
- * no SNP. Then its launch. */
+ * no SNP. With a local APIC in the kernel, or without. Then its launch. */
 struct snp_guest snp_create(void);
+struct snp_guest snp_create_apic(void);
+void snp_set_state(struct snp_guest *g, uint64_t rip, uint64_t rdi, uint64_t rsi, uint64_t rdx);
 void snp_launch(struct snp_guest *g);
 void snp_destroy(struct snp_guest *g); /* else at the end of the test */
 /* The same in one: a piece of code that is ready to run with these registers. */
