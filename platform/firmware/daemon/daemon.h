@@ -31,7 +31,8 @@ struct store {
     int dir, lock;
 };
 
-/* Makes the directory when it is not there, and takes it for this process alone. */
+/* Makes the directory when it is not there, takes it for this process alone, and removes what an
+ * earlier one did not write to its end. */
 enum bawn_status store_open(struct store *store, const char *path, struct bawn_error *err);
 /* Writes down whose it is; after the last fork. */
 void store_claim(const struct store *store);
@@ -45,7 +46,7 @@ enum bawn_status store_read(const struct store *store, const char *name, struct 
 /* Whole or not at all, and on the medium when it returns. */
 enum bawn_status store_write(const struct store *store, const char *name, const uint8_t *data,
                              size_t len, struct bawn_error *err);
-/* Overwrites the file, then removes it. */
+/* Overwrites the file, then removes it; no other start finds it half overwritten. */
 enum bawn_status store_wipe(const struct store *store, const char *name, struct bawn_error *err);
 /* Calls back for each file whose name has that prefix. */
 enum bawn_status store_list(const struct store *store, const char *prefix,

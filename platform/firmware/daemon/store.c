@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The state directory: mode 0700, its files 0600, one daemon at a time. A file is replaced as a
- * whole, so that an end at any moment leaves the old or the new one.
+ * The state directory: mode 0700, its files 0600, one daemon at a time. A file is replaced and
+ * removed as a whole, so that an end at any moment leaves the old or the new one; what else such an
+ * end left, the next daemon removes.
  */
 #include "platform/firmware/daemon/daemon.h"
 
@@ -20,6 +21,8 @@
 
 #define LOCK_NAME "lock"
 #define TEMPORARY ".new"
+
+static enum bawn_status remove_temporaries(struct store *store, struct bawn_error *err);
 
 static enum bawn_status take_lock(struct store *store, struct bawn_error *err)
 {
@@ -44,20 +47,22 @@ static enum bawn_status take_lock(struct store *store, struct bawn_error *err)
 
 enum bawn_status store_open(struct store *store, const char *path, struct bawn_error *err)
 {
-    struct stat st;
+    enum bawn_status st;
+    struct stat dir;
 
     *store = (struct store){ .path = path, .dir = -1, .lock = -1 };
     if (mkdir(path, 0700) && errno != EEXIST)
         return bawn_fail(err, BAWN_E_IO, "cannot make the state directory %s: %m", path);
     store->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (store->dir < 0 || fstat(store->dir, &st))
+    if (store->dir < 0 || fstat(store->dir, &dir))
         return bawn_fail(err, BAWN_E_IO, "cannot open the state directory %s: %m", path);
-    if (st.st_uid != geteuid() || (st.st_mode & 077))
+    if (dir.st_uid != geteuid() || (dir.st_mode & 077))
         return bawn_fail(err, BAWN_E_DENIED,
                          "the state directory %s holds keys and is open to others (mode %03o): "
                          "must be this user's own, with mode 700",
-                         path, st.st_mode & 0777);
-    return take_lock(store, err);
+                         path, dir.st_mode & 0777);
+    st = take_lock(store, err);
+    return st == BAWN_OK ? remove_temporaries(store, err) : st;
 }
 
 void store_claim(const struct store *store)
@@ -174,14 +179,14 @@ enum bawn_status store_write(const struct store *store, const char *name, const 
     return BAWN_OK;
 }
 
-enum bawn_status store_wipe(const struct store *store, const char *name, struct bawn_error *err)
+/* Of a file under its temporary name: nobody reads it any more, however much of it is left. */
+static enum bawn_status wipe_temporary(const struct store *store, const char *name,
+                                       struct bawn_error *err)
 {
     static const uint8_t zeros[PSP_RECORD_MAX];
     int fd = openat(store->dir, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     bool ok;
 
-    if (fd < 0 && errno == ENOENT)
-        return BAWN_OK;
     if (fd < 0)
         return bawn_fail(err, BAWN_E_IO, "cannot wipe %s/%s: %m", store->path, name);
     ok = write_all(fd, zeros, sizeof(zeros)) && !fsync(fd);
@@ -190,6 +195,18 @@ enum bawn_status store_wipe(const struct store *store, const char *name, struct 
         bawn_fail(err, BAWN_E_IO, "cannot wipe %s/%s: %m", store->path, name);
     close(fd);
     return ok ? BAWN_OK : BAWN_E_IO;
+}
+
+enum bawn_status store_wipe(const struct store *store, const char *name, struct bawn_error *err)
+{
+    char temporary[64];
+
+    snprintf(temporary, sizeof(temporary), "%s" TEMPORARY, name);
+    if (!renameat(store->dir, name, store->dir, temporary))
+        return wipe_temporary(store, temporary, err);
+    if (errno == ENOENT)
+        return BAWN_OK;
+    return bawn_fail(err, BAWN_E_IO, "cannot remove %s/%s: %m", store->path, name);
 }
 
 /* ---- Listing ---- */
@@ -201,10 +218,10 @@ static bool has_suffix(const char *name, const char *suffix)
     return n >= k && !strcmp(name + n - k, suffix);
 }
 
-enum bawn_status store_list(const struct store *store, const char *prefix,
-                            enum bawn_status (*each)(void *arg, const char *name,
-                                                     struct bawn_error *err),
-                            void *arg, struct bawn_error *err)
+typedef enum bawn_status each_fn(void *arg, const char *name, struct bawn_error *err);
+
+static enum bawn_status list(const struct store *store, const char *prefix, bool temporaries,
+                             each_fn *each, void *arg, struct bawn_error *err)
 {
     enum bawn_status st = BAWN_OK;
     struct dirent *entry;
@@ -219,8 +236,25 @@ enum bawn_status store_list(const struct store *store, const char *prefix,
     }
     while (st == BAWN_OK && (entry = readdir(dir)))
         if (!strncmp(entry->d_name, prefix, strlen(prefix)) &&
-            !has_suffix(entry->d_name, TEMPORARY))
+            has_suffix(entry->d_name, TEMPORARY) == temporaries)
             st = each(arg, entry->d_name, err);
     closedir(dir);
     return st;
+}
+
+enum bawn_status store_list(const struct store *store, const char *prefix, each_fn *each, void *arg,
+                            struct bawn_error *err)
+{
+    return list(store, prefix, false, each, arg, err);
+}
+
+static enum bawn_status wipe_one(void *arg, const char *name, struct bawn_error *err)
+{
+    return wipe_temporary(arg, name, err);
+}
+
+/* What a daemon left that ended while it wrote or removed a file: keys may be in it. */
+static enum bawn_status remove_temporaries(struct store *store, struct bawn_error *err)
+{
+    return list(store, "", true, wipe_one, store, err);
 }

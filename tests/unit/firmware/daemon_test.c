@@ -294,6 +294,24 @@ static void guests_survive(void **state)
     remove_state(&d);
 }
 
+/* Killed while it wrote: the half is no record, and does not stay. */
+static void half_written(void **state)
+{
+    static const uint8_t half[] = "half of a record";
+    struct daemon d;
+
+    (void)state;
+    make_state(&d);
+    write_file(d.state, "guest-0000000000001000.new", half, sizeof(half));
+    write_file(d.state, "platform.new", half, sizeof(half));
+    begin(&d, NULL);
+    assert_int_equal(count_files(d.state, "guest-"), 0);
+    rig_init(&d.rig);
+    assert_int_equal(count_files(d.state, "platform"), 1);
+    end(&d, SIGINT);
+    remove_state(&d);
+}
+
 /* The device's end is a clean end too. */
 static void device_goes(void **state)
 {
@@ -519,11 +537,17 @@ static void broken_state(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(guests_survive),  cmocka_unit_test(background),
-        cmocka_unit_test(device_goes),     cmocka_unit_test(malformed_message),
-        cmocka_unit_test(second_instance), cmocka_unit_test(modes),
-        cmocka_unit_test(faults),          cmocka_unit_test(busy_and_lost),
-        cmocka_unit_test(new_tcb),         cmocka_unit_test(command_lines),
+        cmocka_unit_test(guests_survive),
+        cmocka_unit_test(background),
+        cmocka_unit_test(half_written),
+        cmocka_unit_test(device_goes),
+        cmocka_unit_test(malformed_message),
+        cmocka_unit_test(second_instance),
+        cmocka_unit_test(modes),
+        cmocka_unit_test(faults),
+        cmocka_unit_test(busy_and_lost),
+        cmocka_unit_test(new_tcb),
+        cmocka_unit_test(command_lines),
         cmocka_unit_test(broken_state),
     };
 
