@@ -34,6 +34,18 @@ enum bawn_status json_canonical(const json_t *value, char **text, size_t *len,
 /* Strict reading of hostile text: UTF-8, no duplicate members, nothing behind, nesting <= 64. */
 enum bawn_status json_read(struct bawn_bytes text, json_t **value, struct bawn_error *err);
 
+/* ---- What evidence is bound to ---- */
+
+/* The report data that a KBS client of protocol 0.4.0 asks its evidence for: the hash ("sha256",
+ * "sha384", "sha512") of the canonical form of {"additional-evidence", "nonce", "tee-pubkey"},
+ * padded with zeros to 64 octets. runtime_data is what is sent under that name, which holds nonce
+ * and tee-pubkey only; additional is tee-evidence's additional_evidence, a string, "" when there is
+ * none. The client serialises tee-pubkey from a fixed structure: kty, alg and the key's numbers,
+ * nothing else. BAWN_E_FORMAT: a member is missing; BAWN_E_UNSUPPORTED: another hash. */
+enum bawn_status kbs_report_data(const json_t *runtime_data, const char *additional,
+                                 const char *hash, uint8_t report_data[64],
+                                 struct bawn_error *err);
+
 /* ---- Keys ---- */
 
 enum jwk_use { JWK_ENCRYPT, JWK_SIGN };

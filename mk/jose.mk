@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+# JOSE (attest/jose): keys, encryption and tokens as JSON.
+
+jose_src := $(wildcard attest/jose/*.c)
+user_src += $(jose_src)
+
+# tests/unit/jose/x_test.c
+$(B)/lib/libjose-asan.a: $(call objs,asan,$(jose_src))
+unit_objs_jose := $(B)/lib/libjose-asan.a
+
+fuzz_rooms += jose
+fuzz_lib_jose := $(jose_src)
+fuzz_ld_jose := -ljansson -lcrypto -lm
