@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The service's database: SQLite (WAL, synchronous=FULL) or PostgreSQL behind one small
- * interface. Statements are the common subset of both, with parameters $1, $2...; DDL may use
- * @BLOB@, @ID@ (autoincrement primary key). One connection, one thread. Trusts the database.
+ * interface. Statements are the common subset of both, with parameters $1, $2...; DDL uses
+ * @BLOB@, @ID@ (autoincrement primary key), @INT@ (64 bits) and @TEXT@ (compared and sorted
+ * byte by byte). One connection, one thread. Trusts the database.
  */
 #ifndef BAWN_DB_H
 #define BAWN_DB_H
@@ -49,8 +50,11 @@ typedef bool (*db_row_fn)(void *context, const struct db_value *columns, int n);
 enum bawn_status db_run(struct db *db, const char *sql, const struct db_value *params, int n,
                         db_row_fn row, void *context, int64_t *changed, struct bawn_error *err);
 
-/* Transactions that write: one at a time over all replicas where it matters (log head). commit
- * returns when the data are on disk. */
+/* Transactions that write: one at a time over all replicas (SQLite: BEGIN IMMEDIATE; PostgreSQL:
+ * an advisory lock), so there are no serialization failures and no deadlocks to retry. commit
+ * returns when the data are on disk. A statement that fails otherwise than by BAWN_E_DENIED spoils
+ * the transaction: it can be rolled back, wholly or to the mark. After a commit that fails nothing
+ * is left begun. */
 enum bawn_status db_begin(struct db *db, struct bawn_error *err);
 enum bawn_status db_commit(struct db *db, struct bawn_error *err);
 void db_rollback(struct db *db);

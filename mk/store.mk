@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# The service's database, its log of decisions, and bawn-audit. Included after mk/user.mk, before
+# mk/lint.mk and mk/fuzz.mk.
+
+store_src := $(wildcard attest/store/*.c)
+log_src := $(wildcard attest/log/*.c)
+audit_src := $(wildcard attest/audit/*.c)
+user_src += $(store_src) $(log_src) $(audit_src)
+store_libs := -lsqlite3 -lpq
+
+# The log writes canonical JSON.
+log_needs := $(wildcard attest/jose/*.c)
+$(B)/lib/libstore-asan.a: $(call objs,asan,$(store_src))
+$(B)/lib/liblog-asan.a: $(call objs,asan,$(log_src) $(log_needs))
+
+# tests/unit/store/x_test.c and tests/unit/log/x_test.c; what they share, a PostgreSQL server among
+# it, are the files of tests/unit/store that are not tests.
+store_support := $(filter-out %_test.c,$(wildcard tests/unit/store/*.c))
+store_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/store/*_test.c))
+log_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/log/*_test.c))
+$(store_tests): $(call objs,asan,$(store_support)) $(B)/lib/libstore-asan.a
+$(log_tests): $(call objs,asan,$(store_support)) $(B)/lib/liblog-asan.a $(B)/lib/libstore-asan.a
+$(store_tests) $(log_tests): libs += $(store_libs)
