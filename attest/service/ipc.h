@@ -26,8 +26,13 @@ enum ipc_op {
     IPC_REPLY,
     IPC_SNAPSHOT,
     IPC_EVENT,
-    IPC_PEER, /* supervisor, to front and vault: the descriptor with it is a new judge's */
-    IPC_STOP, /* supervisor: finish what is begun, then end */
+    IPC_PEER,   /* supervisor, to front and vault: the descriptor with it is a new judge's; `judge`
+                 * is its number, from 0: it replaces one that had the same */
+    IPC_STOP,   /* supervisor: finish what is begun, then end */
+    IPC_RELOAD, /* supervisor, to fronts and vault: `config`, the configuration as in its file, and
+                 * `files` [{`path`, `len`}], which follow each other in the blob: config_reload()
+                 */
+    IPC_READY,  /* fronts and vault, to supervisor: serving */
     IPC_OPS,
 };
 
