@@ -351,7 +351,7 @@ static int load_vmsa(struct bawn_vcpu *vcpu)
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
 	bawn_vcpu_load(vcpu);
-	r = vcpu->vm->snp->ops->vmsa_load(vcpu, page_to_pfn(vcpu->snp->vmsa));
+	r = bawn_snp_vmsa_load(vcpu, vcpu->snp->vmsa);
 	bawn_snp_ghcb_reset(vcpu);
 	bawn_vcpu_put(vcpu);
 	mutex_unlock(&vcpu->mutex);

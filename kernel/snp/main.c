@@ -168,6 +168,17 @@ static struct page *vmsa_page(struct bawn_vcpu *vcpu, gpa_t gpa)
 	return page;
 }
 
+int bawn_snp_vmsa_load(struct bawn_vcpu *vcpu, struct page *page)
+{
+	/* A vCPU that starts anew has no events on their way, nor waits for an answer. */
+	memset(&vcpu->ex, 0, sizeof(vcpu->ex));
+	memset(&vcpu->irq, 0, sizeof(vcpu->irq));
+	vcpu->nmi_injected = false;
+	vcpu->nmi_pending = 0;
+	vcpu->complete = NULL;
+	return vcpu->vm->snp->ops->vmsa_load(vcpu, page_to_pfn(page));
+}
+
 /* What another vCPU asked for by AP creation: a new save area, or none. */
 static int snp_take_state(struct bawn_vcpu *vcpu)
 {
@@ -180,12 +191,10 @@ static int snp_take_state(struct bawn_vcpu *vcpu)
 		return 0;
 	mutex_lock(&snp->ap_lock);
 	WRITE_ONCE(snp->ap_pending, false);
-	/* What the old state had asked userspace for is void. */
-	vcpu->complete = NULL;
 	vcpu->mp_state = KVM_MP_STATE_UNINITIALIZED;
 	page = snp->ap_vmsa_gpa == INVALID_GPA ? NULL : vmsa_page(vcpu, snp->ap_vmsa_gpa);
 	if (page) {
-		if (!vcpu->vm->snp->ops->vmsa_load(vcpu, page_to_pfn(page)))
+		if (!bawn_snp_vmsa_load(vcpu, page))
 			vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 		put_page(page);
 	}

@@ -13,6 +13,8 @@ int bawn_snp_encrypt_op(struct bawn_vm *vm, void __user *arg);
 void bawn_snp_release(struct bawn_vm *vm);
 
 /* main.c */
+/* From the next entry on the vCPU's state is this page; vcpu->mutex held, the vCPU loaded. */
+int bawn_snp_vmsa_load(struct bawn_vcpu *vcpu, struct page *page);
 void bawn_snp_page_gone(struct bawn_vm *vm, struct page *page);
 
 /* vmsa.c: the vCPU's registers as a save area; vcpu->mutex held, the vCPU loaded. 0 or -ENOMEM */

@@ -215,13 +215,9 @@ static int load_fpu(struct bawn_vcpu *vcpu, const struct bawn_vmsa *v)
 	return r;
 }
 
-/* A vCPU that starts anew has no events on their way. */
+/* What of events core does not know of. */
 static void clear_events(struct bawn_vcpu *vcpu)
 {
-	memset(&vcpu->ex, 0, sizeof(vcpu->ex));
-	memset(&vcpu->irq, 0, sizeof(vcpu->irq));
-	vcpu->nmi_injected = false;
-	vcpu->nmi_pending = 0;
 	to_platform(vcpu)->irq_held = false;
 	bawn_cpu->set_nmi_mask(vcpu, false);
 	bawn_cpu->set_shadow(vcpu, 0);

@@ -8,6 +8,7 @@ device=$1 what=$2 cpus=${3:-1} tee=${4:-none}
 patience=120 least_memory=180000 boot_points=6
 # An exit costs more there, and 64 MiB are its shared buffers.
 [ "$tee" = snp ] && patience=400 least_memory=100000 boot_points=7 snp=,snp shim="--firmware /lab/shim.bin"
+[ "$tee" = snp ] && [ "$cpus" -gt 1 ] && boot_points=8 snp=,snp,hotplug
 work=/tmp/debian.$$
 mkdir "$work"
 mkfifo "$work/in"
@@ -82,6 +83,7 @@ boot)
 	check "memory is all there" memory_is_right
 	check "virtio-rng serves" wait_for '^guest: rng ok virtio' 20
 	[ -z "$snp" ] || check "it is an SEV-SNP guest" wait_for '^guest: snp ok .*SEV-SNP' 20
+	[ $boot_points -lt 8 ] || check "a CPU goes and comes back" wait_for '^guest: hotplug ok' 60
 	finish_off
 	;;
 echo)
