@@ -345,6 +345,9 @@ static int set_events(struct bawn_vcpu *vcpu, const struct kvm_vcpu_events *e)
 	if (e->exception.injected &&
 	    (e->exception.nr > 31 || e->exception.nr == X86_TRAP_NMI))
 		return -EINVAL;
+	/* An exception that its instructions did not cause is an attack on such a guest. */
+	if (e->exception.injected && vcpu->state_protected)
+		return -EINVAL;
 	vcpu->ex = (struct bawn_exception){
 		.injected = e->exception.injected,
 		.vector = e->exception.nr,

@@ -364,8 +364,7 @@ static void send_msi(struct snp_guest *g, uint32_t mode, uint32_t vector)
 /* A timer interrupts KVM_RUN; between, the state is seen. */
 static void test_reset_hold(void)
 {
-    struct itimerval every = { .it_interval.tv_usec = 100000,
-                               .it_value.tv_usec = 100000 },
+    struct itimerval every = { .it_interval.tv_usec = 100000, .it_value.tv_usec = 100000 },
                      off = { 0 };
     struct snp_guest g = snp_create_apic();
     uint32_t state;

@@ -172,7 +172,7 @@ static void test_start(void)
 {
     static const struct kvm_sev_snp_launch_start bad[] = {
         { .policy = POLICY, .flags = 1 }, { .policy = POLICY & ~BIT(17) }, /* must be one */
-        { .policy = POLICY | BIT(18) }, /* no migration agent */
+        { .policy = POLICY | BIT(18) },                                    /* no migration agent */
         { .policy = POLICY | BIT(26) },   { .policy = POLICY | BIT(63) },  { .policy = 0 },
     };
     struct kvm_sev_snp_launch_start newer = { .policy = POLICY | 0xff00 };
@@ -419,6 +419,9 @@ static void test_open_state(void)
     }
     EXPECT_EQ(kvm_call(g.v->fd, KVM_GET_VCPU_EVENTS, &events), 0);
     EXPECT_EQ(kvm_call(g.v->fd, KVM_SET_VCPU_EVENTS, &events), 0);
+    events.exception.injected = 1; /* but the VMM raises no exception */
+    events.exception.nr = 29;
+    EXPECT_EQ(kvm_call(g.v->fd, KVM_SET_VCPU_EVENTS, &events), -EINVAL);
     EXPECT_EQ(snp_run(&g), GUEST_DONE);
 }
 

@@ -463,18 +463,12 @@ static void test_small_services(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_msr_protocol),
-        cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_reset_hold_msr),
-        cmocka_unit_test(test_reset_hold_page),
-        cmocka_unit_test(test_msr_unknown),
-        cmocka_unit_test(test_msr_page_state),
-        cmocka_unit_test(test_page_itself),
-        cmocka_unit_test(test_missing_fields),
-        cmocka_unit_test(test_unknown_events),
-        cmocka_unit_test(test_cpuid),
-        cmocka_unit_test(test_msrs),
-        cmocka_unit_test(test_msrs_to_userspace),
+        cmocka_unit_test(test_msr_protocol),   cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_reset_hold_msr), cmocka_unit_test(test_reset_hold_page),
+        cmocka_unit_test(test_msr_unknown),    cmocka_unit_test(test_msr_page_state),
+        cmocka_unit_test(test_page_itself),    cmocka_unit_test(test_missing_fields),
+        cmocka_unit_test(test_unknown_events), cmocka_unit_test(test_cpuid),
+        cmocka_unit_test(test_msrs),           cmocka_unit_test(test_msrs_to_userspace),
         cmocka_unit_test(test_small_services),
     };
 
