@@ -43,6 +43,8 @@ BAWN_POLICY_API void bawn_policy_destroy(struct bawn_policy *policy);
 BAWN_POLICY_API const uint8_t *bawn_policy_hash(const struct bawn_policy *policy);
 BAWN_POLICY_API const char *bawn_policy_id(const struct bawn_policy *policy); /* "strict" */
 BAWN_POLICY_API const char *bawn_policy_version(const struct bawn_policy *policy);
+/* Rules and groups, with those included; 0: the policy denies everything. */
+BAWN_POLICY_API size_t bawn_policy_rules(const struct bawn_policy *policy);
 
 /* ---- Reference values: named sets of claim values, as text ---- */
 
@@ -55,6 +57,23 @@ BAWN_POLICY_API void bawn_refs_destroy(struct bawn_refs *refs);
 BAWN_POLICY_API enum bawn_status bawn_refs_add(struct bawn_refs *refs, const char *set,
                                                const char *value, int64_t expires,
                                                struct bawn_error *err);
+
+/* ---- Claims from text, as logs and requests have them ---- */
+
+struct bawn_claims;
+
+BAWN_POLICY_API struct bawn_claims *bawn_claims_create(void); /* NULL: no memory */
+BAWN_POLICY_API void bawn_claims_destroy(struct bawn_claims *claims);
+/* Forgets all, keeps the memory. */
+BAWN_POLICY_API void bawn_claims_reset(struct bawn_claims *claims);
+/* One claim, as bawn_claim_print() writes it: "tpm.pcr[7]", "00ff..". Copies. Its kind is the one
+ * that docs/claims.md gives; a name that is not known there is of text. BAWN_E_FORMAT: no such
+ * claim has such a value. */
+BAWN_POLICY_API enum bawn_status bawn_claims_add(struct bawn_claims *claims, const char *name,
+                                                 const char *text, struct bawn_error *err);
+/* Borrows from claims, until the next addition. */
+BAWN_POLICY_API size_t bawn_claims_list(const struct bawn_claims *claims,
+                                        const struct bawn_claim **list);
 
 /* ---- Evaluation ---- */
 
