@@ -6,7 +6,8 @@ user_src += $(jose_src)
 
 # tests/unit/jose/x_test.c
 $(B)/lib/libjose-asan.a: $(call objs,asan,$(jose_src))
-unit_objs_jose := $(B)/lib/libjose-asan.a
+jose_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/jose/*_test.c))
+$(jose_tests): $(B)/lib/libjose-asan.a
 
 fuzz_rooms += jose
 fuzz_lib_jose := $(jose_src)

@@ -5,6 +5,8 @@
 #ifndef BAWN_JOSE_INTERNAL_H
 #define BAWN_JOSE_INTERNAL_H
 
+#include <stdbool.h>
+
 #include "attest/jose/jose.h"
 
 #define JOSE_ENC "A256GCM"
@@ -45,5 +47,7 @@ json_t *jose_b64(const void *data, size_t len);
 char *jose_b64_json(const json_t *value);
 /* The members of RFC 7638, 3.2, and no others. NULL: no memory, or no key of ours. */
 json_t *jose_jwk_required(const EVP_PKEY *key);
+/* Whether the signature (base64url, RFC 7518, 3.4) over the text is the key's. */
+bool jose_signature_holds(EVP_PKEY *key, struct bawn_bytes text, const char *signature, size_t n);
 
 #endif

@@ -43,8 +43,7 @@ enum bawn_status json_read(struct bawn_bytes text, json_t **value, struct bawn_e
  * none. The client serialises tee-pubkey from a fixed structure: kty, alg and the key's numbers,
  * nothing else. BAWN_E_FORMAT: a member is missing; BAWN_E_UNSUPPORTED: another hash. */
 enum bawn_status kbs_report_data(const json_t *runtime_data, const char *additional,
-                                 const char *hash, uint8_t report_data[64],
-                                 struct bawn_error *err);
+                                 const char *hash, uint8_t report_data[64], struct bawn_error *err);
 
 /* ---- Keys ---- */
 

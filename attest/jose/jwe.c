@@ -260,7 +260,36 @@ static const char *true_aad(const char *protected, const char *aad)
     return again ? NULL : aad;
 }
 
-static enum bawn_status read_header(struct parts *p, const char *alg, struct bawn_error *err)
+/* Adds the recipient's header, where some libraries put what was not known when the protected one
+ * was written. These members need no protection: another value opens nothing. */
+static enum bawn_status add_unprotected(struct parts *p, const json_t *jwe, struct bawn_error *err)
+{
+    static const char *const allowed[] = { "alg", "epk", "apu", "apv", "kid" };
+    const json_t *header = json_object_get(jwe, "header");
+    size_t known = 0;
+
+    if (!header)
+        return BAWN_OK;
+    for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
+        json_t *value = json_object_get(header, allowed[i]);
+
+        if (!value)
+            continue;
+        if (json_object_get(p->header, allowed[i]))
+            return bawn_fail(err, BAWN_E_FORMAT, "the JWE gives \"%s\" twice", allowed[i]);
+        if (json_object_set(p->header, allowed[i], value))
+            return bawn_fail(err, BAWN_E_NOMEM, "no memory");
+        known++;
+    }
+    if (!json_is_object(header) || known != json_object_size(header))
+        return bawn_fail(err, BAWN_E_UNSUPPORTED,
+                         "the JWE has members of \"header\" that are not "
+                         "protected and not known");
+    return BAWN_OK;
+}
+
+static enum bawn_status read_header(struct parts *p, const json_t *jwe, const char *alg,
+                                    struct bawn_error *err)
 {
     static const char *const refused[] = { "crit", "zip", "b64" };
     const char *said, *enc;
@@ -272,10 +301,14 @@ static enum bawn_status read_header(struct parts *p, const char *alg, struct baw
         return bawn_fail(err, BAWN_E_FORMAT, "the JWE's header is not base64url");
     status = json_read((struct bawn_bytes){ text, len }, &p->header, err);
     free(text);
+    if (status == BAWN_OK && !json_is_object(p->header))
+        status = bawn_fail(err, BAWN_E_FORMAT, "the JWE's header is no JSON object");
+    enc = status == BAWN_OK ? jose_text(p->header, "enc") : NULL;
+    if (status == BAWN_OK)
+        status = add_unprotected(p, jwe, err);
     if (status != BAWN_OK)
         return status;
     said = jose_text(p->header, "alg");
-    enc = jose_text(p->header, "enc");
     if (!said || strcmp(said, alg))
         return bawn_fail(err, BAWN_E_DENIED, "the JWE's \"alg\" is not the key's, %s", alg);
     if (!enc || strcmp(enc, JOSE_ENC))
@@ -304,8 +337,8 @@ static enum bawn_status read_parts(struct parts *p, const json_t *jwe, const cha
     p->protected = jose_text(jwe, "protected");
     if (!p->protected)
         return bawn_fail(err, BAWN_E_FORMAT, "no flattened JWE: it has no \"protected\"");
-    if (json_object_get(jwe, "unprotected") || json_object_get(jwe, "header"))
-        return bawn_fail(err, BAWN_E_UNSUPPORTED, "a JWE with headers that are not protected");
+    if (json_object_get(jwe, "unprotected"))
+        return bawn_fail(err, BAWN_E_UNSUPPORTED, "a JWE with a shared unprotected header");
     if (json_object_get(jwe, "aad") && !json_is_null(json_object_get(jwe, "aad")) &&
         !jose_text(jwe, "aad"))
         return bawn_fail(err, BAWN_E_FORMAT, "the JWE's \"aad\" is not a string");
@@ -313,7 +346,7 @@ static enum bawn_status read_parts(struct parts *p, const json_t *jwe, const cha
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]) && status == BAWN_OK; i++)
         status = jose_member(jwe, members[i].name, &members[i].to->data, &members[i].to->len, err);
     if (status == BAWN_OK)
-        status = read_header(p, alg, err);
+        status = read_header(p, jwe, alg, err);
     if (status == BAWN_OK && (p->iv.len != GCM_IV || p->tag.len != GCM_TAG))
         status = bawn_fail(err, BAWN_E_FORMAT, "the JWE's \"iv\" or \"tag\" has not its length");
     if (status == BAWN_OK && p->sealed.len > PLAIN_MAX)

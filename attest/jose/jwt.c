@@ -163,7 +163,7 @@ static enum bawn_status part_json(const struct token *t, size_t i, json_t **valu
     return status;
 }
 
-static int signature_holds(const struct token *t, EVP_PKEY *key)
+bool jose_signature_holds(EVP_PKEY *key, struct bawn_bytes text, const char *signature, size_t n)
 {
     const struct jose_curve *curve = signing_curve(key);
     ECDSA_SIG *sig = ECDSA_SIG_new();
@@ -171,9 +171,10 @@ static int signature_holds(const struct token *t, EVP_PKEY *key)
     uint8_t *raw = NULL, *der = NULL;
     BIGNUM *r = NULL, *s = NULL;
     size_t len = 0;
-    int der_len = 0, good = 0;
+    int der_len = 0;
+    bool good = false;
 
-    if (sig && ctx && b64url_decode(t->part[2], t->len[2], &raw, &len, NULL) == BAWN_OK &&
+    if (curve && sig && ctx && b64url_decode(signature, n, &raw, &len, NULL) == BAWN_OK &&
         len == 2 * curve->size) {
         r = BN_bin2bn(raw, (int)curve->size, NULL);
         s = BN_bin2bn(raw + curve->size, (int)curve->size, NULL);
@@ -183,8 +184,7 @@ static int signature_holds(const struct token *t, EVP_PKEY *key)
         der_len = i2d_ECDSA_SIG(sig, &der);
         good = der_len > 0 &&
                EVP_DigestVerifyInit_ex(ctx, NULL, curve->hash, NULL, NULL, key, NULL) > 0 &&
-               EVP_DigestVerify(ctx, der, (size_t)der_len, (const uint8_t *)t->part[0],
-                                t->signed_len) == 1;
+               EVP_DigestVerify(ctx, der, (size_t)der_len, text.data, text.len) == 1;
     }
     BN_free(r);
     BN_free(s);
@@ -220,7 +220,9 @@ static enum bawn_status check_signature(const struct token *t, const json_t *hea
                          curve ? curve->alg : "which signs no tokens");
     if (json_object_get(header, "crit"))
         return bawn_fail(err, BAWN_E_DENIED, "the token has critical extensions");
-    if (!signature_holds(t, key))
+    if (!jose_signature_holds(key,
+                              (struct bawn_bytes){ (const uint8_t *)t->part[0], t->signed_len },
+                              t->part[2], t->len[2]))
         return bawn_fail(err, BAWN_E_DENIED, "the token's signature does not hold");
     return BAWN_OK;
 }
