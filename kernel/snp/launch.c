@@ -253,10 +253,11 @@ static int update_gfn(struct call *c, gfn_t gfn, u8 type, void __user *from)
 	if (!slot || slot->invalid || !slot->gmem)
 		return -EINVAL;
 	n = bawn_gmem_populate(c->vm, slot, gfn, 1, update_page_of, &u);
-	if (n >= 0)
-		return 0;
-	/* What the caller may try again is told apart from a page that cannot be launched. */
-	return n == -EINTR || n == -ENOMEM ? n : -EIO;
+	/* A page that cannot be launched, whatever the reason. Others (no firmware, a signal) are told
+	 * apart: it may be tried again. */
+	if (n == -EINVAL || n == -EEXIST || n == -EFAULT)
+		return -EIO;
+	return n < 0 ? n : 0;
 }
 
 static bool range_valid(const struct bawn_vm *vm, const struct kvm_sev_snp_launch_update *in)
