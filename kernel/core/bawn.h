@@ -27,6 +27,7 @@
 #include <asm/fpu/api.h>
 
 #define DR7_GD BIT_ULL(13) /* general detect: the next DR access traps */
+#define DR7_FIXED_ONE 0x400ULL
 #define DR6_BD BIT_ULL(13)
 
 #include "bawn/measure.h"

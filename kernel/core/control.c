@@ -18,7 +18,6 @@
 #define DR6_FIXED_ONE 0xffff0ff0ULL
 /* DR7: enables, LE, GE, GD and the conditions; bit 10 reads as one. */
 #define DR7_DEFINED 0xffff23ffULL
-#define DR7_FIXED_ONE 0x400ULL
 #define XCR0_AVX512 (XFEATURE_MASK_OPMASK | XFEATURE_MASK_ZMM_Hi256 | XFEATURE_MASK_Hi16_ZMM)
 
 bool bawn_long_mode(struct bawn_vcpu *vcpu)

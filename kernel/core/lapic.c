@@ -318,7 +318,7 @@ void bawn_lapic_set_cr8(struct bawn_vcpu *vcpu, u64 cr8)
 /* INIT and SIPI (SDM vol. 3 9.4): a SIPI counts in wait-for-SIPI alone. */
 void bawn_lapic_accept_events(struct bawn_vcpu *vcpu)
 {
-	/* A confidential guest's vCPU starts from a state that the guest gave, or not at all. */
+	/* A confidential guest's vCPU starts from a state that was measured or that the guest gave. */
 	if (vcpu->vm->tee) {
 		if (test_and_clear_bit(BAWN_APIC_INIT, &vcpu->apic_events))
 			vcpu->vm->tee->init(vcpu);

@@ -38,7 +38,8 @@ void bawn_snp_ap_init(struct bawn_vcpu *vcpu)
 {
 	struct bawn_snp_vcpu *snp = vcpu->snp;
 
-	if (vcpu->mp_state == KVM_MP_STATE_AP_RESET_HOLD)
+	if (vcpu->mp_state == KVM_MP_STATE_AP_RESET_HOLD ||
+	    (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED && snp->fresh))
 		WRITE_ONCE(vcpu->mp_state, KVM_MP_STATE_INIT_RECEIVED);
 	mutex_lock(&snp->ap_lock);
 	if (snp->ap_waiting) {
@@ -48,7 +49,7 @@ void bawn_snp_ap_init(struct bawn_vcpu *vcpu)
 	mutex_unlock(&snp->ap_lock);
 }
 
-/* ---- AP reset hold ---- */
+/* ---- INIT and SIPI; AP reset hold ---- */
 
 int ghcb_reset_hold(struct bawn_vcpu *vcpu, gpa_t page)
 {
@@ -61,21 +62,26 @@ int ghcb_reset_hold(struct bawn_vcpu *vcpu, gpa_t page)
 	return 1;
 }
 
-/* Its registers are the guest's own: the vCPU goes on behind its VMGEXIT, and is told why. What
- * the vector means is the guest's business too. */
-void bawn_snp_ap_sipi(struct bawn_vcpu *vcpu)
+/* The answer to the VMGEXIT that holds the vCPU. False: the guest took its GHCB away. */
+static bool tell_sipi(struct bawn_vcpu *vcpu)
 {
 	static const u64 sipi = 1;
 	gpa_t page = vcpu->snp->hold_ghcb;
 
-	if (vcpu->mp_state != KVM_MP_STATE_INIT_RECEIVED)
-		return;
-	if (page == INVALID_GPA)
-		vcpu->vm->snp->ops->ghcb_set(vcpu, BIT_ULL(GHCB_MSR_AP_RESET_HOLD_RESULT_POS) |
-							   GHCB_MSR_AP_RESET_HOLD_RESP);
-	else if (bawn_write_guest(vcpu->vm, page + 8 * GHCB_INFO2, &sipi, sizeof(sipi)))
-		return; /* the guest took its GHCB away: nothing can be told it there */
-	WRITE_ONCE(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
+	if (page != INVALID_GPA)
+		return !bawn_write_guest(vcpu->vm, page + 8 * GHCB_INFO2, &sipi, sizeof(sipi));
+	vcpu->vm->snp->ops->ghcb_set(vcpu, BIT_ULL(GHCB_MSR_AP_RESET_HOLD_RESULT_POS) |
+						   GHCB_MSR_AP_RESET_HOLD_RESP);
+	return true;
+}
+
+/* Registers are the guest's own, and so is what the vector means. The first time the vCPU starts
+ * from what was measured. Later it goes on behind the VMGEXIT that holds it, and is told why. */
+void bawn_snp_ap_sipi(struct bawn_vcpu *vcpu)
+{
+	if (vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED &&
+	    (vcpu->snp->fresh || tell_sipi(vcpu)))
+		WRITE_ONCE(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
 }
 
 /* ---- AP creation ---- */

@@ -11,7 +11,6 @@
 #include <linux/psp-sev.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <asm/debugreg.h>
 
 #include "bawn/vmsa.h"
 #include "ghcb.h"
@@ -354,6 +353,7 @@ static int load_vmsa(struct bawn_vcpu *vcpu)
 	bawn_vcpu_load(vcpu);
 	r = bawn_snp_vmsa_load(vcpu, vcpu->snp->vmsa);
 	bawn_snp_ghcb_reset(vcpu);
+	vcpu->snp->fresh = true;
 	bawn_vcpu_put(vcpu);
 	mutex_unlock(&vcpu->mutex);
 	return r;
@@ -366,7 +366,7 @@ static int check_vcpu(struct bawn_vcpu *vcpu)
 
 	if (mutex_lock_killable(&vcpu->mutex))
 		return -EINTR;
-	if (vcpu->debug.control || vcpu->debug.guest_dr7 & ~DR7_FIXED_1)
+	if (vcpu->debug.control || vcpu->debug.guest_dr7 & ~DR7_FIXED_ONE)
 		r = -EINVAL;
 	mutex_unlock(&vcpu->mutex);
 	return r;

@@ -191,6 +191,7 @@ static int snp_take_state(struct bawn_vcpu *vcpu)
 		return 0;
 	mutex_lock(&snp->ap_lock);
 	WRITE_ONCE(snp->ap_pending, false);
+	snp->fresh = false;
 	vcpu->mp_state = KVM_MP_STATE_UNINITIALIZED;
 	page = snp->ap_vmsa_gpa == INVALID_GPA ? NULL : vmsa_page(vcpu, snp->ap_vmsa_gpa);
 	if (page) {
@@ -208,6 +209,7 @@ static int snp_prepare_run(struct bawn_vcpu *vcpu)
 
 	if (r || vcpu->mp_state != KVM_MP_STATE_RUNNABLE)
 		return r;
+	vcpu->snp->fresh = false;
 	return vcpu->vm->snp->ops->prepare_run(vcpu);
 }
 

@@ -110,6 +110,7 @@ struct bawn_snp_vcpu {
 	void *ghcb;		/* the kernel's copy of the page, for one VMGEXIT */
 	struct bawn_snp_service service;
 	u64 dr7;		/* as the guest last told; without effect */
+	bool fresh;		/* never ran: INIT and SIPI start it from the launch's state */
 	/* AP creation: what the next entry of this vCPU loads. Under ap_lock. */
 	struct mutex ap_lock;
 	bool ap_waiting;

@@ -354,9 +354,9 @@ static uint32_t mp_state_after_run(struct snp_guest *g)
 }
 
 /* mode: 5 INIT, 6 SIPI. */
-static void send_msi(struct snp_guest *g, uint32_t mode, uint32_t vector)
+static void send_msi(struct snp_guest *g, uint32_t id, uint32_t mode, uint32_t vector)
 {
-    struct kvm_msi msi = { .address_lo = 0xfee00000, .data = mode << 8 | vector };
+    struct kvm_msi msi = { .address_lo = 0xfee00000 | id << 12, .data = mode << 8 | vector };
 
     EXPECT_EQ(kvm_call(g->vm->fd, KVM_SIGNAL_MSI, &msi), 1);
 }
@@ -377,16 +377,36 @@ static void test_reset_hold(void)
         ;
     EXPECT_EQ(state, KVM_MP_STATE_AP_RESET_HOLD);
     EXPECT_EQ(snp_result(&g, 0), 1);
-    send_msi(&g, 6, 0x10); /* without INIT it is nothing */
+    send_msi(&g, 0, 6, 0x10); /* without INIT it is nothing */
     EXPECT_EQ(mp_state_after_run(&g), KVM_MP_STATE_AP_RESET_HOLD);
-    send_msi(&g, 5, 0);
+    send_msi(&g, 0, 5, 0);
     EXPECT_EQ(mp_state_after_run(&g), KVM_MP_STATE_INIT_RECEIVED);
     EXPECT_EQ(kvm_call(g.v->fd, KVM_SET_MP_STATE, &(struct kvm_mp_state){ state }), 0);
-    send_msi(&g, 5, 0);
-    send_msi(&g, 6, 0x10);
+    send_msi(&g, 0, 5, 0);
+    send_msi(&g, 0, 6, 0x10);
     setitimer(ITIMER_REAL, &off, NULL);
     EXPECT_EQ(snp_run(&g), GUEST_DONE);
     EXPECT_EQ(snp_mbox(&g, SNP_GHCB), 1 << 12 | 0x007);
+}
+
+/* Another vCPU than the first starts by INIT and SIPI from what was launched of it. */
+static void test_ap_started(void)
+{
+    struct snp_guest g = snp_create_apic(), ap = g;
+    struct kvm_mp_state s;
+
+    ap.v = vcpu_raw(g.vm, 1);
+    vcpu_set_cpuid(ap.v);
+    snp_set_state(&ap, GUEST_ADDR(snp_status), 0, 0, 0);
+    snp_launch(&g);
+    for (unsigned i = 0; i < 2; i++) { /* SIPI alone is nothing, then INIT alone */
+        send_msi(&g, 1, 6 - i, 0);
+        ASSERT_EQ(kvm_call(ap.v->fd, KVM_GET_MP_STATE, &s), 0);
+        EXPECT_EQ(s.mp_state, i ? KVM_MP_STATE_INIT_RECEIVED : KVM_MP_STATE_UNINITIALIZED);
+    }
+    send_msi(&g, 1, 6, 0x10);
+    EXPECT_EQ(snp_run(&ap), GUEST_DONE);
+    EXPECT_EQ(snp_result(&g, 0), 7);
 }
 
 /* A VMM that did not say that it changes pages is not asked to. */
@@ -428,6 +448,7 @@ static const struct lab_test tests[] = {
     { "a page converted and back", test_converted },
     { "the FPU is launched too", test_fpu },
     { "AP reset hold", test_reset_hold },
+    { "INIT and SIPI start an AP from its launch", test_ap_started },
     { "page state changes are the VMM's to enable", test_psc_not_enabled },
 };
 

@@ -89,6 +89,17 @@ static void test_reset_hold_msr(void **state)
     bawn_snp_ap_init(vcpu);
     bawn_snp_ap_sipi(vcpu);
     assert_int_equal(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
+    /* Of those that do not run, only one that was never started has a state to start from. */
+    vcpu->mp_state = KVM_MP_STATE_UNINITIALIZED;
+    bawn_snp_ap_init(vcpu);
+    bawn_snp_ap_sipi(vcpu);
+    assert_int_equal(vcpu->mp_state, KVM_MP_STATE_UNINITIALIZED);
+    snp.fresh = true;
+    msr_value = 0x1234;
+    bawn_snp_ap_init(vcpu);
+    bawn_snp_ap_sipi(vcpu);
+    assert_int_equal(vcpu->mp_state, KVM_MP_STATE_RUNNABLE);
+    assert_int_equal(msr_value, 0x1234);
 }
 
 static void test_reset_hold_page(void **state)
