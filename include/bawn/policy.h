@@ -46,6 +46,13 @@ BAWN_POLICY_API const char *bawn_policy_version(const struct bawn_policy *policy
 /* Rules and groups, with those included; 0: the policy denies everything. */
 BAWN_POLICY_API size_t bawn_policy_rules(const struct bawn_policy *policy);
 
+/* Whether a text is signed, detached: by ECDSA on P-256 with SHA-256 or on P-384 with SHA-384 (DER),
+ * or Ed25519. public_pem: SubjectPublicKeyInfo. BAWN_E_DENIED: not by this key. */
+BAWN_POLICY_API enum bawn_status bawn_policy_check_signature(struct bawn_bytes text,
+                                                             struct bawn_bytes signature,
+                                                             struct bawn_bytes public_pem,
+                                                             struct bawn_error *err);
+
 /* ---- Reference values: named sets of claim values, as text ---- */
 
 struct bawn_refs;

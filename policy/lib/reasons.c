@@ -64,6 +64,22 @@ static void say_claim(struct sentence *s, const struct bawn_policy_result *r, ui
         SAY(s, " (", r->note[i], ")");
 }
 
+/* A group that failed, with the first of its requirements that did. */
+static void say_alternative(struct sentence *s, const struct bawn_policy_result *r, uint32_t i)
+{
+    const struct rule *rules = r->policy->rules;
+
+    SAY(s, "rule ", r->trace[i].rule, " fails");
+    for (uint32_t m = i + 1; rules[i].kind == RULE_ALL && m < rules[i].end; m = rules[m].end) {
+        if (rules[m].kind != RULE_CLAIM || r->trace[m].outcome != BAWN_RULE_FAILED)
+            continue;
+        say(s, " (");
+        say_claim(s, r, m, ", and would have to be ");
+        say(s, ")");
+        return;
+    }
+}
+
 static void say_any(struct sentence *s, const struct bawn_policy_result *r, uint32_t i)
 {
     const struct rule *rules = r->policy->rules;
@@ -80,7 +96,7 @@ static void say_any(struct sentence *s, const struct bawn_policy_result *r, uint
         if (rules[m].kind == RULE_CLAIM)
             say_claim(s, r, m, ", and would have to be ");
         else
-            SAY(s, "rule ", r->trace[m].rule, " fails");
+            say_alternative(s, r, m);
     }
     if (!n)
         SAY(s, "none of its alternatives is about evidence of kind ", r->input->evidence);
