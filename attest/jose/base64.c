@@ -13,11 +13,12 @@ static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 char *b64url_encode(const void *data, size_t len)
 {
     const uint8_t *in = data;
-    char *text, *out;
+    size_t at = 0;
+    char *text;
 
     if (len > SIZE_MAX / 4 * 3 - 8)
         return NULL;
-    text = out = malloc(len / 3 * 4 + 5);
+    text = malloc(len / 3 * 4 + 5);
     if (!text)
         return NULL;
     for (size_t i = 0; i < len; i += 3) {
@@ -29,9 +30,9 @@ char *b64url_encode(const void *data, size_t len)
         if (n > 2)
             v |= in[i + 2];
         for (size_t c = 0; c <= n; c++)
-            *out++ = alphabet[v >> (18 - 6 * c) & 63];
+            text[at++] = alphabet[v >> (18 - 6 * c) & 63];
     }
-    *out = '\0';
+    text[at] = '\0';
     return text;
 }
 
