@@ -21,3 +21,12 @@ log_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/log/*_t
 $(store_tests): $(call objs,asan,$(store_support)) $(B)/lib/libstore-asan.a
 $(log_tests): $(call objs,asan,$(store_support)) $(B)/lib/liblog-asan.a $(B)/lib/libstore-asan.a
 $(store_tests) $(log_tests): libs += $(store_libs)
+
+# bawn-audit. What it is tested with: a writer of logs.
+ifneq ($(have_libs),)
+programs += $(B)/bin/bawn-audit
+programs: $(B)/bin/bawn-audit
+endif
+$(B)/bin/bawn-audit: $(call objs,release,$(audit_src) $(log_src) $(log_needs) $(store_src) \
+	$(confine_src)) $(B)/lib/libbawn-attest.a
+$(B)/bin/bawn-audit: libs += -lseccomp $(store_libs)

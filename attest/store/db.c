@@ -60,7 +60,7 @@ static enum bawn_status create(struct db **out, const char *url, bool readonly,
 static enum bawn_status open_as(struct db **out, const char *url, bool readonly,
                                 struct bawn_error *err)
 {
-    struct db *db;
+    struct db *db = NULL;
     enum bawn_status st = create(&db, url, readonly, err);
 
     *out = NULL;
@@ -227,7 +227,7 @@ enum bawn_status db_run(struct db *db, const char *sql, const struct db_value *p
                         db_row_fn row, void *context, int64_t *changed, struct bawn_error *err)
 {
     enum bawn_status st = usable(db, err);
-    struct db_kept *kept;
+    struct db_kept *kept = NULL;
     int64_t ignored;
 
     if (st != BAWN_OK)
