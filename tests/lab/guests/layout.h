@@ -66,6 +66,25 @@
 #define SNP_RESULT 0x40 /* u64[8] */
 #define SNP_FXSAVE 0x100 /* 512 bytes */
 
+/* The agent (snp_agent.S): what it is to do, with what, and what came of it; from r15 as well. */
+#define AGENT_STEP 0x100   /* u32 */
+#define AGENT_ARG 0x108	   /* u64[3] */
+#define AGENT_RESULT 0x120 /* u64[2] */
+#define AGENT_LOAD 0
+#define AGENT_STORE 1
+#define AGENT_SECRET 2
+#define AGENT_COPY 3
+#define AGENT_PVALIDATE 4
+#define AGENT_RMPADJUST 5
+#define AGENT_VMGEXIT 6
+#define AGENT_REGISTERS 7
+#define AGENT_CALL 8
+#define AGENT_CPUID 9
+#define AGENT_FLIP 0x200 /* struct snp_flip of another vCPU */
+/* Page state change of this address to shared: "ready". */
+#define AGENT_READY 0x100000000
+#define AGENT_READY_MSR (AGENT_READY | 2 << 52 | 0x014)
+
 #define IRQ_EOI_XAPIC 1
 #define IRQ_EOI_X2APIC 2
 #define IRQ_EXIT 4 /* stop at PORT_IRQ before the EOI */

@@ -178,9 +178,10 @@ struct snp_guest snp_create_apic(void)
     return create(true);
 }
 
-void snp_set_state(struct snp_guest *g, uint64_t rip, uint64_t rdi, uint64_t rsi, uint64_t rdx)
+void snp_set_vcpu_state(struct vcpu *v, unsigned cbit, uint64_t rip, uint64_t rdi, uint64_t rsi,
+                        uint64_t rdx)
 {
-    struct kvm_sregs s = vcpu_sregs(g->v);
+    struct kvm_sregs s = vcpu_sregs(v);
     struct kvm_segment code = {
         .limit = ~0u, .selector = SEL_CODE64, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1
     };
@@ -204,11 +205,16 @@ void snp_set_state(struct snp_guest *g, uint64_t rip, uint64_t rdi, uint64_t rsi
     s.gdt = (struct kvm_dtable){ .base = GUEST_GDT, .limit = 0x37 };
     s.idt = (struct kvm_dtable){ .base = GUEST_IDT, .limit = 0xfff };
     s.cr0 = CR0_PE | CR0_NE | CR0_PG;
-    s.cr3 = GUEST_PML4 | 1ull << g->cbit;
+    s.cr3 = GUEST_PML4 | 1ull << cbit;
     s.cr4 = CR4_PAE;
     s.efer = EFER_LONG;
-    ASSERT_EQ(vcpu_set_sregs(g->v, &s), 0);
-    vcpu_set_regs(g->v, &regs);
+    ASSERT_EQ(vcpu_set_sregs(v, &s), 0);
+    vcpu_set_regs(v, &regs);
+}
+
+void snp_set_state(struct snp_guest *g, uint64_t rip, uint64_t rdi, uint64_t rsi, uint64_t rdx)
+{
+    snp_set_vcpu_state(g->v, g->cbit, rip, rdi, rsi, rdx);
 }
 
 void snp_launch(struct snp_guest *g)

@@ -68,6 +68,9 @@ int snp_attributes(struct snp_guest *g, uint64_t gpa, uint64_t size, bool privat
 struct snp_guest snp_create(void);
 struct snp_guest snp_create_apic(void);
 void snp_set_state(struct snp_guest *g, uint64_t rip, uint64_t rdi, uint64_t rsi, uint64_t rdx);
+/* The same of another vCPU than the first. */
+void snp_set_vcpu_state(struct vcpu *v, unsigned cbit, uint64_t rip, uint64_t rdi, uint64_t rsi,
+                        uint64_t rdx);
 void snp_launch(struct snp_guest *g);
 void snp_destroy(struct snp_guest *g); /* else at the end of the test */
 /* The same in one: a piece of code that is ready to run with these registers. */
