@@ -352,6 +352,7 @@ static int load_vmsa(struct bawn_vcpu *vcpu)
 		return -EINTR;
 	bawn_vcpu_load(vcpu);
 	r = bawn_snp_vmsa_load(vcpu, vcpu->snp->vmsa);
+	vcpu->snp->loaded = !r;
 	bawn_snp_ghcb_reset(vcpu);
 	vcpu->snp->fresh = true;
 	bawn_vcpu_put(vcpu);

@@ -193,9 +193,11 @@ static int snp_take_state(struct bawn_vcpu *vcpu)
 	WRITE_ONCE(snp->ap_pending, false);
 	snp->fresh = false;
 	vcpu->mp_state = KVM_MP_STATE_UNINITIALIZED;
+	snp->loaded = false;
 	page = snp->ap_vmsa_gpa == INVALID_GPA ? NULL : vmsa_page(vcpu, snp->ap_vmsa_gpa);
 	if (page) {
-		if (!bawn_snp_vmsa_load(vcpu, page))
+		snp->loaded = !bawn_snp_vmsa_load(vcpu, page);
+		if (snp->loaded)
 			vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 		put_page(page);
 	}
@@ -209,6 +211,9 @@ static int snp_prepare_run(struct bawn_vcpu *vcpu)
 
 	if (r || vcpu->mp_state != KVM_MP_STATE_RUNNABLE)
 		return r;
+	/* Userspace says that it may run; the guest has ended it, or gave a state that is none. */
+	if (!vcpu->snp->loaded)
+		return -EINVAL;
 	vcpu->snp->fresh = false;
 	return vcpu->vm->snp->ops->prepare_run(vcpu);
 }

@@ -106,6 +106,7 @@ struct bawn_snp_service {
 /* vcpu->snp; vcpu->mutex. */
 struct bawn_snp_vcpu {
 	struct page *vmsa;	/* of the launch; NULL once the guest gave its own */
+	bool loaded;		/* a save area was, whole: without one it does not run */
 	u64 ghcb_gpa;		/* registered (0x012), or ~0 */
 	void *ghcb;		/* the kernel's copy of the page, for one VMGEXIT */
 	struct bawn_snp_service service;

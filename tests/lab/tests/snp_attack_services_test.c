@@ -549,6 +549,44 @@ static void test_ap_pages(void)
     agent_expect_alive(&g);
 }
 
+/* The host says that the vCPU may run. */
+static int run_all_the_same(struct snp_guest *g)
+{
+    struct vcpu *ap = g->vm->vcpu[1];
+    struct kvm_mp_state runnable = { KVM_MP_STATE_RUNNABLE };
+
+    EXPECT_EQ(kvm_call(ap->fd, KVM_SET_MP_STATE, &runnable), 0);
+    memset(ghcb_at(g, TOKEN_AT), 0, 8);
+    return vcpu_run(ap);
+}
+
+/* A vCPU that its guest has ended does not go on, nor one that has half of a save area. */
+static void test_ap_ended(void)
+{
+    struct bawn_vmsa v;
+    struct snp_guest g = with_ap(&v);
+    uint64_t token = ~0ull;
+
+    EXPECT_EQ(ap_ask(&g, REQUEST_OF(CREATE), VMSA_PAGE, 1), AGENT_OK);
+    EXPECT(ap_starts(&g));
+    EXPECT_EQ(ap_ask(&g, REQUEST_OF(DESTROY), 0, 0), AGENT_OK);
+    EXPECT(!ap_starts(&g));
+    EXPECT(run_all_the_same(&g) < 0);
+    memcpy(&token, ghcb_at(&g, TOKEN_AT), 8);
+    EXPECT_EQ(token, 0);
+    v.xcr0 = ~0ull;
+    give_vmsa(&g, &v);
+    EXPECT_EQ(ap_ask(&g, REQUEST_OF(CREATE), VMSA_PAGE, 1), AGENT_OK);
+    EXPECT(!ap_starts(&g));
+    EXPECT(run_all_the_same(&g) < 0);
+    memcpy(&token, ghcb_at(&g, TOKEN_AT), 8);
+    EXPECT_EQ(token, 0);
+    v.xcr0 = 1;
+    give_vmsa(&g, &v);
+    EXPECT_EQ(ap_ask(&g, REQUEST_OF(CREATE), VMSA_PAGE, 1), AGENT_OK);
+    expect_ap_runs(&g);
+}
+
 /* Save areas that VMRUN would refuse, or that ask for more than the guest has. */
 static void test_ap_states(void)
 {
@@ -663,6 +701,7 @@ static const struct lab_test tests[] = {
     { "guest requests: room for certificates", test_request_certs },
     { "AP creation: arguments", test_ap_arguments },
     { "AP creation: pages that are no save area", test_ap_pages },
+    { "AP creation: a vCPU that was ended", test_ap_ended },
     { "AP creation: states that VMRUN refuses", test_ap_states },
     { "AP creation: nonsense", test_ap_nonsense },
 };
