@@ -363,7 +363,7 @@ long bawn_gmem_populate(struct bawn_vm *vm, struct bawn_memslot *slot, gfn_t gfn
 /* KVM_SET_MEMORY_ATTRIBUTES. slots_lock held. All or nothing: entries are reserved first. */
 int bawn_set_attributes(struct bawn_vm *vm, const struct kvm_memory_attributes *attr)
 {
-	void *entry = attr->attributes ? xa_mk_value(attr->attributes) : NULL;
+	void *entry = NULL;
 	gfn_t start = attr->address >> PAGE_SHIFT, end, gfn;
 	int r = 0;
 
@@ -375,6 +375,8 @@ int bawn_set_attributes(struct bawn_vm *vm, const struct kvm_memory_attributes *
 	    !PAGE_ALIGNED(attr->address) || !PAGE_ALIGNED(attr->size) ||
 	    attr->address + attr->size > bawn_gpa_end(vm))
 		return -EINVAL;
+	if (attr->attributes) /* one that xa_mk_value() takes, now */
+		entry = xa_mk_value(attr->attributes);
 	end = (attr->address + attr->size) >> PAGE_SHIFT;
 	for (gfn = start; gfn < end && !r; gfn++) {
 		r = xa_reserve(&vm->attributes, gfn, GFP_KERNEL_ACCOUNT);
