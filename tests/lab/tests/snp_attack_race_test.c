@@ -10,9 +10,9 @@
 
 #include <linux/kvm_para.h>
 
-#define SVM_RDTSC 0x6e
 #define SVM_CPUID 0x72
 #define SVM_IOIO 0x7b
+#define SVM_MSR 0x7c
 #define MMIO_READ 0x80000001
 #define MMIO_WRITE 0x80000002
 #define PSC 0x80000010
@@ -93,6 +93,26 @@ static void test_port_in(void)
     EXPECT_ANSWER(&g, 0, 0);
     EXPECT(ghcb_answered(&g, GHCB_RAX));
     EXPECT_EQ(ghcb_get(&g, GHCB_RAX), 0xab); /* one byte, as was asked */
+}
+
+/* A read that is turned into a write while userspace has it is a read. */
+static void test_msr(void)
+{
+    struct snp_guest g = agent_create(1);
+    struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_USER_SPACE_MSR,
+                                  .args = { KVM_MSR_EXIT_REASON_UNKNOWN } };
+
+    ASSERT_EQ(kvm_call(g.vm->fd, KVM_ENABLE_CAP, &cap), 0);
+    ghcb_begin(&g);
+    ghcb_set(&g, GHCB_RCX, 0x12345678);
+    ASSERT_EQ(ghcb_ask(&g, SVM_MSR, 0, 0), KVM_EXIT_X86_RDMSR);
+    g.v->run->msr.data = 0x1122334455667788;
+    rewrite(&g);
+    EXPECT_EQ(agent_go(&g), AGENT_OK);
+    EXPECT_ANSWER(&g, 0, 0);
+    EXPECT(ghcb_answered(&g, GHCB_RAX) && ghcb_answered(&g, GHCB_RDX));
+    EXPECT_EQ(ghcb_get(&g, GHCB_RAX), 0x55667788);
+    EXPECT_EQ(ghcb_get(&g, GHCB_RDX), 0x11223344);
 }
 
 static void test_mmio(void)
@@ -393,6 +413,7 @@ static void test_races(void)
 static const struct lab_test tests[] = {
     { "rewritten during a string input", test_strings_in },
     { "rewritten during an input", test_port_in },
+    { "rewritten during a read of an MSR", test_msr },
     { "rewritten during a read of a device", test_mmio },
     { "the page goes away before its answer", test_page_gone },
     { "rewritten during a page state change", test_list },
