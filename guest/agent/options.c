@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The command line as one table, and the kernel's command line, which is measured: what it says of
+ * the server is as trustworthy as the guest's image.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "guest/agent/agent.h"
+
+#define CMDLINE "/proc/cmdline"
+#define CMDLINE_KEY "bawn.attest="
+#define FIELD(name) offsetof(struct agent_options, name)
+
+enum { CMDLINE_MAX = 64 << 10, TIMEOUT_DEFAULT = 60, TIMEOUT_MAX = 86400, DAYS_MAX = 3650 };
+
+#define GET (1 << CMD_GET)
+#define TOKEN (1 << CMD_TOKEN)
+#define EVIDENCE (1 << CMD_EVIDENCE)
+#define RA_TLS (1 << CMD_RA_TLS)
+#define ALL (GET | TOKEN | EVIDENCE | RA_TLS)
+
+static const struct {
+    const char *name, *help;
+} commands[] = {
+    [CMD_GET] = { "get", "prove what the guest is and receive a secret" },
+    [CMD_TOKEN] = { "token", "prove it and print the attestation token (JWT)" },
+    [CMD_EVIDENCE] = { "evidence", "print evidence as KBS JSON, without a server" },
+    [CMD_RA_TLS] = { "ra-tls", "make a key and a certificate that carries evidence for it" },
+};
+
+enum kind { FLAG, TEXT, NUMBER };
+
+static const struct option {
+    const char *name;
+    enum kind kind;
+    unsigned for_commands;
+    size_t field;
+    unsigned max; /* NUMBER: from 1 to this */
+    const char *arg, *help;
+} options[] = {
+    { "server", TEXT, GET | TOKEN, FIELD(server), 0, "ADDRESS",
+      "tcp:IP:PORT, vsock:CID:PORT or unix:PATH" },
+    { "ca", TEXT, GET | TOKEN, FIELD(ca), 0, "FILE",
+      "trust servers with a certificate of this CA" },
+    { "pin", TEXT, GET | TOKEN, FIELD(pin), 0, "HEX",
+      "trust the server with this SHA-256 of its public key (SPKI)" },
+    { "server-name", TEXT, GET | TOKEN, FIELD(server_name), 0, "NAME",
+      "what its certificate must name besides, under --ca" },
+    { "cmdline", FLAG, GET | TOKEN, FIELD(cmdline), 0, NULL,
+      "take these from bawn.attest=ADDRESS[,pin=][,ca=][,name=][,tenant=][,resource=] "
+      "in " CMDLINE },
+    { "tenant", TEXT, GET | TOKEN, FIELD(tenant), 0, "NAME", "the tenant at the service" },
+    { "resource", TEXT, GET, FIELD(resource), 0, "R/T/T", "what to get: REPOSITORY/TYPE/TAG" },
+    { "key-type", TEXT, GET | TOKEN | EVIDENCE, FIELD(key_type), 0, "ec|rsa",
+      "the guest's ephemeral key: P-256 (ec) or RSA-3072" },
+    { "timeout", NUMBER, GET | TOKEN, FIELD(timeout), TIMEOUT_MAX, "SECONDS",
+      "how long to try (60)" },
+    { "output", TEXT, GET | TOKEN | EVIDENCE, FIELD(output), 0, "FD|FILE",
+      "a descriptor's number, or a file (standard output)" },
+    { "luks", TEXT, GET, FIELD(luks), 0, "DEVICE", "open this LUKS volume with the secret" },
+    { "name", TEXT, GET, FIELD(luks_name), 0, "NAME", "as /dev/mapper/NAME" },
+    { "nonce", TEXT, EVIDENCE, FIELD(nonce), 0, "TEXT",
+      "make the whole attestation request for this nonce" },
+    { "report-data", TEXT, EVIDENCE, FIELD(report_data), 0, "HEX",
+      "make evidence with these up to 64 bytes, zeros behind" },
+    { "cert", TEXT, RA_TLS, FIELD(cert), 0, "FILE", "where the certificate goes (PEM)" },
+    { "key", TEXT, RA_TLS, FIELD(key), 0, "FILE", "where the private key goes (PEM, mode 600)" },
+    { "cn", TEXT, RA_TLS, FIELD(cn), 0, "NAME", "the certificate's name (localhost)" },
+    { "days", NUMBER, RA_TLS, FIELD(days), DAYS_MAX, "N", "its validity (30)" },
+    { "quiet", FLAG, ALL, FIELD(quiet), 0, NULL, "say nothing but errors" },
+    /* For tests; not in the help. */
+    { "root", TEXT, ALL, FIELD(root), 0, "DIR", NULL },
+};
+
+#define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
+#define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+void agent_usage(void)
+{
+    puts("Usage: bawn-agent COMMAND [OPTION]... [-- PROGRAM [ARGUMENT]...]\n"
+         "\n"
+         "Runs inside a confidential guest: proves to an attestation service what the guest is.\n");
+    for (size_t c = 0; c < NR_COMMANDS; c++) {
+        printf("  %-9s %s\n", commands[c].name, commands[c].help);
+        for (size_t i = 0; i < NR_OPTIONS; i++) {
+            char text[64];
+
+            if (!options[i].help || !(options[i].for_commands & 1U << c) ||
+                (c && options[i].for_commands & 1))
+                continue; /* shown with the first command that has it */
+            snprintf(text, sizeof(text), "--%s%s%s", options[i].name, options[i].arg ? " " : "",
+                     options[i].arg ? options[i].arg : "");
+            printf("      %-24s %s\n", text, options[i].help);
+        }
+    }
+    puts(
+        "\nget: the secret goes to --output, --luks, and PROGRAM, which finds it behind the\n"
+        "descriptor that the variable BAWN_SECRET_FD names. token has get's options on the server\n"
+        "and the key, evidence those on the key.\n"
+        "\n"
+        "Exit status: 0 done, 1 failed, 2 usage, 3 denied, 4 server not reached; PROGRAM's own.\n"
+        "See bawn-agent(1).");
+}
+
+/* ---- argv ---- */
+
+static enum bawn_status set_option(struct agent_options *o, const struct option *opt,
+                                   const char *value, struct bawn_error *err)
+{
+    void *field = (char *)o + opt->field;
+    unsigned long number;
+    char *end;
+
+    if (opt->kind == FLAG) {
+        *(bool *)field = true;
+    } else if (opt->kind == TEXT) {
+        if (!*value && strcmp(opt->name, "root") != 0)
+            return bawn_fail(err, BAWN_E_USAGE, "--%s: it is empty", opt->name);
+        *(const char **)field = value;
+    } else {
+        errno = 0;
+        number = strtoul(value, &end, 10);
+        if (*value < '0' || *value > '9' || errno || *end || !number || number > opt->max)
+            return bawn_fail(err, BAWN_E_USAGE, "--%s %.100s: give a number from 1 to %u",
+                             opt->name, value, opt->max);
+        *(unsigned *)field = (unsigned)number;
+    }
+    return BAWN_OK;
+}
+
+static const struct option *find_option(const char *name, size_t len)
+{
+    for (size_t i = 0; i < NR_OPTIONS; i++)
+        if (strlen(options[i].name) == len && !memcmp(options[i].name, name, len))
+            return &options[i];
+    return NULL;
+}
+
+static enum bawn_status read_options(struct agent_options *o, int argc, char **argv,
+                                     struct bawn_error *err)
+{
+    for (int i = 2; i < argc; i++) {
+        const char *arg = argv[i], *equals = strchr(arg, '='), *value = NULL;
+        const struct option *opt;
+        enum bawn_status status;
+
+        if (!strcmp(arg, "--")) {
+            o->run = &argv[i + 1];
+            break;
+        }
+        opt = strncmp(arg, "--", 2) != 0
+                  ? NULL
+                  : find_option(arg + 2, equals ? (size_t)(equals - arg - 2) : strlen(arg + 2));
+        if (!opt || !(opt->for_commands & 1U << o->command))
+            return bawn_fail(err, BAWN_E_USAGE, "%s takes no %.200s; see bawn-agent --help",
+                             argv[1], arg);
+        if (equals)
+            value = equals + 1;
+        else if (opt->kind != FLAG && i + 1 < argc)
+            value = argv[++i];
+        if ((opt->kind == FLAG) != !value)
+            return bawn_fail(err, BAWN_E_USAGE, "--%s %s", opt->name,
+                             value ? "takes no value" : "needs a value");
+        status = set_option(o, opt, value, err);
+        if (status != BAWN_OK)
+            return status;
+    }
+    return BAWN_OK;
+}
+
+/* ---- The kernel's command line ---- */
+
+static const struct {
+    const char *name;
+    size_t field;
+} parts[] = {
+    { "pin", FIELD(pin) },           { "ca", FIELD(ca) },
+    { "name", FIELD(server_name) },  { "tenant", FIELD(tenant) },
+    { "resource", FIELD(resource) },
+};
+
+/* What the command line of the program gave stays: that too is of the guest's image. */
+static void set_default(const char **field, const char *value)
+{
+    if (!*field)
+        *field = value;
+}
+
+static enum bawn_status take_part(struct agent_options *o, char *part, struct bawn_error *err)
+{
+    char *value = strchr(part, '=');
+
+    for (size_t i = 0; value && i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (strlen(parts[i].name) == (size_t)(value - part) &&
+            !memcmp(parts[i].name, part, (size_t)(value - part)) && value[1]) {
+            set_default((const char **)((char *)o + parts[i].field), value + 1);
+            return BAWN_OK;
+        }
+    return bawn_fail(
+        err, BAWN_E_CONFIG,
+        CMDLINE_KEY "...,%.100s: known are pin=, ca=, name=, tenant= and resource=", part);
+}
+
+static enum bawn_status read_cmdline(struct agent_options *o, char **text, struct bawn_error *err)
+{
+    char *found = NULL, *rest, *part;
+    uint8_t *data;
+    size_t len;
+    enum bawn_status status = agent_read_file(o->root, CMDLINE, CMDLINE_MAX, &data, &len, err);
+
+    if (status != BAWN_OK)
+        return status;
+    *text = (char *)data;
+    for (char *word = strtok_r(*text, " \t\n", &rest); word;
+         word = strtok_r(NULL, " \t\n", &rest)) {
+        if (strncmp(word, CMDLINE_KEY, strlen(CMDLINE_KEY)) != 0)
+            continue;
+        if (found)
+            return bawn_fail(err, BAWN_E_CONFIG,
+                             "the kernel's command line has " CMDLINE_KEY " twice");
+        found = word + strlen(CMDLINE_KEY);
+    }
+    if (!found)
+        return bawn_fail(err, BAWN_E_CONFIG, "the kernel's command line has no " CMDLINE_KEY);
+    part = strtok_r(found, ",", &rest);
+    if (!part)
+        return bawn_fail(err, BAWN_E_CONFIG, "the kernel's " CMDLINE_KEY " names no server");
+    set_default(&o->server, part);
+    while (status == BAWN_OK && (part = strtok_r(NULL, ",", &rest)))
+        status = take_part(o, part, err);
+    return status;
+}
+
+/* ---- What they mean together ---- */
+
+/* Letters, digits, '.', '_' and '-', not only dots: what needs no escape in a path and leads
+ * nowhere else. */
+static bool plain_name(const char *text, size_t len)
+{
+    bool more_than_dots = false;
+
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '_' || c == '-';
+
+        if (!plain && c != '.')
+            return false;
+        more_than_dots |= plain;
+    }
+    return more_than_dots && len <= 128;
+}
+
+static bool resource_name(const char *text)
+{
+    for (int i = 0; i < 3; i++) {
+        size_t n = strcspn(text, "/");
+
+        if (!plain_name(text, n) || (text[n] == '/') != (i < 2))
+            return false;
+        text += n + 1;
+    }
+    return true;
+}
+
+static enum bawn_status check_get(const struct agent_options *o, struct bawn_error *err)
+{
+    if (!o->server)
+        return bawn_fail(err, BAWN_E_USAGE, "no server: give --server or --cmdline");
+    if (o->tenant && !plain_name(o->tenant, strlen(o->tenant)))
+        return bawn_fail(err, BAWN_E_USAGE, "tenant %.100s: give letters, digits, '.', '_', '-'",
+                         o->tenant);
+    if (o->server_name && strspn(o->server_name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW"
+                                                 "XYZ0123456789.-:") != strlen(o->server_name))
+        return bawn_fail(err, BAWN_E_USAGE, "server name %.100s is none", o->server_name);
+    if (o->command == CMD_TOKEN)
+        return BAWN_OK;
+    if (!o->resource || !resource_name(o->resource))
+        return bawn_fail(err, BAWN_E_USAGE, "%.200s%sgive --resource REPOSITORY/TYPE/TAG",
+                         o->resource ? o->resource : "", o->resource ? " is no resource: " : "");
+    if (!o->luks != !o->luks_name)
+        return bawn_fail(err, BAWN_E_USAGE, "--luks and --name go together");
+    if (o->luks && (!plain_name(o->luks_name, strlen(o->luks_name)) || o->luks_name[0] == '-' ||
+                    o->luks[0] == '-'))
+        return bawn_fail(err, BAWN_E_USAGE, "--name: give letters, digits, '.', '_', '-'");
+    if (o->run && !o->run[0])
+        return bawn_fail(err, BAWN_E_USAGE, "no program behind --");
+    return BAWN_OK;
+}
+
+static enum bawn_status check(const struct agent_options *o, struct bawn_error *err)
+{
+    if (strcmp(o->key_type, "ec") != 0 && strcmp(o->key_type, "rsa") != 0)
+        return bawn_fail(err, BAWN_E_USAGE, "--key-type is ec or rsa");
+    if (o->run && o->command != CMD_GET)
+        return bawn_fail(err, BAWN_E_USAGE, "a program is run by get alone");
+    if (o->command == CMD_EVIDENCE && !o->nonce == !o->report_data)
+        return bawn_fail(err, BAWN_E_USAGE, "give either --nonce or --report-data");
+    if (o->command == CMD_RA_TLS && (!o->cert || !o->key))
+        return bawn_fail(err, BAWN_E_USAGE, "give --cert FILE and --key FILE");
+    if (o->command == CMD_RA_TLS && (!plain_name(o->cn, strlen(o->cn)) || strlen(o->cn) > 64))
+        return bawn_fail(err, BAWN_E_USAGE, "--cn %.100s is no host name", o->cn);
+    return o->command == CMD_GET || o->command == CMD_TOKEN ? check_get(o, err) : BAWN_OK;
+}
+
+enum bawn_status agent_options_read(struct agent_options *o, int argc, char **argv, char **text,
+                                    bool *done, struct bawn_error *err)
+{
+    enum bawn_status status;
+    size_t c = 0;
+
+    *o = (struct agent_options){
+        .key_type = "ec", .root = "", .cn = "localhost", .timeout = TIMEOUT_DEFAULT, .days = 30
+    };
+    *text = NULL;
+    *done = false;
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "--version"))
+            *done = true;
+    if (*done) {
+        if (!strcmp(argv[1], "--version"))
+            puts("bawn-agent, KBS protocol 0.4.0");
+        else
+            agent_usage();
+        return BAWN_OK;
+    }
+    while (argc > 1 && c < NR_COMMANDS && strcmp(argv[1], commands[c].name) != 0)
+        c++;
+    if (argc < 2 || c == NR_COMMANDS)
+        return bawn_fail(err, BAWN_E_USAGE,
+                         "give a command: get, token, evidence or ra-tls; see "
+                         "bawn-agent --help");
+    o->command = (enum agent_command)c;
+    status = read_options(o, argc, argv, err);
+    if (status == BAWN_OK && o->cmdline)
+        status = read_cmdline(o, text, err);
+    return status == BAWN_OK ? check(o, err) : status;
+}
