@@ -30,3 +30,13 @@ endif
 $(B)/bin/bawn-audit: $(call objs,release,$(audit_src) $(log_src) $(log_needs) $(store_src) \
 	$(confine_src)) $(B)/lib/libbawn-attest.a
 $(B)/bin/bawn-audit: libs += -lseccomp $(store_libs)
+
+$(B)/audit/log-writer: $(call objs,release,tests/audit/log-writer.c $(log_src) $(log_needs) \
+	$(store_src))
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(harden_ld) -o $@ $^ $(libs) $(store_libs)
+
+.PHONY: audit-test
+audit-test: $(B)/bin/bawn-audit $(B)/audit/log-writer ## test bawn-audit
+	@BAWN_BUILD=$(B) tests/tap.py audit tests/audit/audit-cli.py

@@ -109,9 +109,9 @@ static int open_readonly(struct db *db, const char *query)
 static int open_to_read(struct db *db)
 {
     char *wal = NULL;
-    int code = open_readonly(db, "?mode=ro");
+    int code = open_readonly(db, "?mode=ro"), basic = code & 0xff;
 
-    if ((code & 0xff) != SQLITE_CANTOPEN || access(db->url, R_OK) ||
+    if ((basic != SQLITE_CANTOPEN && basic != SQLITE_READONLY) || access(db->url, R_OK) ||
         asprintf(&wal, "%s-wal", db->url) < 0)
         return code;
     if (access(wal, F_OK) && errno == ENOENT)
