@@ -8,7 +8,7 @@ user_src += $(service_src)
 service_libs := -levent -levent_openssl -ljansson -lssl -lcrypto -lsqlite3 -lpq -lseccomp -lm
 $(B)/obj/%/attest/service/dev.o: policy/shipped/development.json
 
-ifneq ($(have_libs),)
+ifneq ($(and $(have_libs),$(wildcard attest/service/vault/main.c)),)
 programs += $(B)/bin/bawn-attestd
 programs: $(B)/bin/bawn-attestd
 endif
@@ -30,8 +30,8 @@ $(B)/tests/attestd-front: $(call objs,release,$(service_own) tests/service/stand
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(harden_ld) -o $@ $^ -levent -levent_openssl -ljansson -lssl -lcrypto -lseccomp
-$(B)/tests/attestd-front-asan: $(call objs,asan,$(service_own) tests/service/stand_in.c) \
-		$(B)/lib/libattest-asan.a
+$(B)/tests/attestd-front-asan: $(call objs,asan,$(filter-out %/confine.c,$(service_own)) \
+		tests/service/stand_in.c tests/service/no_confine.c) $(B)/lib/libattest-asan.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ -levent -levent_openssl -ljansson -lssl \

@@ -5,10 +5,9 @@
  */
 #include "attest/service/config.h"
 
-#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define CONFIG_MAX (4u << 20)
@@ -569,15 +568,12 @@ static const struct field top_fields[] = {
 
 static bool set_defaults(struct service_config *c, const char *path)
 {
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
     c->path = strdup(path);
     c->database = strdup("sqlite:/var/lib/bawn-attestd/attestd.db");
     c->token.issuer = strdup("bawn-attestd");
     c->token.lifetime = 300;
     c->token.algorithm = "ES384";
     c->session_lifetime = 300;
-    c->workers = cpus < 1 ? 1 : cpus > 16 ? 16 : (unsigned)cpus;
     c->limits.body = 1 << 20;
     c->limits.admin_body = 16 << 20;
     c->limits.header = 16384;
@@ -642,6 +638,13 @@ enum bawn_status config_parse(struct service_config **config, const char *path, 
     return st;
 }
 
+static unsigned processors(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return n < 1 ? 1 : n > 16 ? 16 : (unsigned)n;
+}
+
 enum bawn_status config_load(struct service_config **config, const char *path,
                              struct bawn_error *err)
 {
@@ -654,6 +657,8 @@ enum bawn_status config_load(struct service_config **config, const char *path,
     st = config_file_read(&file, CONFIG_MAX, false, err);
     if (st == BAWN_OK)
         st = config_parse(config, file.path, (const char *)file.data, file.len, err);
+    if (st == BAWN_OK && !(*config)->workers)
+        (*config)->workers = processors();
     config_file_clear(&file);
     return st;
 }

@@ -304,6 +304,7 @@ enum bawn_status service_confine(const struct service_config *config, enum servi
 {
     const struct rlimit none = { 0, 0 };
     bool landlock = false, seccomp = false;
+    int uid = (int)getuid();
     enum bawn_status st;
 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ||
@@ -314,6 +315,6 @@ enum bawn_status service_confine(const struct service_config *config, enum servi
         st = enter_seccomp(config, role, &seccomp, err);
     if (st == BAWN_OK)
         journal("info", "confined", "{s:b,s:b,s:i}", "landlock", landlock, "seccomp", seccomp,
-                "uid", (int)getuid());
+                "uid", uid);
     return st;
 }

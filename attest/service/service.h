@@ -99,7 +99,7 @@ struct service_config {
         const char *algorithm; /* "ES256" or "ES384" */
     } token;
     unsigned session_lifetime; /* seconds */
-    unsigned workers;          /* judges */
+    unsigned workers;          /* judges; 0 of config_parse(): as many as there are processors */
 
     struct {
         size_t body;             /* bytes of a request */
@@ -159,10 +159,10 @@ enum bawn_status config_pack(const struct service_config *config, enum service_r
  * SIGINT and SIGHUP ignored (the supervisor speaks by control), and returns its exit status. It
  * opens what else it needs, then calls service_confine(), sends IPC_READY on control (not the
  * judge) and serves. Judges come as IPC_PEER by control, at start as later. All descriptors become
- * the process's own. A peer that is gone: the vault goes on without a judge (a new one comes); for
- * anything else, and when control is gone, a process ends with 1. On IPC_STOP: the front finishes
- * its requests and ends; then the vault gets its own, commits and ends; a judge ends with 0 when
- * front and vault have closed their sides.
+ * the process's own. A peer that is gone: the vault goes on without it (a new judge comes; the
+ * supervisor sees a front's end); others end with 1 without front or vault, all without control. On
+ * IPC_STOP: the front finishes its requests and ends; then the vault gets its own, commits and
+ * ends; a judge ends with 0 when front and vault have closed their sides.
  */
 struct service_fds {
     int control;      /* supervisor; not the judge's */
