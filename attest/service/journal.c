@@ -18,6 +18,7 @@ static const char *process = "supervisor";
 void journal_start(enum service_role role)
 {
     process = service_role_names[role];
+    tzset(); /* the C library reads a file for gmtime_r(), and later cannot */
 }
 
 /* RFC 3339 with milliseconds, UTC. */

@@ -95,7 +95,6 @@ static enum bawn_status start(struct front *f, const struct service_fds *fds,
     f->tick = event_new(f->base, -1, EV_PERSIST, on_tick, f);
     if (!f->tick || event_add(f->tick, &tick))
         return bawn_fail(err, BAWN_E_NOMEM, "no memory");
-    tzset(); /* reads files, which later cannot be read */
     return open_doors(f, fds, err);
 }
 
