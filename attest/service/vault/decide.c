@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Decisions that judges send: held against the session that the vault gave out, logged, and, when
+ * allowed, answered with a token. A judge is trusted about evidence, not about sessions.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "attest/log/log.h"
+#include "attest/service/vault/vault.h"
+
+#define RECENT 50 /* decisions on the status page */
+
+/* ---- Against the session ---- */
+
+/* The TEE that the session was made for: the one whose nonce it is. NULL: none. */
+static enum bawn_status tee_of_nonce(const struct session *s, const char *tenant, const char *nonce,
+                                     const char **tee, struct bawn_error *err)
+{
+    size_t len = strlen(nonce);
+
+    *tee = NULL;
+    for (size_t i = 0; session_tees[i]; i++) {
+        char right[48];
+        enum bawn_status st = session_nonce(s, tenant, session_tees[i], right, err);
+
+        if (st != BAWN_OK)
+            return st;
+        if (len == strlen(right) && CRYPTO_memcmp(nonce, right, len) == 0)
+            *tee = session_tees[i];
+    }
+    return BAWN_OK;
+}
+
+static enum bawn_status check_nonce(const struct session *s, const json_t *d, json_t *reasons,
+                                    struct bawn_error *err)
+{
+    const char *nonce = text_of(d, "nonce"), *tee = text_of(d, "tee"), *expected = NULL;
+    enum bawn_status st = tee_of_nonce(s, text_of(d, "tenant"), nonce ? nonce : "", &expected, err);
+
+    if (st != BAWN_OK)
+        return st;
+    if (!expected)
+        json_array_append_new(reasons,
+                              json_string("the nonce is not the one that this session was given"));
+    else if (!tee || strcmp(tee, expected) != 0)
+        json_array_append_new(reasons,
+                              json_sprintf("the session was made for %s, and the evidence is of %s",
+                                           expected, tee ? tee : "an unknown kind"));
+    return BAWN_OK;
+}
+
+static enum bawn_status check_revoked(struct vault *v, const json_t *d, json_t *reasons,
+                                      struct bawn_error *err)
+{
+    char *value;
+    enum bawn_status st =
+        find_revoked(v, text_of(d, "tenant"), json_object_get(d, "claims"), &value, err);
+
+    if (st == BAWN_OK && value)
+        json_array_append_new(reasons, json_sprintf("the measurement %s is revoked", value));
+    free(value);
+    return st;
+}
+
+/* ---- What is kept ---- */
+
+/* What a later request for a resource is judged by. */
+static char *session_claims(const json_t *d)
+{
+    json_t *kept = json_object();
+    static const char *const members[] = { "claims",  "claim_kinds",  "kind",   "tee",
+                                           "verdict", "foreign_root", "policy", "status" };
+    char *text;
+
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+        if (json_object_get(d, members[i]))
+            json_object_set(kept, members[i], json_object_get(d, members[i]));
+    text = json_dumps(kept, JSON_COMPACT);
+    json_decref(kept);
+    return text;
+}
+
+static enum bawn_status store_session(struct vault *v, const struct session *s, const json_t *d,
+                                      bool allowed, const char *jti, struct bawn_error *err)
+{
+    int64_t end = vault_now(v) + v->config->token.lifetime;
+    char *claims = allowed ? session_claims(d) : NULL;
+    char *key = allowed ? json_dumps(json_object_get(d, "tee_pubkey"), JSON_COMPACT) : NULL;
+    enum bawn_status st;
+
+    if (allowed && (!claims || !key))
+        st = bawn_fail(err, BAWN_E_NOMEM, "no memory for a session");
+    else
+        st = db_run(v->db,
+                    "INSERT INTO session (id, tenant, expires, jti, allowed, tee_key, claims)"
+                    " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                    (struct db_value[]){ db_blob(s->id, SESSION_ID), db_text(text_of(d, "tenant")),
+                                         db_int(end > s->expires ? end : s->expires), db_text(jti),
+                                         db_int(allowed), db_text(key), db_text(claims) },
+                    7, NULL, NULL, NULL, err);
+    free(claims);
+    free(key);
+    return st;
+}
+
+static enum bawn_status log_decision(struct vault *v, const struct session *s, const json_t *d,
+                                     bool allowed, const char *jti, json_t *reasons,
+                                     struct bawn_error *err)
+{
+    static const char *const members[] = {
+        "tenant",   "tee",    "kind",      "subject",         "verdict", "foreign_root",
+        "findings", "claims", "policy",    "claim_kinds",     "trace",   "vector",
+        "status",   "hash",   "init_data", "evidence_sha384",
+    };
+    json_t *entry =
+        json_pack("{s:s, s:b, s:O}", "type", "attest", "allowed", allowed, "reasons", reasons);
+    char id[2 * SESSION_ID + 1];
+    uint64_t seq;
+    enum bawn_status st;
+
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+        if (json_object_get(d, members[i]))
+            json_object_set(entry, members[i], json_object_get(d, members[i]));
+    for (size_t i = 0; i < SESSION_ID; i++)
+        snprintf(id + 2 * i, 3, "%02x", s->id[i]);
+    json_object_set_new(entry, "session", json_string(id));
+    if (jti)
+        json_object_set_new(entry, "jti", json_string(jti));
+    st = log_append(v->db, entry, v->now_ms, &seq, err);
+    json_decref(entry);
+    return st;
+}
+
+static void remember(struct vault *v, const json_t *d, bool allowed, json_t *reasons)
+{
+    json_t *entry = json_pack(
+        "{s:I, s:s?, s:s?, s:s?, s:s?, s:b, s:O, s:O?, s:O?}", "time_ms", (json_int_t)v->now_ms,
+        "tenant", text_of(d, "tenant"), "tee", text_of(d, "tee"), "subject", text_of(d, "subject"),
+        "verdict", text_of(d, "verdict"), "allowed", allowed, "reasons", reasons, "policy",
+        json_object_get(d, "policy"), "claims", json_object_get(d, "claims"));
+
+    if (entry)
+        json_array_insert_new(v->recent, 0, entry);
+    while (json_array_size(v->recent) > RECENT)
+        json_array_remove(v->recent, RECENT);
+}
+
+/* ---- DECIDE ---- */
+
+/* All that stands against it, besides what the judge found. */
+static enum bawn_status objections(struct vault *v, const struct session *s, const json_t *d,
+                                   json_t *reasons, struct bawn_error *err)
+{
+    enum bawn_status st = check_nonce(s, d, reasons, err);
+
+    if (st == BAWN_OK)
+        st = check_revoked(v, d, reasons, err);
+    if (st == BAWN_OK && !json_is_true(json_object_get(d, "allowed")))
+        json_array_extend(reasons, json_object_get(d, "reasons"));
+    if (st == BAWN_OK && !json_is_true(json_object_get(d, "allowed")) && !json_array_size(reasons))
+        json_array_append_new(reasons, json_string("the policy does not allow it"));
+    return st;
+}
+
+static enum bawn_status conclude(struct vault *v, const struct session *s, const json_t *d,
+                                 json_t *reasons, char **token, struct bawn_error *err)
+{
+    bool allowed = !json_array_size(reasons);
+    char *jti = NULL;
+    enum bawn_status st = allowed ? token_issue(v, d, token, &jti, err) : BAWN_OK;
+
+    if (st == BAWN_OK)
+        st = store_session(v, s, d, allowed, jti, err);
+    if (st == BAWN_E_DENIED) { /* the id is there: used before */
+        json_array_clear(reasons);
+        json_array_append_new(reasons, json_string("the session's nonce was used before"));
+        free(*token);
+        *token = NULL;
+        free(jti);
+        jti = NULL;
+        allowed = false;
+        st = BAWN_OK;
+    }
+    if (st == BAWN_OK)
+        st = log_decision(v, s, d, allowed, jti, reasons, err);
+    if (st == BAWN_OK)
+        remember(v, d, allowed, reasons);
+    free(jti);
+    return st;
+}
+
+enum bawn_status serve_decide(struct vault *v, const struct ipc_msg *m, struct reply *r,
+                              struct bawn_error *err)
+{
+    const char *tenant = text_of(m->json, "tenant"), *cookie = text_of(m->json, "cookie");
+    json_t *reasons = json_array();
+    struct bawn_error why = { "" };
+    char *token = NULL;
+    struct session s;
+    enum bawn_status st;
+
+    if (!tenant || !cookie || !vault_tenant(v, tenant)) {
+        json_decref(reasons);
+        return reply_error(r, 404, "TenantNotFound", "there is no tenant of this name");
+    }
+    st = session_open(v, tenant, cookie, &s, &why);
+    if (st != BAWN_OK) {
+        json_decref(reasons);
+        v->count.refused++;
+        return reply_error(r, 401, "InvalidSession", "%s", why.msg);
+    }
+    st = objections(v, &s, m->json, reasons, err);
+    if (st == BAWN_OK)
+        st = conclude(v, &s, m->json, reasons, &token, err);
+    if (st == BAWN_OK && token) {
+        v->count.allowed++;
+        r->cookie = strdup(cookie);
+        st = reply_json(r, 200, json_pack("{s:s}", "token", token));
+    } else if (st == BAWN_OK) {
+        v->count.denied++;
+        st = reply_denied(r, 401, "AttestationDenied",
+                          json_string_value(json_array_get(reasons, 0)), reasons);
+    }
+    free(token);
+    json_decref(reasons);
+    return st;
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Storage key and keyring. The storage key comes from the configuration's file or TPM; the other
+ * keys are made at the first start and live sealed in the database, where replicas agree on one:
+ * the first of each kind has a fixed name, so that only one replica's insertion succeeds.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <openssl/x509.h>
+
+#include "attest/jose/jose.h"
+#include "attest/service/vault/vault.h"
+
+static const char *const kind_names[KEY_KINDS] = {
+    [KEY_SESSION] = "session",
+    [KEY_TOKEN] = "token",
+    [KEY_LOG] = "log",
+};
+
+/* ---- Storage key ---- */
+
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* 32 bytes, or 64 hexadecimal digits and perhaps a line end. */
+static enum bawn_status key_from_file(const struct config_file *file, uint8_t key[KEY_SIZE],
+                                      struct bawn_error *err)
+{
+    size_t len = file->len;
+
+    if (len == KEY_SIZE) {
+        memcpy(key, file->data, KEY_SIZE);
+        return BAWN_OK;
+    }
+    while (len && (file->data[len - 1] == '\n' || file->data[len - 1] == '\r'))
+        len--;
+    for (size_t i = 0; len == (size_t)2 * KEY_SIZE && i < KEY_SIZE; i++) {
+        int high = hex_digit(file->data[2 * i]), low = hex_digit(file->data[2 * i + 1]);
+
+        if (high < 0 || low < 0)
+            len = 0;
+        key[i] = (uint8_t)(high << 4 | (low & 15));
+    }
+    if (len == (size_t)2 * KEY_SIZE)
+        return BAWN_OK;
+    return bawn_fail(err, BAWN_E_CONFIG,
+                     "%s: a storage key is 32 bytes or 64 hexadecimal digits "
+                     "(head -c 32 /dev/urandom)",
+                     file->path);
+}
+
+enum bawn_status storage_key_load(const struct service_config *config, uint8_t key[KEY_SIZE],
+                                  struct bawn_error *err)
+{
+    const struct config_file *file = &config->storage.file;
+
+    if (config->storage.kind == STORAGE_KEY_PKCS11)
+        return bawn_fail(err, BAWN_E_UNSUPPORTED,
+                         "storage key: PKCS#11 is not served by this build; use a file or the TPM");
+    if (!file->data)
+        return bawn_fail(err, BAWN_E_CONFIG, "storage key: no file is configured, or it is empty");
+    if (config->storage.kind == STORAGE_KEY_FILE)
+        return key_from_file(file, key, err);
+    return tpm_unseal_key(config->storage.uri, (struct bawn_bytes){ file->data, file->len }, key,
+                          err);
+}
+
+/* ---- Keys in memory ---- */
+
+static void forget(struct vault_key *k)
+{
+    OPENSSL_cleanse(k->secret, sizeof(k->secret));
+    EVP_PKEY_free(k->pkey);
+    free(k->id);
+    free(k->kid);
+    *k = (struct vault_key){ 0 };
+}
+
+void keyring_clear(struct keyring *ring)
+{
+    for (size_t i = 0; i < ring->n; i++)
+        forget(&ring->key[i]);
+    free(ring->key);
+    ring->key = NULL;
+    ring->n = 0;
+}
+
+void keyring_wipe(struct keyring *ring)
+{
+    keyring_clear(ring);
+    OPENSSL_cleanse(ring->storage, sizeof(ring->storage));
+}
+
+const struct vault_key *keyring_current(const struct keyring *ring, enum key_kind kind)
+{
+    const struct vault_key *newest = NULL;
+
+    for (size_t i = 0; i < ring->n; i++) {
+        const struct vault_key *k = &ring->key[i];
+
+        if (k->kind == kind && !k->retired && (!newest || k->created > newest->created))
+            newest = k;
+    }
+    return newest;
+}
+
+static void aad_of(const char *id, char aad[128])
+{
+    snprintf(aad, 128, "bawn-attestd keyring %s", id);
+}
+
+/* ---- Reading ---- */
+
+struct reading {
+    struct keyring *ring;
+    enum bawn_status st;
+    struct bawn_error *err;
+};
+
+static enum bawn_status open_key(struct keyring *ring, struct vault_key *k,
+                                 struct bawn_bytes sealed, struct bawn_error *err)
+{
+    uint8_t *plain;
+    const uint8_t *p;
+    char aad[128];
+    size_t len;
+    enum bawn_status st;
+
+    aad_of(k->id, aad);
+    st = unseal(ring->storage, aad, sealed, &plain, &len, err);
+    if (st != BAWN_OK)
+        return st;
+    p = plain;
+    if (k->kind == KEY_SESSION && len == KEY_SIZE)
+        memcpy(k->secret, plain, KEY_SIZE);
+    else if (k->kind != KEY_SESSION)
+        k->pkey = d2i_AutoPrivateKey(NULL, &p, (long)len);
+    if (k->kind == KEY_SESSION ? len != KEY_SIZE : !k->pkey)
+        st = bawn_fail(err, BAWN_E_FORMAT, "%s holds no key", aad);
+    OPENSSL_cleanse(plain, len);
+    free(plain);
+    if (st == BAWN_OK && k->kind == KEY_TOKEN) {
+        k->kid = jwk_thumbprint(k->pkey);
+        if (!k->kid)
+            st = bawn_fail(err, BAWN_E_NOMEM, "no memory for keys");
+    }
+    return st;
+}
+
+static bool take_row(void *context, const struct db_value *c, int n)
+{
+    struct reading *r = context;
+    struct vault_key k = { .kind = KEY_KINDS }, *more;
+
+    if (n != 5 || c[0].type != DB_TEXT || c[1].type != DB_TEXT)
+        return true;
+    for (unsigned i = 0; i < KEY_KINDS; i++)
+        if (!strcmp((const char *)c[1].bytes.data, kind_names[i]))
+            k.kind = (enum key_kind)i;
+    if (k.kind == KEY_KINDS)
+        return true;
+    k.id = strdup((const char *)c[0].bytes.data);
+    k.created = c[2].i;
+    k.retired = c[3].type == DB_INT ? c[3].i : 0;
+    more = realloc(r->ring->key, (r->ring->n + 1) * sizeof(*more));
+    if (more)
+        r->ring->key = more;
+    r->st = k.id && more ? open_key(r->ring, &k, c[4].bytes, r->err)
+                         : bawn_fail(r->err, BAWN_E_NOMEM, "no memory for keys");
+    if (r->st == BAWN_OK)
+        r->ring->key[r->ring->n++] = k;
+    else
+        forget(&k);
+    return r->st == BAWN_OK;
+}
+
+static enum bawn_status read_all(struct keyring *ring, struct db *db, struct bawn_error *err)
+{
+    struct reading reading = { ring, BAWN_OK, err };
+    enum bawn_status st;
+
+    keyring_clear(ring);
+    st = db_run(db, "SELECT id, kind, created, retired, sealed FROM keyring ORDER BY created, id",
+                NULL, 0, take_row, &reading, NULL, err);
+    return st != BAWN_OK ? st : reading.st;
+}
+
+/* ---- Making ---- */
+
+static EVP_PKEY *make_pkey(enum key_kind kind, const char *algorithm)
+{
+    if (kind == KEY_LOG)
+        return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+    return EVP_PKEY_Q_keygen(NULL, NULL, "EC", !strcmp(algorithm, "ES256") ? "P-256" : "P-384");
+}
+
+static uint8_t *make_plain(enum key_kind kind, const char *algorithm, int *len)
+{
+    uint8_t *plain = NULL;
+    EVP_PKEY *pkey;
+
+    if (kind == KEY_SESSION) {
+        plain = OPENSSL_malloc(KEY_SIZE);
+        *len = KEY_SIZE;
+        if (plain && RAND_priv_bytes(plain, KEY_SIZE) == 1)
+            return plain;
+        OPENSSL_free(plain);
+        return NULL;
+    }
+    pkey = make_pkey(kind, algorithm);
+    *len = pkey ? i2d_PrivateKey(pkey, &plain) : 0;
+    EVP_PKEY_free(pkey);
+    return *len > 0 ? plain : NULL;
+}
+
+static enum bawn_status insert(struct keyring *ring, struct db *db, enum key_kind kind,
+                               const char *id, const char *algorithm, int64_t now,
+                               struct bawn_error *err)
+{
+    uint8_t *plain, *sealed;
+    char aad[128];
+    size_t len;
+    int plain_len;
+    enum bawn_status st;
+
+    plain = make_plain(kind, algorithm, &plain_len);
+    if (!plain)
+        return bawn_fail(err, BAWN_E_INTERNAL, "OpenSSL cannot make a %s key", kind_names[kind]);
+    aad_of(id, aad);
+    st = seal(ring->storage, aad, plain, (size_t)plain_len, &sealed, &len, err);
+    OPENSSL_clear_free(plain, (size_t)plain_len);
+    if (st != BAWN_OK)
+        return st;
+    st = db_run(db, "INSERT INTO keyring (id, kind, created, sealed) VALUES ($1, $2, $3, $4)",
+                (struct db_value[]){ db_text(id), db_text(kind_names[kind]), db_int(now),
+                                     db_blob(sealed, len) },
+                4, NULL, NULL, NULL, err);
+    free(sealed);
+    return st;
+}
+
+enum bawn_status keyring_load(struct keyring *ring, struct db *db, const char *token_algorithm,
+                              int64_t now, struct bawn_error *err)
+{
+    enum bawn_status st = db_begin(db, err);
+    bool made = false;
+
+    if (st != BAWN_OK)
+        return st;
+    st = read_all(ring, db, err);
+    for (unsigned kind = 0; st == BAWN_OK && kind < KEY_KINDS; kind++) {
+        char id[32];
+
+        if (keyring_current(ring, (enum key_kind)kind))
+            continue;
+        snprintf(id, sizeof(id), "%s-1", kind_names[kind]);
+        st = insert(ring, db, (enum key_kind)kind, id, token_algorithm, now, err);
+        if (st == BAWN_E_DENIED) /* another replica was first */
+            st = BAWN_OK;
+        made = true;
+    }
+    if (st == BAWN_OK)
+        st = db_commit(db, err);
+    else
+        db_rollback(db);
+    return st == BAWN_OK && made ? read_all(ring, db, err) : st;
+}
+
+enum bawn_status keyring_rotate(struct keyring *ring, struct db *db, enum key_kind kind,
+                                const char *token_algorithm, int64_t now, struct bawn_error *err)
+{
+    uint8_t random[8];
+    char id[64];
+    enum bawn_status st;
+
+    if (RAND_bytes(random, sizeof(random)) != 1)
+        return bawn_fail(err, BAWN_E_INTERNAL, "no random numbers");
+    snprintf(id, sizeof(id), "%s-%lld-%02x%02x%02x%02x", kind_names[kind], (long long)now,
+             random[0], random[1], random[2], random[3]);
+    st = db_run(db, "UPDATE keyring SET retired = $1 WHERE kind = $2 AND retired IS NULL",
+                (struct db_value[]){ db_int(now), db_text(kind_names[kind]) }, 2, NULL, NULL, NULL,
+                err);
+    if (st == BAWN_OK)
+        st = insert(ring, db, kind, id, token_algorithm, now, err);
+    return st == BAWN_OK ? read_all(ring, db, err) : st;
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The vault's process: opens database and keys, then serves until it is told to stop. */
+#include <stdlib.h>
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+#include "attest/log/log.h"
+#include "attest/service/vault/vault.h"
+
+static bool take_seq(void *context, const struct db_value *c, int n)
+{
+    if (n == 1 && c[0].type == DB_INT)
+        *(int64_t *)context = c[0].i;
+    return false;
+}
+
+enum bawn_status vault_open(struct vault *v, struct service_config *config, struct bawn_error *err)
+{
+    enum bawn_status st;
+
+    *v = (struct vault){ .config = config, .recent = json_array() };
+    vault_clocks(v);
+    if (!v->recent)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the vault");
+    st = storage_key_load(config, v->keys.storage, err);
+    if (st == BAWN_OK)
+        st = db_open(&v->db, config->database, err);
+    if (st == BAWN_OK)
+        st = keyring_load(&v->keys, v->db, config->token.algorithm, vault_now(v), err);
+    if (st == BAWN_OK)
+        st = collateral_scan(v, err);
+    if (st == BAWN_OK)
+        st = vault_load_tenants(v, err);
+    if (st == BAWN_OK)
+        st = db_run(v->db, "SELECT max(seq) FROM revoked", NULL, 0, take_seq, &v->last_event, NULL,
+                    err);
+    return st;
+}
+
+void vault_close(struct vault *v)
+{
+    for (size_t i = 0; i < SERVICE_WORKERS_MAX; i++)
+        ipc_destroy(v->judges[i].ipc);
+    ipc_destroy(v->front);
+    ipc_destroy(v->admin);
+    ipc_destroy(v->control);
+    for (size_t i = 0; i < v->nr_tenants; i++) {
+        bawn_policy_destroy(v->tenants[i].resource_policy);
+        bawn_refs_destroy(v->tenants[i].refs);
+    }
+    free(v->tenants);
+    keyring_wipe(&v->keys);
+    db_close(v->db);
+    json_decref(v->recent);
+}
+
+static enum bawn_status connect_peers(struct vault *v, const struct service_fds *fds,
+                                      struct bawn_error *err)
+{
+    v->control = ipc_create(fds->control);
+    v->front = ipc_create(fds->front);
+    v->admin = fds->admin >= 0 ? ipc_create(fds->admin) : NULL;
+    if (!v->control || !v->front || (fds->admin >= 0 && !v->admin))
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the vault's peers");
+    return BAWN_OK;
+}
+
+static enum bawn_status serve(struct vault *v, struct bawn_error *err)
+{
+    bool stop = false;
+    enum bawn_status st =
+        ipc_send(v->control, IPC_READY, 0, NULL, (struct bawn_bytes){ 0 }, -1, err);
+
+    if (st == BAWN_OK)
+        st = ipc_flush(v->control, err);
+    while (st == BAWN_OK && !stop)
+        st = vault_turn(v, &stop, err);
+    return st;
+}
+
+int vault_main(struct service_config *config, const struct service_fds *fds)
+{
+    struct bawn_error err = { "" }, late = { "" };
+    struct vault *v = calloc(1, sizeof(*v));
+    uint8_t random;
+    enum bawn_status st = BAWN_E_NOMEM;
+
+    if (!v)
+        return 1;
+    st = vault_open(v, config, &err);
+    if (st == BAWN_OK)
+        st = connect_peers(v, fds, &err);
+    if (st == BAWN_OK &&
+        RAND_bytes(&random, 1) == 1) /* opens what it needs before the door shuts */
+        st = service_confine(config, ROLE_VAULT, &err);
+    if (st == BAWN_OK)
+        st = serve(v, &err);
+    if (v->db && keyring_current(&v->keys, KEY_LOG) && !db_lost(v->db) &&
+        log_checkpoint(v->db, keyring_current(&v->keys, KEY_LOG)->pkey, config->log.origin,
+                       &late) != BAWN_OK)
+        journal("error", "no last checkpoint", "{s:s}", "why", late.msg);
+    if (st != BAWN_OK)
+        journal("error", "the vault ends", "{s:s}", "why", err.msg);
+    config = v->config;
+    vault_close(v);
+    free(v);
+    return st == BAWN_OK ? 0 : 1;
+}

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Snapshots for judges, and what memory keeps of the database: compiled resource policies and
+ * references. The database's serial number says when they are out of date.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include "attest/service/vault/vault.h"
+
+/* ---- The serial number ---- */
+
+static bool take_number(void *context, const struct db_value *c, int n)
+{
+    if (n == 1 && c[0].type == DB_TEXT)
+        *(int64_t *)context = strtoll((const char *)c[0].bytes.data, NULL, 10);
+    return false;
+}
+
+enum bawn_status serial_read(struct vault *v, int64_t *serial, struct bawn_error *err)
+{
+    *serial = 0;
+    return db_run(v->db, "SELECT value FROM meta WHERE key = 'serial'", NULL, 0, take_number,
+                  serial, NULL, err);
+}
+
+enum bawn_status state_changed(struct vault *v, struct bawn_error *err)
+{
+    struct db_value value;
+    char text[24];
+    int64_t serial;
+    enum bawn_status st = serial_read(v, &serial, err);
+
+    if (st != BAWN_OK)
+        return st;
+    snprintf(text, sizeof(text), "%lld", (long long)serial + 1);
+    value = db_text(text);
+    v->changed = true;
+    return db_run(v->db,
+                  "INSERT INTO meta (key, value) VALUES ('serial', $1)"
+                  " ON CONFLICT (key) DO UPDATE SET value = $1",
+                  &value, 1, NULL, NULL, NULL, err);
+}
+
+/* ---- Policies and references of a tenant ---- */
+
+static bool take_member(void *context, const struct db_value *c, int n)
+{
+    if (n == 2)
+        json_object_set_new(context, (const char *)c[0].bytes.data,
+                            json_stringn((const char *)c[1].bytes.data, c[1].bytes.len));
+    return true;
+}
+
+/* {name: text} of the active ones. */
+static enum bawn_status active(struct vault *v, const char *tenant, const char *kind,
+                               json_t **texts, struct bawn_error *err)
+{
+    enum bawn_status st;
+
+    *texts = json_object();
+    st = db_run(
+        v->db, "SELECT name, text FROM policy WHERE tenant = $1 AND kind = $2 AND active = 1",
+        (struct db_value[]){ db_text(tenant), db_text(kind) }, 2, take_member, *texts, NULL, err);
+    if (st != BAWN_OK) {
+        json_decref(*texts);
+        *texts = NULL;
+    }
+    return st;
+}
+
+/* The one named "default", else the only one. */
+static json_t *chosen(json_t *texts, const char **name)
+{
+    void *first = json_object_iter(texts);
+
+    *name = "default";
+    if (json_object_get(texts, *name))
+        return json_object_get(texts, *name);
+    if (json_object_size(texts) != 1)
+        return NULL;
+    *name = json_object_iter_key(first);
+    return json_object_iter_value(first);
+}
+
+static enum bawn_status load_include(void *context, const char *name, struct bawn_bytes *text,
+                                     struct bawn_error *err)
+{
+    const json_t *value = json_object_get(context, name);
+
+    if (!value)
+        return bawn_fail(err, BAWN_E_FORMAT, "no policy of the name %s to include", name);
+    *text =
+        (struct bawn_bytes){ (const uint8_t *)json_string_value(value), json_string_length(value) };
+    return BAWN_OK;
+}
+
+static bool take_reference(void *context, const struct db_value *c, int n)
+{
+    json_array_append_new(context, json_pack("[s, s, I]", c[0].bytes.data, c[1].bytes.data,
+                                             n == 3 ? (json_int_t)c[2].i : 0));
+    return true;
+}
+
+static enum bawn_status references_of(struct vault *v, const char *tenant, json_t **list,
+                                      struct bawn_error *err)
+{
+    struct db_value value = db_text(tenant);
+    enum bawn_status st;
+
+    *list = json_array();
+    st = db_run(v->db, "SELECT set_name, value, expires FROM reference WHERE tenant = $1", &value,
+                1, take_reference, *list, NULL, err);
+    if (st != BAWN_OK) {
+        json_decref(*list);
+        *list = NULL;
+    }
+    return st;
+}
+
+/* ---- Memory ---- */
+
+static void tenant_clear(struct tenant *t)
+{
+    bawn_policy_destroy(t->resource_policy);
+    bawn_refs_destroy(t->refs);
+    t->resource_policy = NULL;
+    t->refs = NULL;
+}
+
+static enum bawn_status load_resource_policy(struct vault *v, struct tenant *t,
+                                             struct bawn_error *err)
+{
+    json_t *texts, *includes = NULL, *text;
+    const char *name;
+    enum bawn_status st = active(v, t->config->name, "resource", &texts, err);
+
+    if (st == BAWN_OK)
+        st = active(v, t->config->name, "include", &includes, err);
+    text = st == BAWN_OK ? chosen(texts, &name) : NULL;
+    if (text)
+        st = bawn_policy_create(&t->resource_policy, name,
+                                (struct bawn_bytes){ (const uint8_t *)json_string_value(text),
+                                                     json_string_length(text) },
+                                load_include, includes, err);
+    json_decref(texts);
+    json_decref(includes);
+    return st;
+}
+
+static enum bawn_status load_references(struct vault *v, struct tenant *t, struct bawn_error *err)
+{
+    json_t *list, *entry;
+    size_t i;
+    enum bawn_status st = references_of(v, t->config->name, &list, err);
+
+    if (st != BAWN_OK)
+        return st;
+    t->refs = bawn_refs_create();
+    if (!t->refs)
+        st = bawn_fail(err, BAWN_E_NOMEM, "no memory for references");
+    json_array_foreach(list, i, entry)
+    {
+        if (st == BAWN_OK)
+            st = bawn_refs_add(t->refs, json_string_value(json_array_get(entry, 0)),
+                               json_string_value(json_array_get(entry, 1)),
+                               json_integer_value(json_array_get(entry, 2)), err);
+    }
+    json_decref(list);
+    return st;
+}
+
+enum bawn_status vault_load_tenants(struct vault *v, struct bawn_error *err)
+{
+    size_t n = v->config->nr_tenants;
+    struct tenant *fresh = calloc(n, sizeof(*fresh));
+    enum bawn_status st = serial_read(v, &v->serial, err);
+
+    if (!fresh)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for tenants");
+    for (size_t i = 0; i < n && st == BAWN_OK; i++) {
+        fresh[i].config = &v->config->tenants[i];
+        st = load_references(v, &fresh[i], err);
+        if (st == BAWN_OK)
+            st = load_resource_policy(v, &fresh[i], err);
+    }
+    if (st == BAWN_OK) {
+        struct tenant *old = v->tenants;
+        size_t nr_old = v->nr_tenants;
+
+        v->tenants = fresh;
+        v->nr_tenants = n;
+        fresh = old;
+        n = nr_old;
+    }
+    for (size_t i = 0; fresh && i < n; i++)
+        tenant_clear(&fresh[i]);
+    free(fresh);
+    return st;
+}
+
+struct tenant *vault_tenant(const struct vault *v, const char *name)
+{
+    for (size_t i = 0; i < v->nr_tenants; i++)
+        if (!strcmp(v->tenants[i].config->name, name))
+            return &v->tenants[i];
+    return NULL;
+}
+
+/* ---- The message ---- */
+
+/* PEM as it is; DER of a certificate or a public key as PEM, for JSON takes no bytes. */
+static json_t *root_text(const struct config_file *f)
+{
+    const uint8_t *p = f->data, *q = f->data;
+    BIO *bio;
+    X509 *cert;
+    EVP_PKEY *key = NULL;
+    json_t *text = NULL;
+    char *data;
+    long len;
+
+    if (f->len > 11 && !memcmp(f->data, "-----BEGIN ", 11))
+        return json_stringn((const char *)f->data, f->len);
+    bio = BIO_new(BIO_s_mem());
+    cert = d2i_X509(NULL, &p, (long)f->len);
+    if (!cert)
+        key = d2i_PUBKEY(NULL, &q, (long)f->len);
+    if (bio && ((cert && PEM_write_bio_X509(bio, cert) == 1) ||
+                (key && PEM_write_bio_PUBKEY(bio, key) == 1))) {
+        len = BIO_get_mem_data(bio, &data);
+        text = json_stringn(data, (size_t)len);
+    }
+    BIO_free(bio);
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    return text;
+}
+
+/* What was set by the API, else the configuration's. */
+static enum bawn_status policy_of(struct vault *v, const struct config_tenant *t, json_t **policy,
+                                  struct bawn_error *err)
+{
+    json_t *texts, *includes = NULL, *text;
+    const char *name;
+    enum bawn_status st = active(v, t->name, "attestation", &texts, err);
+
+    *policy = NULL;
+    if (st == BAWN_OK)
+        st = active(v, t->name, "include", &includes, err);
+    text = st == BAWN_OK ? chosen(texts, &name) : NULL;
+    if (text)
+        *policy = json_pack("{s:s, s:O, s:O}", "name", name, "text", text, "includes", includes);
+    else if (st == BAWN_OK && t->policy.data)
+        *policy = json_pack("{s:s, s:o, s:O}", "name", t->policy.path, "text",
+                            json_stringn((const char *)t->policy.data, t->policy.len), "includes",
+                            includes);
+    json_decref(texts);
+    json_decref(includes);
+    return st;
+}
+
+static enum bawn_status tenant_json(struct vault *v, const struct config_tenant *t, json_t *all,
+                                    struct bawn_error *err)
+{
+    json_t *references = NULL, *policy = NULL, *roots = json_array();
+    enum bawn_status st = policy_of(v, t, &policy, err);
+
+    if (st == BAWN_OK)
+        st = references_of(v, t->name, &references, err);
+    for (size_t i = 0; i < t->nr_roots; i++) {
+        json_t *root = root_text(&t->roots[i]);
+
+        if (root)
+            json_array_append_new(roots, root);
+        else
+            journal("error", "a root is neither a certificate nor a key", "{s:s}", "file",
+                    t->roots[i].path);
+    }
+    if (st == BAWN_OK)
+        json_object_set_new(all, t->name,
+                            json_pack("{s:O, s:b, s:O*, s:O?}", "roots", roots,
+                                      "foreign_roots_allowed", t->test_roots, "policy", policy,
+                                      "references", references));
+    json_decref(roots);
+    json_decref(policy);
+    json_decref(references);
+    return st;
+}
+
+struct blobs {
+    json_t *list;
+    uint8_t *data;
+    size_t len;
+    bool failed;
+};
+
+static bool take_blob(void *context, const struct db_value *c, int n)
+{
+    struct blobs *b = context;
+    size_t len = n == 2 ? c[1].bytes.len : 0;
+    uint8_t *more = realloc(b->data, b->len + len + 1);
+
+    b->failed = !more || b->len + len > IPC_BLOB_MAX;
+    if (more)
+        b->data = more;
+    if (b->failed)
+        return false;
+    memcpy(b->data + b->len, c[1].bytes.data, len);
+    b->len += len;
+    json_array_append_new(b->list,
+                          json_pack("{s:s, s:I}", "name", c[0].bytes.data, "len", (json_int_t)len));
+    return true;
+}
+
+enum bawn_status snapshot_make(struct vault *v, json_t **json, uint8_t **blobs, size_t *len,
+                               struct bawn_error *err)
+{
+    struct blobs b = { .list = json_array() };
+    json_t *tenants = json_object();
+    enum bawn_status st = BAWN_OK;
+
+    for (size_t i = 0; st == BAWN_OK && i < v->config->nr_tenants; i++)
+        st = tenant_json(v, &v->config->tenants[i], tenants, err);
+    if (st == BAWN_OK)
+        st = db_run(v->db, "SELECT name, data FROM collateral ORDER BY name", NULL, 0, take_blob,
+                    &b, NULL, err);
+    if (st == BAWN_OK && b.failed)
+        st = bawn_fail(err, BAWN_E_FORMAT, "there is too much collateral for a snapshot");
+    *json = json_pack("{s:I, s:O, s:O}", "serial", (json_int_t)v->serial, "tenants", tenants,
+                      "blobs", b.list);
+    json_decref(tenants);
+    json_decref(b.list);
+    if (st != BAWN_OK) {
+        json_decref(*json);
+        free(b.data);
+        return st;
+    }
+    *blobs = b.data;
+    *len = b.len;
+    return BAWN_OK;
+}
+
+enum bawn_status snapshot_send(struct vault *v, struct judge_peer *judge, struct bawn_error *err)
+{
+    struct bawn_error why = { "" };
+    uint8_t *blobs;
+    json_t *json;
+    size_t len;
+    enum bawn_status st = snapshot_make(v, &json, &blobs, &len, err);
+
+    for (size_t i = 0; st == BAWN_OK && i < SERVICE_WORKERS_MAX; i++) {
+        struct judge_peer *p = &v->judges[i];
+
+        if (!p->ipc || (judge && judge != p))
+            continue;
+        if (ipc_send(p->ipc, IPC_SNAPSHOT, 0, json, (struct bawn_bytes){ blobs, len }, -1, &why) !=
+                BAWN_OK ||
+            ipc_flush(p->ipc, &why) != BAWN_OK) {
+            journal("error", "a judge does not take its snapshot", "{s:s}", "why", why.msg);
+            ipc_destroy(p->ipc);
+            p->ipc = NULL;
+        }
+    }
+    if (st == BAWN_OK) {
+        json_decref(json);
+        free(blobs);
+    }
+    return st;
+}
+
+/* ---- Events ---- */
+
+static bool tell(void *context, const struct db_value *c, int n)
+{
+    struct vault *v = context;
+    struct ipc *to[] = { v->front, v->admin };
+    json_t *event;
+
+    if (n != 6)
+        return false;
+    event = json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:I}}", "event", "revoked", "tenant",
+                      c[1].bytes.data, "data", "kind", c[2].bytes.data, "value", c[3].bytes.data,
+                      "reason", c[4].bytes.data, "time", (json_int_t)c[5].i);
+    v->last_event = c[0].i;
+    for (size_t i = 0; i < 2; i++)
+        if (to[i] && event)
+            ipc_send(to[i], IPC_EVENT, 0, event, (struct bawn_bytes){ 0 }, -1, NULL);
+    json_decref(event);
+    return true;
+}
+
+enum bawn_status revocations_tell(struct vault *v, struct bawn_error *err)
+{
+    struct db_value last = db_int(v->last_event);
+
+    return db_run(v->db,
+                  "SELECT seq, tenant, kind, value, reason, created FROM revoked WHERE seq > $1"
+                  " ORDER BY seq",
+                  &last, 1, tell, v, NULL, err);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vault: database, keys, sessions, tokens, secrets and the log. It decides nothing about
+ * evidence; it holds judges to the sessions it gave out, and answers only what is committed.
+ * Trusts its configuration, its database behind the seals, and what judges say about evidence;
+ * fronts and those behind them are hostile.
+ */
+#ifndef BAWN_ATTESTD_VAULT_H
+#define BAWN_ATTESTD_VAULT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+#include <openssl/evp.h>
+
+#include <bawn/policy.h>
+
+#include "attest/service/ipc.h"
+#include "attest/service/service.h"
+#include "attest/store/db.h"
+
+#define KEY_SIZE 32
+#define SESSION_ID 16
+
+/* ---- Keys (keys.c, seal.c, tpm.c) ---- */
+
+enum key_kind { KEY_SESSION, KEY_TOKEN, KEY_LOG, KEY_KINDS };
+
+struct vault_key {
+    char *id; /* of the row */
+    enum key_kind kind;
+    int64_t created, retired; /* seconds; retired 0: in use */
+    uint8_t secret[KEY_SIZE]; /* KEY_SESSION */
+    EVP_PKEY *pkey;           /* the others */
+    char *kid;                /* KEY_TOKEN */
+};
+
+struct keyring {
+    uint8_t storage[KEY_SIZE];
+    struct vault_key *key;
+    size_t n;
+};
+
+/* Sealed: a version byte, a nonce, AES-256-GCM's ciphertext and tag. aad is the row's identity. A
+ * malloc'ed buffer; what is opened is wiped by the caller. */
+enum bawn_status seal(const uint8_t key[KEY_SIZE], const char *aad, const void *plain, size_t len,
+                      uint8_t **sealed, size_t *sealed_len, struct bawn_error *err);
+enum bawn_status unseal(const uint8_t key[KEY_SIZE], const char *aad, struct bawn_bytes sealed,
+                        uint8_t **plain, size_t *len, struct bawn_error *err);
+
+enum bawn_status storage_key_load(const struct service_config *config, uint8_t key[KEY_SIZE],
+                                  struct bawn_error *err);
+/* A key sealed to this machine's TPM (tpm2-tss ESAPI): an object under the primary key of the
+ * owner hierarchy, as `tpm2_create` leaves it in its public and private parts, one behind the
+ * other. tcti NULL: tpm2-tss's default. */
+enum bawn_status tpm_seal_key(const char *tcti, const uint8_t key[KEY_SIZE], uint8_t **blob,
+                              size_t *len, struct bawn_error *err);
+enum bawn_status tpm_unseal_key(const char *tcti, struct bawn_bytes blob, uint8_t key[KEY_SIZE],
+                                struct bawn_error *err);
+
+/* Reads the keyring and makes what is not there. */
+enum bawn_status keyring_load(struct keyring *ring, struct db *db, const char *token_algorithm,
+                              int64_t now, struct bawn_error *err);
+/* A new key of that kind, the one before retired; in a transaction of the caller's. */
+enum bawn_status keyring_rotate(struct keyring *ring, struct db *db, enum key_kind kind,
+                                const char *token_algorithm, int64_t now, struct bawn_error *err);
+const struct vault_key *keyring_current(const struct keyring *ring, enum key_kind kind);
+/* Forgets the keys; the storage key stays until keyring_wipe. */
+void keyring_clear(struct keyring *ring);
+void keyring_wipe(struct keyring *ring);
+
+/* ---- The process's state ---- */
+
+struct tenant {
+    const struct config_tenant *config;
+    struct bawn_policy *resource_policy; /* NULL: none set; attestation alone decides */
+    struct bawn_refs *refs;
+};
+
+struct judge_peer {
+    struct ipc *ipc; /* NULL: free */
+    unsigned number;
+};
+
+/* What becomes of a request: it is sent when all is committed. */
+struct reply {
+    struct ipc *to;
+    uint64_t id;
+    bool undo;  /* what was written for it before it was refused */
+    bool wrote; /* not to be sent unless the commit succeeds */
+    int status;
+    const char *type;
+    char *cookie;
+    char *body; /* malloc'ed */
+    size_t len;
+    int retry_after;
+};
+
+struct counters {
+    uint64_t sessions, allowed, denied, released, refused, admin, errors;
+};
+
+struct vault {
+    struct service_config *config;
+    struct db *db;
+    struct keyring keys;
+    struct tenant *tenants; /* as the configuration's */
+    size_t nr_tenants;
+    struct ipc *control, *front, *admin;
+    struct judge_peer judges[SERVICE_WORKERS_MAX];
+    int64_t now_ms, mono_ms; /* of this turn: the clock, and one that does not jump */
+    int64_t serial;          /* of what judges go by; grows with every change of it */
+    int64_t last_event;      /* seq of the last revocation that was told */
+    bool changed;            /* this turn: what judges go by */
+    bool revoked;            /* this turn: something was */
+    bool reload;             /* the state in memory may not be what the database has */
+    bool in_transaction, failed;
+    int64_t next_checkpoint, next_sweep, next_poll, next_reconnect, next_warning;
+    unsigned reconnect_wait; /* milliseconds */
+    json_t *recent;          /* decisions for the status page, newest first */
+    struct counters count;
+};
+
+static inline int64_t vault_now(const struct vault *v)
+{
+    return v->now_ms / 1000;
+}
+
+/* Opens the database, loads or makes keys and state. On failure the caller still calls
+ * vault_close. */
+enum bawn_status vault_open(struct vault *v, struct service_config *config, struct bawn_error *err);
+void vault_close(struct vault *v);
+/* Tenants' policies and references, from the database. */
+enum bawn_status vault_load_tenants(struct vault *v, struct bawn_error *err);
+struct tenant *vault_tenant(const struct vault *v, const char *name);
+
+/* ---- Requests: each forms a reply (BAWN_OK, whatever its HTTP status), or fails, and what it
+ * wrote is undone: BAWN_E_IO the database, others inside. ---- */
+
+/* Fails with BAWN_E_DENIED for what is not there after all: undone, and answered 404. */
+typedef enum bawn_status request_fn(struct vault *v, const struct ipc_msg *m, struct reply *r,
+                                    struct bawn_error *err);
+
+request_fn serve_session_new, serve_decide, serve_resource_get, serve_admin, serve_keys,
+    serve_status;
+
+/* Both return BAWN_OK, or BAWN_E_NOMEM. kind is the last part of the error's "type". */
+__attribute__((format(printf, 4, 5))) enum bawn_status reply_error(struct reply *r, int status,
+                                                                   const char *kind,
+                                                                   const char *fmt, ...);
+/* Takes body over. */
+enum bawn_status reply_json(struct reply *r, int status, json_t *body);
+/* The same error with reasons (borrowed). */
+enum bawn_status reply_denied(struct reply *r, int status, const char *kind, const char *detail,
+                              const json_t *reasons);
+void reply_clear(struct reply *r);
+const char *text_of(const json_t *object, const char *name); /* NULL: not a text */
+
+/* ---- Sessions (session.c) ---- */
+
+struct session {
+    uint8_t id[SESSION_ID];
+    int64_t expires;
+    const struct vault_key *key;
+};
+
+extern const char *const session_tees[]; /* ends in NULL */
+/* base64 of the challenge for that session and TEE. */
+enum bawn_status session_nonce(const struct session *s, const char *tenant, const char *tee,
+                               char nonce[48], struct bawn_error *err);
+enum bawn_status session_create(struct vault *v, const char *tenant, struct session *s,
+                                char **cookie, struct bawn_error *err);
+/* BAWN_E_DENIED: not this service's, not this tenant's, or expired. */
+enum bawn_status session_open(const struct vault *v, const char *tenant, const char *cookie,
+                              struct session *s, struct bawn_error *err);
+/* The value (hex, 64 digits or more) of a revoked measurement among the claims, or NULL; a new
+ * string. */
+enum bawn_status find_revoked(struct vault *v, const char *tenant, const json_t *claims,
+                              char **found, struct bawn_error *err);
+enum bawn_status is_revoked(struct vault *v, const char *tenant, const char *kind,
+                            const char *value, bool *revoked, struct bawn_error *err);
+
+/* ---- Tokens (token.c) ---- */
+
+/* An EAT attestation result for an allowed decision; token and jti are new strings. */
+enum bawn_status token_issue(const struct vault *v, const json_t *decision, char **token,
+                             char **jti, struct bawn_error *err);
+/* BAWN_E_DENIED, BAWN_E_FORMAT: not a token of this service and tenant, or expired. jti is a new
+ * string. */
+enum bawn_status token_check(const struct vault *v, const char *tenant, const char *token,
+                             char **jti, struct bawn_error *err);
+
+/* ---- Resources (resource.c) ---- */
+
+/* "repository/type/tag" of a path with or without what stands before it; BAWN_E_FORMAT. part: each
+ * a borrowed piece of buffer. */
+struct resource_name {
+    char path[512];
+    char buffer[512];
+    const char *part[3];
+};
+enum bawn_status resource_name(struct resource_name *name, const char *path,
+                               struct bawn_error *err);
+
+/* ---- Administration (admin*.c) ---- */
+
+struct admin_request {
+    const struct ipc_msg *m;
+    const char *tenant, *method, *path, *query, *type;
+    const char *rest; /* of the path, behind the route; "" */
+    const struct config_admin *admin;
+    struct bawn_bytes body;
+};
+typedef enum bawn_status admin_fn(struct vault *v, const struct admin_request *a, struct reply *r,
+                                  struct bawn_error *err);
+
+admin_fn admin_policy_set, admin_policy_get, admin_policy_activate, admin_policy_dry_run,
+    admin_reference_set, admin_reference_get, admin_reference_delete, admin_signer_set,
+    admin_signer_get, admin_signer_delete, admin_resource_set, admin_resource_list,
+    admin_resource_delete, admin_collateral_set, admin_collateral_get, admin_revoke,
+    admin_revoked_get, admin_keys_rotate, admin_log_get, admin_log_checkpoint;
+
+/* An entry about what an administrator did; details (taken over) are added to it. */
+enum bawn_status log_admin(struct vault *v, const struct admin_request *a, const char *action,
+                           json_t *details, struct bawn_error *err);
+/* The value of name in a query "a=1&b=2", percent-decoded; NULL: none. A new string. */
+char *query_value(const char *query, const char *name);
+/* Standard or URL alphabet, padded or not. */
+bool base64_any(const char *text, size_t len, uint8_t **out, size_t *out_len);
+
+/* What judges go by has changed: a new snapshot goes out after the commit. */
+enum bawn_status state_changed(struct vault *v, struct bawn_error *err);
+
+/* ---- Snapshots (snapshot.c) ---- */
+
+enum bawn_status snapshot_make(struct vault *v, json_t **json, uint8_t **blobs, size_t *len,
+                               struct bawn_error *err);
+/* To one judge, or (NULL) to all. A judge that cannot take it is dropped; a new one comes. */
+enum bawn_status snapshot_send(struct vault *v, struct judge_peer *judge, struct bawn_error *err);
+/* Tells the fronts what was revoked since last_event. */
+enum bawn_status revocations_tell(struct vault *v, struct bawn_error *err);
+enum bawn_status serial_read(struct vault *v, int64_t *serial, struct bawn_error *err);
+
+/* Takes in the collateral of config->collateral.directory. Files that are none are said in the
+ * journal. */
+enum bawn_status collateral_scan(struct vault *v, struct bawn_error *err);
+
+/* ---- The loop (loop.c, upkeep.c) ---- */
+
+/* Serves one batch: what peers have sent, in one transaction; then the replies. */
+enum bawn_status vault_turn(struct vault *v, bool *stop, struct bawn_error *err);
+/* What time brings: reconnection, checkpoints, sweeping, other replicas' changes. Milliseconds
+ * until the next of it. */
+int vault_upkeep(struct vault *v);
+/* Reads again what memory has of the database, and tells the judges. */
+enum bawn_status vault_reload(struct vault *v, struct bawn_error *err);
+void vault_clocks(struct vault *v);
+
+#endif

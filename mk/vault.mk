@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+# The service's judge and vault, and the reader of CoRIM. Included after the rooms that they stand
+# on (policy, jose, store), before mk/lint.mk and mk/fuzz.mk.
+
+corim_src := $(wildcard attest/corim/*.c)
+judge_src := $(wildcard attest/service/judge/*.c)
+vault_src := $(wildcard attest/service/vault/*.c)
+user_src += $(corim_src) $(judge_src) $(vault_src)
+vault_libs := -ltss2-esys -ltss2-mu -ltss2-tctildr -ltss2-rc
+
+# What the tests link: both, all they stand on, and of the service's own what they share. The
+# sandbox is not among it: it ends a program that has the sanitizers in it.
+service_shared := $(filter-out attest/service/main.c attest/service/supervis% \
+	attest/service/confine%,$(wildcard attest/service/*.c))
+$(B)/lib/libcorim-asan.a: $(call objs,asan,$(corim_src))
+$(B)/lib/libvault-asan.a: $(call objs,asan,$(vault_src) $(judge_src) $(corim_src) \
+	$(service_shared) $(store_src) $(log_src) $(jose_src) $(policy_src))
+
+unit_objs_corim := $(B)/lib/libcorim-asan.a
+vault_support := $(filter-out %_test.c,$(wildcard tests/unit/vault/*.c))
+vault_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/vault/*_test.c \
+	tests/unit/judge/*_test.c))
+$(vault_tests): $(call objs,asan,$(vault_support) $(firmware_support)) $(B)/lib/libvault-asan.a \
+	$(B)/lib/libfirmware-asan.a $(B)/lib/libattest-asan.a
+$(vault_tests): libs += $(store_libs) $(vault_libs) -lm
+
+fuzz_rooms += corim judge
+fuzz_lib_corim := $(corim_src)
+fuzz_ld_corim := -lcrypto
+fuzz_lib_judge := $(filter-out %/main.c,$(judge_src)) $(jose_src) $(policy_src) $(attest_src)
+fuzz_ld_judge := -ljansson -lcrypto -lm
