@@ -70,7 +70,7 @@ lab-test: $(lab_built) ## run the lab's tests, or TEST=name; ACCEL=kvm runs it o
 	@$(LAB) $(if $(ACCEL),--accel $(ACCEL)) test $(TEST)
 lab-shell: $(lab_built) ## a shell in the lab host, with bawn.ko loaded and the tree's programs
 	@$(LAB) shell
-bench: $(lab_built) ## compare bawn.ko with Debian's kvm_amd, in instructions, in one boot
+bench: $(lab_built) ## compare bawn.ko with kvm_amd, and SNP with plain guests, in instructions
 	@BAWN_BUILD=$(B) tests/bench/bench --kernel $(KERNEL_cloud) --host $(HOST)
 demo-run: need-lab all
 	@tests/lab/demo $(KERNEL_cloud)

@@ -84,6 +84,13 @@
 /* Page state change of this address to shared: "ready". */
 #define AGENT_READY 0x100000000
 #define AGENT_READY_MSR (AGENT_READY | 2 << 52 | 0x014)
+/* What snp_work.S has from its GHCB on: vCPU n's at SNP_GHCB_PAGE(n). Up to SNP_PAGES it is shared. */
+#define SNP_GHCB_PAGE(n) (GUEST_DATA + (n) * 0x80000)
+#define SNP_ANSWER 0x1000
+#define SNP_MESSAGES 0x2000 /* SNP_NR_MESSAGES pages */
+#define SNP_NR_MESSAGES 14
+#define SNP_PAGES 0x10000 /* SNP_LIST pages */
+#define SNP_LIST 64
 
 #define IRQ_EOI_XAPIC 1
 #define IRQ_EOI_X2APIC 2

@@ -4,38 +4,13 @@
  * shared (C=0). r15 is the mailbox, in shared memory. Each piece ends by asking its host, through
  * the GHCB MSR, to end the guest. An exception notes itself and goes to the piece's fixup.
  */
-#include "layout.h"
+#include "snp_macros.h"
 
 	.section guest, "ax"
 	.code64
 
-	.macro	op name
-	.globl	code_\name
-code_\name:
-	.endm
-	.macro	vmgexit
-	rep; vmmcall
-	.endm
-	.macro	pvalidate
-	.byte	0xf2, 0x0f, 0x01, 0xff
-	.endm
-	.macro	rmpadjust
-	.byte	0xf3, 0x0f, 0x01, 0xfe
-	.endm
-	/* Where the next exception goes. */
-	.macro	fixup label
-	lea	\label(%rip), %rax
-	mov	%rax, SNP_FIXUP(%r15)
-	.endm
-	.macro	ghcb value
-	mov	$MSR_GHCB, %ecx
-	mov	$\value, %eax
-	xor	%edx, %edx
-	wrmsr
-	vmgexit
-	.endm
-
 	/* GHCB termination request, reason set 1, reason SNP_END. */
+	.globl	snp_done
 snp_done:
 	ghcb	(0x100 | 1 << 12 | SNP_END << 16)
 1:	hlt
@@ -146,21 +121,6 @@ validate_once:	/* result: EAX, with CF in bit 32 */
 	mov	%rax, (%r14)
 	add	$8, %r14
 	ret
-
-	op	snp_validate_forever /* page rdi, on and off and on; a CPUID between */
-	mov	%rdi, %rbp
-1:	mov	%rbp, %rax
-	xor	%ecx, %ecx
-	mov	$1, %edx
-	pvalidate
-	mov	%rbp, (%rbp)
-	mov	$0x8000001f, %eax
-	cpuid
-	mov	%rbp, %rax
-	xor	%ecx, %ecx
-	xor	%edx, %edx
-	pvalidate
-	jmp	1b
 
 	op	snp_rmpadjust /* rdi, rsi, rdx into rax, rcx, rdx; result: EAX */
 	fixup	snp_done
@@ -333,46 +293,5 @@ snp_done_ghcb: /* what the last answer was */
 	hlt
 	movl	$2, SNP_RESULT(%r15)
 	jmp	snp_done
-
-	/* rdi times a macro; result: ticks of the time-stamp counter */
-	.macro	cost name
-	op	snp_cost_\name
-	mov	%rdi, %rbp
-	rdtsc
-	mov	%eax, %r12d
-1:	do_\name
-	dec	%rbp
-	jnz	1b
-	rdtsc
-	sub	%r12d, %eax
-	mov	%rax, SNP_RESULT(%r15)
-	jmp	snp_done
-	.endm
-
-	.macro	do_nothing
-	.endm
-	.macro	do_efer
-	mov	$0xc0000080, %ecx
-	rdmsr
-	.endm
-	.macro	do_vmgexit
-	ghcb	0x002
-	.endm
-	.macro	do_pvalidate /* page rsi, off and on */
-	mov	%rsi, %rax
-	xor	%ecx, %ecx
-	mov	%ebp, %edx
-	pvalidate
-	.endm
-	.macro	do_cpuid
-	mov	$0x8000001f, %eax
-	cpuid
-	.endm
-
-	cost	nothing
-	cost	efer
-	cost	vmgexit
-	cost	pvalidate
-	cost	cpuid
 
 	.section .note.GNU-stack, "", @progbits

@@ -5,6 +5,7 @@
 
 #include <asm/kvm.h>
 #include <fcntl.h>
+#include <linux/kvm_para.h>
 
 #define PAGE 0x1000ull
 #define POLICY 0x30000ull /* SMT allowed, and the bit that must be one */
@@ -107,12 +108,29 @@ static void put_gate(struct snp_guest *g, unsigned vector, uint64_t handler, uns
               (handler >> 16) << 48);
 }
 
-/* The C-bit is where CPUID says: tests of a platform know no other place. */
+/* The kernel shows the flag if it uses five levels. */
+static bool host_has_la57(void)
+{
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    char line[4096];
+    bool found = false;
+
+    ASSERT(file);
+    while (!found && fgets(line, sizeof(line), file))
+        found = strstr(line, " la57");
+    fclose(file);
+    return found;
+}
+
+/* The C-bit is where CPUID says. The software platform has it at bit 51 where the nested page
+ * tables have five levels, as the host's own then have, else at 47. */
 static unsigned find_cbit(void)
 {
     const struct kvm_cpuid_entry2 *e = lab_cpuid_find(0x8000001f, 0);
 
-    return e && e->ebx & 0x3f ? e->ebx & 0x3f : 47;
+    if (e && e->ebx & 0x3f)
+        return e->ebx & 0x3f;
+    return host_has_la57() ? 51 : 47;
 }
 
 static void make_image(struct snp_guest *g)
@@ -197,7 +215,7 @@ void snp_set_vcpu_state(struct vcpu *v, unsigned cbit, uint64_t rip, uint64_t rd
                              .rdx = rdx,
                              .rflags = 2,
                              .rsp = GUEST_STACK + 0x1000,
-                             .r15 = SNP_SHARED + GUEST_MBOX };
+                             .r15 = SNP_SHARED + GUEST_MBOX + v->id * GUEST_MBOX_SIZE };
 
     s.cs = code;
     s.ds = s.es = s.ss = s.fs = s.gs = data;
@@ -215,6 +233,32 @@ void snp_set_vcpu_state(struct vcpu *v, unsigned cbit, uint64_t rip, uint64_t rd
 void snp_set_state(struct snp_guest *g, uint64_t rip, uint64_t rdi, uint64_t rsi, uint64_t rdx)
 {
     snp_set_vcpu_state(g->v, g->cbit, rip, rdi, rsi, rdx);
+}
+
+void snp_add_ghcb(struct snp_guest *g, unsigned id)
+{
+    struct kvm_enable_cap cap = { .cap = KVM_CAP_EXIT_HYPERCALL,
+                                  .args = { 1 << KVM_HC_MAP_GPA_RANGE } };
+
+    ASSERT_EQ(kvm_call(g->vm->fd, KVM_ENABLE_CAP, &cap), 0);
+    ASSERT_EQ(snp_attributes(g, SNP_GHCB_PAGE(id), SNP_PAGES, false), 0);
+}
+
+bool snp_served(struct snp_guest *g, struct vcpu *v, int reason)
+{
+    uint64_t gpa = v->run->hypercall.args[0], size = v->run->hypercall.args[1] * PAGE;
+    bool private = v->run->hypercall.args[2] & KVM_MAP_GPA_RANGE_ENCRYPTED;
+
+    if (reason == KVM_EXIT_IO)
+        return v->run->io.port == PORT_STEP;
+    if (reason != KVM_EXIT_HYPERCALL || v->run->hypercall.nr != KVM_HC_MAP_GPA_RANGE ||
+        snp_attributes(g, gpa, size, private))
+        return false;
+    if (!private &&
+        fallocate(g->gmem, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)gpa, (off_t)size))
+        return false;
+    v->run->hypercall.ret = 0;
+    return true;
 }
 
 void snp_launch(struct snp_guest *g)

@@ -32,7 +32,6 @@ GUEST_FN(snp_exception_29);
 GUEST_FN(snp_cpuid);
 GUEST_FN(snp_pvalidate);
 GUEST_FN(snp_validate_page);
-GUEST_FN(snp_validate_forever);
 GUEST_FN(snp_rmpadjust);
 GUEST_FN(snp_load);
 GUEST_FN(snp_store);
@@ -52,11 +51,7 @@ GUEST_FN(snp_cr);
 GUEST_FN(snp_cr3);
 GUEST_FN(snp_user);
 GUEST_FN(snp_user_vmgexit);
-GUEST_FN(snp_cost_cpuid);
-GUEST_FN(snp_cost_vmgexit);
-GUEST_FN(snp_cost_pvalidate);
-GUEST_FN(snp_cost_efer);
-GUEST_FN(snp_cost_nothing);
+GUEST_FN(snp_busy);
 
 /* KVM_MEMORY_ENCRYPT_OP: 0 or a negative errno. */
 int snp_call(struct snp_guest *g, uint32_t id, void *data);
@@ -73,12 +68,17 @@ void snp_set_vcpu_state(struct vcpu *v, unsigned cbit, uint64_t rip, uint64_t rd
                         uint64_t rdx);
 void snp_launch(struct snp_guest *g);
 void snp_destroy(struct snp_guest *g); /* else at the end of the test */
+/* Before the launch: a vCPU's GHCB, for pieces of snp_work.S. */
+void snp_add_ghcb(struct snp_guest *g, unsigned id);
 /* The same in one: a piece of code that is ready to run with these registers. */
 struct snp_guest snp_prepare(uint64_t rip, uint64_t rdi, uint64_t rsi, uint64_t rdx);
 
 /* Runs until the guest stops. GUEST_DONE: by its own request; else the exit reason, or a negative
  * errno with the exit reason in g->v->run. */
 int snp_run(struct snp_guest *g);
+/* What an SNP guest asks its VMM for: page state changes, and output to PORT_STEP. False: neither,
+ * or it cannot be done. */
+bool snp_served(struct snp_guest *g, struct vcpu *v, int reason);
 #define snp_run_piece(name, rdi, rsi, rdx, g) \
     (*(g) = snp_prepare(GUEST_ADDR(name), rdi, rsi, rdx), snp_run(g))
 

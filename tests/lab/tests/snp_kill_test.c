@@ -1,33 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Guests, their VMM and the platform's daemon killed at any moment: nothing of them stays, in the
- * firmware or in the reverse map table, and the next guest is launched as if nothing had been.
- * Needs the software platform; bawn-platformd is in $PATH.
+ * VMMs, the platform's daemon and its module taken away at any moment: nothing of a guest stays, in
+ * the firmware, in the reverse map table, in the modules or in memory, and the next guest is
+ * launched as if nothing had been. The VMMs are `bawn run`, whose guest is Debian's kernel, and
+ * this program with a guest of two vCPUs that never stop asking for something. The moments are
+ * random: BAWN_SEED=N in the environment repeats those of an earlier run. Needs the software
+ * platform; bawn and bawn-platformd are in $PATH.
  */
 #define _GNU_SOURCE
 #include "snp_guest.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
-#define STATE "/sys/kernel/debug/bawn_platform/state"
+#define PLATFORM "/sys/kernel/debug/bawn_platform/"
+#define MODULE "/lab/bawn_platform.ko"
 #define DAEMON_STATE "/run/platform"
-#define KILLS 50
-#define DAEMON_EVERY 10 /* so often it is the daemon that dies */
-#define LONGEST 60000   /* microseconds that a guest has before it is killed */
-#define PATIENCE 100    /* tenths of a second */
+#define KILLS 44          /* of this program's guests, four times */
+#define BAWN_KILLS 8      /* of `bawn run`, three times */
+#define EARLY_EVERY 3     /* so often it is one of the first moments */
+#define DAEMON_EVERY 8    /* so often it is the daemon that dies first */
+#define UNLOAD_EVERY 3    /* so often the module is asked to go */
+#define PATIENCE 100      /* tenths of a second */
+#define MEMORY_SLACK 8192 /* KiB that the kernel may keep for itself: 200 guests have far more */
 
-static uint32_t random_state = 2463534242u;
+static uint32_t random_state;
 
-/* The same moments in every run, as far as the machine goes. */
 static unsigned random_below(unsigned n)
 {
     random_state ^= random_state << 13;
     random_state ^= random_state >> 17;
     random_state ^= random_state << 5;
     return random_state % n;
+}
+
+static void random_seed(void)
+{
+    const char *text = getenv("BAWN_SEED");
+
+    random_state = text ? (uint32_t)strtoul(text, NULL, 0) : (uint32_t)lab_now();
+    random_state += !random_state;
+    printf("# BAWN_SEED=%u\n", random_state);
 }
 
 static void sleep_us(unsigned us)
@@ -84,10 +101,38 @@ static void daemon_restart(int signal)
     EXPECT(!"the daemon starts again");
 }
 
+static long number_in(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    long n = -1;
+
+    if (file) {
+        if (fscanf(file, "%ld", &n) != 1)
+            n = -1;
+        fclose(file);
+    }
+    return n;
+}
+
+/* A line "name value" of a file; 0 if it is not there. */
+static long counter(const char *path, const char *name)
+{
+    FILE *file = fopen(path, "r");
+    char line[128];
+    long n = 0;
+
+    ASSERT(file);
+    while (fgets(line, sizeof(line), file))
+        if (!strncmp(line, name, strlen(name)))
+            n = atol(line + strlen(name));
+    fclose(file);
+    return n;
+}
+
 /* All counters of what exists are zero; as told if not. */
 static bool nothing_left(char *told, size_t size)
 {
-    FILE *file = fopen(STATE, "r");
+    FILE *file = fopen(PLATFORM "state", "r");
     char line[64];
     bool zero = true;
 
@@ -141,43 +186,240 @@ static void expect_guest_runs(void)
     snp_destroy(&g);
 }
 
-/* A VMM of its own, until it is killed: this program with GUEST. A launch that fails, because the
- * daemon has just died, is its end. */
+/* ---- What is killed ---- */
+
 #define GUEST "--guest"
 
-static void run_guest(void)
-{
-    struct snp_guest g = snp_prepare(GUEST_ADDR(snp_validate_forever), SNP_LAUNCHED, 0, 0);
+static struct snp_guest busy;
 
-    snp_run(&g);
+static bool serve(struct vcpu *v, int reason)
+{
+    return snp_served(&busy, v, reason);
 }
 
-static pid_t start_vmm(void)
+/* A VMM of its own, until it is killed: this program with GUEST. A launch that fails, because the
+ * daemon has just died, is its end. */
+static void run_guest(void)
+{
+    busy = snp_create();
+    busy.vm->vcpu[1] = vcpu_raw(busy.vm, 1);
+    vcpu_set_cpuid(busy.vm->vcpu[1]);
+    ASSERT_EQ(kvm_call(busy.vm->vcpu[1]->fd, KVM_SET_MP_STATE,
+                       &(struct kvm_mp_state){ KVM_MP_STATE_RUNNABLE }),
+              0);
+    for (unsigned i = 0; i < 2; i++) {
+        snp_add_ghcb(&busy, i);
+        snp_set_vcpu_state(busy.vm->vcpu[i], busy.cbit, GUEST_ADDR(snp_busy), SNP_GHCB_PAGE(i), 0, 0);
+    }
+    snp_launch(&busy);
+    for (unsigned i = 0; i < 2; i++)
+        vcpu_start(busy.vm->vcpu[i], serve);
+    vcpu_join(busy.vm->vcpu[0]);
+    vcpu_join(busy.vm->vcpu[1]);
+}
+
+static void exec_own(void)
+{
+    execl("/proc/self/exe", "snp_kill", lab_dev, GUEST, NULL);
+}
+
+static void exec_bawn(void)
+{
+    execlp("bawn", "bawn", "run", "--device", lab_dev, "--tee", "snp", "--firmware",
+           "/lab/shim.bin", "--kernel", "/lab/guest/vmlinuz", "--memory", "128M", "--cpus", "2",
+           "--serial", "null", NULL);
+}
+
+static pid_t start_vmm(void (*exec)(void))
 {
     pid_t pid = fork();
 
     ASSERT(pid >= 0);
     if (pid)
         return pid;
-    if (freopen("/dev/null", "w", stdout))
-        execl("/proc/self/exe", "snp_kill", lab_dev, GUEST, NULL);
+    if (freopen("/dev/null", "w", stdout) && freopen("/dev/null", "w", stderr))
+        exec();
     _exit(1);
 }
 
-static void test_vmm_killed(void)
-{
-    for (int i = 0; i < KILLS; i++) {
-        pid_t pid = start_vmm();
+/* ---- How far a VMM has come, by what the firmware was asked for since then ---- */
 
-        sleep_us(random_below(LONGEST));
-        if (i % DAEMON_EVERY == DAEMON_EVERY - 1)
-            daemon_restart(SIGKILL);
-        kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
+enum stage { BEFORE_LAUNCH, IN_LAUNCH, RUNNING, NR_STAGES };
+
+struct progress {
+    long starts, finishes, exits;
+};
+
+static struct progress progress_now(void)
+{
+    return (struct progress){ counter(PLATFORM "events", "command_0xa0 "),
+                              counter(PLATFORM "events", "command_0xa2 "),
+                              counter(PLATFORM "events", "vmgexit ") };
+}
+
+static enum stage stage_since(struct progress p)
+{
+    struct progress now = progress_now();
+
+    if (now.finishes != p.finishes)
+        return RUNNING;
+    return now.starts != p.starts ? IN_LAUNCH : BEFORE_LAUNCH;
+}
+
+/* Microseconds until a VMM's guest runs. */
+static unsigned time_to_run(void (*exec)(void))
+{
+    struct progress p = progress_now();
+    uint64_t begun = lab_now();
+    pid_t pid = start_vmm(exec);
+    unsigned us;
+
+    for (int i = 0; i < PATIENCE * 100 && progress_now().exits == p.exits; i++)
+        sleep_us(1000);
+    EXPECT(progress_now().exits != p.exits);
+    us = (unsigned)((lab_now() - begun) / 1000);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    return us;
+}
+
+/* The module goes only where nothing needs it: then it comes back. */
+static bool unload_platform(void)
+{
+    int fd;
+
+    if (syscall(SYS_delete_module, "bawn_platform", O_NONBLOCK))
+        return false;
+    fd = open(MODULE, O_RDONLY | O_CLOEXEC);
+    ASSERT(fd >= 0);
+    ASSERT_EQ(syscall(SYS_finit_module, fd, "i_understand_this_is_not_secure=1", 0), 0);
+    close(fd);
+    return true;
+}
+
+static void expect_busy(const char *module)
+{
+    EXPECT_EQ(syscall(SYS_delete_module, module, O_NONBLOCK), -1);
+    EXPECT(errno == EAGAIN || errno == EBUSY || errno == EWOULDBLOCK);
+}
+
+static unsigned killed[NR_STAGES], unloads;
+
+static void kill_daemon(pid_t daemon, enum stage stage)
+{
+    kill(daemon, SIGKILL);
+    for (int i = 0; i < PATIENCE && daemon_pid(); i++)
+        sleep_us(20000);
+    if (stage == RUNNING)
+        expect_busy("bawn_platform"); /* the guest has it */
+    else
+        unloads += unload_platform();
+    daemon_restart(0);
+}
+
+static void kill_one(void (*exec)(void), unsigned i, unsigned longest)
+{
+    struct progress p = progress_now();
+    pid_t pid, daemon = daemon_pid();
+    unsigned moment = random_below(i % EARLY_EVERY ? longest : longest / 8);
+    enum stage stage;
+
+    pid = start_vmm(exec);
+    sleep_us(moment);
+    stage = stage_since(p);
+    killed[stage]++;
+    expect_busy("bawn");
+    if (i % UNLOAD_EVERY == 0)
+        expect_busy("bawn_platform"); /* the daemon has it open */
+    if (i % DAEMON_EVERY == DAEMON_EVERY - 1) {
+        kill_daemon(daemon, stage);
+        sleep_us(random_below(longest / 4));
     }
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static void kill_many(void (*exec)(void), unsigned kills, unsigned longest)
+{
+    for (unsigned i = 0; i < kills; i++)
+        kill_one(exec, i, longest);
+    printf("# within %u us; until now %u killed before the launch, %u in it, %u running\n", longest,
+           killed[BEFORE_LAUNCH], killed[IN_LAUNCH], killed[RUNNING]);
     expect_nothing_left();
     expect_guest_runs();
 }
+
+static unsigned bawn_longest;
+
+static void test_own_killed(void)
+{
+    kill_many(exec_own, KILLS, time_to_run(exec_own) * 3 / 2);
+}
+
+static void test_bawn_killed(void)
+{
+    kill_many(exec_bawn, BAWN_KILLS, bawn_longest);
+}
+
+/* ---- What all of it leaves: compared with how it was after the first guest ---- */
+
+struct left {
+    long memory, bawn, platform;
+};
+
+static struct left left_now(void)
+{
+    return (struct left){ counter("/proc/meminfo", "MemFree:"),
+                          number_in("/sys/module/bawn/refcnt"),
+                          number_in("/sys/module/bawn_platform/refcnt") };
+}
+
+static void drop_caches(void)
+{
+    FILE *file = fopen("/proc/sys/vm/drop_caches", "w");
+
+    ASSERT(file);
+    fputs("3", file);
+    fclose(file);
+}
+
+static struct left first;
+
+static void test_first(void)
+{
+    random_seed();
+    time_to_run(exec_own);
+    bawn_longest = time_to_run(exec_bawn) * 5 / 4;
+    expect_guest_runs();
+    expect_nothing_left();
+    drop_caches();
+    first = left_now();
+}
+
+/* The kernel frees in its own time. */
+static void test_all_is_as_before(void)
+{
+    struct left now = { 0 };
+
+    for (int i = 0; i < PATIENCE; i++) {
+        drop_caches();
+        now = left_now();
+        if (now.memory > first.memory - MEMORY_SLACK && now.bawn == first.bawn &&
+            now.platform == first.platform)
+            break;
+        sleep_us(100000);
+    }
+    printf("# free memory %ld KiB, then %ld; the module went %u times\n", first.memory, now.memory,
+           unloads);
+    for (unsigned i = 0; i < NR_STAGES; i++)
+        EXPECT(killed[i]);
+    EXPECT(now.memory > first.memory - MEMORY_SLACK);
+    EXPECT_EQ(now.bawn, first.bawn);
+    EXPECT_EQ(now.platform, first.platform);
+    expect_nothing_left();
+}
+
+/* ---- The daemon ---- */
 
 /* Without a daemon a launch fails at once, and what there was of it goes. */
 static void test_no_daemon(void)
@@ -243,13 +485,18 @@ static void test_daemon_restarted_under_guest(void)
 }
 
 static const struct lab_test tests[] = {
-    { "kills of VMM and daemon, 1 to 50", test_vmm_killed },
-    { "51 to 100", test_vmm_killed },
-    { "101 to 150", test_vmm_killed },
-    { "151 to 200", test_vmm_killed },
+    { "a guest of each kind", test_first },
+    { "kills at random moments, 1 to 44", test_own_killed },
+    { "45 to 88", test_own_killed },
+    { "89 to 132", test_own_killed },
+    { "133 to 176", test_own_killed },
+    { "bawn run killed, 177 to 184", test_bawn_killed },
+    { "185 to 192", test_bawn_killed },
+    { "193 to 200", test_bawn_killed },
     { "no daemon", test_no_daemon },
     { "a daemon that hangs", test_hung_daemon },
     { "a daemon restarted under a guest", test_daemon_restarted_under_guest },
+    { "memory and references are as before", test_all_is_as_before },
 };
 
 int main(int argc, char **argv)
