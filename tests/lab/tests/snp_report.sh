@@ -38,7 +38,7 @@ cat >"$work/vm.json" <<END
  "platform":{"sev_snp":true,"snp_policy":"0x30000","snp_certs":"$state/certs.bin"}}
 END
 
-echo 1..9
+echo 1..10
 want=$(bawn-measure snp --config "$work/vm.json")
 check "bawn-measure predicts a digest" [ ${#want} = 96 ]
 bawn run --device "$device" --config "$work/vm.json" --expect-measurement "$want" --timeout 400 \
@@ -56,6 +56,7 @@ check "with it, it is: of this guest, with this data" with_root \
 	--expect "snp.host_data=$host_data" --expect snp.policy=0x30000 --expect snp.vmpl=0
 sed 's/^/# /' "$work/verdict" | head -n 20
 check "another measurement is refused" not_trusted with_root --expect "snp.measurement=$(hex 48)"
+check "another policy is refused" not_trusted with_root --expect snp.policy=0xb0000
 check "other data are refused" not_trusted with_root --expect "snp.report_data=$(hex 64)"
 printf x | dd of="$work/report.bin" bs=1 seek=200 conv=notrunc 2>/dev/null
 check "a changed report is refused" not_trusted with_root
