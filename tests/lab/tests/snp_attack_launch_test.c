@@ -75,7 +75,7 @@ static struct snp_guest guest_in(enum state state)
         return agent_create(1);
     if (state == LAUNCHING || state == BROKEN) {
         g = snp_create();
-        snp_set_state(&g, g.v, GUEST_ADDR(snp_status), 0, 0, 0);
+        snp_set_state(&g, GUEST_ADDR(snp_status), 0, 0, 0);
         if (state == BROKEN)
             ASSERT(finish_badly(&g) < 0);
         return g;
@@ -159,8 +159,6 @@ VCPU_CALL(KVM_SET_XCRS)
 VCPU_CALL(KVM_GET_DEBUGREGS)
 VCPU_CALL(KVM_SET_DEBUGREGS)
 VCPU_CALL(KVM_SET_GUEST_DEBUG)
-VCPU_CALL(KVM_GET_VCPU_EVENTS)
-VCPU_CALL(KVM_SET_VCPU_EVENTS)
 
 #define IN(state) (1u << (state))
 #define CLOSED (IN(NONE) | IN(INIT) | IN(LAUNCHING))
@@ -194,8 +192,6 @@ static void test_states(void)
         { "GET_DEBUGREGS", do_KVM_GET_DEBUGREGS, CLOSED },
         { "SET_DEBUGREGS", do_KVM_SET_DEBUGREGS, CLOSED },
         { "SET_GUEST_DEBUG", do_KVM_SET_GUEST_DEBUG, CLOSED },
-        { "GET_VCPU_EVENTS", do_KVM_GET_VCPU_EVENTS, CLOSED },
-        { "SET_VCPU_EVENTS", do_KVM_SET_VCPU_EVENTS, CLOSED },
     };
 
     for (enum state state = NONE; state < STATES; state++) {
