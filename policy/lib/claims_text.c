@@ -82,10 +82,10 @@ enum bawn_status bawn_claims_add(struct bawn_claims *claims, const char *name, c
     if (known && known->kind != CLAIM_ANY)
         c.kind = (enum bawn_claim_kind)known->kind;
     c.name = arena_text(&claims->arena, "%.*s", (int)base.len, name);
-    if (!read_value(&claims->arena, &c, text))
+    if (!read_value(&claims->arena, &c, text) && !claims->arena.failed)
         return bawn_fail(err, BAWN_E_FORMAT, "%.80s cannot have the value %.80s", name, text);
-    to = list_add(&claims->arena, &claims->claims, sizeof(*to));
-    if (!to || claims->arena.failed)
+    to = claims->arena.failed ? NULL : list_add(&claims->arena, &claims->claims, sizeof(*to));
+    if (!to)
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for claims");
     *to = c;
     return BAWN_OK;

@@ -233,6 +233,9 @@ enum bawn_status bawn_policy_create(struct bawn_policy **policy, const char *nam
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for the policy");
     ok = read_text(&b, text, NULL, name) && finish(&b) &&
          (digest_of(text, b.p->hash) || text_no_memory(&b));
+    /* Without memory, texts are empty, and what is said of them is not so. */
+    if (!ok && (b.scratch.failed || b.p->arena.failed))
+        text_no_memory(&b);
     arena_free(&b.scratch);
     if (ok) {
         *policy = b.p;
