@@ -40,3 +40,8 @@ $(B)/audit/log-writer: $(call objs,release,tests/audit/log-writer.c $(log_src) $
 .PHONY: audit-test
 audit-test: $(B)/bin/bawn-audit $(B)/audit/log-writer ## test bawn-audit
 	@BAWN_BUILD=$(B) tests/tap.py audit tests/audit/audit-cli.py
+
+# Fuzz targets log-entry and log-note; their seeds are in fuzz/seeds.
+fuzz_rooms += log
+fuzz_lib_log := $(log_src) $(log_needs) $(store_src)
+fuzz_ld_log := -ljansson -lcrypto $(store_libs)

@@ -23,6 +23,7 @@
 
 #define FILE_MAX ((size_t)1 << 20) /* a key, a checkpoint; a proof is an entry and hashes */
 #define CHECKPOINTS_AHEAD 64
+#define WINDOW ((size_t)32 << 20) /* of a file, in memory at once */
 
 /* ---- Files ---- */
 
@@ -256,11 +257,23 @@ void audit_close(struct audit *a)
 
 /* ---- Items of a file ---- */
 
+/* What is behind is not needed again: a log may be larger than the memory. */
+static void forget(const struct audit_source *log, const struct log_export *x, size_t *forgotten)
+{
+    size_t done = (size_t)(x->rest.data - log->map.data);
+
+    if (done - *forgotten < 2 * WINDOW)
+        return;
+    madvise((void *)(uintptr_t)(log->map.data + *forgotten), WINDOW, MADV_DONTNEED);
+    *forgotten += WINDOW;
+}
+
 static enum bawn_status each_of_file(struct audit_source *log, uint64_t from, audit_item_fn fn,
                                      void *context, struct bawn_error *err)
 {
     struct log_export x;
     struct log_item item;
+    size_t forgotten = 0;
     uint64_t seq = 0;
     enum bawn_status st = log_export_open(&x, log->map, err);
 
@@ -269,6 +282,7 @@ static enum bawn_status each_of_file(struct audit_source *log, uint64_t from, au
         if (seq >= from && !fn(context, seq, &item))
             break;
         seq += item.kind == LOG_ITEM_ENTRY;
+        forget(log, &x, &forgotten);
     }
     log_export_close(&x);
     return st;

@@ -33,7 +33,8 @@ static json_t *judged(long n)
         "{s:s, s:s, s:s, s:{s:s, s:s, s:s}, s:s, s:b, s:[s*], s:[{s:s, s:i, s:s, s:s, s:s, s:s,"
         " s:s, s:s, s:[s], s:i}], s:{s:s, s:s}, s:{s:i}, s:s}",
         "kind", "attest", "tenant", n % 2 ? "shop" : "bank", "evidence_sha384",
-        "38b060a751ac96384cd9327eb1b1e36a21fdb71114be07434c0cc7bf63f6e1da274edebfe76f65fbd51ad2f1489"
+        "38b060a751ac96384cd9327eb1b1e36a21fdb71114be07434c0cc7bf63f6e1da274edebfe76f65fbd51ad2f148"
+        "9"
         "8b95b",
         "policy", "id", "strict", "version", "3", "sha256",
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "verdict",
@@ -52,8 +53,8 @@ static json_t *entry_of(long n)
     if (n % 5 == 0)
         return judged(n);
     return json_pack("{s:s, s:s, s:b, s:s, s:s}", "kind", kinds[n % 5], "tenant",
-                     n % 2 ? "shop" : "bank", "allowed", 1, "path", "default/disk/key",
-                     "identity", "admin \x1b[31mred");
+                     n % 2 ? "shop" : "bank", "allowed", 1, "path", "default/disk/key", "identity",
+                     "admin \x1b[31mred");
 }
 
 int main(int argc, char **argv)
