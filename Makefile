@@ -21,7 +21,7 @@ say = $(if $(filter 0,$(V)),@printf '  %-7s %s\n' '$(1)' '$(2)',@:)
 include mk/user.mk
 include mk/platform.mk
 # Rooms of the attestation service and its agent.
--include mk/policy.mk mk/jose.mk mk/store.mk mk/vault.mk mk/service.mk mk/agent.mk
+-include mk/policy.mk mk/jose.mk mk/store.mk mk/service.mk mk/vault.mk mk/agent.mk
 include mk/shim.mk
 include mk/module.mk
 include mk/platform-kmod.mk

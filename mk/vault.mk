@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-# The service's judge and vault, and the reader of CoRIM. Included after the rooms that they stand
-# on (policy, jose, store), before mk/lint.mk and mk/fuzz.mk.
+# The service's judge and vault, and the reader of CoRIM. Included after mk/service.mk, before
+# mk/lint.mk and mk/fuzz.mk.
 
 corim_src := $(wildcard attest/corim/*.c)
 judge_src := $(wildcard attest/service/judge/*.c)
 vault_src := $(wildcard attest/service/vault/*.c)
-user_src += $(corim_src) $(judge_src) $(vault_src)
+user_src += $(corim_src)
 vault_libs := -ltss2-esys -ltss2-mu -ltss2-tctildr -ltss2-rc
+$(B)/bin/bawn-attestd: $(call objs,release,$(corim_src))
+$(B)/bin/bawn-attestd: libs += $(vault_libs)
 
 # What the tests link: both, all they stand on, and of the service's own what they share. The
 # sandbox is not among it: it ends a program that has the sanitizers in it.
-service_shared := $(filter-out attest/service/main.c attest/service/supervis% \
-	attest/service/confine%,$(wildcard attest/service/*.c))
+service_shared := $(addprefix attest/service/,config.c config_files.c config_listen.c \
+	config_position.c ipc.c journal.c)
 $(B)/lib/libcorim-asan.a: $(call objs,asan,$(corim_src))
 $(B)/lib/libvault-asan.a: $(call objs,asan,$(vault_src) $(judge_src) $(corim_src) \
 	$(service_shared) $(store_src) $(log_src) $(jose_src) $(policy_src))

@@ -209,5 +209,7 @@ enum bawn_status serve_admin(struct vault *v, const struct ipc_msg *m, struct re
         a.path++;
     if (!strncmp(a.path, "kbs/v0/", 7))
         a.path += 7;
+    else if (!strncmp(a.path, "bawn/v1/", 8))
+        a.path += 8;
     return dispatch(v, &a, r, err);
 }

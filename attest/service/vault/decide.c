@@ -107,7 +107,7 @@ static enum bawn_status store_session(struct vault *v, const struct session *s, 
 }
 
 static enum bawn_status log_decision(struct vault *v, const struct session *s, const json_t *d,
-                                     bool allowed, const char *jti, json_t *reasons,
+                                     bool allowed, const char *jti, json_t *reasons, uint64_t *seq,
                                      struct bawn_error *err)
 {
     static const char *const members[] = {
@@ -118,7 +118,6 @@ static enum bawn_status log_decision(struct vault *v, const struct session *s, c
     json_t *entry =
         json_pack("{s:s, s:b, s:O}", "type", "attest", "allowed", allowed, "reasons", reasons);
     char id[2 * SESSION_ID + 1];
-    uint64_t seq;
     enum bawn_status st;
 
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
@@ -129,19 +128,91 @@ static enum bawn_status log_decision(struct vault *v, const struct session *s, c
     json_object_set_new(entry, "session", json_string(id));
     if (jti)
         json_object_set_new(entry, "jti", json_string(jti));
-    st = log_append(v->db, entry, v->now_ms, &seq, err);
+    st = log_append(v->db, entry, v->now_ms, seq, err);
     json_decref(entry);
     return st;
 }
 
-static void remember(struct vault *v, const json_t *d, bool allowed, json_t *reasons)
-{
-    json_t *entry = json_pack(
-        "{s:I, s:s?, s:s?, s:s?, s:s?, s:b, s:O, s:O?, s:O?}", "time_ms", (json_int_t)v->now_ms,
-        "tenant", text_of(d, "tenant"), "tee", text_of(d, "tee"), "subject", text_of(d, "subject"),
-        "verdict", text_of(d, "verdict"), "allowed", allowed, "reasons", reasons, "policy",
-        json_object_get(d, "policy"), "claims", json_object_get(d, "claims"));
+#define CHECKS_MAX 200
 
+static void count_check(struct vault *v, const char *check)
+{
+    json_int_t n = json_integer_value(json_object_get(v->by_check, check));
+
+    if (*check && (n || json_object_size(v->by_check) < CHECKS_MAX))
+        json_object_set_new(v->by_check, check, json_integer(n + 1));
+}
+
+/* By which checks and rules it was denied. */
+static void count_denial(struct vault *v, const json_t *d)
+{
+    json_t *list = json_object_get(d, "findings"), *e;
+    size_t i;
+
+    json_array_foreach(list, i, e)
+    {
+        const char *level = text_of(e, "level"), *check = text_of(e, "check");
+
+        if (level && check && (!strcmp(level, "refused") || !strcmp(level, "missing")))
+            count_check(v, check);
+    }
+    list = json_object_get(d, "trace");
+    json_array_foreach(list, i, e)
+    {
+        const char *outcome = text_of(e, "outcome"), *rule = text_of(e, "rule");
+
+        if (outcome && rule && !strcmp(outcome, "failed") && *text_of(e, "claim"))
+            count_check(v, rule);
+    }
+}
+
+/* What rules say of TCB levels; the reported levels alone where no rule is about them. */
+static json_t *tcb_of(const json_t *d, uint64_t seq)
+{
+    json_t *trace = json_object_get(d, "trace"), *claims = json_object_get(d, "claims"), *e;
+    json_t *list = json_array();
+    const char *name;
+    size_t i;
+
+    json_array_foreach(trace, i, e)
+    {
+        const char *claim = text_of(e, "claim"), *outcome = text_of(e, "outcome");
+
+        if (claim && outcome && strstr(claim, "tcb") && strcmp(outcome, "skipped") != 0)
+            json_array_append_new(
+                list, json_pack("{s:s, s:s?, s:s?, s:b, s:I}", "claim", claim, "found",
+                                text_of(e, "found"), "minimum", text_of(e, "requirement"), "ok",
+                                !strcmp(outcome, "passed"), "seq", (json_int_t)seq));
+    }
+    if (json_array_size(list))
+        return list;
+    json_object_foreach(claims, name, e)
+    {
+        if (!strncmp(name, "snp.reported_tcb.", 17) || !strcmp(name, "tdx.tcb_status"))
+            json_array_append_new(list,
+                                  json_pack("{s:s, s:O, s:s, s:b, s:I}", "claim", name, "found", e,
+                                            "minimum", "", "ok", 1, "seq", (json_int_t)seq));
+    }
+    return list;
+}
+
+static void remember(struct vault *v, const json_t *d, bool allowed, json_t *reasons, uint64_t seq)
+{
+    const char *policy = text_of(json_object_get(d, "policy"), "id");
+    json_t *tcb = tcb_of(d, seq);
+    json_t *entry = json_pack("{s:I, s:I, s:s?, s:s?, s:s?, s:s?, s:b, s:O, s:s}", "seq",
+                              (json_int_t)seq, "time", (json_int_t)vault_now(v), "tenant",
+                              text_of(d, "tenant"), "kind", text_of(d, "kind"), "subject",
+                              text_of(d, "subject"), "verdict", text_of(d, "verdict"), "allowed",
+                              allowed, "reasons", reasons, "policy", policy ? policy : "");
+
+    if (!allowed)
+        count_denial(v, d);
+    if (json_array_size(tcb)) {
+        json_decref(v->tcb);
+        v->tcb = json_incref(tcb);
+    }
+    json_decref(tcb);
     if (entry)
         json_array_insert_new(v->recent, 0, entry);
     while (json_array_size(v->recent) > RECENT)
@@ -170,6 +241,7 @@ static enum bawn_status conclude(struct vault *v, const struct session *s, const
 {
     bool allowed = !json_array_size(reasons);
     char *jti = NULL;
+    uint64_t seq = 0;
     enum bawn_status st = allowed ? token_issue(v, d, token, &jti, err) : BAWN_OK;
 
     if (st == BAWN_OK)
@@ -185,9 +257,9 @@ static enum bawn_status conclude(struct vault *v, const struct session *s, const
         st = BAWN_OK;
     }
     if (st == BAWN_OK)
-        st = log_decision(v, s, d, allowed, jti, reasons, err);
+        st = log_decision(v, s, d, allowed, jti, reasons, &seq, err);
     if (st == BAWN_OK)
-        remember(v, d, allowed, reasons);
+        remember(v, d, allowed, reasons, seq);
     free(jti);
     return st;
 }

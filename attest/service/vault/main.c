@@ -19,9 +19,9 @@ enum bawn_status vault_open(struct vault *v, struct service_config *config, stru
 {
     enum bawn_status st;
 
-    *v = (struct vault){ .config = config, .recent = json_array() };
+    *v = (struct vault){ .config = config, .recent = json_array(), .by_check = json_object() };
     vault_clocks(v);
-    if (!v->recent)
+    if (!v->recent || !v->by_check)
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for the vault");
     st = storage_key_load(config, v->keys.storage, err);
     if (st == BAWN_OK)
@@ -48,11 +48,14 @@ void vault_close(struct vault *v)
     for (size_t i = 0; i < v->nr_tenants; i++) {
         bawn_policy_destroy(v->tenants[i].resource_policy);
         bawn_refs_destroy(v->tenants[i].refs);
+        json_decref(v->tenants[i].policy);
     }
     free(v->tenants);
     keyring_wipe(&v->keys);
     db_close(v->db);
     json_decref(v->recent);
+    json_decref(v->by_check);
+    json_decref(v->tcb);
 }
 
 static enum bawn_status connect_peers(struct vault *v, const struct service_fds *fds,
@@ -102,8 +105,9 @@ int vault_main(struct service_config *config, const struct service_fds *fds)
         journal("error", "no last checkpoint", "{s:s}", "why", late.msg);
     if (st != BAWN_OK)
         journal("error", "the vault ends", "{s:s}", "why", err.msg);
-    config = v->config;
+    config = v->config; /* a reload may have brought another */
     vault_close(v);
+    config_destroy(config);
     free(v);
     return st == BAWN_OK ? 0 : 1;
 }

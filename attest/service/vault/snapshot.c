@@ -127,8 +127,8 @@ static void tenant_clear(struct tenant *t)
 {
     bawn_policy_destroy(t->resource_policy);
     bawn_refs_destroy(t->refs);
-    t->resource_policy = NULL;
-    t->refs = NULL;
+    json_decref(t->policy);
+    *t = (struct tenant){ 0 };
 }
 
 static enum bawn_status load_resource_policy(struct vault *v, struct tenant *t,
@@ -240,6 +240,48 @@ static json_t *root_text(const struct config_file *f)
     return text;
 }
 
+/* One that does not compile would make judges refuse the whole snapshot. It is left out: without a
+ * policy its tenant denies. */
+static void check_policy(struct tenant *t, json_t **policy)
+{
+    json_t *text = json_object_get(*policy, "text"),
+           *includes = json_object_get(*policy, "includes");
+    char hash[2 * BAWN_POLICY_HASH_SIZE + 1];
+    struct bawn_error why = { "" };
+    struct bawn_policy *p = NULL;
+
+    json_decref(t->policy);
+    t->policy = NULL;
+    if (!*policy)
+        return;
+    if (bawn_policy_create(&p, text_of(*policy, "name"),
+                           (struct bawn_bytes){ (const uint8_t *)json_string_value(text),
+                                                json_string_length(text) },
+                           load_include, includes, &why) != BAWN_OK) {
+        journal("error", "a policy cannot be used: its tenant denies everything", "{s:s, s:s}",
+                "tenant", t->config->name, "why", why.msg);
+        json_decref(*policy);
+        *policy = NULL;
+        return;
+    }
+    for (size_t i = 0; i < BAWN_POLICY_HASH_SIZE; i++)
+        snprintf(hash + 2 * i, 3, "%02x", bawn_policy_hash(p)[i]);
+    t->policy = json_pack("{s:s, s:s, s:s}", "id", bawn_policy_id(p), "version",
+                          bawn_policy_version(p), "sha256", hash);
+    bawn_policy_destroy(p);
+}
+
+static bool root_is_good(const json_t *root)
+{
+    struct bawn_bytes bytes = { (const uint8_t *)json_string_value(root),
+                                json_string_length(root) };
+    struct bawn_trust *trust = NULL;
+    bool good = root && bawn_trust_create(&trust, &bytes, 1, NULL) == BAWN_OK;
+
+    bawn_trust_destroy(good ? trust : NULL);
+    return good;
+}
+
 /* What was set by the API, else the configuration's. */
 static enum bawn_status policy_of(struct vault *v, const struct config_tenant *t, json_t **policy,
                                   struct bawn_error *err)
@@ -263,22 +305,26 @@ static enum bawn_status policy_of(struct vault *v, const struct config_tenant *t
     return st;
 }
 
-static enum bawn_status tenant_json(struct vault *v, const struct config_tenant *t, json_t *all,
+static enum bawn_status tenant_json(struct vault *v, struct tenant *tenant, json_t *all,
                                     struct bawn_error *err)
 {
+    const struct config_tenant *t = tenant->config;
     json_t *references = NULL, *policy = NULL, *roots = json_array();
     enum bawn_status st = policy_of(v, t, &policy, err);
 
+    if (st == BAWN_OK)
+        check_policy(tenant, &policy);
     if (st == BAWN_OK)
         st = references_of(v, t->name, &references, err);
     for (size_t i = 0; i < t->nr_roots; i++) {
         json_t *root = root_text(&t->roots[i]);
 
-        if (root)
-            json_array_append_new(roots, root);
+        if (root_is_good(root))
+            json_array_append(roots, root);
         else
-            journal("error", "a root is neither a certificate nor a key", "{s:s}", "file",
+            journal("error", "a root is neither a CA certificate nor a key", "{s:s}", "file",
                     t->roots[i].path);
+        json_decref(root);
     }
     if (st == BAWN_OK)
         json_object_set_new(all, t->name,
@@ -323,8 +369,8 @@ enum bawn_status snapshot_make(struct vault *v, json_t **json, uint8_t **blobs, 
     json_t *tenants = json_object();
     enum bawn_status st = BAWN_OK;
 
-    for (size_t i = 0; st == BAWN_OK && i < v->config->nr_tenants; i++)
-        st = tenant_json(v, &v->config->tenants[i], tenants, err);
+    for (size_t i = 0; st == BAWN_OK && i < v->nr_tenants; i++)
+        st = tenant_json(v, &v->tenants[i], tenants, err);
     if (st == BAWN_OK)
         st = db_run(v->db, "SELECT name, data FROM collateral ORDER BY name", NULL, 0, take_blob,
                     &b, NULL, err);

@@ -76,6 +76,7 @@ struct tenant {
     const struct config_tenant *config;
     struct bawn_policy *resource_policy; /* NULL: none set; attestation alone decides */
     struct bawn_refs *refs;
+    json_t *policy; /* {"id", "version", "sha256"} of the attestation policy in force; or NULL */
 };
 
 struct judge_peer {
@@ -119,6 +120,8 @@ struct vault {
     int64_t next_checkpoint, next_sweep, next_poll, next_reconnect, next_warning;
     unsigned reconnect_wait; /* milliseconds */
     json_t *recent;          /* decisions for the status page, newest first */
+    json_t *by_check;        /* {check or rule: how often it denied} */
+    json_t *tcb;             /* of the last evidence that had any */
     struct counters count;
 };
 
