@@ -39,7 +39,7 @@ static const char policy[] =
     " \"equals\": false, \"reason\": \"a host could read it\"}]}";
 
 static const char config[] =
-    "{\"listen\": [\"127.0.0.1:1\"], \"tls\": {\"certificate\": \"no\", \"key\": \"no\"},"
+    "{\"listen\": [\"tcp:127.0.0.1:1\"], \"tls\": {\"certificate\": \"no\", \"key\": \"no\"},"
     " \"database\": \"sqlite:db\", \"keys\": {\"storage\": {\"file\": \"key\"}},"
     " \"token\": {\"issuer\": \"https://attest.test\", \"lifetime\": 600, \"algorithm\":"
     " \"ES384\"}, \"session\": {\"lifetime\": 300}, \"log\": {\"origin\": \"attest.test/log\"},"
