@@ -12,8 +12,11 @@
 static int run(struct snp_guest *g)
 {
     struct kvm_run *run = g->v->run;
-    int r = vcpu_run(g->v);
+    int r;
 
+    do /* without a signal: this thread has work to do elsewhere (docs/kvm-api.md) */
+        r = vcpu_run(g->v);
+    while (r == -EINTR);
     if (r == KVM_EXIT_HYPERCALL && run->hypercall.nr == KVM_HC_MAP_GPA_RANGE &&
         run->hypercall.args[0] == AGENT_READY)
         return AGENT_OK;
@@ -37,12 +40,11 @@ struct snp_flip *agent_flip(const struct snp_guest *g)
 
 struct snp_guest agent_create(unsigned vcpus)
 {
-    /* The agent hands over by a page state change. */
-    struct kvm_enable_cap map = { .cap = KVM_CAP_EXIT_HYPERCALL,
-                                  .args = { BIT(KVM_HC_MAP_GPA_RANGE) } };
+    struct kvm_enable_cap hypercalls = { .cap = KVM_CAP_EXIT_HYPERCALL,
+                                         .args = { BIT(KVM_HC_MAP_GPA_RANGE) } };
     struct snp_guest g = snp_create();
 
-    ASSERT_EQ(kvm_call(g.vm->fd, KVM_ENABLE_CAP, &map), 0);
+    ASSERT_EQ(kvm_call(g.vm->fd, KVM_ENABLE_CAP, &hypercalls), 0);
     snp_set_state(&g, GUEST_ADDR(snp_agent), 0, 0, 0);
     if (vcpus > 1) {
         struct vcpu *v = vcpu_raw(g.vm, 1);

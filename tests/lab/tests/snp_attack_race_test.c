@@ -270,10 +270,8 @@ static enum meaning count_round(struct snp_guest *g)
 
         return race_go(g) == AGENT_OK && right ? FIRST : NEITHER;
     }
-    if (r == AGENT_OK && ghcb_get(g, GHCB_INFO1) == GHCB_REFUSED &&
-        ghcb_get(g, GHCB_INFO2) == GHCB_ERR_SCRATCH)
-        return SECOND;
-    return NEITHER;
+    /* Why, the other vCPU may have overwritten already. */
+    return r == AGENT_OK && ghcb_get(g, GHCB_INFO1) == GHCB_REFUSED ? SECOND : NEITHER;
 }
 
 /* OUT of 1 byte or of 4. */
@@ -344,6 +342,7 @@ static enum meaning entry_round(struct snp_guest *g)
     int r;
 
     memset(list, 0, 8);
+    list->entries[0] = ENTRY(AGENT_DATA);
     ghcb_set(g, GHCB_SCRATCH, SCRATCH);
     r = race_ask(g, PSC, 0, 0);
     if (r == KVM_EXIT_HYPERCALL) {
@@ -354,8 +353,25 @@ static enum meaning entry_round(struct snp_guest *g)
     }
     if (r == AGENT_OK && ghcb_get(g, GHCB_INFO2) == (BIT(32) | 2))
         return SECOND;
-    /* Done already: it was read back after the answer had been written into it. */
     return NEITHER;
+}
+
+/* Until it is kicked. KVM_RUN may come back before, without a signal. */
+static void *flip_thread(void *arg)
+{
+    struct vcpu *v = arg;
+
+    do
+        v->result = vcpu_run(v);
+    while (!v->stop && v->result == -EINTR);
+    return NULL;
+}
+
+static void start_flip(struct vcpu *v)
+{
+    v->stop = false;
+    ASSERT_EQ(pthread_create(&v->thread, NULL, flip_thread, v), 0);
+    v->threaded = true;
 }
 
 static void run_race(const struct race *race)
@@ -368,7 +384,7 @@ static void run_race(const struct race *race)
     lab_row(race->name);
     flip->address = SNP_SHARED + race->at;
     memcpy(flip->values, race->values, sizeof(flip->values));
-    vcpu_start(g.vm->vcpu[1], NULL);
+    start_flip(g.vm->vcpu[1]);
     EXPECT(WAIT_FOR(flip->count > 0));
     while (rounds < ROUNDS_MOST && !seen[NEITHER] &&
            (rounds < ROUNDS || !seen[FIRST] || !seen[SECOND])) {
