@@ -406,7 +406,7 @@ static void test_ap_started(void)
     }
     send_msi(&g, 1, 6, 0x10);
     EXPECT_EQ(snp_run(&ap), GUEST_DONE);
-    EXPECT_EQ(snp_result(&g, 0), 7);
+    EXPECT_EQ(snp_result(&ap, 0), 7);
 }
 
 /* A VMM that did not say that it changes pages is not asked to. */

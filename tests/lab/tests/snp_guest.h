@@ -86,7 +86,7 @@ static inline uint64_t snp_mbox(const struct snp_guest *g, unsigned offset)
 {
     uint64_t value;
 
-    memcpy(&value, g->vm->mem + GUEST_MBOX + offset, sizeof(value));
+    memcpy(&value, g->vm->mem + GUEST_MBOX + g->v->id * GUEST_MBOX_SIZE + offset, sizeof(value));
     return value;
 }
 static inline uint32_t snp_vector(const struct snp_guest *g)
