@@ -18,7 +18,8 @@ $(B)/lib/libcorim-asan.a: $(call objs,asan,$(corim_src))
 $(B)/lib/libvault-asan.a: $(call objs,asan,$(vault_src) $(judge_src) $(corim_src) \
 	$(service_shared) $(store_src) $(log_src) $(jose_src) $(policy_src))
 
-unit_objs_corim := $(B)/lib/libcorim-asan.a
+$(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/corim/*_test.c)): \
+	$(B)/lib/libcorim-asan.a
 vault_support := $(filter-out %_test.c,$(wildcard tests/unit/vault/*.c))
 vault_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/vault/*_test.c \
 	tests/unit/judge/*_test.c))
