@@ -32,3 +32,11 @@ fuzz_lib_corim := $(corim_src)
 fuzz_ld_corim := -lcrypto
 fuzz_lib_judge := $(filter-out %/main.c,$(judge_src)) $(jose_src) $(policy_src) $(attest_src)
 fuzz_ld_judge := -ljansson -lcrypto -lm
+
+# A guest for the tests of the whole service (tests/service/kbs-conformance.py).
+$(B)/tests/kbs-guest: $(call objs,release,tests/service/kbs_guest.c tests/unit/firmware/rig.c \
+		$(firmware_src)) $(B)/lib/libbawn-attest.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(harden_ld) -o $@ $^ -lcmocka -ljansson -lcrypto
+service-test: $(B)/tests/kbs-guest
