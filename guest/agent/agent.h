@@ -89,7 +89,7 @@ struct http_reply {
     bool close;                   /* the server ends the connection behind it */
     char cookie[HTTP_COOKIE_MAX]; /* of kbs-session-id; empty: none was set */
     uint8_t *body;                /* malloc'ed */
-    size_t len;
+    size_t len, size;             /* of the body; of its memory */
 };
 
 /* Where the bytes of a reply come from; *got 0: the end. */

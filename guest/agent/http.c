@@ -229,15 +229,21 @@ static enum bawn_status read_head(struct source *s, struct http_reply *reply, st
 
 static enum bawn_status grow(struct http_reply *reply, size_t more, struct bawn_error *err)
 {
+    size_t need = reply->len + more + 1, size = reply->size ? reply->size : 1024;
     uint8_t *grown;
 
     if (more > BODY_MAX - reply->len)
         return bawn_fail(err, BAWN_E_FORMAT, "the server's answer is larger than %d bytes",
                          BODY_MAX);
-    grown = realloc(reply->body, reply->len + more + 1);
+    if (need <= reply->size)
+        return BAWN_OK;
+    while (size < need)
+        size *= 2;
+    grown = realloc(reply->body, size);
     if (!grown)
         return bawn_fail(err, BAWN_E_NOMEM, "no memory");
     reply->body = grown;
+    reply->size = size;
     return BAWN_OK;
 }
 
