@@ -200,8 +200,7 @@ static enum bawn_status load_ca(SSL_CTX *ctx, const char *path, struct bawn_erro
     ERR_clear_error();
     BIO_free(bio);
     free(pem);
-    X509_STORE_set_flags(store, X509_V_FLAG_NO_CHECK_TIME | X509_V_FLAG_PARTIAL_CHAIN |
-                                    X509_V_FLAG_X509_STRICT);
+    X509_STORE_set_flags(store, X509_V_FLAG_NO_CHECK_TIME | X509_V_FLAG_PARTIAL_CHAIN);
     if (!n)
         return bawn_fail(err, BAWN_E_CONFIG, "%.200s holds no certificate in PEM", path);
     return BAWN_OK;
