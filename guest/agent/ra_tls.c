@@ -5,9 +5,10 @@
  * alone.
  *
  * The evidence's report data is the SHA-512 of the certificate's SubjectPublicKeyInfo (DER). The
- * extension (not critical) is named by a UUID (ITU-T X.667), its value is a DER UTF8String of the
- * JSON
- * {"evidence": <as in tee-evidence.primary_evidence of the KBS protocol>, "tee": "snp"}.
+ * extension is id-pe-cmw (RATS conceptual message wrapper, not critical) in its JSON choice: a
+ * UTF8String of the record [media type, value in base64url, 4]; 4 says that it is evidence. The
+ * value is {"evidence": <tee-evidence.primary_evidence of the KBS protocol>, "tee": "snp"},
+ * canonical.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,10 @@
 #include "attest/jose/jose.h"
 #include "guest/agent/agent.h"
 
-/* 6b2f64c1-93f5-4e0d-8a4b-2d7c0b1e5a90 */
-#define EVIDENCE_OID "2.25.142473477079123717583209593708750985872"
+#define EVIDENCE_OID "1.3.6.1.5.5.7.1.35" /* id-pe-cmw */
+#define EVIDENCE_TYPE "application/vnd.bawn.kbs-evidence+json"
+
+enum { CMW_EVIDENCE = 4 };
 
 static enum bawn_status evidence_text(const struct agent_options *o, EVP_PKEY *key, char **text,
                                       size_t *len, struct bawn_error *err)
@@ -31,7 +34,8 @@ static enum bawn_status evidence_text(const struct agent_options *o, EVP_PKEY *k
     int spki_len = i2d_PUBKEY(key, &spki);
     struct evidence ev;
     enum bawn_status status;
-    json_t *all;
+    json_t *all, *record;
+    char *value;
 
     if (spki_len <= 0)
         return bawn_fail(err, BAWN_E_INTERNAL, "cannot encode the key");
@@ -43,6 +47,17 @@ static enum bawn_status evidence_text(const struct agent_options *o, EVP_PKEY *k
     all = json_pack("{s:o,s:s}", "evidence", ev.json, "tee", ev.tee);
     status = json_canonical(all, text, len, err);
     json_decref(all);
+    if (status != BAWN_OK)
+        return status;
+    value = b64url_encode(*text, *len);
+    free(*text);
+    *text = NULL;
+    record = value ? json_pack("[s,s,i]", EVIDENCE_TYPE, value, CMW_EVIDENCE) : NULL;
+    free(value);
+    if (!record)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory");
+    status = json_canonical(record, text, len, err);
+    json_decref(record);
     return status;
 }
 

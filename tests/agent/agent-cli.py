@@ -21,7 +21,7 @@ from kbs_server import SECRET  # noqa: E402
 BUILD = os.environ.get("BAWN_BUILD", "build")
 AGENT = os.path.abspath(os.path.join(BUILD, "bin/bawn-agent"))
 VERIFY = os.path.abspath(os.path.join(BUILD, "bin/bawn-verify"))
-OID = "2.25.142473477079123717583209593708750985872"
+OID = "1.3.6.1.5.5.7.1.35"  # id-pe-cmw
 points = []
 
 
@@ -305,7 +305,9 @@ def ra_tls(s):
                                           serialization.PublicFormat.SubjectPublicKeyInfo)
     value = made.extensions.get_extension_for_oid(x509.ObjectIdentifier(OID)).value.value
     point("the extension is a UTF8String", value[0] == 0x0c and value[1] == 0x82)
-    said = json.loads(value[4:])
+    kind, record, bits = json.loads(value[4:])
+    point("it holds a wrapper with evidence", bits == 4 and kind.endswith("kbs-evidence+json"))
+    said = json.loads(base64.urlsafe_b64decode(record + "=="))
     report = base64.b64decode(said["evidence"]["attestation_report"])
     point("the certificate's evidence is bound to its key", said["tee"] == "snp" and
           report[0x50:0x90] == hashlib.sha512(spki).digest())
