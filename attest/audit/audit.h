@@ -111,6 +111,8 @@ int audit_show_key(struct audit *a, struct bawn_error *err);
 void audit_print(const char *text);
 /* Takes the value; one line. */
 void audit_print_json(json_t *value);
+/* What an entry is of: its "type", or in logs that have none its "kind". May be NULL. */
+const char *audit_type(const json_t *entry);
 bool audit_number(const char *text, uint64_t *number);
 void audit_hex(const uint8_t *data, size_t len, char *text);
 json_t *audit_base64(const uint8_t *data, size_t len);

@@ -36,8 +36,9 @@ static bool wanted(const struct audit_options *o, const struct log_entry *e)
         return false;
     if (o->allowed && (!json_is_boolean(allowed) || json_is_true(allowed) != (*o->allowed == 'y')))
         return false;
-    return is(e->json, "tenant", o->tenant) && is(e->json, "kind", o->kind) &&
-           is(e->json, "verdict", o->verdict);
+    if (o->kind && (!audit_type(e->json) || strcmp(audit_type(e->json), o->kind) != 0))
+        return false;
+    return is(e->json, "tenant", o->tenant) && is(e->json, "verdict", o->verdict);
 }
 
 static void print_text(const json_t *object, const char *name, const char *before)
@@ -57,8 +58,11 @@ static void print_line(const struct log_entry *e)
     printf("%8" PRIu64, e->seq);
     print_text(e->json, "time", "  ");
     printf("  %-7s", json_is_boolean(allowed) ? json_is_true(allowed) ? "ALLOWED" : "DENIED" : "");
-    print_text(e->json, "kind", "  ");
+    printf("  ");
+    audit_print(audit_type(e->json));
     print_text(e->json, "tenant", "  ");
+    print_text(e->json, "action", "  ");
+    print_text(e->json, "resource", "  ");
     print_text(e->json, "path", "  ");
     print_text(e->json, "verdict", "  ");
     if (json_is_string(json_array_get(json_object_get(e->json, "reasons"), 0))) {
@@ -92,7 +96,8 @@ static bool keep(struct listing *l, struct bawn_bytes text)
     }
     memcpy(copy, text.data, text.len);
     free((void *)(uintptr_t)slot->data);
-    *slot = (struct bawn_bytes){ copy, text.len };
+    slot->data = copy;
+    slot->len = text.len;
     return true;
 }
 

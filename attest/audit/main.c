@@ -16,6 +16,7 @@ static int fail(const struct bawn_error *err, enum bawn_status st)
 
 static int run(const struct audit_options *o, struct audit *a, struct bawn_error *err)
 {
+    const struct audit_command *command = o->command;
     enum bawn_status st = audit_open(a, o, err);
     int code;
 
@@ -25,7 +26,7 @@ static int run(const struct audit_options *o, struct audit *a, struct bawn_error
             audit_print_json(json_pack("{s:b, s:s}", "good", 0, "text", err->msg));
         code = fail(err, st);
     } else {
-        code = o->command->run(a, err);
+        code = command->run(a, err);
         if (code < 0)
             code = fail(err, BAWN_OK);
     }
@@ -35,27 +36,20 @@ static int run(const struct audit_options *o, struct audit *a, struct bawn_error
 
 int main(int argc, char **argv)
 {
-    struct audit_options *o = calloc(1, sizeof(*o));
-    struct audit *a = calloc(1, sizeof(*a));
+    static struct audit_options o; /* too large for a stack */
+    static struct audit a;
     struct bawn_error err = { "" };
-    enum bawn_status st;
+    enum bawn_status st = audit_options_parse(&o, argc, argv, &err);
     int code = AUDIT_GOOD;
 
-    if (!o || !a) {
-        fputs("bawn-audit: no memory\n", stderr);
-        return AUDIT_USAGE;
-    }
-    st = audit_options_parse(o, argc, argv, &err);
     if (st != BAWN_OK)
-        code = fail(&err, BAWN_E_USAGE);
-    else if (o->help)
+        code = fail(&err, st);
+    else if (o.help)
         audit_help();
-    else if (o->version)
+    else if (o.version)
         printf("bawn-audit %s\n", bawn_attest_version());
-    else
-        code = run(o, a, &err);
-    free(o);
-    free(a);
+    else if (o.command)
+        code = run(&o, &a, &err);
     /* An answer that nobody got is none. */
     if (fflush(stdout) || ferror(stdout)) {
         fprintf(stderr, "bawn-audit: cannot write the answer: %m\n");

@@ -163,7 +163,7 @@ static const struct option {
       set_from },
     { "until", "TIME", "list tail", "before", set_until },
     { "tenant", "NAME", "list tail", "of this tenant", set_tenant },
-    { "kind", "KIND", "list tail", "attest, release, admin, revoke or service", set_kind },
+    { "kind", "KIND", "list tail", "of this type: attest, release, admin, revoke or service", set_kind },
     { "verdict", "VERDICT", "list tail", "\"trusted\", \"not trusted\" or \"cannot judge\"",
       set_verdict },
     { "allowed", "yes|no", "list tail", "what was decided", set_allowed },

@@ -48,6 +48,13 @@ void audit_print(const char *text)
     }
 }
 
+const char *audit_type(const json_t *entry)
+{
+    const char *type = json_string_value(json_object_get(entry, "type"));
+
+    return type ? type : json_string_value(json_object_get(entry, "kind"));
+}
+
 void audit_print_json(json_t *value)
 {
     char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;

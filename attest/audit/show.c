@@ -26,8 +26,8 @@ static void line(const char *label, const char *text)
 /* ---- What was decided ---- */
 
 static const struct {
-    const char *kind, *what;
-} kinds[] = {
+    const char *type, *what;
+} types[] = {
     { "attest", "a guest's evidence was judged" },
     { "release", "a resource was asked for" },
     { "admin", "an administrator changed something" },
@@ -38,38 +38,43 @@ static const struct {
 static void show_decision(const json_t *e)
 {
     const json_t *allowed = json_object_get(e, "allowed"), *reasons = json_object_get(e, "reasons");
-    const char *kind = text_of(e, "kind"), *what = NULL;
-    const json_t *reason;
+    const char *type = audit_type(e), *what = NULL;
     size_t i;
 
-    for (i = 0; kind && i < sizeof(kinds) / sizeof(kinds[0]); i++)
-        if (!strcmp(kind, kinds[i].kind))
-            what = kinds[i].what;
+    for (i = 0; type && i < sizeof(types) / sizeof(types[0]); i++)
+        if (!strcmp(type, types[i].type))
+            what = types[i].what;
     printf("%-14s ", "What");
-    audit_print(kind ? kind : "(no kind)");
+    audit_print(type ? type : "(no type)");
     printf("%s%s\n", what ? ": " : "", what ? what : "");
     if (json_is_boolean(allowed))
         printf("%-14s %s\n", "Decision", json_is_true(allowed) ? "ALLOWED" : "DENIED");
     line("Verdict", text_of(e, "verdict"));
-    json_array_foreach(reasons, i, reason) line(i ? "" : "Why", json_string_value(reason));
+    for (i = 0; i < json_array_size(reasons); i++)
+        line(i ? "" : "Why", json_string_value(json_array_get(reasons, i)));
 }
 
 static void show_who(const json_t *e)
 {
     static const char *const members[][2] = {
         { "tenant", "Tenant" },
-        { "identity", "Identity" },
-        { "subject", "Subject" },
-        { "path", "Path" },
+        { "name", "Administrator" },
+        { "identity", "Certificate" },
         { "action", "Action" },
+        { "resource", "Resource" },
+        { "path", "Resource" },
+        { "subject", "Subject" },
         { "tee", "TEE" },
-        { "evidence", "Evidence" },
-        { "jti", "Token" },
+        { "evidence_sha384", "Evidence hash" },
         { "foreign_root", "Foreign root" },
         { "status", "Status" },
-        { "evidence_sha384", "Evidence hash" },
+        { "session", "Session" },
+        { "jti", "Token" },
     };
 
+    /* With a type, kind is the evidence's. */
+    if (text_of(e, "type"))
+        line("Evidence", text_of(e, "kind"));
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
         line(members[i][1], text_of(e, members[i][0]));
 }
@@ -99,8 +104,7 @@ static void show_rule(const json_t *rule)
     const char *requirement = text_of(rule, "requirement"), *found = text_of(rule, "found");
     json_int_t depth = json_integer_value(json_object_get(rule, "depth"));
     bool failed = outcome && !strcmp(outcome, "failed");
-    size_t i;
-    const json_t *control;
+    const json_t *controls = json_object_get(rule, "controls");
 
     printf("  %-8s", outcome && strlen(outcome) < 8 ? outcome : "");
     for (json_int_t d = 0; d < depth && d < 16; d++)
@@ -123,14 +127,36 @@ static void show_rule(const json_t *rule)
     if (failed && reason && *reason) {
         printf(" (");
         audit_print(reason);
-        json_array_foreach(json_object_get(rule, "controls"), i, control)
-        {
+        for (size_t i = 0; i < json_array_size(controls); i++) {
             printf("%s", i ? ", " : "; ");
-            audit_print(json_string_value(control));
+            audit_print(json_string_value(json_array_get(controls, i)));
         }
         putchar(')');
     }
     putchar('\n');
+}
+
+/* What the verification of the evidence said, before any policy. */
+static void show_findings(const json_t *findings)
+{
+    if (json_array_size(findings))
+        printf("\nFindings on the evidence\n");
+    for (size_t i = 0; i < json_array_size(findings); i++) {
+        const json_t *f = json_array_get(findings, i);
+
+        printf("  ");
+        audit_print(text_of(f, "level"));
+        printf(" ");
+        audit_print(text_of(f, "check"));
+        printf(": ");
+        audit_print(text_of(f, "text"));
+        if (text_of(f, "advice") && *text_of(f, "advice")) {
+            printf(" (");
+            audit_print(text_of(f, "advice"));
+            putchar(')');
+        }
+        putchar('\n');
+    }
 }
 
 static void show_pairs(const char *title, const json_t *object)
@@ -158,10 +184,19 @@ static void show_pairs(const char *title, const json_t *object)
 static void show_rest(const json_t *e)
 {
     static const char *const shown[] = {
-        "seq",     "time",     "prev",     "kind",    "allowed",      "verdict",
-        "reasons", "tenant",   "identity", "subject", "path",         "action",
-        "tee",     "evidence", "jti",      "status",  "foreign_root", "evidence_sha384",
-        "policy",  "trace",    "claims",   "vector",
+        "seq",          "kind",
+        "time",         "prev",
+        "type",         "allowed",
+        "verdict",      "reasons",
+        "tenant",       "name",
+        "action",       "identity",
+        "path",         "resource",
+        "subject",      "tee",
+        "status",       "jti",
+        "session",      "policy",
+        "trace",        "claims",
+        "findings",     "vector",
+        "foreign_root", "evidence_sha384",
     };
     json_t *rest = json_copy((json_t *)(uintptr_t)e);
 
@@ -173,8 +208,7 @@ static void show_rest(const json_t *e)
 
 static void explain(const struct log_entry *entry)
 {
-    const json_t *e = entry->json, *rule, *trace = json_object_get(e, "trace");
-    size_t i;
+    const json_t *e = entry->json, *trace = json_object_get(e, "trace");
 
     printf("%-14s %" PRIu64 "\n", "Entry", entry->seq);
     line("When", text_of(e, "time"));
@@ -183,7 +217,9 @@ static void explain(const struct log_entry *entry)
     show_policy(json_object_get(e, "policy"));
     if (json_array_size(trace))
         printf("\nRules, in the policy's order\n");
-    json_array_foreach(trace, i, rule) show_rule(rule);
+    for (size_t i = 0; i < json_array_size(trace); i++)
+        show_rule(json_array_get(trace, i));
+    show_findings(json_object_get(e, "findings"));
     show_pairs("Claims", json_object_get(e, "claims"));
     show_pairs("Trust vector (AR4SI)", json_object_get(e, "vector"));
     show_rest(e);

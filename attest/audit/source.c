@@ -320,7 +320,8 @@ static bool take_checkpoint(void *context, uint64_t size, struct bawn_bytes note
     }
     memcpy(copy, note.data, note.len);
     w->ahead[w->nr].size = size;
-    w->ahead[w->nr++].note = (struct bawn_bytes){ copy, note.len };
+    w->ahead[w->nr].note.data = copy;
+    w->ahead[w->nr++].note.len = note.len;
     w->asked = size + 1;
     return w->nr < CHECKPOINTS_AHEAD;
 }

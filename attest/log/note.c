@@ -234,6 +234,7 @@ static enum bawn_status read_note(const char *data, size_t len, struct note *not
 {
     struct bawn_bytes rest, size, root, line;
 
+    *note = (struct note){ .size = 0 };
     if (!split_note((struct bawn_bytes){ (const uint8_t *)data, len }, note))
         return bawn_fail(err, BAWN_E_FORMAT, "not a checkpoint: no signed note of at most %u bytes",
                          LOG_NOTE_MAX);
@@ -340,7 +341,8 @@ enum bawn_status log_checkpoint_read(const char *data, size_t len, char **origin
         return st;
     *size = note.size;
     memcpy(root, note.root, LOG_HASH);
-    if (origin && !(*origin = strndup((const char *)note.origin.data, note.origin.len)))
+    if (origin && (!note.origin.data ||
+                   !(*origin = strndup((const char *)note.origin.data, note.origin.len))))
         return bawn_fail(err, BAWN_E_NOMEM, "no memory");
     return BAWN_OK;
 }

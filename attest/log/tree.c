@@ -154,14 +154,14 @@ static size_t prove(const uint8_t *leaves, const struct log_range *ranges, size_
 
 size_t log_prove_inclusion(const uint8_t *leaves, uint64_t n, uint64_t index, uint8_t *proof)
 {
-    struct log_range ranges[LOG_PROOF_MAX];
+    struct log_range ranges[LOG_PROOF_MAX] = { { 0, 0 } };
 
     return prove(leaves, ranges, log_plan_inclusion(index, n, ranges), proof);
 }
 
 size_t log_prove_consistency(const uint8_t *leaves, uint64_t n, uint64_t old, uint8_t *proof)
 {
-    struct log_range ranges[LOG_PROOF_MAX];
+    struct log_range ranges[LOG_PROOF_MAX] = { { 0, 0 } };
 
     return prove(leaves, ranges, log_plan_consistency(old, n, ranges), proof);
 }

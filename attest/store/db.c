@@ -64,7 +64,7 @@ static enum bawn_status open_as(struct db **out, const char *url, bool readonly,
     enum bawn_status st = create(&db, url, readonly, err);
 
     *out = NULL;
-    if (st != BAWN_OK)
+    if (!db)
         return st;
     st = db->backend->open(db, err);
     if (st == BAWN_OK)

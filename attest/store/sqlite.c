@@ -79,7 +79,7 @@ static char *uri_of(const char *path, const char *query)
     to = stpcpy(to, "file:");
     for (const char *p = path; *p; p++)
         to += sprintf(to, strchr("%?# ", *p) ? "%%%02X" : "%c", (unsigned char)*p);
-    strcpy(to, query);
+    memcpy(to, query, strlen(query) + 1);
     return uri;
 }
 

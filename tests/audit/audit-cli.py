@@ -215,7 +215,7 @@ def clock_set_back_is_a_notice():
 def one_changed_byte():
     text = lines()
     at = entry_lines(text)[17]
-    text[at] = text[at].replace(b'"path":"default', b'"path":"defauIt')
+    text[at] = text[at].replace(b'"resource":"default', b'"resource":"defauIt')
     answer = verify(spoil("bad.jsonl", text), status=BAD)
     assert answer.kinds() == ["chain", "rewritten"], answer.out
     answer.has("entry 17 was changed after it was written", "among entries 10 to 19")

@@ -14,7 +14,7 @@
 #define BATCH 1000
 #define NOW 1767322800000 /* 2026-01-02T03:00:00Z */
 
-static const char *const kinds[] = { "attest", "release", "admin", "revoke", "service" };
+static const char *const types[] = { "attest", "release", "admin", "revoke", "service" };
 static struct bawn_error err;
 
 static void must(enum bawn_status st)
@@ -32,7 +32,7 @@ static json_t *judged(long n)
     return json_pack(
         "{s:s, s:s, s:s, s:{s:s, s:s, s:s}, s:s, s:b, s:[s*], s:[{s:s, s:i, s:s, s:s, s:s, s:s,"
         " s:s, s:s, s:[s], s:i}], s:{s:s, s:s}, s:{s:i}, s:s}",
-        "kind", "attest", "tenant", n % 2 ? "shop" : "bank", "evidence_sha384",
+        "type", "attest", "tenant", n % 2 ? "shop" : "bank", "evidence_sha384",
         "38b060a751ac96384cd9327eb1b1e36a21fdb71114be07434c0cc7bf63f6e1da274edebfe76f65fbd51ad2f148"
         "9"
         "8b95b",
@@ -52,9 +52,9 @@ static json_t *entry_of(long n)
 {
     if (n % 5 == 0)
         return judged(n);
-    return json_pack("{s:s, s:s, s:b, s:s, s:s}", "kind", kinds[n % 5], "tenant",
-                     n % 2 ? "shop" : "bank", "allowed", 1, "path", "default/disk/key", "identity",
-                     "admin \x1b[31mred");
+    return json_pack("{s:s, s:s, s:b, s:s, s:s}", "type", types[n % 5], "tenant",
+                     n % 2 ? "shop" : "bank", "allowed", 1, "resource", "default/disk/key",
+                     "identity", "admin \x1b[31mred");
 }
 
 int main(int argc, char **argv)
