@@ -389,6 +389,19 @@ def empty_log():
     run("key", path("empty.jsonl"), status=USAGE)
 
 
+@test
+def file_is_read_inside_the_sandbox():
+    """Held up by a pipe that nobody empties, the process shows what it may do."""
+    write("sqlite:" + path("long.db"), 2000, 0)
+    run("export", "sqlite:" + path("long.db"), path("long.jsonl"))
+    with subprocess.Popen([PROGRAM, "list", "--json", path("long.jsonl")],
+                          stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as f:
+            assert "Seccomp:\t2\n" in f.read()
+        assert len(process.stdout.readlines()) == 1999
+
+
 # ---- Reading ----
 
 @test

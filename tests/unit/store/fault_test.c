@@ -284,6 +284,29 @@ static void disk_full(void **state)
     assert_int_equal(status, 0);
 }
 
+/* SQLite ends a transaction by itself on some errors; here it is told to. What follows must not be
+ * written outside of one. */
+static void transaction_that_the_database_ends(void **state)
+{
+    struct db *db = open_db(test_sqlite_url("ended.db"));
+
+    (void)state;
+    ok(put(db, "there", "x"));
+    ok(db_begin(db, &err));
+    ok(put(db, "a", "x"));
+    assert_int_equal(db_run(db, "INSERT OR ROLLBACK INTO meta (key, value) VALUES ('there', 'x')",
+                            NULL, 0, NULL, NULL, NULL, &err),
+                     BAWN_E_DENIED);
+    assert_int_equal(put(db, "outside", "x"), BAWN_E_IO);
+    assert_int_equal(db_mark(db, &err), BAWN_E_IO);
+    assert_int_equal(db_commit(db, &err), BAWN_E_IO);
+    assert_int_equal(has(db, "a") + has(db, "outside"), 0);
+    ok(db_begin(db, &err));
+    ok(put(db, "a", "x"));
+    ok(db_commit(db, &err));
+    db_close(db);
+}
+
 static void as_nobody(void)
 {
     if (geteuid() == 0 && (setgid(65534) || setuid(65534)))
@@ -365,6 +388,7 @@ int main(void)
         cmocka_unit_test(file_is_the_owners),
         cmocka_unit_test(file_size_limit),
         cmocka_unit_test(disk_full),
+        cmocka_unit_test(transaction_that_the_database_ends),
         cmocka_unit_test(read_only_file),
         cmocka_unit_test(not_a_database),
     };
