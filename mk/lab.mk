@@ -72,5 +72,11 @@ lab-shell: $(lab_built) ## a shell in the lab host, with bawn.ko loaded and the 
 	@$(LAB) shell
 bench: $(lab_built) ## compare bawn.ko with kvm_amd, and SNP with plain guests, in instructions
 	@BAWN_BUILD=$(B) tests/bench/bench --kernel $(KERNEL_cloud) --host $(HOST)
-demo-run: need-lab all
+# The demo's guest: the same, with the agent, and what opens an encrypted disk.
+$(B)/lab/attest-initrd: $(guest_files) $(B)/bin/bawn-agent tests/lab/initramfs.py
+	@mkdir -p $(@D)
+	$(call say,CPIO,$@)
+	$(Q)tests/lab/initramfs.py $@ $(KERNEL_cloud) --module dm_crypt --module xts \
+		--module algif_skcipher --program /usr/sbin/cryptsetup $(guest_files) $(B)/bin/bawn-agent
+demo-run: need-lab all $(if $(lab_ready),$(B)/lab/attest-initrd)
 	@tests/lab/demo $(KERNEL_cloud)

@@ -10,6 +10,8 @@
 
 #include <openssl/evp.h>
 
+#include "attest/jose/jose.h"
+
 static const struct {
     const char *evidence; /* bawn_policy_evidence_of */
     const char *tee;      /* as KBS clients call it */
@@ -115,6 +117,18 @@ static void bind_init_data(const struct judge_request *r, const char *claim,
              claim ? claim : "tpm.pcr[8]");
 }
 
+/* Clients of protocol 0.4.0 hash the additional evidence too, as a member that they do not send
+ * under runtime-data. What else might stand in there that hash does not cover. */
+static bool holds_with_additional(const struct judge_request *r, struct bawn_bytes field,
+                                  const char *hash, size_t len)
+{
+    uint8_t data[64];
+
+    return r->additional_text && json_object_size(r->runtime_data) == 2 &&
+           kbs_report_data(r->runtime_data, r->additional_text, hash, data, NULL) == BAWN_OK &&
+           holds(field, data, len);
+}
+
 void judge_bind(const struct judge_request *r, const char *evidence,
                 const struct bawn_attest_result *result, struct judge_binding *b)
 {
@@ -135,7 +149,7 @@ void judge_bind(const struct judge_request *r, const char *evidence,
     for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]) && !b->hash; i++) {
         size_t len = digest_of(hashes[i], r->runtime_text, r->runtime_len, digest);
 
-        if (holds(field, digest, len))
+        if (holds(field, digest, len) || holds_with_additional(r, field, hashes[i], len))
             b->hash = hashes[i];
     }
     if (!b->hash)

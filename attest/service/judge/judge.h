@@ -53,6 +53,7 @@ struct judge_request {
     uint8_t **given; /* endorsements in the request; each with its length */
     size_t *given_len;
     size_t nr_given;
+    const char *additional_text; /* that evidence as 0.4.0 sends it; NULL: in another form */
     bool additional; /* evidence of further devices, which is not judged */
 };
 

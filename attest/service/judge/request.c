@@ -204,6 +204,7 @@ static enum bawn_status take_evidence(struct judge_request *r, struct bawn_error
 
     if (!evidence)
         return bawn_fail(err, BAWN_E_FORMAT, "\"tee-evidence\" is missing");
+    r->additional_text = json_string_value(json_object_get(evidence, "additional_evidence"));
     r->additional = !says_none(json_object_get(evidence, "additional_evidence"));
     return take_primary(r, primary ? primary : evidence, err);
 }
