@@ -47,7 +47,8 @@ static enum bawn_status key_from_file(const struct config_file *file, uint8_t ke
 
         if (high < 0 || low < 0)
             len = 0;
-        key[i] = (uint8_t)(high << 4 | (low & 15));
+        else
+            key[i] = (uint8_t)(high << 4 | low);
     }
     if (len == (size_t)2 * KEY_SIZE)
         return BAWN_OK;

@@ -240,19 +240,20 @@ static void reload_config(struct vault *v, const struct ipc_msg *m)
         return;
     }
     v->config = fresh;
-    st = collateral_scan(v, &why);
-    if (st == BAWN_OK)
-        st = vault_reload(v, &why);
-    if (st != BAWN_OK) {
-        journal("error", "the new configuration cannot be used yet", "{s:s}", "why", why.msg);
-        v->reload = true;
-    }
-    /* Tenants in memory point into the old one until they are loaded anew. */
-    if (st == BAWN_OK)
-        config_destroy(old);
-    else {
+    st = vault_load_tenants(v, &why);
+    if (st != BAWN_OK) { /* tenants in memory are still those of the old one */
+        journal("error", "the new configuration cannot be used", "{s:s}", "why", why.msg);
         v->config = old;
         config_destroy(fresh);
+        return;
+    }
+    config_destroy(old);
+    st = collateral_scan(v, &why);
+    if (st == BAWN_OK)
+        st = snapshot_send(v, NULL, &why);
+    if (st != BAWN_OK) {
+        journal("error", "judges have no new snapshot yet", "{s:s}", "why", why.msg);
+        v->reload = true;
     }
 }
 
