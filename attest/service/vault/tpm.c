@@ -37,15 +37,15 @@ static void tpm_close(struct tpm *t)
         Tss2_TctiLdr_Finalize(&t->tcti);
 }
 
-/* The storage root key's template for ECC P-256 (TCG EK profile's parent, as tpm2-tools make it):
- * the same TPM always gives the same key, so that nothing has to be made persistent. */
+/* What `tpm2_createprimary -C o -G ecc` makes: the same TPM always gives the same key, so that
+ * nothing has to be made persistent. */
 static const TPM2B_PUBLIC primary_template = {
     .publicArea = {
         .type = TPM2_ALG_ECC,
         .nameAlg = TPM2_ALG_SHA256,
         .objectAttributes = TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT | TPMA_OBJECT_FIXEDTPM |
                             TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
-                            TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA,
+                            TPMA_OBJECT_USERWITHAUTH,
         .parameters.eccDetail = {
             .symmetric = { .algorithm = TPM2_ALG_AES,
                            .keyBits.aes = 128,
