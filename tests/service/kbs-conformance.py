@@ -310,6 +310,8 @@ def setup(config):
     config["tenants"]["default"]["roots"] = [os.path.abspath(ROOT)]
     config["tenants"]["other"] = {}
     config["limits"] = {"rate": 0}
+    if "BAWN_TEST_DATABASE" in os.environ:  # a PostgreSQL URL, instead of SQLite
+        config["database"] = os.environ["BAWN_TEST_DATABASE"]
 
 
 the_service = Service(os.path.join(BUILD, "bin/bawn-attestd"), setup)

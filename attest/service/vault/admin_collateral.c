@@ -309,7 +309,7 @@ static void scan(struct vault *v, int at, const char *folder, const char *prefix
             snprintf(name, sizeof(name), "%s%s", prefix, e->d_name) >= (int)sizeof(name) - 1)
             continue;
         if (S_ISDIR(s.st_mode) && depth < DEPTH_MAX) {
-            strcat(name, "/");
+            memcpy(name + strlen(name), "/", 2); /* there is room: see above */
             scan(v, dirfd(dir), e->d_name, name, depth + 1, files);
         } else if (S_ISREG(s.st_mode)) {
             (*files)++;

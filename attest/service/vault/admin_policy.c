@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "attest/jose/jose.h"
@@ -140,7 +141,7 @@ static enum bawn_status body_read(struct body *b, const struct admin_request *a,
     b->name = strdup(*a->rest ? a->rest : id ? id : DEFAULT_NAME);
     if (st == BAWN_OK && (!b->text || !b->name))
         st = bawn_fail(err, BAWN_E_NOMEM, "no memory for a policy");
-    if (st == BAWN_OK && (!*b->name || strlen(b->name) > 128 || strchr(b->name, '/')))
+    if (st == BAWN_OK && b->name && (!*b->name || strlen(b->name) > 128 || strchr(b->name, '/')))
         st = bawn_fail(err, BAWN_E_FORMAT, "a policy's name has 1 to 128 characters and no '/'");
     json_decref(json);
     if (st != BAWN_OK)
@@ -262,8 +263,7 @@ enum bawn_status admin_policy_activate(struct vault *v, const struct admin_reque
     name = text_of(json, "policy_id") ? text_of(json, "policy_id") : DEFAULT_NAME;
     hex = text_of(json, "sha256");
     if (st == BAWN_OK && hex && strlen(hex) == 2 * sizeof(hash))
-        for (; len < sizeof(hash) && sscanf(hex + 2 * len, "%2hhx", &hash[len]) == 1;)
-            len++;
+        len = OPENSSL_hexstr2buf_ex(hash, sizeof(hash), &len, hex, '\0') == 1 ? len : 0;
     if (len != sizeof(hash)) {
         json_decref(json);
         return reply_error(r, 400, "InvalidRequest",

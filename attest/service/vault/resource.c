@@ -30,13 +30,14 @@ enum bawn_status resource_name(struct resource_name *name, const char *path, str
     static const char *const before[] = { "/", "kbs/v0/", "resource/" };
     size_t n = 0;
 
+    *name = (struct resource_name){ 0 };
     for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++)
         if (!strncmp(path, before[i], strlen(before[i])))
             path += strlen(before[i]);
     if (strlen(path) >= sizeof(name->path))
         return bawn_fail(err, BAWN_E_FORMAT, "the resource's path is too long");
-    strcpy(name->path, path);
-    strcpy(name->buffer, path);
+    snprintf(name->path, sizeof(name->path), "%s", path);
+    snprintf(name->buffer, sizeof(name->buffer), "%s", path);
     for (char *p = name->buffer; p && n < 3;) {
         char *slash = strchr(p, '/');
 

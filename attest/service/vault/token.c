@@ -42,7 +42,7 @@ static json_t *payload_of(const struct vault *v, const json_t *d, const char *jt
 
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:{s:s, s:s}, s:O, s:{s:o}}",
                      "eat_profile", PROFILE, "iss", v->config->token.issuer, "iat", (json_int_t)now,
-                     "nbf", (json_int_t)now, "exp", (json_int_t)(now + v->config->token.lifetime),
+                     "nbf", (json_int_t)now, "exp", (json_int_t)now + v->config->token.lifetime,
                      "jti", jti, "tenant", text_of(d, "tenant"), "ear.verifier-id", "developer",
                      DEVELOPER, "build", "bawn-attestd", "tee-pubkey",
                      json_object_get(d, "tee_pubkey"), "submods", "cpu0", submodule(d));

@@ -415,6 +415,11 @@ static const char strict[] =
     "\"test_roots\":true,\"rules\":[{\"id\":\"known\",\"claim\":\"snp.measurement\","
     "\"in_reference\":\"good\",\"reason\":\"only guests that were released\"}]}";
 
+static const char again[] =
+    "{\"bawn_policy\":1,\"id\":\"again\",\"version\":\"3\",\"evidence\":[\"snp\"],"
+    "\"test_roots\":true,\"rules\":[{\"id\":\"any\",\"claim\":\"snp.measurement\","
+    "\"present\":true,\"reason\":\"r\"}]}";
+
 static void policies(void **state)
 {
     struct guest g = guest_create();
@@ -456,6 +461,12 @@ static void policies(void **state)
     assert_true(says(&w, ":1:"));
     snprintf(body, sizeof(body), "{\"policy_id\":\"default\",\"sha256\":\"%064d\"}", 0);
     assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "attestation-policy/activate", body), 404);
+    /* Another, and the earlier one again by its hash. */
+    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "attestation-policy", again), 200);
+    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
+    snprintf(body, sizeof(body), "{\"policy_id\":\"default\",\"sha256\":\"%s\"}", hash);
+    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "attestation-policy/activate", body), 200);
+    assert_int_equal(guest_attest(&w, &g, "blue"), 401);
     assert_int_equal(admin(&w, "blue", AUDITOR, "GET", "attestation-policy/default", NULL), 200);
     assert_string_equal(w.text, strict);
     guest_destroy(&g);
