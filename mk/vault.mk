@@ -39,4 +39,4 @@ $(B)/tests/kbs-guest: $(call objs,release,tests/service/kbs_guest.c tests/unit/f
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(harden_ld) -o $@ $^ -lcmocka -ljansson -lcrypto
-service-test: $(B)/tests/kbs-guest
+service-test: $(B)/tests/kbs-guest $(B)/bin/bawn-audit

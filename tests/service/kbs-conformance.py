@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 from jwcrypto import jwe, jwk, jws
@@ -300,6 +301,23 @@ def no_secrets(service, _):
     return SECRET[:64] in text or b"eyJ" in text
 
 
+def ends(service, guest):
+    """reloaded and asked to end, it ends in order, with all that it decided under a checkpoint"""
+    mark = service.mark()
+    service.process.send_signal(signal.SIGHUP)
+    service.wait_event("reloaded", mark, "front")
+    if Client(service).attest(guest)[0] != 200:
+        return "no token after the reload"
+    service.process.send_signal(signal.SIGTERM)
+    if service.process.wait(60) or b"Segmentation" in open(service.log_path, "rb").read():
+        return "it did not end in order"
+    database = os.environ.get("BAWN_TEST_DATABASE", "sqlite:" + service.path("attestd.db"))
+    audit = subprocess.run([os.path.join(BUILD, "bin/bawn-audit"), "verify", "--strict", "--json",
+                            database], capture_output=True, text=True, check=False)
+    verdict = json.loads(audit.stdout or "{}")
+    return verdict.get("signed_entries", -1) != verdict.get("entries") and audit
+
+
 if not shutil.which("jose"):
     raise SystemExit("the command jose is not there (apt-get install jose)")
 ROOT = os.path.join(BUILD, "tests/kbs-guest-root.pem")
@@ -321,7 +339,7 @@ try:
     tap.point(stored[0] == 200, "a secret is stored", stored)
     for test in (challenge, token, resource, resource_jose, hash_algorithms, replay, other_key,
                  other_nonce, malformed, errors, old_evidence, policies, resource_policy,
-                 no_secrets):
+                 no_secrets, ends):
         tap.run(test, the_service, the_guest)
 finally:
     the_service.end()

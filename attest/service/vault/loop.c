@@ -306,27 +306,45 @@ static enum bawn_status take_judges(struct vault *v, const struct pollfd *fds, s
     return BAWN_OK;
 }
 
-static enum bawn_status take_front(struct vault *v, struct ipc *front, enum peer_kind kind,
-                                   short revents, struct batch *b, struct bawn_error *err)
+/* False: it has gone. What it said before that is served all the same. */
+static bool take_front(struct vault *v, struct ipc *front, enum peer_kind kind, short revents,
+                       struct batch *b)
 {
+    struct bawn_error why = { "" };
     enum bawn_status st = BAWN_OK;
 
     if (!front)
-        return BAWN_OK;
+        return true;
     if (revents & READABLE)
-        st = ipc_read(front, err);
-    return st == BAWN_OK ? take(v, front, kind, b, err) : st;
+        st = ipc_read(front, &why);
+    if (take(v, front, kind, b, &why) == BAWN_OK && st == BAWN_OK)
+        return true;
+    journal("info", "a front is gone", "{s:s, s:s}", "front",
+            kind == PEER_ADMIN ? "admin" : "public", "why", why.msg);
+    return false;
+}
+
+static void drop_front(struct ipc **front)
+{
+    ipc_destroy(*front);
+    *front = NULL;
+}
+
+static void flush_front(struct ipc **front)
+{
+    struct bawn_error why = { "" };
+
+    if (*front && ipc_flush(*front, &why) != BAWN_OK)
+        drop_front(front);
 }
 
 static enum bawn_status flush_all(struct vault *v, struct bawn_error *err)
 {
-    enum bawn_status st = ipc_flush(v->front, err);
+    enum bawn_status st = ipc_flush(v->control, err);
     struct bawn_error why = { "" };
 
-    if (st == BAWN_OK && v->admin)
-        st = ipc_flush(v->admin, err);
-    if (st == BAWN_OK)
-        st = ipc_flush(v->control, err);
+    flush_front(&v->front);
+    flush_front(&v->admin);
     for (size_t i = 0; i < SERVICE_WORKERS_MAX; i++)
         if (v->judges[i].ipc && ipc_flush(v->judges[i].ipc, &why) != BAWN_OK)
             drop_judge(&v->judges[i], why.msg);
@@ -337,7 +355,7 @@ enum bawn_status vault_turn(struct vault *v, bool *stop, struct bawn_error *err)
 {
     struct pollfd fds[3 + SERVICE_WORKERS_MAX];
     static struct batch b;
-    bool full = false;
+    bool full = false, front, admin;
     int n, timeout = vault_upkeep(v);
     enum bawn_status st = BAWN_OK, ended;
 
@@ -354,14 +372,17 @@ enum bawn_status vault_turn(struct vault *v, bool *stop, struct bawn_error *err)
     vault_clocks(v);
     do { /* until what was read is served: messages wait in buffers that poll does not see */
         st = take_judges(v, fds + 3, &b);
-        if (st == BAWN_OK)
-            st = take_front(v, v->front, PEER_FRONT, fds[1].revents, &b, err);
-        if (st == BAWN_OK)
-            st = take_front(v, v->admin, PEER_ADMIN, fds[2].revents, &b, err);
+        front = take_front(v, v->front, PEER_FRONT, fds[1].revents, &b);
+        admin = take_front(v, v->admin, PEER_ADMIN, fds[2].revents, &b);
         full = b.n == BATCH_MAX;
         ended = finish(v, &b, err);
         if (st == BAWN_OK)
             st = ended;
+        /* Not before the replies to it have been let go. */
+        if (!front)
+            drop_front(&v->front);
+        if (!admin)
+            drop_front(&v->admin);
         for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
             if (i)
                 fds[i].revents = 0;

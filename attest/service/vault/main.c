@@ -99,13 +99,13 @@ int vault_main(struct service_config *config, const struct service_fds *fds)
         st = service_confine(config, ROLE_VAULT, &err);
     if (st == BAWN_OK)
         st = serve(v, &err);
+    config = v->config ? v->config : config; /* a reload may have brought another */
     if (v->db && keyring_current(&v->keys, KEY_LOG) && !db_lost(v->db) &&
         log_checkpoint(v->db, keyring_current(&v->keys, KEY_LOG)->pkey, config->log.origin,
                        &late) != BAWN_OK)
         journal("error", "no last checkpoint", "{s:s}", "why", late.msg);
     if (st != BAWN_OK)
         journal("error", "the vault ends", "{s:s}", "why", err.msg);
-    config = v->config; /* a reload may have brought another */
     vault_close(v);
     config_destroy(config);
     free(v);
