@@ -104,7 +104,26 @@ def firmware():
     yield from (bytes([2, kind, 1]) + bytes(96) for kind in range(20))
 
 
+def policies():
+    """The shipped policies, and one with what they lack."""
+    yield from files("../../policy/shipped/*.json")
+    yield (b'{"bawn_policy":1,"id":"p","version":"1","evidence":["snp"],"include":[{"name":"x",'
+           b'"sha256":"' + b"00" * 32 + b'"}],"rules":[]}')
+    yield (b'{"bawn_policy":1,"id":"p","version":"1","evidence":["snp"],"rules":[{"id":"r",'
+           b'"reason":"w","not":{"id":"s","claim":"tdx.rtmr[*]","bits_set":"00ff"}}]}')
+
+
+def claims():
+    yield (b"snp.vmpl=1\nsnp.measurement=00ff\nsnp.reported_tcb=0102030405060709\n"
+           b"tdx.tcb_date=2023-01-01T00:00:00Z\nsnp.policy=196608\ntdx.rtmr[0]=7f\n"
+           b"tdx.rtmr[1]=80\nhcl.vm_configuration.x=true\ntpm.pcr[7]=00\n"
+           b"snp.policy.debug=false\nlaunch.cmdline=quiet\n")
+    yield b"snp.vmpl=\n=x\nsnp.product=Milan\ntpm.sha384.pcr[0]=00"
+
+
 SEEDS = {
+    "policy-parse": policies,
+    "policy-evaluate": claims,
     "platform-firmware": firmware,
     "attest-launch": launch,
     "attest-x509": x509,

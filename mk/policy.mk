@@ -45,10 +45,16 @@ $(B)/lib/libpolicy-asan.a: $(call objs,asan,$(policy_src))
 policy_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/policy/*_test.c))
 $(policy_tests): $(B)/lib/libpolicy-asan.a $(B)/lib/libattest-asan.a
 
+# bawn run --policy
+$(B)/bin/bawn: $(B)/lib/libbawn-policy.a
+policy_vmm_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/vmm/*_test.c))
+$(policy_vmm_tests): $(B)/lib/libpolicy-asan.a
+$(policy_vmm_tests): libs += $(B)/lib/libattest-asan.a -lcrypto
+
 # Tests of the command and of what is shipped.
 policy_cli_tests := $(wildcard tests/policy/*-cli.py)
 .PHONY: policy-test bench-policy install-policy
-policy-test: $(B)/bin/bawn-policy $(policy_libs) ## test bawn-policy and the shipped policies
+policy-test: $(B)/bin/bawn-policy $(B)/bin/bawn $(policy_libs) ## test bawn-policy and the shipped policies
 	@BAWN_BUILD=$(B) tests/tap.py policy $(policy_cli_tests)
 
 $(B)/bench/policy: $(call objs,release,tests/bench/policy.c) $(B)/lib/libbawn-policy.a \

@@ -10,9 +10,11 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "options.h"
+#include "policy.h"
 #include "vm.h"
 
 #define EXIT_SIGNAL 128 /* a signal's number is added */
@@ -107,6 +109,25 @@ static enum bawn_status plan_snp(struct run *r, struct bawn_error *err)
     return st;
 }
 
+/* A key without a policy is a mistake that would let anything run. */
+static enum bawn_status check_policy(const struct run *r, struct bawn_error *err)
+{
+    const struct bawn_options *opt = &r->opt;
+    const struct bawn_launch_facts facts = {
+        .cfg = &opt->cfg,
+        .kernel = &r->kernel,
+        .initrd = &r->initrd,
+        .shim = opt->cfg.snp.on ? &r->snp.shim : NULL,
+        .digest = r->digest,
+    };
+
+    if (opt->policy)
+        return bawn_launch_policy_check(opt->policy, opt->policy_key, &facts, time(NULL), err);
+    if (opt->policy_key)
+        return bawn_fail(err, BAWN_E_USAGE, "--policy-key needs --policy: what may run");
+    return BAWN_OK;
+}
+
 static enum bawn_status open_devices(struct run *r, struct bawn_error *err)
 {
     const struct bawn_vm_config *cfg = &r->opt.cfg;
@@ -137,6 +158,8 @@ static enum bawn_status prepare(struct run *r, struct bawn_error *err)
         st = bawn_file_read(&r->initrd, cfg->initrd, BAWN_INITRD_MAX, err);
     if (!st)
         st = cfg->snp.on ? plan_snp(r, err) : plan_plain(r, err);
+    if (!st)
+        st = check_policy(r, err);
     if (!st)
         st = bawn_accel_open(&r->accel, r->opt.accel, r->opt.device, cfg->vcpus, err);
     if (!st && cfg->snp.on)

@@ -21,9 +21,11 @@ static enum bawn_status read_all(int fd, const char *path, size_t max, struct ba
 {
     size_t room = 16384, len = 0;
     uint8_t *data = malloc(room);
-    ssize_t n = data ? 1 : -1;
+    ssize_t n = 1;
 
-    while (data && n && len <= max) {
+    if (!data)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for %s", path);
+    while (n && len <= max) {
         if (len == room) {
             uint8_t *more = realloc(data, room * 2);
 

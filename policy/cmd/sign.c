@@ -89,7 +89,7 @@ int command_sign(const struct policy_options *o)
     struct bawn_policy *policy = NULL;
     struct bawn_error err = { "" };
     EVP_PKEY *key = NULL;
-    char *path = NULL;
+    char *path = o->output ? strdup(o->output) : NULL;
     enum bawn_status st = BAWN_OK;
 
     if (!o->key)
@@ -102,12 +102,11 @@ int command_sign(const struct policy_options *o)
         st = read_key(o->key, &key, &err);
     if (!st)
         st = make(key, text, signature, &len, &err);
-    if (!st && !o->output && asprintf(&path, "%s.sig", file) < 0) {
+    if (!st && !o->output && asprintf(&path, "%s.sig", file) < 0)
         path = NULL;
-        st = bawn_fail(&err, BAWN_E_NOMEM, "no memory");
-    }
     if (!st)
-        st = write_file(o->output ? o->output : path, signature, len, &err);
+        st = path ? write_file(path, signature, len, &err) :
+                    bawn_fail(&err, BAWN_E_NOMEM, "no memory");
     free(path);
     EVP_PKEY_free(key);
     input_free(&text);

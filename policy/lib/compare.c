@@ -10,10 +10,11 @@
 /* Decimal, by hand: it is made for each number of each evaluation. */
 static const char *uint_text(struct arena *a, uint64_t n)
 {
-    char *text = arena_alloc(a, 24), *p = text + 23;
+    char *text = arena_alloc(a, 24), *p;
 
     if (!text)
         return "";
+    p = text + 23;
     do
         *--p = (char)('0' + n % 10);
     while (n /= 10);

@@ -151,7 +151,7 @@ static bool read_text(struct builder *b, struct bawn_bytes bytes, const struct t
                       const char *name)
 {
     struct text t = { .b = b, .name = name, .prefix = "", .line = 1 };
-    const char *id, *version, *description;
+    const char *id = NULL, *version = NULL, *description = NULL;
 
     if (bytes.len > BAWN_POLICY_TEXT_MAX) {
         t.j = (struct js){ .text = bytes };

@@ -270,7 +270,7 @@ static bool is_time(const struct literal *l)
     if (l->bytes.len != sizeof(form) - 1)
         return false;
     for (size_t i = 0; i < l->bytes.len; i++) {
-        uint8_t c = l->bytes.data[i];
+        char c = (char)l->bytes.data[i];
 
         if (form[i] == '0' ? c < '0' || c > '9' : c != form[i])
             return false;
