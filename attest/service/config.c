@@ -140,7 +140,7 @@ static enum bawn_status read_path(struct config_reader *r, const struct config_a
     char **out = into, *text = NULL;
     enum bawn_status st = read_text(r, at, value, f, &text);
 
-    if (st == BAWN_OK) {
+    if (st == BAWN_OK && text) {
         free(*out);
         *out = absolute(r, text);
         st = *out ? BAWN_OK : no_memory(r);
@@ -620,15 +620,15 @@ enum bawn_status config_parse(struct service_config **config, const char *path, 
     json_error_t e;
 
     *config = NULL;
-    if (!c || !set_defaults(c, path)) {
+    if (!c)
+        return no_memory(&r);
+    c->source = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
+    if (!set_defaults(c, path))
         st = no_memory(&r);
-    } else {
-        c->source = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
-        if (!c->source)
-            st = bawn_fail(err, BAWN_E_CONFIG, "%s:%d:%d: %s", path, e.line, e.column, e.text);
-        else
-            st = READ_OBJECT(&r, NULL, c->source, top_fields, c);
-    }
+    else if (!c->source)
+        st = bawn_fail(err, BAWN_E_CONFIG, "%s:%d:%d: %s", path, e.line, e.column, e.text);
+    else
+        st = READ_OBJECT(&r, NULL, c->source, top_fields, c);
     if (st == BAWN_OK)
         st = check_whole(&r, c);
     if (st == BAWN_OK)
@@ -657,7 +657,7 @@ enum bawn_status config_load(struct service_config **config, const char *path,
     st = config_file_read(&file, CONFIG_MAX, false, err);
     if (st == BAWN_OK)
         st = config_parse(config, file.path, (const char *)file.data, file.len, err);
-    if (st == BAWN_OK && !(*config)->workers)
+    if (st == BAWN_OK && *config && !(*config)->workers)
         (*config)->workers = processors();
     config_file_clear(&file);
     return st;

@@ -139,6 +139,7 @@ enum bawn_status config_fail(const struct config_reader *r, const struct config_
     while (n-- > 0) {
         size_t used = strlen(name), room = sizeof(name) - used;
 
+        /* cppcheck-suppress uninitvar ; all n were set */
         if (way[n]->key)
             snprintf(name + used, room, "%s%.64s", used ? "." : "", way[n]->key);
         else

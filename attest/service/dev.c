@@ -132,7 +132,7 @@ static X509 *make_certificate(const struct profile *p, EVP_PKEY *key, X509 *issu
                               EVP_PKEY *issuer_key)
 {
     X509 *cert = X509_new();
-    unsigned char serial[16];
+    unsigned char serial[16] = { 0 };
     BIGNUM *number = NULL;
     X509_NAME *name = cert ? X509_get_subject_name(cert) : NULL;
     bool ok = name && RAND_bytes(serial, sizeof(serial)) == 1;
@@ -278,6 +278,7 @@ enum bawn_status dev_set_up(const struct options *o, char **config, struct bawn_
     if (st == BAWN_OK && !exists(&d, "storage.key"))
         st = make_storage_key(&d);
     if (st == BAWN_OK && !exists(&d, "policy.json"))
+        /* cppcheck-suppress comparePointers ; two ends of one file that the assembler took in */
         st = write_file(&d, "policy.json", dev_policy, (size_t)(dev_policy_end - dev_policy));
     if (st == BAWN_OK && made)
         st = make_config(&d, o->port);

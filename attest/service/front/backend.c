@@ -77,15 +77,22 @@ void job_forget(struct conn *c)
     c->job = NULL;
 }
 
-static void job_reply(struct front *f, struct ipc_msg *msg)
+static struct job *job_of(struct front *f, uint64_t id)
 {
     struct job *job;
+
+    LIST_FOREACH(job, bucket(f, id), hash)
+        if (job->id == id)
+            return job;
+    return NULL;
+}
+
+static void job_reply(struct front *f, struct ipc_msg *msg)
+{
+    struct job *job = job_of(f, msg->id);
     struct conn *c;
     job_reply_fn reply;
 
-    LIST_FOREACH(job, bucket(f, msg->id), hash)
-    if (job->id == msg->id)
-        break;
     if (!job)
         return;
     c = job->conn;
@@ -194,14 +201,9 @@ static void vault_message(struct peer *p, struct ipc_msg *msg)
 static void judge_message(struct peer *p, struct ipc_msg *msg)
 {
     json_int_t status = json_integer_value(json_object_get(msg->json, "status"));
-    const struct job *job;
+    const struct job *job = job_of(p->front, msg->id);
 
-    if (msg->op != IPC_REPLY || status < 400)
-        return;
-    LIST_FOREACH(job, &p->judge->jobs, of_judge)
-    if (job->id == msg->id)
-        break;
-    if (job)
+    if (msg->op == IPC_REPLY && status >= 400 && job && job->judge == p->judge)
         job_reply(p->front, msg);
 }
 
@@ -345,10 +347,12 @@ void backend_ready(struct front *f)
 void backend_end(struct front *f)
 {
     for (size_t i = 0; i < JOB_BUCKETS; i++) {
-        struct job *job;
+        struct job *job, *next;
 
-        while ((job = LIST_FIRST(&f->jobs[i])))
+        for (job = LIST_FIRST(&f->jobs[i]); job; job = next) {
+            next = LIST_NEXT(job, hash);
             job_end(f, job);
+        }
     }
     for (size_t i = 0; i < SERVICE_WORKERS_MAX; i++)
         peer_destroy(f->judges[i].peer);
