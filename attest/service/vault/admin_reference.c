@@ -31,9 +31,10 @@ static enum bawn_status take_value(void *context, const char *set, const char *v
 {
     struct taking *t = context;
 
-    if (!*set || strlen(set) > NAME_MAX_LEN || strlen(value) > VALUE_MAX_LEN || expires < 0)
+    if (!*set || strlen(set) > NAME_MAX_LEN || !*value || strlen(value) > VALUE_MAX_LEN ||
+        expires < 0)
         return bawn_fail(err, BAWN_E_FORMAT,
-                         "a reference value has a name of 1 to %d characters, a value of up to %d, "
+                         "a reference value has a name of 1 to %d characters, a value of 1 to %d, "
                          "and a time that is not negative",
                          NAME_MAX_LEN, VALUE_MAX_LEN);
     t->n++;

@@ -200,14 +200,18 @@ static enum bawn_status reasons_against(struct vault *v, const struct tenant *t,
     char *value;
     enum bawn_status st =
         find_revoked(v, t->config->name, json_object_get(h->state, "claims"), &value, err);
+    bool closed = st == BAWN_OK && (value || t->broken);
 
     *reasons = NULL;
-    if (st == BAWN_OK && value)
+    if (closed && value)
         *reasons = json_pack("[o]", json_sprintf("the measurement %s is revoked", value));
+    else if (closed)
+        *reasons = json_pack("[s]", "the resource policy cannot be used: an administrator must set "
+                                    "it again");
     else if (st == BAWN_OK && t->resource_policy)
         st = judge_release(v, t, h, name, reasons, err);
     free(value);
-    return st;
+    return closed && !*reasons ? bawn_fail(err, BAWN_E_NOMEM, "no memory for a reason") : st;
 }
 
 /* ---- Release ---- */

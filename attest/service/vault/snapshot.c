@@ -72,7 +72,8 @@ static enum bawn_status active(struct vault *v, const char *tenant, const char *
     return st;
 }
 
-/* The one named "default", else the only one. */
+/* The one named "default", else the only one. NULL: none; or several, of which none is meant more
+ * than another: what is then not known to be allowed is denied. */
 static json_t *chosen(json_t *texts, const char **name)
 {
     void *first = json_object_iter(texts);
@@ -131,21 +132,30 @@ static void tenant_clear(struct tenant *t)
     *t = (struct tenant){ 0 };
 }
 
+/* A policy that cannot be used (what it includes has changed) closes its tenant's resources, and
+ * no other's. */
 static enum bawn_status load_resource_policy(struct vault *v, struct tenant *t,
                                              struct bawn_error *err)
 {
+    struct bawn_error why = { "there are several, and none of them is named default" };
     json_t *texts, *includes = NULL, *text;
     const char *name;
-    enum bawn_status st = active(v, t->config->name, "resource", &texts, err);
+    enum bawn_status st = active(v, t->config->name, "resource", &texts, err), made = BAWN_OK;
 
     if (st == BAWN_OK)
         st = active(v, t->config->name, "include", &includes, err);
     text = st == BAWN_OK ? chosen(texts, &name) : NULL;
     if (text)
-        st = bawn_policy_create(&t->resource_policy, name,
-                                (struct bawn_bytes){ (const uint8_t *)json_string_value(text),
-                                                     json_string_length(text) },
-                                load_include, includes, err);
+        made = bawn_policy_create(&t->resource_policy, name,
+                                  (struct bawn_bytes){ (const uint8_t *)json_string_value(text),
+                                                       json_string_length(text) },
+                                  load_include, includes, &why);
+    t->broken = st == BAWN_OK && !t->resource_policy && json_object_size(texts);
+    if (made == BAWN_E_NOMEM)
+        st = bawn_fail(err, made, "%s", why.msg);
+    else if (t->broken)
+        journal("error", "a resource policy cannot be used: its tenant releases nothing",
+                "{s:s, s:s}", "tenant", t->config->name, "why", why.msg);
     json_decref(texts);
     json_decref(includes);
     return st;
@@ -296,6 +306,9 @@ static enum bawn_status policy_of(struct vault *v, const struct config_tenant *t
     text = st == BAWN_OK ? chosen(texts, &name) : NULL;
     if (text)
         *policy = json_pack("{s:s, s:O, s:O}", "name", name, "text", text, "includes", includes);
+    else if (st == BAWN_OK && json_object_size(texts))
+        journal("error", "several attestation policies, none named default: all is denied", "{s:s}",
+                "tenant", t->name);
     else if (st == BAWN_OK && t->policy.data)
         *policy = json_pack("{s:s, s:o, s:O}", "name", t->policy.path, "text",
                             json_stringn((const char *)t->policy.data, t->policy.len), "includes",

@@ -75,6 +75,7 @@ void keyring_wipe(struct keyring *ring);
 struct tenant {
     const struct config_tenant *config;
     struct bawn_policy *resource_policy; /* NULL: none set; attestation alone decides */
+    bool broken;                         /* one is set that cannot be used: nothing is released */
     struct bawn_refs *refs;
     json_t *policy; /* {"id", "version", "sha256"} of the attestation policy in force; or NULL */
 };
