@@ -161,6 +161,10 @@ static enum bawn_status sqlite_open(struct db *db, struct bawn_error *err)
         st = set_wal(db, err);
     if (st == BAWN_OK && !db->readonly)
         st = script(db, "PRAGMA synchronous = FULL", err);
+    /* What a savepoint may have to undo, and sorting: the sandbox lets nobody make files in /tmp.
+     */
+    if (st == BAWN_OK)
+        st = script(db, "PRAGMA temp_store = MEMORY", err);
     return st;
 }
 
