@@ -234,6 +234,8 @@ enum bawn_status admin_collateral_set(struct vault *v, const struct admin_reques
     st = log_admin(v, a, "collateral.import",
                    json_pack("{s:i, s:s}", "items", (int)n, "name", a->rest), err);
     if (st == BAWN_OK)
+        st = state_has_room(v, a->tenant, err);
+    if (st == BAWN_OK)
         st = state_changed(v, err);
     return st == BAWN_OK ? reply_json(r, 200, json_pack("{s:i}", "items", (int)n)) : st;
 }

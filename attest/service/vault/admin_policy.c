@@ -218,6 +218,8 @@ static enum bawn_status set(struct vault *v, const struct admin_request *a, cons
                        err);
     bawn_policy_destroy(policy);
     if (st == BAWN_OK)
+        st = state_has_room(v, a->tenant, err);
+    if (st == BAWN_OK)
         st = state_changed(v, err);
     return st == BAWN_OK
                ? reply_json(r, 200, json_pack("{s:s, s:s}", "policy_id", b->name, "sha256", hash))
@@ -277,6 +279,8 @@ enum bawn_status admin_policy_activate(struct vault *v, const struct admin_reque
         st = log_admin(
             v, a, "policy.activate",
             json_pack("{s:s, s:s, s:s}", "kind", kind_of(a), "policy", name, "sha256", hex), err);
+        if (st == BAWN_OK)
+            st = state_has_room(v, a->tenant, err);
         if (st == BAWN_OK)
             st = state_changed(v, err);
         if (st == BAWN_OK)

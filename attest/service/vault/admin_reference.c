@@ -309,6 +309,8 @@ enum bawn_status admin_reference_set(struct vault *v, const struct admin_request
     st = log_admin(v, a, "reference.set",
                    json_pack("{s:i, s:s}", "values", (int)t.n, "source", t.source), err);
     if (st == BAWN_OK)
+        st = state_has_room(v, a->tenant, err);
+    if (st == BAWN_OK)
         st = state_changed(v, err);
     return st == BAWN_OK ? reply_json(r, 200, json_pack("{s:i}", "values", (int)t.n)) : st;
 }

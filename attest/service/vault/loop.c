@@ -45,11 +45,15 @@ static struct ipc *who_waits(const struct vault *v, uint64_t id)
 
 static void fail_reply(struct vault *v, struct reply *r, enum bawn_status st, const char *why)
 {
-    v->count.errors += st != BAWN_E_DENIED;
+    v->count.errors += st != BAWN_E_DENIED && st != BAWN_E_CONFIG;
     free(r->cookie);
     r->cookie = NULL;
     if (st == BAWN_E_DENIED) {
         reply_error(r, 404, "NotFound", "%s", why);
+        return;
+    }
+    if (st == BAWN_E_CONFIG) {
+        reply_error(r, 413, "TooLarge", "%s", why);
         return;
     }
     journal("error", "a request failed", "{s:s}", "why", why);
@@ -207,6 +211,7 @@ static enum bawn_status add_judge(struct vault *v, struct ipc_msg *m, struct baw
 {
     unsigned number = (unsigned)json_integer_value(json_object_get(m->json, "judge"));
     struct judge_peer *p = NULL;
+    struct bawn_error why = { "" };
 
     if (m->fd < 0)
         return bawn_fail(err, BAWN_E_FORMAT, "a judge came without its socket");
@@ -225,7 +230,11 @@ static enum bawn_status add_judge(struct vault *v, struct ipc_msg *m, struct baw
     m->fd = -1;
     if (!p->ipc)
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for a judge");
-    return snapshot_send(v, p, err);
+    if (snapshot_send(v, p, &why) != BAWN_OK) {
+        journal("error", "a judge has no snapshot yet", "{s:s}", "why", why.msg);
+        v->reload = true;
+    }
+    return BAWN_OK;
 }
 
 static void reload_config(struct vault *v, const struct ipc_msg *m)

@@ -27,6 +27,52 @@ enum bawn_status serial_read(struct vault *v, int64_t *serial, struct bawn_error
                   serial, NULL, err);
 }
 
+/* Each tenant's part of the judges' snapshots, and the collateral of all, in bytes or nearly. */
+#define TENANT_MAX (4u << 20)
+#define COLLATERAL_MAX (48u << 20)
+#define COLLATERAL_ITEMS_MAX 3072 /* of them the judges look at each, at each verification */
+#define CHIPS_ITEMS_MAX 12288     /* "vcek/...": at those of one chip */
+
+static bool take_int(void *context, const struct db_value *c, int n)
+{
+    if (n == 1 && c[0].type == DB_INT)
+        *(int64_t *)context = c[0].i;
+    return false;
+}
+
+/* One tenant must not fill what goes to the judges of all. */
+enum bawn_status state_has_room(struct vault *v, const char *tenant, struct bawn_error *err)
+{
+    struct db_value value = db_text(tenant);
+    const struct {
+        const char *sql, *what;
+        int params;
+        int64_t max;
+    } sums[] = {
+        { "SELECT CAST(sum(n) AS BIGINT) FROM (SELECT length(set_name) + length(value) + 64 AS n"
+          " FROM reference WHERE tenant = $1 UNION ALL SELECT length(text) FROM policy"
+          " WHERE tenant = $1 AND active = 1) AS used",
+          "bytes of policies and reference values of a tenant", 1, TENANT_MAX },
+        { "SELECT CAST(sum(length(data)) AS BIGINT) FROM collateral", "bytes of collateral", 0,
+          COLLATERAL_MAX },
+        { "SELECT count(*) FROM collateral WHERE substr(name, 1, 5) <> 'vcek/'",
+          "items of collateral", 0, COLLATERAL_ITEMS_MAX },
+        { "SELECT count(*) FROM collateral WHERE substr(name, 1, 5) = 'vcek/'",
+          "items of collateral of chips", 0, CHIPS_ITEMS_MAX },
+    };
+    enum bawn_status st = BAWN_OK;
+
+    for (size_t i = 0; st == BAWN_OK && i < sizeof(sums) / sizeof(sums[0]); i++) {
+        int64_t n = 0;
+
+        st = db_run(v->db, sums[i].sql, &value, sums[i].params, take_int, &n, NULL, err);
+        if (st == BAWN_OK && n > sums[i].max)
+            st = bawn_fail(err, BAWN_E_CONFIG, "more than %lld %s are not served",
+                           (long long)sums[i].max, sums[i].what);
+    }
+    return st;
+}
+
 enum bawn_status state_changed(struct vault *v, struct bawn_error *err)
 {
     struct db_value value;
@@ -410,21 +456,24 @@ enum bawn_status snapshot_send(struct vault *v, struct judge_peer *judge, struct
     json_t *json;
     size_t len;
     enum bawn_status st = snapshot_make(v, &json, &blobs, &len, err);
+    bool made = st == BAWN_OK;
 
     for (size_t i = 0; st == BAWN_OK && i < SERVICE_WORKERS_MAX; i++) {
         struct judge_peer *p = &v->judges[i];
+        enum bawn_status sent;
 
         if (!p->ipc || (judge && judge != p))
             continue;
-        if (ipc_send(p->ipc, IPC_SNAPSHOT, 0, json, (struct bawn_bytes){ blobs, len }, -1, &why) !=
-                BAWN_OK ||
-            ipc_flush(p->ipc, &why) != BAWN_OK) {
+        sent = ipc_send(p->ipc, IPC_SNAPSHOT, 0, json, (struct bawn_bytes){ blobs, len }, -1, &why);
+        if (sent == BAWN_E_FORMAT) { /* too large: it goes on with the one before */
+            st = bawn_fail(err, sent, "%s", why.msg);
+        } else if (sent != BAWN_OK || ipc_flush(p->ipc, &why) != BAWN_OK) {
             journal("error", "a judge does not take its snapshot", "{s:s}", "why", why.msg);
             ipc_destroy(p->ipc);
             p->ipc = NULL;
         }
     }
-    if (st == BAWN_OK) {
+    if (made) {
         json_decref(json);
         free(blobs);
     }

@@ -142,7 +142,8 @@ struct tenant *vault_tenant(const struct vault *v, const char *name);
 /* ---- Requests: each forms a reply (BAWN_OK, whatever its HTTP status), or fails, and what it
  * wrote is undone: BAWN_E_IO the database, others inside. ---- */
 
-/* Fails with BAWN_E_DENIED for what is not there after all: undone, and answered 404. */
+/* Fails with BAWN_E_DENIED for what is not there after all, BAWN_E_CONFIG for what there is no room
+ * for: undone, and answered 404, 413. */
 typedef enum bawn_status request_fn(struct vault *v, const struct ipc_msg *m, struct reply *r,
                                     struct bawn_error *err);
 
@@ -233,6 +234,8 @@ char *query_value(const char *query, const char *name);
 /* Standard or URL alphabet, padded or not. */
 bool base64_any(const char *text, size_t len, uint8_t **out, size_t *out_len);
 
+/* BAWN_E_CONFIG: a tenant, or all of them by their collateral, have more than judges are given. */
+enum bawn_status state_has_room(struct vault *v, const char *tenant, struct bawn_error *err);
 /* What judges go by has changed: a new snapshot goes out after the commit. */
 enum bawn_status state_changed(struct vault *v, struct bawn_error *err);
 
