@@ -177,15 +177,36 @@ static void add_finding(json_t *list, const char *level, const char *check, cons
                                           "text", text, "advice", advice));
 }
 
+/* Bytes of findings in a decision: a guest could give endorsements that are wrong by the thousand,
+ * and the log would have a sentence for each. What speaks against it has more room. */
+static const size_t findings_max[] = {
+    [BAWN_FINDING_PASS] = 64 << 10,
+    [BAWN_FINDING_WARNING] = 64 << 10,
+    [BAWN_FINDING_MISSING] = 128 << 10,
+    [BAWN_FINDING_REFUSED] = 128 << 10,
+};
+
 static json_t *findings_of(const struct bawn_attest_result *result, const struct judge_request *r,
                            const struct judge_binding *b)
 {
     const struct bawn_finding *f;
-    size_t n = bawn_attest_result_findings(result, &f);
+    size_t n = bawn_attest_result_findings(result, &f), used = 0, left_out = 0;
     json_t *list = json_array();
+    char text[64];
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(f[i].check) + strlen(f[i].text) + strlen(f[i].advice) + 64;
+
+        if (len > findings_max[f[i].level] || used > findings_max[f[i].level] - len) {
+            left_out++;
+            continue;
+        }
+        used += len;
         add_finding(list, level_names[f[i].level], f[i].check, f[i].text, f[i].advice);
+    }
+    snprintf(text, sizeof(text), "%zu more findings are left out", left_out);
+    if (left_out)
+        add_finding(list, "warning", "evidence.findings", text, "");
     if (*b->why)
         add_finding(list, "refused", "session.binding", b->why,
                     "start again with POST auth, and make the evidence for the nonce it gives");

@@ -11,6 +11,7 @@
 
 #define ENTRIES_DEFAULT 100
 #define ENTRIES_MAX 1000
+#define ENTRIES_BYTES_MAX (16u << 20) /* of one answer; the next begins at its "to" */
 
 /* ---- Revocation ---- */
 
@@ -136,6 +137,8 @@ enum bawn_status admin_keys_rotate(struct vault *v, const struct admin_request *
 struct reading {
     const char *tenant;
     json_t *entries;
+    size_t bytes;
+    uint64_t end;
 };
 
 /* A tenant's auditor sees the tenant's entries. */
@@ -145,11 +148,12 @@ static bool take_entry(void *context, uint64_t seq, struct bawn_bytes text)
     json_t *entry = json_loadb((const char *)text.data, text.len, 0, NULL);
     const char *tenant = text_of(entry, "tenant");
 
-    (void)seq;
+    reading->bytes += text.len;
+    reading->end = seq + 1;
     if (tenant && !strcmp(tenant, reading->tenant))
         json_array_append(reading->entries, entry);
     json_decref(entry);
-    return true;
+    return reading->bytes < ENTRIES_BYTES_MAX;
 }
 
 static uint64_t number(const char *query, const char *name, uint64_t otherwise)
@@ -163,11 +167,11 @@ static uint64_t number(const char *query, const char *name, uint64_t otherwise)
     return n;
 }
 
-/* ?from=&to=: entries [from, to), at most 1000; the newest 100 without. */
+/* ?from=&to=: entries [from, to), at most 1000 and 16 MiB; the newest 100 without. */
 enum bawn_status admin_log_get(struct vault *v, const struct admin_request *a, struct reply *r,
                                struct bawn_error *err)
 {
-    struct reading reading = { a->tenant, json_array() };
+    struct reading reading = { .tenant = a->tenant, .entries = json_array() };
     uint64_t size = 0, from, to;
     enum bawn_status st = log_size(v->db, &size, err);
 
@@ -179,6 +183,8 @@ enum bawn_status admin_log_get(struct vault *v, const struct admin_request *a, s
         to = from + ENTRIES_MAX;
     if (st == BAWN_OK && from < to)
         st = log_read(v->db, from, to, take_entry, &reading, err);
+    if (st == BAWN_OK && reading.bytes >= ENTRIES_BYTES_MAX)
+        to = reading.end;
     if (st == BAWN_OK)
         return reply_json(r, 200,
                           json_pack("{s:I, s:I, s:I, s:o}", "size", (json_int_t)size, "from",

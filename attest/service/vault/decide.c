@@ -287,7 +287,10 @@ enum bawn_status serve_decide(struct vault *v, const struct ipc_msg *m, struct r
     st = objections(v, &s, m->json, reasons, err);
     if (st == BAWN_OK)
         st = conclude(v, &s, m->json, reasons, &token, err);
-    if (st == BAWN_OK && token) {
+    if (st == BAWN_E_FORMAT) { /* the log has no room for such an entry: nothing was decided */
+        r->undo = true;
+        st = reply_error(r, 400, "InvalidRequest", "the evidence is too large");
+    } else if (st == BAWN_OK && token) {
         v->count.allowed++;
         r->cookie = strdup(cookie);
         st = reply_json(r, 200, json_pack("{s:s}", "token", token));
