@@ -37,12 +37,6 @@ struct batch {
 
 /* ---- One request ---- */
 
-/* The front that waits for a judge's decision is in the top byte of the id. */
-static struct ipc *who_waits(const struct vault *v, uint64_t id)
-{
-    return id >> 56 == 2 ? v->admin : v->front;
-}
-
 static void fail_reply(struct vault *v, struct reply *r, enum bawn_status st, const char *why)
 {
     v->count.errors += st != BAWN_E_DENIED && st != BAWN_E_CONFIG;
@@ -127,7 +121,8 @@ static enum bawn_status take(struct vault *v, struct ipc *from, enum peer_kind k
             ipc_msg_clear(&m);
             return BAWN_E_FORMAT;
         }
-        *r = (struct reply){ .to = kind == PEER_JUDGE ? who_waits(v, m.id) : from, .id = m.id };
+        /* Only the public front sends judges work. The id is its own: not a way to others. */
+        *r = (struct reply){ .to = kind == PEER_JUDGE ? v->front : from, .id = m.id };
         serve_one(v, op, &m, r);
         b->n++;
         ipc_msg_clear(&m);
@@ -137,7 +132,7 @@ static enum bawn_status take(struct vault *v, struct ipc *from, enum peer_kind k
 
 /* ---- The end of a batch ---- */
 
-static enum bawn_status send_reply(struct reply *r, struct bawn_error *err)
+static enum bawn_status send_once(const struct reply *r, struct bawn_error *err)
 {
     json_t *head = json_pack("{s:i, s:s}", "status", r->status, "type",
                              r->type ? r->type : "application/json");
@@ -152,6 +147,18 @@ static enum bawn_status send_reply(struct reply *r, struct bawn_error *err)
                       (struct bawn_bytes){ (uint8_t *)r->body, r->len }, -1, err);
     json_decref(head);
     return st;
+}
+
+/* One answer that is too large is that request's matter, not the vault's end. */
+static enum bawn_status send_reply(struct reply *r, struct bawn_error *err)
+{
+    enum bawn_status st = send_once(r, err);
+
+    if (st != BAWN_E_FORMAT)
+        return st;
+    journal("error", "an answer is not sent", "{s:s}", "why", err->msg);
+    reply_error(r, 500, "TooLarge", "the answer is too large to be sent");
+    return send_once(r, err);
 }
 
 static bool commit(struct vault *v)

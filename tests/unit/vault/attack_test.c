@@ -6,7 +6,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -96,12 +98,156 @@ static void empty_reference(void **state)
     world_destroy(&w);
 }
 
+/* ---- Over sockets, as the processes are connected ---- */
+
+/* The other ends of the vault's connections. */
+struct peers {
+    struct ipc *control, *front, *admin, *judge;
+};
+
+static struct ipc *connect_one(struct ipc **vault)
+{
+    int fds[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    *vault = ipc_create(fds[0]);
+    return ipc_create(fds[1]);
+}
+
+static struct peers connect_all(struct world *w)
+{
+    return (struct peers){ connect_one(&w->v.control), connect_one(&w->v.front),
+                           connect_one(&w->v.admin), connect_one(&w->v.judges[0].ipc) };
+}
+
+static void disconnect(struct peers *p)
+{
+    ipc_destroy(p->control);
+    ipc_destroy(p->front);
+    ipc_destroy(p->admin);
+    ipc_destroy(p->judge);
+}
+
+static void send_to(struct world *w, struct ipc *from, enum ipc_op op, uint64_t id, json_t *json)
+{
+    struct bawn_error err = { "" };
+    bool stop = false;
+
+    assert_int_equal(ipc_send(from, op, id, json, (struct bawn_bytes){ 0 }, -1, &err), BAWN_OK);
+    assert_int_equal(ipc_flush(from, &err), BAWN_OK);
+    json_decref(json);
+    if (vault_turn(&w->v, &stop, &err) != BAWN_OK)
+        fail_msg("%s", err.msg);
+}
+
+/* The status of the answer that came there; 0: none. */
+static json_int_t answer(struct ipc *ipc, uint64_t id)
+{
+    struct bawn_error err = { "" };
+    json_int_t status = 0;
+    struct ipc_msg m;
+
+    assert_int_equal(ipc_read(ipc, &err), BAWN_OK);
+    while (ipc_next(ipc, &m)) {
+        if (m.op == IPC_REPLY && m.id == id)
+            status = json_integer_value(json_object_get(m.json, "status"));
+        ipc_msg_clear(&m);
+    }
+    return status;
+}
+
+/* A front that was taken over gives its request the number of an administrator's. */
+static void borrowed_id(void **state)
+{
+    const uint64_t id = (uint64_t)2 << 56 | 7;
+    struct world w;
+    struct peers p;
+
+    (void)state;
+    world_create(&w);
+    p = connect_all(&w);
+    send_to(&w, p.judge, IPC_DECIDE, id,
+            json_pack("{s:s, s:s, s:b}", "tenant", "blue", "cookie", "none", "allowed", 1));
+    assert_int_equal(answer(p.admin, id), 0);
+    assert_int_equal(answer(p.front, id), 401);
+    disconnect(&p);
+    world_destroy(&w);
+}
+
+/* A secret that is stored, but whose JWE no message can carry. */
+static void large_answer(void **state)
+{
+    const size_t len = 50u << 20;
+    struct guest g = guest_create();
+    char *secret = malloc(len);
+    struct world w;
+    struct peers p;
+
+    (void)state;
+    assert_non_null(secret);
+    memset(secret, 's', len);
+    world_create(&w);
+    assert_int_equal(ask(&w, serve_admin,
+                         json_pack("{s:s, s:s, s:s, s:s, s:s}", "tenant", "blue", "method", "POST",
+                                   "path", "resource/disk/key/1", "query", "", "identity", OWNER),
+                         secret, len),
+                     200);
+    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
+    p = connect_all(&w);
+    send_to(
+        &w, p.front, IPC_RESOURCE_GET, 9,
+        json_pack("{s:s, s:s, s:s}", "tenant", "blue", "path", "disk/key/1", "bearer", g.token));
+    assert_int_equal(answer(p.front, 9), 500);
+    send_to(
+        &w, p.front, IPC_RESOURCE_GET, 10,
+        json_pack("{s:s, s:s, s:s}", "tenant", "blue", "path", "disk/key/2", "bearer", g.token));
+    assert_int_equal(answer(p.front, 10), 404);
+    disconnect(&p);
+    guest_destroy(&g);
+    free(secret);
+    world_destroy(&w);
+}
+
+/* Evidence with endorsements that are wrong by the thousand. */
+static void many_findings(void **state)
+{
+    static const char block[] = "-----BEGIN A-----\n-----END A-----\n";
+    const size_t n = 10000, len = sizeof(block) - 1;
+    struct guest g = guest_create();
+    char *text = malloc(n * len + 1), *entry;
+    json_t *runtime, *body, *logged;
+    struct world w;
+
+    (void)state;
+    assert_non_null(text);
+    for (size_t i = 0; i < n; i++)
+        memcpy(text + i * len, block, len + 1);
+    world_create(&w);
+    guest_session(&w, &g, "blue", "snp");
+    runtime = guest_runtime(&g);
+    body = guest_body(&w, runtime, runtime);
+    json_object_set_new(json_object_get(json_object_get(body, "tee-evidence"), "primary_evidence"),
+                        "collateral", json_string(text));
+    assert_int_equal(guest_send(&w, "blue", g.cookie, body), 200);
+    logged = log_entry(&w, log_count(&w) - 1);
+    entry = json_dumps(logged, JSON_COMPACT);
+    assert_non_null(strstr(entry, "more findings are left out"));
+    assert_true(strlen(entry) < 128 << 10);
+    free(entry);
+    json_decref(logged);
+    json_decref(runtime);
+    json_decref(body);
+    free(text);
+    guest_destroy(&g);
+    world_destroy(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(changed_include),
-        cmocka_unit_test(which_policy),
-        cmocka_unit_test(empty_reference),
+        cmocka_unit_test(changed_include), cmocka_unit_test(which_policy),
+        cmocka_unit_test(empty_reference), cmocka_unit_test(borrowed_id),
+        cmocka_unit_test(large_answer),    cmocka_unit_test(many_findings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
