@@ -79,21 +79,22 @@ enum bawn_status judge_take_snapshot(struct judge *j, const json_t *json, uint8_
 
 /* ---- Verification ---- */
 
-/* What came with the evidence, then what the store has: of all, or of that chip (lower-case hex)
- * alone, so that a store of many chips costs a verification nothing. */
+/* What the store has: of all, or of that chip (lower-case hex) alone, so that a store of many chips
+ * costs a verification nothing. Then what came with the evidence, of which too much hides nothing
+ * of the store's. */
 static size_t gather(struct judge *j, const struct judge_request *r, const char *chip)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < r->nr_given; i++)
-        j->endorsements[n++] = (struct bawn_bytes){ r->given[i], r->given_len[i] };
-    for (size_t i = 0; i < j->snapshot->nr_blobs && n < ENDORSEMENTS_MAX; i++) {
+    for (size_t i = 0; i < j->snapshot->nr_blobs && n < ENDORSEMENTS_MAX - r->nr_given; i++) {
         const struct judge_blob *b = &j->snapshot->blob[i];
         bool of_chip = !strncmp(b->name, "vcek/", 5);
 
         if (!of_chip || (chip && *chip && !strncmp(b->name + 5, chip, strlen(chip))))
             j->endorsements[n++] = b->data;
     }
+    for (size_t i = 0; i < r->nr_given; i++)
+        j->endorsements[n++] = (struct bawn_bytes){ r->given[i], r->given_len[i] };
     return n;
 }
 
