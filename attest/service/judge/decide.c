@@ -79,10 +79,11 @@ enum bawn_status judge_take_snapshot(struct judge *j, const json_t *json, uint8_
 
 /* ---- Verification ---- */
 
-/* What the store has: of all, or of that chip (lower-case hex) alone, so that a store of many chips
- * costs a verification nothing. Then what came with the evidence, of which too much hides nothing
- * of the store's. */
-static size_t gather(struct judge *j, const struct judge_request *r, const char *chip)
+/* What the store has for the tenant: of all, or of that chip (lower-case hex) alone, so that a
+ * store of many chips costs a verification nothing. Then what came with the evidence, of which too
+ * much hides nothing of the store's. */
+static size_t gather(struct judge *j, const struct judge_tenant *t, const struct judge_request *r,
+                     const char *chip)
 {
     size_t n = 0;
 
@@ -90,6 +91,9 @@ static size_t gather(struct judge *j, const struct judge_request *r, const char 
         const struct judge_blob *b = &j->snapshot->blob[i];
         bool of_chip = !strncmp(b->name, "vcek/", 5);
 
+        if (b->tenant_len &&
+            (strlen(t->name) != b->tenant_len || memcmp(b->tenant, t->name, b->tenant_len) != 0))
+            continue;
         if (!of_chip || (chip && *chip && !strncmp(b->name + 5, chip, strlen(chip))))
             j->endorsements[n++] = b->data;
     }
@@ -115,14 +119,14 @@ static bool has_chip_blobs(const struct judge_snapshot *s)
 }
 
 static enum bawn_verdict verify_under(struct judge *j, const struct bawn_trust *trust,
-                                      const struct judge_request *r, int64_t now,
-                                      struct bawn_attest_result *result)
+                                      const struct judge_tenant *t, const struct judge_request *r,
+                                      int64_t now, struct bawn_attest_result *result)
 {
     struct bawn_attest_input input = {
         .evidence = { r->evidence, r->evidence_len },
         .kind = r->kind,
         .endorsements = j->endorsements,
-        .nr_endorsements = gather(j, r, NULL),
+        .nr_endorsements = gather(j, t, r, NULL),
         .at = now,
     };
     enum bawn_verdict verdict = bawn_attest_verify(trust, j->cache, &input, result);
@@ -130,7 +134,7 @@ static enum bawn_verdict verify_under(struct judge *j, const struct bawn_trust *
 
     if (verdict != BAWN_CANNOT_JUDGE || !has_chip_blobs(j->snapshot) || !chip_of(result, chip))
         return verdict;
-    input.nr_endorsements = gather(j, r, chip);
+    input.nr_endorsements = gather(j, t, r, chip);
     return bawn_attest_verify(trust, j->cache, &input, result);
 }
 
@@ -140,9 +144,9 @@ static struct bawn_attest_result *verify(struct judge *j, const struct judge_ten
 {
     const char *evidence;
 
-    if (verify_under(j, j->builtin, r, now, j->result) == BAWN_TRUSTED || !t->foreign)
+    if (verify_under(j, j->builtin, t, r, now, j->result) == BAWN_TRUSTED || !t->foreign)
         return j->result;
-    verify_under(j, t->foreign, r, now, j->foreign_result);
+    verify_under(j, t->foreign, t, r, now, j->foreign_result);
     evidence = bawn_policy_evidence_of(j->foreign_result);
     if (!bawn_attest_result_foreign_root(j->foreign_result) ||
         (!t->foreign_allowed && (!evidence || strcmp(evidence, "tpm"))))

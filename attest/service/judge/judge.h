@@ -54,7 +54,7 @@ struct judge_request {
     size_t *given_len;
     size_t nr_given;
     const char *additional_text; /* that evidence as 0.4.0 sends it; NULL: in another form */
-    bool additional; /* evidence of further devices, which is not judged */
+    bool additional;             /* evidence of further devices, which is not judged */
 };
 
 enum bawn_status judge_request_read(struct judge_request *request, struct bawn_bytes body,
@@ -72,6 +72,8 @@ struct judge_tenant {
 };
 
 struct judge_blob {
+    const char *tenant; /* whose it is; its length 0: all tenants' */
+    size_t tenant_len;
     const char *name; /* "vcek/<chip id in hex>/..." belongs to one chip, others to all */
     struct bawn_bytes data;
 };

@@ -143,10 +143,16 @@ static enum bawn_status take_blobs(struct judge_snapshot *s, size_t len, struct 
     {
         const char *name = json_string_value(json_object_get(entry, "name"));
         json_int_t size = json_integer_value(json_object_get(entry, "len"));
+        const char *colon;
 
         if (!name || size < 0 || (uint64_t)size > len - at)
             return bawn_fail(err, BAWN_E_FORMAT, "the snapshot's blobs do not have their lengths");
-        s->blob[s->nr_blobs++] = (struct judge_blob){ name, { s->blobs + at, (size_t)size } };
+        colon = strchr(name, ':');
+        s->blob[s->nr_blobs++] =
+            (struct judge_blob){ .tenant = name,
+                                 .tenant_len = colon ? (size_t)(colon - name) : 0,
+                                 .name = colon ? colon + 1 : name,
+                                 .data = { s->blobs + at, (size_t)size } };
         at += (size_t)size;
     }
     if (at != len)

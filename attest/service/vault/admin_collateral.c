@@ -65,16 +65,19 @@ static bool end_of_pem(struct bawn_bytes data, int64_t *end)
     char *name, *header;
     uint8_t *der;
     long len;
-    bool any = false;
+    bool any = false, other = false;
 
     while (bio && PEM_read_bio(bio, &name, &header, &der, &len) == 1) {
-        any |= end_of_der((struct bawn_bytes){ der, (size_t)len }, end);
+        if (end_of_der((struct bawn_bytes){ der, (size_t)len }, end))
+            any = true;
+        else
+            other = true;
         OPENSSL_free(name);
         OPENSSL_free(header);
         OPENSSL_free(der);
     }
     BIO_free(bio);
-    return any;
+    return any && !other;
 }
 
 /* The earliest "nextUpdate" in it, at any of the depths that Intel's collateral has; texts that are
@@ -138,13 +141,35 @@ static bool good_name(const char *name)
            !strstr(name, "..");
 }
 
-/* BAWN_E_FORMAT: for the client. A later one of the same name takes the earlier one's place. */
-static enum bawn_status store(struct vault *v, const char *name, struct bawn_bytes data,
-                              struct bawn_error *err)
+/* What it is called in the database: an administrator's is his tenant's alone, "tenant:name", for
+ * with an older CRL or a forged one he could decide over others. The folder's is for all. */
+static void full_name(const char *tenant, const char *name, char full[512])
+{
+    snprintf(full, 512, "%s%s%s", tenant ? tenant : "", tenant ? ":" : "", name);
+}
+
+/* Two of the same content and different names are two. */
+static bool hash_of(const char *full, struct bawn_bytes data, uint8_t hash[32])
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
+              EVP_DigestUpdate(ctx, full, strlen(full) + 1) == 1 &&
+              EVP_DigestUpdate(ctx, data.data, data.len) == 1 &&
+              EVP_DigestFinal_ex(ctx, hash, NULL) == 1;
+
+    EVP_MD_CTX_free(ctx);
+    return ok;
+}
+
+/* BAWN_E_FORMAT: for the client. A later one of the same name takes the earlier one's place. tenant
+ * NULL: the folder. */
+static enum bawn_status store(struct vault *v, const char *tenant, const char *name,
+                              struct bawn_bytes data, struct bawn_error *err)
 {
     uint8_t hash[32];
     int64_t end;
     struct db_value params[5];
+    char full[512];
     enum bawn_status st;
 
     if (!good_name(name))
@@ -155,10 +180,11 @@ static enum bawn_status store(struct vault *v, const char *name, struct bawn_byt
                          "%.128s is neither a certificate, a CRL (DER, PEM) nor Intel's collateral "
                          "(JSON)",
                          name);
-    if (EVP_Digest(data.data, data.len, hash, NULL, EVP_sha256(), NULL) != 1)
+    full_name(tenant, name, full);
+    if (!hash_of(full, data, hash))
         return bawn_fail(err, BAWN_E_INTERNAL, "OpenSSL cannot hash");
     params[0] = db_blob(hash, sizeof(hash));
-    params[1] = db_text(name);
+    params[1] = db_text(full);
     params[2] = db_blob(data.data, data.len);
     params[3] = end ? db_int(end) : (struct db_value){ .type = DB_NULL };
     params[4] = db_int(vault_now(v));
@@ -173,8 +199,8 @@ static enum bawn_status store(struct vault *v, const char *name, struct bawn_byt
 }
 
 /* {"entries": [{"name", "data": base64 or text}]} */
-static enum bawn_status store_bundle(struct vault *v, const json_t *entries, unsigned *n,
-                                     struct bawn_error *err)
+static enum bawn_status store_bundle(struct vault *v, const char *tenant, const json_t *entries,
+                                     unsigned *n, struct bawn_error *err)
 {
     const json_t *entry;
     size_t i;
@@ -193,7 +219,7 @@ static enum bawn_status store_bundle(struct vault *v, const json_t *entries, uns
                              "a bundle is {\"entries\": [{\"name\", \"data\"}]}");
         if (base64_any(json_string_value(value), data.len, &decoded, &data.len))
             data.data = decoded;
-        st = store(v, name, data, err);
+        st = store(v, tenant, name, data, err);
         free(decoded);
         if (st != BAWN_OK)
             return st;
@@ -211,13 +237,13 @@ enum bawn_status admin_collateral_set(struct vault *v, const struct admin_reques
     enum bawn_status st;
 
     if (*a->rest) {
-        st = store(v, a->rest, a->body, &why);
+        st = store(v, a->tenant, a->rest, a->body, &why);
     } else {
         st = json_read(a->body, &json, &why);
         n = 0;
         if (st == BAWN_OK)
             st = json_is_array(json_object_get(json, "entries"))
-                     ? store_bundle(v, json_object_get(json, "entries"), &n, &why)
+                     ? store_bundle(v, a->tenant, json_object_get(json, "entries"), &n, &why)
                      : bawn_fail(&why, BAWN_E_FORMAT,
                                  "POST one item to collateral/<name>, or a bundle "
                                  "{\"entries\": [{\"name\", \"data\"}]}");
@@ -240,29 +266,39 @@ enum bawn_status admin_collateral_set(struct vault *v, const struct admin_reques
     return st == BAWN_OK ? reply_json(r, 200, json_pack("{s:i}", "items", (int)n)) : st;
 }
 
+struct listing {
+    const char *tenant;
+    json_t *items;
+};
+
+/* The tenant's own, and what is for all. */
 static bool list_item(void *context, const struct db_value *c, int n)
 {
-    json_t *end = c[1].type == DB_INT ? json_integer(c[1].i) : json_null();
+    struct listing *l = context;
+    const char *name = (const char *)c[0].bytes.data, *colon = strchr(name, ':');
+    size_t len = colon ? (size_t)(colon - name) : 0;
 
-    (void)n;
-    json_array_append_new(context,
-                          json_pack("{s:s, s:o, s:I, s:I}", "name", c[0].bytes.data, "not_after",
-                                    end, "added", (json_int_t)c[2].i, "bytes", (json_int_t)c[3].i));
+    if (n != 4 || (colon && (strlen(l->tenant) != len || memcmp(name, l->tenant, len) != 0)))
+        return true;
+    json_array_append_new(
+        l->items,
+        json_pack("{s:s, s:o, s:I, s:I, s:b}", "name", colon ? colon + 1 : name, "not_after",
+                  c[1].type == DB_INT ? json_integer(c[1].i) : json_null(), "added",
+                  (json_int_t)c[2].i, "bytes", (json_int_t)c[3].i, "shared", !colon));
     return true;
 }
 
 enum bawn_status admin_collateral_get(struct vault *v, const struct admin_request *a,
                                       struct reply *r, struct bawn_error *err)
 {
-    json_t *list = json_array();
+    struct listing l = { a->tenant, json_array() };
     enum bawn_status st =
         db_run(v->db, "SELECT name, not_after, added, length(data) FROM collateral ORDER BY name",
-               NULL, 0, list_item, list, NULL, err);
+               NULL, 0, list_item, &l, NULL, err);
 
-    (void)a;
     if (st == BAWN_OK)
-        return reply_json(r, 200, json_pack("{s:o}", "collateral", list));
-    json_decref(list);
+        return reply_json(r, 200, json_pack("{s:o}", "collateral", l.items));
+    json_decref(l.items);
     return st;
 }
 
@@ -282,7 +318,7 @@ static void take_file(struct vault *v, int dir, const char *file, const char *na
         n = read(fd, data, (size_t)s.st_size);
     if (n <= 0)
         snprintf(why.msg, sizeof(why.msg), "cannot be read, or is empty or too large");
-    if (n <= 0 || store(v, name, (struct bawn_bytes){ data, (size_t)n }, &why) != BAWN_OK)
+    if (n <= 0 || store(v, NULL, name, (struct bawn_bytes){ data, (size_t)n }, &why) != BAWN_OK)
         journal("warning", "collateral is passed over", "{s:s, s:s}", "file", name, "why", why.msg);
     free(data);
     if (fd >= 0)

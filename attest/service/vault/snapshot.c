@@ -27,11 +27,13 @@ enum bawn_status serial_read(struct vault *v, int64_t *serial, struct bawn_error
                   serial, NULL, err);
 }
 
-/* Each tenant's part of the judges' snapshots, and the collateral of all, in bytes or nearly. */
+/* What one tenant may have in the judges' snapshots, in bytes or nearly, and all by collateral. */
 #define TENANT_MAX (4u << 20)
+#define TENANT_COLLATERAL_MAX (16u << 20)
+#define TENANT_ITEMS_MAX 1024 /* judges look at each of them at each verification */
+#define TENANT_CHIPS_MAX 8192 /* "vcek/...": at those of one chip */
 #define COLLATERAL_MAX (48u << 20)
-#define COLLATERAL_ITEMS_MAX 3072 /* of them the judges look at each, at each verification */
-#define CHIPS_ITEMS_MAX 12288     /* "vcek/...": at those of one chip */
+#define COLLATERAL_ITEMS_MAX 16000
 
 static bool take_int(void *context, const struct db_value *c, int n)
 {
@@ -39,6 +41,8 @@ static bool take_int(void *context, const struct db_value *c, int n)
         *(int64_t *)context = c[0].i;
     return false;
 }
+
+#define OF_TENANT "substr(name, 1, length($1) + 1) = $1 || ':'"
 
 /* One tenant must not fill what goes to the judges of all. */
 enum bawn_status state_has_room(struct vault *v, const char *tenant, struct bawn_error *err)
@@ -53,12 +57,16 @@ enum bawn_status state_has_room(struct vault *v, const char *tenant, struct bawn
           " FROM reference WHERE tenant = $1 UNION ALL SELECT length(text) FROM policy"
           " WHERE tenant = $1 AND active = 1) AS used",
           "bytes of policies and reference values of a tenant", 1, TENANT_MAX },
+        { "SELECT CAST(sum(length(data)) AS BIGINT) FROM collateral WHERE " OF_TENANT,
+          "bytes of a tenant's collateral", 1, TENANT_COLLATERAL_MAX },
+        { "SELECT count(*) FROM collateral WHERE " OF_TENANT
+          " AND substr(name, length($1) + 2, 5) <> 'vcek/'",
+          "items of a tenant's collateral", 1, TENANT_ITEMS_MAX },
+        { "SELECT count(*) FROM collateral WHERE " OF_TENANT,
+          "items of a tenant's collateral, with those of chips", 1, TENANT_CHIPS_MAX },
         { "SELECT CAST(sum(length(data)) AS BIGINT) FROM collateral", "bytes of collateral", 0,
           COLLATERAL_MAX },
-        { "SELECT count(*) FROM collateral WHERE substr(name, 1, 5) <> 'vcek/'",
-          "items of collateral", 0, COLLATERAL_ITEMS_MAX },
-        { "SELECT count(*) FROM collateral WHERE substr(name, 1, 5) = 'vcek/'",
-          "items of collateral of chips", 0, CHIPS_ITEMS_MAX },
+        { "SELECT count(*) FROM collateral", "items of collateral", 0, COLLATERAL_ITEMS_MAX },
     };
     enum bawn_status st = BAWN_OK;
 

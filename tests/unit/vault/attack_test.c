@@ -98,6 +98,56 @@ static void empty_reference(void **state)
     world_destroy(&w);
 }
 
+static int attest_bare(struct world *w, const char *tenant)
+{
+    struct guest g = guest_create();
+    json_t *runtime, *body;
+
+    guest_session(w, &g, tenant, "snp");
+    runtime = guest_runtime(&g);
+    body = guest_body(w, runtime, runtime);
+    json_object_del(json_object_get(json_object_get(body, "tee-evidence"), "primary_evidence"),
+                    "cert_chain");
+    guest_send(w, tenant, g.cookie, body);
+    json_decref(runtime);
+    json_decref(body);
+    guest_destroy(&g);
+    return w->status;
+}
+
+/* One tenant's certificates and CRLs say nothing about another's guests, nor go under his names. */
+static void others_collateral(void **state)
+{
+    struct world w;
+    char *vcek, *chain;
+    json_t *items;
+
+    (void)state;
+    world_create(&w);
+    vcek = strndup((char *)w.files[PSP_VCEK].data, w.files[PSP_VCEK].len);
+    chain = strndup((char *)w.files[PSP_CERT_CHAIN].data, w.files[PSP_CERT_CHAIN].len);
+    assert_int_equal(attest_bare(&w, "blue"), 401);
+    assert_int_equal(admin(&w, "red", RED, "POST", "collateral/a", vcek), 200);
+    assert_int_equal(admin(&w, "red", RED, "POST", "collateral/b", chain), 200);
+    assert_int_equal(attest_bare(&w, "red"), 200);
+    assert_int_equal(attest_bare(&w, "blue"), 401);
+    assert_int_equal(admin(&w, "blue", AUDITOR, "GET", "collateral", NULL), 200);
+    assert_int_equal(json_array_size(json_object_get(w.body, "collateral")), 0);
+    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "collateral/a", vcek), 200);
+    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "collateral/b", chain), 200);
+    assert_int_equal(attest_bare(&w, "blue"), 200);
+    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "collateral/a", chain), 200);
+    assert_int_equal(admin(&w, "blue", AUDITOR, "GET", "collateral", NULL), 200);
+    items = json_object_get(w.body, "collateral");
+    assert_int_equal(json_array_size(items), 2);
+    assert_string_equal(text_of(json_array_get(items, 0), "name"), "a");
+    assert_int_equal(attest_bare(&w, "blue"), 401);
+    assert_int_equal(attest_bare(&w, "red"), 200);
+    free(vcek);
+    free(chain);
+    world_destroy(&w);
+}
+
 /* ---- Over sockets, as the processes are connected ---- */
 
 /* The other ends of the vault's connections. */
@@ -246,8 +296,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changed_include), cmocka_unit_test(which_policy),
-        cmocka_unit_test(empty_reference), cmocka_unit_test(borrowed_id),
-        cmocka_unit_test(large_answer),    cmocka_unit_test(many_findings),
+        cmocka_unit_test(empty_reference), cmocka_unit_test(others_collateral),
+        cmocka_unit_test(borrowed_id),     cmocka_unit_test(large_answer),
+        cmocka_unit_test(many_findings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
