@@ -41,17 +41,24 @@ json_t *claims_write(const struct bawn_claim *claims, size_t n, json_t **kinds)
     *kinds = json_object();
     for (size_t i = 0; text && i < n; i++) {
         const struct bawn_claim *c = &claims[i];
+        enum bawn_claim_kind kind = c->kind;
         char name[NAME_MAX_LEN];
+        size_t len = bawn_claim_print(c, text, TEXT_MAX);
+        json_t *value = len < TEXT_MAX ? json_string(text) : NULL;
 
-        if (bawn_claim_print(c, text, TEXT_MAX) >= TEXT_MAX)
-            continue;
+        /* It must not look absent: that could be what a policy requires. */
+        if (!value) {
+            snprintf(text, TEXT_MAX, "(%zu characters, left out)", len);
+            kind = BAWN_CLAIM_TEXT;
+            value = json_string(text);
+        }
         if (c->index >= 0)
             snprintf(name, sizeof(name), "%s[%d]", c->name, c->index);
         else
             snprintf(name, sizeof(name), "%s", c->name);
-        json_object_set_new(object, name, json_string(text));
-        if (guess(text) != c->kind)
-            json_object_set_new(*kinds, name, json_string(kind_names[c->kind]));
+        json_object_set_new(object, name, value);
+        if (guess(text) != kind)
+            json_object_set_new(*kinds, name, json_string(kind_names[kind]));
     }
     free(text);
     return object;

@@ -10,7 +10,8 @@
 
 #include <bawn/attest.h>
 
-/* *kinds is an object, often empty. Claims whose text is beyond 8 KiB are left out. */
+/* *kinds is an object, often empty. Of claims whose text is beyond 8 KiB, or is none, it is said
+ * in the text's place. */
 json_t *claims_write(const struct bawn_claim *claims, size_t n, json_t **kinds);
 
 struct claim_set {

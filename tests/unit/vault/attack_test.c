@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "attest/service/judge/claims.h"
 #include "tests/unit/vault/world.h"
 
 #define OF_SNP "{\"bawn_policy\":1,\"version\":\"1\",\"evidence\":[\"snp\"],\"test_roots\":true,"
@@ -146,6 +147,40 @@ static void others_collateral(void **state)
     free(vcek);
     free(chain);
     world_destroy(&w);
+}
+
+/* A claim that is too long to be kept must not look absent to a resource policy. */
+static void long_claim(void **state)
+{
+    char *text = malloc(20001);
+    struct bawn_claim claims[] = {
+        { .name = "a.long", .kind = BAWN_CLAIM_TEXT, .index = -1, .text = text },
+        { .name = "a.bytes",
+          .kind = BAWN_CLAIM_BYTES,
+          .index = 0,
+          .bytes = { (uint8_t *)text, 20000 } },
+        { .name = "a.no_text", .kind = BAWN_CLAIM_TEXT, .index = -1, .text = "\xff" },
+    };
+    struct claim_set set;
+    json_t *json, *kinds;
+
+    (void)state;
+    assert_non_null(text);
+    memset(text, 'a', 20000);
+    text[20000] = '\0';
+    json = claims_write(claims, 3, &kinds);
+    assert_int_equal(claims_read(&set, json, kinds, NULL, NULL), BAWN_OK);
+    assert_int_equal(set.n, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(set.claims[i].name, claims[i].name);
+        assert_int_equal(set.claims[i].index, claims[i].index);
+        assert_int_equal(set.claims[i].kind, BAWN_CLAIM_TEXT);
+        assert_non_null(strstr(set.claims[i].text, "left out"));
+    }
+    claims_clear(&set);
+    json_decref(json);
+    json_decref(kinds);
+    free(text);
 }
 
 /* ---- Over sockets, as the processes are connected ---- */
@@ -297,8 +332,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changed_include), cmocka_unit_test(which_policy),
         cmocka_unit_test(empty_reference), cmocka_unit_test(others_collateral),
-        cmocka_unit_test(borrowed_id),     cmocka_unit_test(large_answer),
-        cmocka_unit_test(many_findings),
+        cmocka_unit_test(long_claim),      cmocka_unit_test(borrowed_id),
+        cmocka_unit_test(large_answer),    cmocka_unit_test(many_findings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
