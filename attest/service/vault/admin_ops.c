@@ -100,6 +100,19 @@ enum bawn_status admin_revoked_get(struct vault *v, const struct admin_request *
 
 /* ---- Keys ---- */
 
+/* Of one kind, with those that were retired and may still be in use. Keys are all tenants': one who
+ * rotates again and again would take what others hold. */
+#define KEYS_MAX 16
+
+static unsigned keys_of(const struct vault *v, enum key_kind kind)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < v->keys.n; i++)
+        n += v->keys.key[i].kind == kind;
+    return n;
+}
+
 enum bawn_status admin_keys_rotate(struct vault *v, const struct admin_request *a, struct reply *r,
                                    struct bawn_error *err)
 {
@@ -118,6 +131,10 @@ enum bawn_status admin_keys_rotate(struct vault *v, const struct admin_request *
     }
     if (!strcmp(name, "session"))
         kind = KEY_SESSION;
+    if (keys_of(v, kind) >= KEYS_MAX) {
+        json_decref(json);
+        return reply_error(r, 429, "TooManyKeys", "the keys were rotated too often of late");
+    }
     v->reload = true; /* should the commit fail, memory has what the database has not */
     st = keyring_rotate(&v->keys, v->db, kind, v->config->token.algorithm, vault_now(v), err);
     if (st == BAWN_OK)

@@ -149,6 +149,24 @@ static void others_collateral(void **state)
     world_destroy(&w);
 }
 
+static void rotations(void **state)
+{
+    struct guest g = guest_create();
+    struct world w;
+    int status = 200, n = 0;
+
+    (void)state;
+    world_create(&w);
+    assert_int_equal(admin(&w, "blue", OWNER, "POST", "resource/disk/key/1", SECRET_TEXT), 200);
+    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
+    for (; n < 70 && status == 200; n++)
+        status = admin(&w, "red", RED, "POST", "keys/rotate", "");
+    assert_int_equal(status, 429);
+    assert_int_equal(guest_resource(&w, &g, "blue", true), 200);
+    guest_destroy(&g);
+    world_destroy(&w);
+}
+
 /* A claim that is too long to be kept must not look absent to a resource policy. */
 static void long_claim(void **state)
 {
@@ -332,8 +350,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(changed_include), cmocka_unit_test(which_policy),
         cmocka_unit_test(empty_reference), cmocka_unit_test(others_collateral),
-        cmocka_unit_test(long_claim),      cmocka_unit_test(borrowed_id),
-        cmocka_unit_test(large_answer),    cmocka_unit_test(many_findings),
+        cmocka_unit_test(long_claim),      cmocka_unit_test(rotations),
+        cmocka_unit_test(borrowed_id),     cmocka_unit_test(large_answer),
+        cmocka_unit_test(many_findings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
