@@ -589,8 +589,7 @@ int bawn_clear_dirty_log(struct bawn_vm *vm, const struct kvm_clear_dirty_log *l
 /* Under vm->srcu (vCPU ioctls hold it). NULL when no slot holds gfn. */
 struct bawn_memslot *bawn_slot(struct bawn_vm *vm, gfn_t gfn);
 void bawn_mark_dirty(struct bawn_memslot *slot, gfn_t gfn);
-/* Copies from or to guest memory, any alignment, crossing pages: shared memory, or private
- * memory where gpa has vm->private_alias and that is not 0.
+/* Copies from or to guest memory, any alignment, crossing pages. Private memory is none.
  * May sleep. Under vm->srcu. 0, -EFAULT when there is no memory, -EACCES on a read-only slot. */
 int bawn_read_guest(struct bawn_vm *vm, gpa_t gpa, void *buf, size_t len);
 int bawn_write_guest(struct bawn_vm *vm, gpa_t gpa, const void *buf, size_t len);

@@ -11,7 +11,6 @@
  * slots_lock is outside vcpu->mutex because a launch's seal reads vCPUs while slots stand
  * still, and mmu_lock is innermost because notifiers take it under any of the host's locks.
  */
-#include <linux/highmem.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -588,7 +587,8 @@ out:
 
 /* ---- Access from the module ---- */
 
-/* Host address of gpa, for at most *len bytes of its page; 0 when there is no such memory. */
+/* Host address of gpa, for at most *len bytes of its page; 0 when there is no such memory, or it
+ * is private: that is the guest's alone. */
 static unsigned long guest_hva(struct bawn_vm *vm, gpa_t gpa, size_t *len,
 			       struct bawn_memslot **slot)
 {
@@ -601,70 +601,15 @@ static unsigned long guest_hva(struct bawn_vm *vm, gpa_t gpa, size_t *len,
 	return (*slot)->hva + ((gfn - (*slot)->base) << PAGE_SHIFT) + offset_in_page(gpa);
 }
 
-/* The page of private memory at gpa (which has the alias), counted, made the guest's; NULL. */
-static struct page *private_page(struct bawn_vm *vm, gpa_t gpa)
-{
-	gfn_t gfn = (gpa & ~vm->private_alias) >> PAGE_SHIFT;
-	struct bawn_memslot *slot = bawn_slot(vm, gfn);
-	struct page *page;
-
-	if (!slot || slot->invalid || !slot->gmem || !bawn_is_private(vm, gfn) ||
-	    bawn_gmem_page(slot, gfn, &page))
-		return NULL;
-	return page;
-}
-
-/* Copies within one page. */
-static int copy_private(struct bawn_vm *vm, gpa_t gpa, void *buf, size_t len, bool write)
-{
-	struct page *page = private_page(vm, gpa);
-	void *at;
-
-	if (!page)
-		return -EFAULT;
-	at = kmap_local_page(page) + offset_in_page(gpa);
-	if (write)
-		memcpy(at, buf, len);
-	else
-		memcpy(buf, at, len);
-	kunmap_local(at);
-	put_page(page);
-	return 0;
-}
-
-static int cmpxchg_private(struct bawn_vm *vm, gpa_t gpa, size_t size, u64 old, u64 new)
-{
-	struct page *page = private_page(vm, gpa);
-	void *at;
-	bool same;
-
-	if (!page)
-		return -EFAULT;
-	at = kmap_local_page(page) + offset_in_page(gpa);
-	if (size == 8)
-		same = cmpxchg64((u64 *)at, old, new) == old;
-	else
-		same = cmpxchg((u32 *)at, (u32)old, (u32)new) == (u32)old;
-	kunmap_local(at);
-	put_page(page);
-	return same ? 0 : -EAGAIN;
-}
-
 int bawn_read_guest(struct bawn_vm *vm, gpa_t gpa, void *buf, size_t len)
 {
 	while (len) {
 		struct bawn_memslot *slot;
-		size_t n = min_t(size_t, len, PAGE_SIZE - offset_in_page(gpa));
-		unsigned long hva;
+		size_t n = len;
+		unsigned long hva = guest_hva(vm, gpa, &n, &slot);
 
-		if (gpa & vm->private_alias) {
-			if (copy_private(vm, gpa, buf, n, false))
-				return -EFAULT;
-		} else {
-			hva = guest_hva(vm, gpa, &n, &slot);
-			if (!hva || copy_from_user(buf, (void __user *)hva, n))
-				return -EFAULT;
-		}
+		if (!hva || copy_from_user(buf, (void __user *)hva, n))
+			return -EFAULT;
 		gpa += n;
 		buf += n;
 		len -= n;
@@ -676,22 +621,16 @@ int bawn_write_guest(struct bawn_vm *vm, gpa_t gpa, const void *buf, size_t len)
 {
 	while (len) {
 		struct bawn_memslot *slot;
-		size_t n = min_t(size_t, len, PAGE_SIZE - offset_in_page(gpa));
-		unsigned long hva;
+		size_t n = len;
+		unsigned long hva = guest_hva(vm, gpa, &n, &slot);
 
-		if (gpa & vm->private_alias) {
-			if (copy_private(vm, gpa, (void *)buf, n, true))
-				return -EFAULT;
-		} else {
-			hva = guest_hva(vm, gpa, &n, &slot);
-			if (!hva)
-				return -EFAULT;
-			if (slot->flags & KVM_MEM_READONLY)
-				return -EACCES;
-			if (copy_to_user((void __user *)hva, buf, n))
-				return -EFAULT;
-			bawn_mark_dirty(slot, gpa >> PAGE_SHIFT);
-		}
+		if (!hva)
+			return -EFAULT;
+		if (slot->flags & KVM_MEM_READONLY)
+			return -EACCES;
+		if (copy_to_user((void __user *)hva, buf, n))
+			return -EFAULT;
+		bawn_mark_dirty(slot, gpa >> PAGE_SHIFT);
 		gpa += n;
 		buf += n;
 		len -= n;
@@ -708,8 +647,6 @@ int bawn_cmpxchg_guest(struct bawn_vm *vm, gpa_t gpa, size_t size, u64 old, u64 
 
 	if (gpa & (size - 1))
 		return -EFAULT;
-	if (gpa & vm->private_alias)
-		return cmpxchg_private(vm, gpa, size, old, new);
 	hva = guest_hva(vm, gpa, &n, &slot);
 	if (!hva || n != size)
 		return -EFAULT;

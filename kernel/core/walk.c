@@ -101,7 +101,7 @@ static u64 reserved_bits(const struct walk *w, int level, bool leaf)
 		return BIT_ULL(21) | (phys < 40 ? PSE36 & ~(BIT_ULL(phys - 32 + 13) - 1) : 0);
 	}
 	if (phys < 52)
-		bits = GENMASK_ULL(51, phys) & ~vcpu->vm->private_alias;
+		bits = GENMASK_ULL(51, phys);
 	if (!(vcpu->efer & EFER_NX_BIT))
 		bits |= PTE_NX;
 	if (w->mode == PAGING_PAE) {
@@ -204,8 +204,7 @@ static int walk_once(struct walk *w, gpa_t *gpa, struct bawn_walk_fault *f)
 		u64 index = (w->gva >> level_shift(w, level)) & (BIT_ULL(w->index_bits) - 1);
 
 		value = 0;
-		/* Hardware walks a confidential guest's tables in private memory, always. */
-		w->entry[level].gpa = (table + index * w->entry_size) | w->vcpu->vm->private_alias;
+		w->entry[level].gpa = table + index * w->entry_size;
 		/* A table that is no memory reads as not present. */
 		if (bawn_read_guest(w->vcpu->vm, w->entry[level].gpa, &value, w->entry_size) ||
 		    !(value & PTE_P))
@@ -225,8 +224,6 @@ static int walk_once(struct walk *w, gpa_t *gpa, struct bawn_walk_fault *f)
 	if (!allowed(w, rights, nx))
 		return page_fault(w, PF_PRESENT, f);
 	*gpa = leaf_address(w, level, value);
-	if (w->access & BAWN_WALK_FETCH)
-		*gpa |= w->vcpu->vm->private_alias; /* and so does it fetch */
 	return set_accessed(w, level);
 }
 
@@ -242,7 +239,7 @@ int bawn_walk(struct bawn_vcpu *vcpu, gva_t gva, u32 access, gpa_t *gpa, struct 
 	else if (!bawn_canonical(vcpu, gva))
 		return fault(f, GP_VECTOR, 0, 0);
 	if (!(vcpu->cr0 & X86_CR0_PG)) {
-		*gpa = gva | vcpu->vm->private_alias; /* without paging all is private */
+		*gpa = gva;
 		return 0;
 	}
 	walk_init(&w, vcpu, gva, access);

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <sched.h>
 #include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
@@ -435,6 +436,42 @@ static void test_no_file(void)
         0);
 }
 
+/* ---- What the module itself writes to guest memory ---- */
+
+/* Clocks and steal time at a private address: the module finds no memory there, whoever names it
+ * and whichever bit of the address says that it is private. */
+static void test_clocks(void)
+{
+    static const struct {
+        const char *name;
+        uint32_t msr;
+        uint64_t enabled;
+    } rows[] = {
+        { "wall clock", 0x4b564d00, 0 },
+        { "system time", 0x4b564d01, 1 },
+        { "steal time", 0x4b564d03, 1 },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct snp_guest g = with_secrets();
+        uint64_t value = A | 1ull << g.cbit | rows[i].enabled;
+
+        lab_row(rows[i].name);
+        ghcb_begin(&g);
+        ghcb_set(&g, GHCB_RCX, rows[i].msr);
+        ghcb_set(&g, GHCB_RAX, (uint32_t)value);
+        ghcb_set(&g, GHCB_RDX, value >> 32);
+        EXPECT_EQ(ghcb_ask(&g, 0x7c, 1, 0), AGENT_OK); /* MSR, write */
+        EXPECT_EQ(vcpu_set_msr(g.v, rows[i].msr, value), 1);
+        sched_yield(); /* steal time is written when the thread leaves the processor, too */
+        EXPECT_EQ(agent_load(&g, A), SECRET_A);
+        for (unsigned at = 8; at < 64; at += 8)
+            EXPECT_EQ(agent_load(&g, A + at), 0);
+        snp_destroy(&g);
+    }
+    lab_row(NULL);
+}
+
 /* ---- What #VC itself needs ---- */
 
 /* Pages that the delivery of #VC needs are taken away after their translations were used. No part
@@ -487,6 +524,7 @@ static const struct lab_test tests[] = {
     { "a page made shared and private again", test_converted },
     { "shared memory made private under the guest", test_private_under_shared },
     { "no private memory under private pages", test_no_file },
+    { "clocks in private memory", test_clocks },
     { "what #VC needs is taken away", test_under_vc },
 };
 
