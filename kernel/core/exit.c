@@ -79,8 +79,9 @@ static int exit_npf(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 	gpa_t gpa = exit->npf.gpa;
 	int r;
 
-	/* The xAPIC page has no slot in a sane configuration; it wins over one. */
-	if (vcpu->apic && bawn_lapic_at(vcpu, gpa))
+	/* The xAPIC page has no slot in a sane configuration; it wins over one. A confidential
+	 * guest reaches it through its #VC handler. */
+	if (vcpu->apic && !vcpu->state_protected && bawn_lapic_at(vcpu, gpa))
 		return bawn_mmio(vcpu, gpa, exit->npf.access & BAWN_FAULT_WRITE);
 	r = bawn_npt_fault(vcpu, gpa, exit->npf.access);
 	if (r != -ENXIO)

@@ -233,6 +233,22 @@ static void test_wrong_kind(void)
     expect_memory_fault(&g, snp_run(&g), NOWHERE, true);
 }
 
+/* Memory where the local APIC is: the host executes no instruction of the guest for it. */
+static void test_apic_page(void)
+{
+    const uint64_t page = UNVALIDATED, value = 0x1122334455667788;
+    struct snp_guest g = snp_create_apic();
+
+    ASSERT_EQ(snp_attributes(&g, page, PAGE, false), 0);
+    memcpy(g.vm->mem + page, &value, sizeof(value));
+    ASSERT_EQ(vcpu_set_msr(g.v, 0x1b, page | 0x900), 1); /* IA32_APIC_BASE: enabled, BSP */
+    snp_set_state(&g, GUEST_ADDR(snp_load), SNP_SHARED + page, 0, 0);
+    snp_launch(&g);
+    EXPECT_EQ(snp_run(&g), GUEST_DONE);
+    EXPECT_EQ(snp_exceptions(&g), 0);
+    EXPECT_EQ(snp_result(&g, 0), value);
+}
+
 /* Fetches and walks of page tables are private whatever the address says. */
 static void test_forced(void)
 {
@@ -441,6 +457,7 @@ static const struct lab_test tests[] = {
     { "unvalidated memory is #VC", test_unvalidated },
     { "private and shared memory at one address", test_separate },
     { "memory of the wrong kind goes to the VMM", test_wrong_kind },
+    { "shared memory where the local APIC is", test_apic_page },
     { "forced C=1 on walks and fetches", test_forced },
     { "code at a C=0 address", test_code_at_shared_address },
     { "a page punched out is not validated", test_punched },
