@@ -167,6 +167,15 @@ static void take_back(struct call *c, struct page *page)
 		get_page(page); /* it is lost: better leaked than given away */
 }
 
+/* Is the page the host's? One that firmware did not give back must not even be written to. */
+static int check_free(struct call *c, struct page *page)
+{
+	bool assigned;
+	int level, r = c->vm->snp->ops->lookup(page_to_pfn(page), &assigned, &level);
+
+	return !r && assigned ? -EEXIST : r;
+}
+
 /* Firmware takes one page at gpa: assigned, immutable, then updated. Undone when it fails. */
 static int update_page(struct call *c, struct page *page, u64 gpa, u8 type)
 {
@@ -176,16 +185,8 @@ static int update_page(struct call *c, struct page *page, u64 gpa, u8 type)
 		.page_type = type,
 		.address = page_to_phys(page),
 	};
-	u64 pfn = page_to_pfn(page);
-	bool assigned;
-	int level, r;
+	int r = ops->make_private(page_to_pfn(page), gpa, 1, c->vm->snp->asid, true);
 
-	r = ops->lookup(pfn, &assigned, &level);
-	if (r)
-		return r;
-	if (assigned)
-		return -EEXIST;
-	r = ops->make_private(pfn, gpa, 1, c->vm->snp->asid, true);
 	if (r)
 		return r;
 	r = command(c, SEV_CMD_SNP_LAUNCH_UPDATE, &update, sizeof(update));
@@ -233,12 +234,18 @@ struct update {
 static int update_page_of(struct bawn_vm *vm, gfn_t gfn, struct page *page, void *arg)
 {
 	struct update *u = arg;
-	int r = fill_page(page, u->type, u->from);
+	int r = check_free(u->call, page);
 
+	if (r)
+		return r;
+	r = fill_page(page, u->type, u->from);
 	if (!r)
 		r = update_page(u->call, page, gfn << PAGE_SHIFT, u->type);
 	if (r == -EIO && u->type == SNP_PAGE_TYPE_CPUID)
 		return_cpuid(page, u->from);
+	/* It may become the guest's later on, unmeasured: without what userspace wrote. */
+	if (r && !check_free(u->call, page))
+		clear_highpage(page);
 	return r;
 }
 

@@ -38,7 +38,7 @@ struct snp_flip *agent_flip(const struct snp_guest *g)
     return (struct snp_flip *)(void *)(mailbox(g) + AGENT_FLIP);
 }
 
-struct snp_guest agent_create(unsigned vcpus)
+struct snp_guest agent_prepare(unsigned vcpus)
 {
     struct kvm_enable_cap hypercalls = { .cap = KVM_CAP_EXIT_HYPERCALL,
                                          .args = { BIT(KVM_HC_MAP_GPA_RANGE) } };
@@ -54,9 +54,21 @@ struct snp_guest agent_create(unsigned vcpus)
                            0);
     }
     ASSERT_EQ(snp_attributes(&g, AGENT_SHARED, AGENT_PRIVATE - AGENT_SHARED, false), 0);
-    snp_launch(&g);
-    ASSERT_EQ(run(&g), AGENT_OK);
-    ghcb_register(&g, AGENT_GHCB);
+    return g;
+}
+
+void agent_launch(struct snp_guest *g)
+{
+    snp_launch(g);
+    ASSERT_EQ(run(g), AGENT_OK);
+    ghcb_register(g, AGENT_GHCB);
+}
+
+struct snp_guest agent_create(unsigned vcpus)
+{
+    struct snp_guest g = agent_prepare(vcpus);
+
+    agent_launch(&g);
     return g;
 }
 

@@ -63,6 +63,9 @@ GUEST_FN(snp_token);
 /* A launched guest that waits for its first step. With two vCPUs the second is in snp_flip, not
  * yet run. */
 struct snp_guest agent_create(unsigned vcpus);
+/* The same in two steps, for what is to happen before the launch. */
+struct snp_guest agent_prepare(unsigned vcpus);
+void agent_launch(struct snp_guest *g);
 struct snp_flip *agent_flip(const struct snp_guest *g);
 
 /* One step. AGENT_OK; another exit: its reason or negative errno, and agent_go() goes on. */

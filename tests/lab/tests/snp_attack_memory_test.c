@@ -436,6 +436,21 @@ static void test_no_file(void)
         0);
 }
 
+/* A page that firmware refuses at the launch, and the guest validates later, is empty. */
+static void test_refused(void)
+{
+    static uint8_t bytes[PAGE] __attribute__((aligned(PAGE)));
+    struct snp_guest g = agent_prepare(1);
+
+    memset(bytes, 0xee, sizeof(bytes)); /* no such count of entries */
+    ASSERT_EQ(snp_update(&g, A, bytes, PAGE, KVM_SEV_SNP_PAGE_TYPE_CPUID), -EIO);
+    EXPECT(g.fw_error != 0);
+    agent_launch(&g);
+    agent_validate(&g, A);
+    EXPECT_EQ(agent_load(&g, A), 0);
+    EXPECT_EQ(agent_load(&g, A + PAGE - 8), 0);
+}
+
 /* ---- What the module itself writes to guest memory ---- */
 
 /* Clocks and steal time at a private address: the module finds no memory there, whoever names it
@@ -524,6 +539,7 @@ static const struct lab_test tests[] = {
     { "a page made shared and private again", test_converted },
     { "shared memory made private under the guest", test_private_under_shared },
     { "no private memory under private pages", test_no_file },
+    { "a page that the launch refused", test_refused },
     { "clocks in private memory", test_clocks },
     { "what #VC needs is taken away", test_under_vc },
 };
