@@ -47,6 +47,15 @@ static void prove_hash(const struct bawn_shim_blob *blob, enum bawn_shim_reason 
         shim_fail(reason);
 }
 
+/* The rest of its first and last page was launched with it, unmeasured, and hashed by nobody. */
+static void wipe_around(const struct bawn_shim_blob *blob)
+{
+    uint64_t end = blob->gpa + blob->size;
+
+    memset(shim_at(blob->gpa - blob->gpa % SHIM_PAGE), 0, blob->gpa % SHIM_PAGE);
+    memset(shim_at(end), 0, -end % SHIM_PAGE);
+}
+
 static void prove_cmdline(const struct bawn_shim_params *p, const struct shim_kernel *k)
 {
     const char *cmdline = shim_at(p->cmdline.gpa);
@@ -74,6 +83,9 @@ struct shim_entry shim_boot(unsigned cbit, const struct shim_image *image)
     prove_hash(&p->kernel, BAWN_SHIM_FAIL_KERNEL_HASH);
     prove_hash(&p->initrd, BAWN_SHIM_FAIL_INITRD_HASH);
     prove_hash(&p->cmdline, BAWN_SHIM_FAIL_CMDLINE_HASH);
+    wipe_around(&p->kernel);
+    wipe_around(&p->initrd);
+    wipe_around(&p->cmdline);
     check(shim_kernel_read(&kernel, shim_at(p->kernel.gpa), p, &launched));
     prove_cmdline(p, &kernel);
 

@@ -88,6 +88,50 @@ static void boots_without_initrd(void **state)
     machine_stop();
 }
 
+/* Bytes of launched pages that no hash covers. */
+static void nothing_around_the_hashed(void **state)
+{
+    const struct {
+        uint64_t gpa, size;
+    } blobs[] = {
+        { KERNEL_GPA, KERNEL_SIZE },
+        { INITRD_GPA, INITRD_SIZE },
+        { BAWN_SHIM_CMDLINE, sizeof(CMDLINE) },
+    };
+    uint64_t start, end;
+    struct shim_entry e;
+    uint8_t *before;
+
+    (void)state;
+    machine_start(47);
+    for (unsigned i = 0; i < 3; i++) {
+        start = blobs[i].gpa;
+        end = start + blobs[i].size;
+        memset(machine.ram + start - start % 4096, 0xee, start % 4096);
+        memset(machine.ram + end, 0xee, -end % 4096);
+        machine.ram[start - start % 4096 - 1] = 0xdd;
+        machine.ram[end + -end % 4096] = 0xdd;
+    }
+    before = malloc(RAM_LOW);
+    assert_non_null(before);
+    memcpy(before, machine.ram, RAM_LOW);
+    assert_int_equal(machine_boot(&e), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        start = blobs[i].gpa;
+        end = start + blobs[i].size;
+        for (uint64_t at = start - start % 4096; at < start; at++)
+            assert_int_equal(machine.ram[at], 0);
+        for (uint64_t at = end; at % 4096; at++)
+            assert_int_equal(machine.ram[at], 0);
+        /* No more than that. */
+        assert_memory_equal(machine.ram + start, before + start, blobs[i].size);
+        assert_int_equal(machine.ram[start - start % 4096 - 1], 0xdd);
+        assert_int_equal(machine.ram[end + -end % 4096], 0xdd);
+    }
+    free(before);
+    machine_stop();
+}
+
 static void small_pages_of_the_host(void **state)
 {
     struct shim_entry e;
@@ -204,6 +248,7 @@ int main(void)
         T(boots_cbit_47),
         T(boots_cbit_51),
         T(boots_without_initrd),
+        T(nothing_around_the_hashed),
         T(small_pages_of_the_host),
         T(one_vcpu_needs_no_ap_creation),
         T(cmdline_as_long_as_allowed),
