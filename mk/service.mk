@@ -44,3 +44,16 @@ service-test: $(B)/bin/bawn-attestd $(B)/tests/attestd-front ## test bawn-attest
 fuzz_rooms += service
 fuzz_lib_service := $(filter-out %/main.c %/supervisor.c %/dev.c,$(service_own)) $(attest_src)
 fuzz_ld_service := -levent -levent_openssl -ljansson -lssl -lcrypto -lseccomp
+
+# Load: guests and clients for benchmarks and fault tests; the machine's limits beside them.
+load_src := tests/bench/attestd_load.c tests/bench/attestd_client.c tests/bench/attestd_guest.c
+$(B)/bench/attestd-load: $(call objs,release,$(load_src) tests/unit/firmware/rig.c \
+		$(wildcard platform/firmware/*.c)) $(B)/lib/libbawn-attest.a
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(harden_ld) -o $@ $^ -lcmocka -lssl -lcrypto -lpthread
+$(B)/bench/attestd-limits: $(call objs,release,tests/bench/attestd_limits.c \
+		tests/bench/attestd_client.c)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(harden_ld) -o $@ $^ -lssl -lcrypto
