@@ -57,3 +57,18 @@ $(B)/bench/attestd-limits: $(call objs,release,tests/bench/attestd_limits.c \
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(harden_ld) -o $@ $^ -lssl -lcrypto
+
+# tests/service/fault-*.py; all kills: FAULT_ROUNDS=100 tests/service/fault-kill.py
+service-test: $(B)/bench/attestd-load $(B)/bin/bawn-audit $(B)/tests/clock.so
+$(B)/tests/clock.so: $(call objs,pic,tests/service/clock.c)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -o $@ $^
+
+SESSIONS ?= 100000
+.PHONY: bench-attestd soak-attestd
+bench_attestd := $(B)/bin/bawn-attestd $(B)/bench/attestd-load $(B)/bench/attestd-limits
+bench-attestd: $(bench_attestd) ## time bawn-attestd beside bare handshakes and signature checks
+	@BAWN_BUILD=$(B) tests/bench/attestd-bench
+soak-attestd: $(bench_attestd) ## SESSIONS=100000 sessions, and the memory of each process meanwhile
+	@BAWN_BUILD=$(B) tests/bench/attestd-bench --soak $(SESSIONS)

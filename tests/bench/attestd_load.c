@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -413,6 +414,7 @@ int main(int argc, char **argv)
         usage(stderr);
         return 64;
     }
+    signal(SIGPIPE, SIG_IGN);
     if (opt.root_only) {
         guest_create(opt.identity);
         return 0;
