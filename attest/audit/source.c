@@ -367,8 +367,10 @@ static bool take_entry(void *context, uint64_t seq, struct bawn_bytes entry)
     return !w->stopped;
 }
 
-/* A checkpoint may be newer than the entries that were read; then so many more are there by now,
- * or the log was cut. */
+/* In passes, each up to the size that the log has at its beginning: all checkpoints below that are
+ * there by then, so none comes late for the place that it belongs to. A checkpoint of more entries
+ * that is seen in a pass means another pass; when that finds nothing new, the log was cut, and what
+ * may stand behind its end is read, too. */
 static enum bawn_status each_of_db(struct audit_source *log, uint64_t from, audit_item_fn fn,
                                    void *context, struct bawn_error *err)
 {
@@ -379,16 +381,24 @@ static enum bawn_status each_of_db(struct audit_source *log, uint64_t from, audi
                       .next = from,
                       .asked = from,
                       .err = err };
-    uint64_t before;
-    enum bawn_status st;
+    bool first = true, found = true;
+    enum bawn_status st = BAWN_OK;
 
-    do {
-        before = w.next;
-        st = log_read(log->db, w.next, INT64_MAX, take_entry, &w, err);
+    while (found && st == BAWN_OK && w.st == BAWN_OK && !w.stopped && (first || look_ahead(&w))) {
+        uint64_t before = w.next, size = 0;
+
+        st = log_size(log->db, &size, err);
+        if (st == BAWN_OK)
+            st = log_read(log->db, w.next, size, take_entry, &w, err);
+        if (st == BAWN_OK && !first && w.next == before) {
+            st = log_read(log->db, w.next, INT64_MAX, take_entry, &w, err);
+            found = false;
+        }
         w.none_left = false;
         if (st == BAWN_OK && w.st == BAWN_OK)
             give_checkpoints(&w, w.seq);
-    } while (st == BAWN_OK && w.st == BAWN_OK && !w.stopped && look_ahead(&w) && w.next != before);
+        first = false;
+    }
     if (st == BAWN_OK && w.st == BAWN_OK)
         give_checkpoints(&w, UINT64_MAX);
     while (w.first < w.nr)
