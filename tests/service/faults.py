@@ -3,6 +3,7 @@
 server, load that remembers each answer, and the comparison of these answers with the log."""
 import base64
 import collections
+import hashlib
 import json
 import os
 import pwd
@@ -201,60 +202,69 @@ class Load:
 # ---- The log against what guests were told ----
 
 class Auditor:
-    """Keeps what the log had before, which it must have for ever."""
+    """Keeps what the log had before, which it must have for ever, and counts its entries."""
     def __init__(self, url):
         self.url = url
-        self.before = []
+        self.n = 0
+        self.digest = hashlib.sha256()  # of the first n entries
+        self.seen = collections.Counter()
 
     def verify(self):
         done = subprocess.run([AUDIT, "verify", self.url], capture_output=True, text=True,
                               check=False)
         return "" if done.returncode == 0 else f"bawn-audit verify: {done.stdout}{done.stderr}"
 
+    def take(self, n, entry):
+        """The next entry; what is wrong with it, or None."""
+        if entry["seq"] != n:
+            return f"entry {n} has the number {entry['seq']}"
+        if entry["type"] not in ("attest", "release"):
+            return None
+        session = entry["session"]
+        self.seen[entry["type"], session, entry["allowed"]] += 1
+        if entry["type"] == "attest" and self.seen["attest", session, True] > 1:
+            return f"session {session} was allowed twice"
+        if entry["type"] == "release" and not self.seen["attest", session, True]:
+            return f"entry {n} releases to a session that was not allowed before"
+        return None
+
     def read(self):
-        done = subprocess.run([AUDIT, "export", self.url, "-"], capture_output=True, check=False)
-        if done.returncode:
-            raise RuntimeError("bawn-audit export: " + done.stderr.decode())
-        lines = [line for line in done.stdout.split(b"\n") if line.startswith(b"{")]
-        entries = [json.loads(line) for line in lines]
-        return [e for e in entries if "seq" in e]
+        """Takes what is new; what is wrong, or None."""
+        known, before, n, problem = self.n, hashlib.sha256(), 0, None
+        with subprocess.Popen([AUDIT, "export", self.url, "-"], stdout=subprocess.PIPE) as export:
+            for line in export.stdout:
+                if line.startswith((b'{"checkpoint"', b'{"bawn_log"')):
+                    continue
+                if n == known and before.digest() != self.digest.digest():
+                    problem = f"the first {n} entries are not those that were there before"
+                if n < known:
+                    before.update(line)
+                else:
+                    self.digest.update(line)
+                    problem = problem or self.take(n, json.loads(line))
+                n += 1
+        self.n = n
+        return problem or (export.returncode and f"bawn-audit export: {export.returncode}") or \
+            (n < known and f"{n} entries are left of {known}")
 
     def check(self, load):
         """What is wrong, or None. Answers that come meanwhile are for the next time."""
         told = list(load.answers)
-        problem = self.verify()
-        if problem:
-            return problem
-        entries = self.read()
-        if entries[:len(self.before)] != self.before:
-            return f"the {len(self.before)} entries that were there before are not the same now"
-        self.before = entries
-        return compare(told, entries)
+        return self.verify() or self.read() or self.compare(told)
 
-
-def compare(told, entries):
-    seen = collections.Counter()
-    for n, e in enumerate(entries):
-        if e["seq"] != n:
-            return f"entry {n} has the number {e['seq']}"
-        if e["type"] not in ("attest", "release"):
-            continue
-        seen[e["type"], e["session"], e["allowed"]] += 1
-        if e["type"] == "attest" and e["allowed"] and seen["attest", e["session"], True] > 1:
-            return f"session {e['session']} was allowed twice"
-        if e["type"] == "release" and not seen["attest", e["session"], True]:
-            return f"entry {n} releases to a session that was not allowed before"
-    acknowledged = collections.Counter()
-    for what, session, status in told:
-        if (what, status) not in (("attest", 200), ("attest", 401), ("release", 200),
-                                  ("replay", 401)):
-            return f"{what} of session {session} was answered {status}"
-        kind = "release" if what == "release" else "attest"
-        acknowledged[kind, session, status == 200] += 1
-    for key, n in acknowledged.items():
-        if seen[key] < n:
-            return f"{key} was acknowledged {n} times and is in the log {seen[key]} times"
-    return None
+    def compare(self, told):
+        acknowledged = collections.Counter()
+        for what, session, status in told:
+            if (what, status) not in (("attest", 200), ("attest", 401), ("release", 200),
+                                      ("replay", 401)):
+                return f"{what} of session {session} was answered {status}"
+            kind = "release" if what == "release" else "attest"
+            acknowledged[kind, session, status == 200] += 1
+        for key, n in acknowledged.items():
+            if self.seen[key] < n:
+                return f"{key} was acknowledged {n} times, and is in the log " \
+                    f"{self.seen[key]} times"
+        return None
 
 
 def attempt(tap, name, function, *arguments):

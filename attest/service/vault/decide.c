@@ -264,6 +264,21 @@ static enum bawn_status conclude(struct vault *v, const struct session *s, const
     return st;
 }
 
+/* BAWN_E_DENIED: none, or it may have been used; err is for the client. */
+static enum bawn_status open_unused(struct vault *v, const char *tenant, const char *cookie,
+                                    struct session *s, struct bawn_error *err)
+{
+    int64_t swept;
+    enum bawn_status st = session_open(v, tenant, cookie, s, err);
+
+    if (st == BAWN_OK)
+        st = session_swept(v, &swept, err);
+    if (st != BAWN_OK || s->expires >= swept)
+        return st;
+    v->next_sweep = 0; /* the clock went back, and that is where it is seen to */
+    return bawn_fail(err, BAWN_E_DENIED, "the session has expired: start again with POST auth");
+}
+
 enum bawn_status serve_decide(struct vault *v, const struct ipc_msg *m, struct reply *r,
                               struct bawn_error *err)
 {
@@ -278,7 +293,12 @@ enum bawn_status serve_decide(struct vault *v, const struct ipc_msg *m, struct r
         json_decref(reasons);
         return reply_error(r, 404, "TenantNotFound", "there is no tenant of this name");
     }
-    st = session_open(v, tenant, cookie, &s, &why);
+    st = open_unused(v, tenant, cookie, &s, &why);
+    if (st != BAWN_OK && st != BAWN_E_DENIED) {
+        json_decref(reasons);
+        *err = why;
+        return st;
+    }
     if (st != BAWN_OK) {
         json_decref(reasons);
         v->count.refused++;

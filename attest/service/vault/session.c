@@ -158,6 +158,22 @@ enum bawn_status session_open(const struct vault *v, const char *tenant, const c
     return bawn_fail(err, BAWN_E_DENIED, "the cookie is not one of this service and tenant");
 }
 
+/* ---- What was swept ---- */
+
+static bool take_swept(void *context, const struct db_value *c, int n)
+{
+    if (n == 1 && c[0].type == DB_TEXT)
+        *(int64_t *)context = strtoll((const char *)c[0].bytes.data, NULL, 10);
+    return false;
+}
+
+enum bawn_status session_swept(struct vault *v, int64_t *swept, struct bawn_error *err)
+{
+    *swept = 0;
+    return db_run(v->db, "SELECT value FROM meta WHERE key = 'swept'", NULL, 0, take_swept, swept,
+                  NULL, err);
+}
+
 /* ---- POST auth ---- */
 
 static const char *choose_hash(const json_t *offered)

@@ -74,6 +74,40 @@ static enum bawn_status poll_replicas(struct vault *v, struct bawn_error *err)
     return st == BAWN_OK ? revocations_tell(v, err) : st;
 }
 
+/* Other replicas' clocks may be that much apart. */
+#define CLOCK_TOLERANCE 5
+
+/* Sessions that were swept were used, and would count again should the clock go back: then nothing
+ * that was begun before may count. */
+static enum bawn_status keep_swept(struct vault *v, struct bawn_error *err)
+{
+    int64_t swept = 0, now = vault_now(v);
+    struct db_value value;
+    char text[24];
+    enum bawn_status st = session_swept(v, &swept, err);
+
+    if (st == BAWN_OK && now < swept - CLOCK_TOLERANCE) {
+        journal("warning", "the clock went back: sessions begin anew", "{s:I}", "seconds",
+                (json_int_t)(swept - now));
+        v->reload = true;
+        st = db_run(v->db, "DELETE FROM keyring WHERE kind = 'session'", NULL, 0, NULL, NULL, NULL,
+                    err);
+        if (st == BAWN_OK)
+            st = keyring_rotate(&v->keys, v->db, KEY_SESSION, v->config->token.algorithm, now, err);
+        if (st == BAWN_OK)
+            st = state_changed(v, err);
+    } else if (st == BAWN_OK && now <= swept) {
+        return BAWN_OK;
+    }
+    snprintf(text, sizeof(text), "%lld", (long long)now);
+    value = db_text(text);
+    return st == BAWN_OK ? db_run(v->db,
+                                  "INSERT INTO meta (key, value) VALUES ('swept', $1)"
+                                  " ON CONFLICT (key) DO UPDATE SET value = $1",
+                                  &value, 1, NULL, NULL, NULL, err)
+                         : st;
+}
+
 /* Keys go when nothing that they made is valid any longer. */
 static enum bawn_status sweep(struct vault *v, struct bawn_error *err)
 {
@@ -86,7 +120,10 @@ static enum bawn_status sweep(struct vault *v, struct bawn_error *err)
 
     if (st != BAWN_OK)
         return st;
-    st = db_run(v->db, "DELETE FROM session WHERE expires < $1", &now, 1, NULL, NULL, NULL, err);
+    st = keep_swept(v, err);
+    if (st == BAWN_OK)
+        st =
+            db_run(v->db, "DELETE FROM session WHERE expires < $1", &now, 1, NULL, NULL, NULL, err);
     if (st == BAWN_OK)
         st = db_run(v->db, "DELETE FROM keyring WHERE retired IS NOT NULL AND retired < $1", &old,
                     1, NULL, NULL, &gone, err);

@@ -179,6 +179,9 @@ enum bawn_status session_create(struct vault *v, const char *tenant, struct sess
 /* BAWN_E_DENIED: not this service's, not this tenant's, or expired. */
 enum bawn_status session_open(const struct vault *v, const char *tenant, const char *cookie,
                               struct session *s, struct bawn_error *err);
+/* The latest time (seconds) at which used sessions were forgotten that had expired. One that expired
+ * before may have been used, whatever the clock says now. */
+enum bawn_status session_swept(struct vault *v, int64_t *swept, struct bawn_error *err);
 /* The value (hex, 64 digits or more) of a revoked measurement among the claims, or NULL; a new
  * string. */
 enum bawn_status find_revoked(struct vault *v, const char *tenant, const json_t *claims,
