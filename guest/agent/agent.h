@@ -148,6 +148,14 @@ enum bawn_status deliver(const struct agent_options *o, const uint8_t *secret, s
 enum bawn_status deliver_output(const struct agent_options *o, const void *data, size_t len,
                                 struct bawn_error *err);
 
+/* ---- The header of a LUKS volume (luks.c) ---- */
+
+/* A copy of it in memory, for cryptsetup's --header, once its ciphers are found to be good; the
+ * caller closes it. BAWN_E_DENIED: the host could make it open, or be read, without the key. */
+enum bawn_status luks_header(const char *device, int *header, struct bawn_error *err);
+/* The same of the volume's first bytes: *size is the header's, whose second copy is made void. */
+enum bawn_status luks_check(uint8_t *data, size_t len, size_t *size, struct bawn_error *err);
+
 /* ---- RA-TLS (ra_tls.c) ---- */
 
 enum bawn_status ra_tls_make(const struct agent_options *o, struct bawn_error *err);

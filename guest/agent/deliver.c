@@ -115,6 +115,7 @@ static enum bawn_status run_with(char **argv, bool as_input, const uint8_t *secr
 static enum bawn_status open_luks(const struct agent_options *o, const uint8_t *secret, size_t len,
                                   struct bawn_error *err)
 {
+    char path[32];
     char *argv[] = { "cryptsetup",
                      "open",
                      "--type",
@@ -122,12 +123,19 @@ static enum bawn_status open_luks(const struct agent_options *o, const uint8_t *
                      "--key-file",
                      "-",
                      "--batch-mode",
+                     "--header",
+                     path,
                      (char *)(uintptr_t)o->luks,
                      (char *)(uintptr_t)o->luks_name,
                      NULL };
-    int exit_status = 0;
-    enum bawn_status status = run_with(argv, true, secret, len, &exit_status, err);
+    int exit_status = 0, header;
+    enum bawn_status status = luks_header(o->luks, &header, err);
 
+    if (status != BAWN_OK)
+        return status;
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", header);
+    status = run_with(argv, true, secret, len, &exit_status, err);
+    close(header);
     if (status == BAWN_OK && exit_status)
         status =
             bawn_fail(err, BAWN_E_IO, "cryptsetup did not open %.200s with the secret: status %d",

@@ -121,6 +121,20 @@ def luks(s):
     point("a LUKS volume takes the secret as its key", made.returncode == 0 and status == 0 and
           log.split()[-2:] == [image, "data"] and no_secret(log) and not out, err)
     with open(image, "r+b") as f:
+        head = f.read(1 << 20)
+        # What a host could write: the header has a checksum, and nothing else keeps it.
+        for part in (b'"type":"crypt"', b'"area"'):
+            at = head.index(b'"encryption":"aes-xts-plain64"', head.index(part)) + 14
+            f.seek(at)
+            f.write(b"cipher_null-ecb")
+            f.flush()
+            status, _, err = s.get("--luks", image, "--name", "data",
+                                   env=dict(env, PATH=tools + ":/bin"))
+            point("a volume whose header asks for no encryption is not opened",
+                  status == 3 and "cipher_null" in err, err)
+            f.seek(at)
+            f.write(b"aes-xts-plain64")
+        f.seek(32 << 10)
         f.write(bytes(1 << 20))
     status, _, err = s.get("--luks", image, "--name", "data", env=dict(env, PATH=tools + ":/bin"))
     point("a volume that does not open is an error", status == 4 and "did not open" in err, err)
