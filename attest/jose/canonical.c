@@ -3,6 +3,7 @@
  * JSON: hostile text read strictly, and the canonical form of RFC 8785 written. What is hashed
  * and signed goes through here, so that two values have the same text only if they are the same.
  */
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -130,11 +131,13 @@ static bool reads_as(uint64_t digits, int exponent, double value)
 }
 
 /* The fewest digits that read back as the value (> 0, finite), and of those the nearest: value =
- * *digits * 10^*exponent. Below a power of two the neighbours lie closer than above, where the
- * nearest decimal of that length may not read back while the next one does. */
+ * *digits * 10^*exponent. A decimal of up to 15 digits comes back from a double as it was
+ * (DBL_DIG), so fewer need not be tried, but the digits may end in zeros then; subnormal numbers
+ * hold less. Below a power of two the neighbours lie closer than above, where the nearest decimal
+ * of that length may not read back while the next one does. */
 static void shortest(double value, uint64_t *digits, int *exponent)
 {
-    for (int n = 1; n <= 17; n++) {
+    for (int n = value < DBL_MIN ? 1 : DBL_DIG; n <= 17; n++) {
         char text[40];
         const char *c;
 

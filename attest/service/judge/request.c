@@ -15,6 +15,7 @@
 
 #define NONCE_MAX 128
 #define GIVEN_MAX 32
+#define RUNTIME_DATA_MAX (64u << 10) /* as text: its canonical form is dear, and a key is short */
 
 /* ---- Base64, either alphabet, padded or not ---- */
 
@@ -47,6 +48,9 @@ static enum bawn_status take_runtime_data(struct judge_request *r, struct bawn_e
     if (!json_is_object(r->runtime_data))
         return bawn_fail(err, BAWN_E_FORMAT,
                          "\"runtime-data\" must be an object with \"nonce\" and \"tee-pubkey\"");
+    if (json_dumpb(r->runtime_data, NULL, 0, JSON_COMPACT) > RUNTIME_DATA_MAX)
+        return bawn_fail(err, BAWN_E_FORMAT, "\"runtime-data\" is larger than %u bytes",
+                         RUNTIME_DATA_MAX);
     nonce = json_object_get(r->runtime_data, "nonce");
     if (!json_is_string(nonce) || !json_string_length(nonce) ||
         json_string_length(nonce) > NONCE_MAX ||
