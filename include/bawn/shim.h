@@ -17,7 +17,8 @@
  *   params.cmdline       UNMEASURED  (BAWN_SHIM_CMDLINE is the usual place)
  *
  * A range that does not start or end on a page is launched with the whole pages that it
- * touches; two ranges share no page. Every other page of params.ram is private and not
+ * touches; two ranges share no page. What stands there around an UNMEASURED range, which no hash
+ * covers, the shim wipes. Every other page of params.ram is private and not
  * validated: the shim validates each of them once, and ends the guest when one of them was
  * validated before. All that is launched lies in params.ram.
  *
