@@ -27,18 +27,6 @@ bool platform_unpaged(struct bawn_vcpu *vcpu)
 	return !(vcpu->cr0 & X86_CR0_PG) || !(vcpu->cr4 & X86_CR4_PAE);
 }
 
-/* What the host does when its guest touches a page that nobody has yet: gives it to the guest. */
-static void assign(struct bawn_vcpu *vcpu, u64 pfn, gpa_t gpa)
-{
-	const struct rmp_update new = {
-		.gpa = gpa & PAGE_MASK,
-		.asid = vcpu->vm->snp->asid,
-		.assigned = true,
-	};
-
-	rmp_update(pfn, &new);
-}
-
 enum platform_fault platform_private_page(struct bawn_vcpu *vcpu, gpa_t gpa, struct page **page)
 {
 	gpa_t plain = gpa & ~platform_cmask();
@@ -54,10 +42,6 @@ enum platform_fault platform_private_page(struct bawn_vcpu *vcpu, gpa_t gpa, str
 	    bawn_gmem_page(slot, plain >> PAGE_SHIFT, page))
 		return FAULT_RMP;
 	rmp_get(page_to_pfn(*page), &e);
-	if (!(e.flags & RMP_ASSIGNED)) {
-		assign(vcpu, page_to_pfn(*page), plain);
-		rmp_get(page_to_pfn(*page), &e);
-	}
 	switch (rmp_rule_access(&e, plain, vcpu->vm->snp->asid)) {
 	case RMP_ACCESS_OK:
 		return FAULT_NONE;
@@ -66,7 +50,8 @@ enum platform_fault platform_private_page(struct bawn_vcpu *vcpu, gpa_t gpa, str
 	default:
 		put_page(*page);
 		*page = NULL;
-		return FAULT_RMP;
+		/* It was the guest's when it was found; the host has punched it out since. */
+		return e.flags & RMP_ASSIGNED ? FAULT_RMP : FAULT_RETRY;
 	}
 }
 

@@ -36,7 +36,7 @@ enum platform_fault {
 	FAULT_NOT_VALIDATED, /* #VC */
 	FAULT_RMP,	     /* the host must answer it */
 	FAULT_NO_MEMORY,     /* a device, perhaps */
-	FAULT_RETRY,	     /* the host changes its slots */
+	FAULT_RETRY,	     /* the host changes its slots, or takes the page */
 };
 #define WALK_WRITE BIT(0)
 #define WALK_FETCH BIT(1)
@@ -129,7 +129,7 @@ unsigned int platform_contexts(u64 *list, unsigned int max);
 /* guest.c */
 /* Are data accesses private whatever the page tables say? */
 bool platform_unpaged(struct bawn_vcpu *vcpu);
-/* The page behind a private address, which becomes the guest's if it was nobody's: +1 reference.
+/* The page behind a private address, which becomes the guest's if it is new: +1 reference.
  * FAULT_NOT_VALIDATED comes with the page too. */
 enum platform_fault platform_private_page(struct bawn_vcpu *vcpu, gpa_t gpa, struct page **page);
 /* Translates for an access (WALK_*) of the supervisor's; 0 or -EFAULT with w->fault. */
