@@ -63,8 +63,8 @@ static int insn_len(struct bawn_vcpu *vcpu, int op_len)
 	return nr ? bawn_insn_prefixed_len(bytes, nr, bawn_code_size(vcpu), op_len) : 0;
 }
 
-/* The instruction that exited is gone from where it was: another vCPU wrote there. Executed
- * again it gives what is there now. */
+/* The instruction that exited is gone from where it was: another vCPU wrote there, or the host took
+ * the page. Executed again it gives what is there now. */
 #define TRY_AGAIN 1
 
 static int to_core_insn(struct bawn_vcpu *vcpu, struct bawn_exit *exit, u8 kind, u8 op_len)
@@ -130,6 +130,8 @@ static int of_ud(struct bawn_vcpu *vcpu)
 	u8 bytes[15], len;
 	int nr = platform_fetch(vcpu, bytes);
 
+	if (!nr)
+		return TRY_AGAIN;
 	switch (platform_insn(bytes, nr, bawn_long_mode(vcpu), &len)) {
 	case INSN_PVALIDATE:
 		return platform_pvalidate(vcpu, len);
