@@ -47,12 +47,26 @@ static bool initialised, registered;
 
 /* ---- The firmware ---- */
 
-static int hw_command(int cmd, void *buf, u32 len, u32 *fw_error)
+static int do_command(int cmd, void *buf, u32 *fw_error)
 {
 	int error = 0, r = host.sev_do_cmd(cmd, buf, &error);
 
 	*fw_error = r == -EIO ? error : 0;
 	return r == -ETIMEDOUT ? -ENODEV : r;
+}
+
+/* A guest that goes makes firmware ask for another WBINVD: not between recycle()'s two steps. */
+static int hw_command(int cmd, void *buf, u32 len, u32 *fw_error)
+{
+	bool unbinds = cmd == SEV_CMD_SNP_DECOMMISSION;
+	int r;
+
+	if (unbinds)
+		mutex_lock(&asids_lock);
+	r = do_command(cmd, buf, fw_error);
+	if (unbinds)
+		mutex_unlock(&asids_lock);
+	return r;
 }
 
 static struct page *hw_alloc_firmware_page(void)
@@ -76,7 +90,7 @@ static int recycle(void)
 	int r;
 
 	wbinvd_on_all_cpus();
-	r = hw_command(SEV_CMD_SNP_DF_FLUSH, NULL, 0, &fw_error);
+	r = do_command(SEV_CMD_SNP_DF_FLUSH, NULL, &fw_error);
 	if (r)
 		return r;
 	bitmap_andnot(asids, asids, asids_used, MAX_ASIDS);
