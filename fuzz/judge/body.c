@@ -15,13 +15,17 @@ static struct judge *make(void)
         "{\"bawn_policy\":1,\"id\":\"p\",\"version\":\"1\",\"evidence\":[\"snp\",\"tdx\",\"tpm\","
         "\"azure-snp\",\"azure-tdx\"],\"rules\":[{\"id\":\"r\",\"claim\":\"snp.policy.debug\","
         "\"equals\":false,\"reason\":\"r\"}]}";
-    json_t *snapshot =
+    json_t *state =
         json_pack("{s:{s:{s:{s:s, s:s}}}}", "tenants", "t", "policy", "name", "p", "text", policy);
+    char *text = json_dumps(state, JSON_COMPACT);
+    json_t *snapshot = json_pack("{s:I}", "state", (json_int_t)strlen(text));
     struct judge *judge = judge_create();
     struct bawn_error err = { "" };
 
-    if (!judge || judge_take_snapshot(judge, snapshot, NULL, 0, &err) != BAWN_OK)
+    if (!judge ||
+        judge_take_snapshot(judge, snapshot, (uint8_t *)text, strlen(text), &err) != BAWN_OK)
         __builtin_trap();
+    json_decref(state);
     json_decref(snapshot);
     return judge;
 }

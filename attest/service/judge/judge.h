@@ -79,7 +79,7 @@ struct judge_blob {
 };
 
 struct judge_snapshot {
-    json_t *json;
+    json_t *list; /* of the blobs, with their names */
     uint8_t *blobs;
     struct judge_tenant *tenants;
     size_t nr_tenants;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TENANTS_MAX 1024
+#define TENANTS_MAX 10000 /* as many as a configuration may have */
 #define BLOBS_MAX 16384
 
 static enum bawn_status load_include(void *context, const char *name, struct bawn_bytes *text,
@@ -108,9 +108,10 @@ static enum bawn_status take_tenant(struct judge_tenant *t, const char *name, co
     return st;
 }
 
-static enum bawn_status take_tenants(struct judge_snapshot *s, struct bawn_error *err)
+static enum bawn_status take_tenants(struct judge_snapshot *s, const json_t *state,
+                                     struct bawn_error *err)
 {
-    json_t *tenants = json_object_get(s->json, "tenants"), *value;
+    json_t *tenants = json_object_get(state, "tenants"), *value;
     size_t n = json_object_size(tenants);
     const char *name;
 
@@ -129,10 +130,12 @@ static enum bawn_status take_tenants(struct judge_snapshot *s, struct bawn_error
     return BAWN_OK;
 }
 
-static enum bawn_status take_blobs(struct judge_snapshot *s, size_t len, struct bawn_error *err)
+/* From `at` on. */
+static enum bawn_status take_blobs(struct judge_snapshot *s, size_t at, size_t len,
+                                   struct bawn_error *err)
 {
-    const json_t *list = json_object_get(s->json, "blobs"), *entry;
-    size_t at = 0, i;
+    const json_t *list = s->list, *entry;
+    size_t i;
 
     if (json_array_size(list) > BLOBS_MAX)
         return bawn_fail(err, BAWN_E_FORMAT, "the snapshot has too many blobs");
@@ -164,6 +167,8 @@ enum bawn_status judge_snapshot_read(struct judge_snapshot **snapshot, const jso
                                      uint8_t *blobs, size_t len, struct bawn_error *err)
 {
     struct judge_snapshot *s = calloc(1, sizeof(*s));
+    json_int_t text = json_integer_value(json_object_get(json, "state"));
+    json_t *state = NULL;
     enum bawn_status st;
 
     if (!s) {
@@ -171,10 +176,14 @@ enum bawn_status judge_snapshot_read(struct judge_snapshot **snapshot, const jso
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for a snapshot");
     }
     s->blobs = blobs;
-    s->json = json_incref((json_t *)(uintptr_t)json);
-    st = take_tenants(s, err);
+    if (text > 0 && (uint64_t)text <= len)
+        state = json_loadb((const char *)blobs, (size_t)text, JSON_REJECT_DUPLICATES, NULL);
+    s->list = json_incref(json_object_get(state, "blobs"));
+    st = json_is_object(state) ? take_tenants(s, state, err)
+                               : bawn_fail(err, BAWN_E_FORMAT, "the snapshot has no state");
+    json_decref(state);
     if (st == BAWN_OK)
-        st = take_blobs(s, len, err);
+        st = take_blobs(s, (size_t)text, len, err);
     if (st != BAWN_OK) {
         judge_snapshot_destroy(s);
         return st;
@@ -199,7 +208,7 @@ void judge_snapshot_destroy(struct judge_snapshot *s)
     free(s->tenants);
     free(s->blob);
     free(s->blobs);
-    json_decref(s->json);
+    json_decref(s->list);
     free(s);
 }
 

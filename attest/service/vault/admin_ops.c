@@ -22,7 +22,8 @@ static bool good_value(const char *kind, const char *value)
 
     if (!strcmp(kind, "token"))
         return len && len <= 64;
-    return len >= 64 && len <= 128 && len % 2 == 0 && strspn(value, "0123456789abcdef") == len;
+    return len >= MEASUREMENT_DIGITS && len <= MEASUREMENT_DIGITS_MAX && len % 2 == 0 &&
+           strspn(value, "0123456789abcdef") == len;
 }
 
 static enum bawn_status insert_revoked(struct vault *v, const struct admin_request *a,

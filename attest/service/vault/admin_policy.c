@@ -10,8 +10,6 @@
 #include <openssl/evp.h>
 
 #include "attest/jose/jose.h"
-#include "attest/log/log.h"
-#include "attest/service/judge/claims.h"
 #include "attest/service/vault/vault.h"
 
 #define DEFAULT_NAME "default"
@@ -339,105 +337,7 @@ enum bawn_status admin_policy_get(struct vault *v, const struct admin_request *a
     return st == BAWN_OK ? reply_error(r, 404, "PolicyNotFound", "there is no such policy") : st;
 }
 
-/* ---- Dry run: what the logged decisions would have been under another policy ---- */
-
-#define DRY_RUN_DEFAULT 1000
-#define DRY_RUN_MAX 20000
-
-struct dry_run {
-    struct vault *v;
-    const char *tenant;
-    const struct bawn_policy *policy;
-    struct bawn_refs *refs;
-    struct bawn_policy_result *result;
-    uint64_t decisions, allowed_before, allowed_now;
-    json_t *changed;
-};
-
-static void dry_run_decision(struct dry_run *d, uint64_t seq, const json_t *entry)
-{
-    const char *verdict = text_of(entry, "verdict");
-    bool before = json_is_true(json_object_get(entry, "allowed")), now;
-    struct claim_set set;
-    struct bawn_policy_input input = {
-        .evidence = text_of(entry, "kind"),
-        .verdict = verdict && !strcmp(verdict, "trusted")       ? BAWN_TRUSTED
-                   : verdict && !strcmp(verdict, "not trusted") ? BAWN_NOT_TRUSTED
-                                                                : BAWN_CANNOT_JUDGE,
-        .foreign_root = text_of(entry, "foreign_root"),
-        .refs = d->refs,
-        .at = vault_now(d->v),
-    };
-
-    if (claims_read(&set, json_object_get(entry, "claims"), json_object_get(entry, "claim_kinds"),
-                    NULL, NULL) != BAWN_OK)
-        return;
-    input.claims = set.claims;
-    input.nr_claims = set.n;
-    now = bawn_policy_evaluate(d->policy, &input, d->result) && input.verdict == BAWN_TRUSTED;
-    d->decisions++;
-    d->allowed_before += before;
-    d->allowed_now += now;
-    if (now != before && json_array_size(d->changed) < 1000) {
-        const char *const *reasons;
-        size_t n = bawn_policy_result_reasons(d->result, &reasons);
-        json_t *list = json_array();
-
-        for (size_t i = 0; !now && i < n; i++)
-            json_array_append_new(list, json_string(reasons[i]));
-        json_array_append_new(d->changed,
-                              json_pack("{s:I, s:s?, s:b, s:b, s:o}", "seq", (json_int_t)seq,
-                                        "time", text_of(entry, "time"), "was", before, "would_be",
-                                        now, "reasons", list));
-    }
-    claims_clear(&set);
-}
-
-static bool dry_run_entry(void *context, uint64_t seq, struct bawn_bytes text)
-{
-    struct dry_run *d = context;
-    json_t *entry = json_loadb((const char *)text.data, text.len, 0, NULL);
-    const char *type = text_of(entry, "type"), *tenant = text_of(entry, "tenant");
-
-    if (type && tenant && !strcmp(type, "attest") && !strcmp(tenant, d->tenant))
-        dry_run_decision(d, seq, entry);
-    json_decref(entry);
-    return true;
-}
-
-static enum bawn_status dry_run(struct vault *v, const struct admin_request *a,
-                                const struct bawn_policy *policy, struct reply *r,
-                                struct bawn_error *err)
-{
-    char *last = query_value(a->query, "last");
-    uint64_t n = last ? strtoull(last, NULL, 10) : DRY_RUN_DEFAULT, size = 0;
-    struct dry_run d = {
-        .v = v,
-        .tenant = a->tenant,
-        .policy = policy,
-        .refs = vault_tenant(v, a->tenant)->refs,
-        .result = bawn_policy_result_create(),
-        .changed = json_array(),
-    };
-    enum bawn_status st = d.result && d.changed
-                              ? log_size(v->db, &size, err)
-                              : bawn_fail(err, BAWN_E_NOMEM, "no memory for a dry run");
-
-    free(last);
-    if (n > DRY_RUN_MAX)
-        n = DRY_RUN_MAX;
-    if (st == BAWN_OK)
-        st = log_read(v->db, size > n ? size - n : 0, size, dry_run_entry, &d, err);
-    bawn_policy_result_destroy(d.result);
-    if (st != BAWN_OK) {
-        json_decref(d.changed);
-        return st;
-    }
-    return reply_json(r, 200,
-                      json_pack("{s:I, s:I, s:I, s:o}", "decisions", (json_int_t)d.decisions,
-                                "allowed_before", (json_int_t)d.allowed_before, "allowed_now",
-                                (json_int_t)d.allowed_now, "changed", d.changed));
-}
+/* ---- Dry run ---- */
 
 enum bawn_status admin_policy_dry_run(struct vault *v, const struct admin_request *a,
                                       struct reply *r, struct bawn_error *err)
@@ -445,8 +345,11 @@ enum bawn_status admin_policy_dry_run(struct vault *v, const struct admin_reques
     struct bawn_policy *policy = NULL;
     struct bawn_error why = { "" };
     struct body b;
-    enum bawn_status st = body_read(&b, a, &why);
+    enum bawn_status st;
 
+    if (v->dry_run)
+        return reply_error(r, 503, "Busy", "another dry run is under way: try again");
+    st = body_read(&b, a, &why);
     if (st == BAWN_OK) {
         st = compile(v, a->tenant, b.name, (struct bawn_bytes){ b.text, b.len }, &policy, &why);
         body_clear(&b);
@@ -457,7 +360,5 @@ enum bawn_status admin_policy_dry_run(struct vault *v, const struct admin_reques
     }
     if (st != BAWN_OK)
         return reply_error(r, 400, "InvalidPolicy", "%s", why.msg);
-    st = dry_run(v, a, policy, r, err);
-    bawn_policy_destroy(policy);
-    return st;
+    return dry_run_begin(v, a, policy, r, err);
 }

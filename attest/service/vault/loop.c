@@ -195,12 +195,26 @@ static enum bawn_status finish(struct vault *v, struct batch *b, struct bawn_err
 
         if (r->wrote && !committed)
             fail_reply(v, r, BAWN_E_IO, "the commit failed");
-        if (st == BAWN_OK && r->to)
+        if (st == BAWN_OK && r->to && !r->later)
             st = send_reply(r, err);
         reply_clear(r);
     }
     v->changed = v->revoked = false;
     b->n = 0;
+    return st;
+}
+
+/* Who asked may have gone meanwhile. */
+static enum bawn_status dry_run_some(struct vault *v, struct bawn_error *err)
+{
+    enum bawn_status st = BAWN_OK;
+    struct reply r;
+
+    if (!dry_run_continue(v, &r))
+        return BAWN_OK;
+    if (r.to && (r.to == v->front || r.to == v->admin))
+        st = send_reply(&r, err);
+    reply_clear(&r);
     return st;
 }
 
@@ -380,7 +394,7 @@ enum bawn_status vault_turn(struct vault *v, bool *stop, struct bawn_error *err)
     watch(&fds[2], v->admin);
     for (size_t i = 0; i < SERVICE_WORKERS_MAX; i++)
         watch(&fds[3 + i], v->judges[i].ipc);
-    n = poll(fds, sizeof(fds) / sizeof(fds[0]), timeout);
+    n = poll(fds, sizeof(fds) / sizeof(fds[0]), v->dry_run ? 0 : timeout);
     if (n < 0 && errno != EINTR)
         return bawn_fail(err, BAWN_E_IO, "poll: %m");
     if (n < 0)
@@ -403,6 +417,8 @@ enum bawn_status vault_turn(struct vault *v, bool *stop, struct bawn_error *err)
             if (i)
                 fds[i].revents = 0;
     } while (st == BAWN_OK && full);
+    if (st == BAWN_OK)
+        st = dry_run_some(v, err);
     if (st == BAWN_OK && (fds[0].revents & READABLE))
         st = take_control(v, stop, err);
     ended = flush_all(v, err);

@@ -51,6 +51,7 @@ void vault_close(struct vault *v)
         json_decref(v->tenants[i].policy);
     }
     free(v->tenants);
+    dry_run_end(v);
     keyring_wipe(&v->keys);
     db_close(v->db);
     json_decref(v->recent);

@@ -229,45 +229,54 @@ enum bawn_status serve_session_new(struct vault *v, const struct ipc_msg *m, str
 
 /* ---- Revocation ---- */
 
-/* Shorter values are no measurements, and could be anything. */
-#define MEASUREMENT_DIGITS 64
+/* Values asked for by one statement; its index finds each. */
+#define ASKED 16
 
-struct search {
-    const json_t *claims;
-    char *found;
-};
-
-static bool compare_revoked(void *context, const struct db_value *c, int n)
+static bool take_value(void *context, const struct db_value *c, int n)
 {
-    struct search *s = context;
-    const char *name, *value = n == 1 ? (const char *)c[0].bytes.data : NULL;
-    json_t *claim;
+    if (n == 1 && c[0].type == DB_TEXT)
+        *(char **)context = strdup((const char *)c[0].bytes.data);
+    return false;
+}
 
-    if (!value || strlen(value) < MEASUREMENT_DIGITS)
-        return true;
-    json_object_foreach((json_t *)(uintptr_t)s->claims, name, claim)
-    {
-        const char *t = json_string_value(claim);
-
-        if (t && !strcmp(t, value)) {
-            s->found = strdup(value);
-            return false;
-        }
-    }
-    return true;
+/* values: the tenant, then up to ASKED more; those that are not there are NULL, which is in no
+ * list. */
+static enum bawn_status ask_revoked(struct vault *v, const struct db_value values[1 + ASKED],
+                                    char **found, struct bawn_error *err)
+{
+    return db_run(
+        v->db,
+        "SELECT value FROM revoked WHERE tenant = $1 AND kind = 'measurement' AND value IN"
+        " ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        values, 1 + ASKED, take_value, found, NULL, err);
 }
 
 enum bawn_status find_revoked(struct vault *v, const char *tenant, const json_t *claims,
                               char **found, struct bawn_error *err)
 {
-    struct search s = { claims, NULL };
-    struct db_value tenant_value = db_text(tenant);
-    enum bawn_status st =
-        db_run(v->db, "SELECT value FROM revoked WHERE tenant = $1 AND kind = 'measurement'",
-               &tenant_value, 1, compare_revoked, &s, NULL, err);
+    struct db_value values[1 + ASKED] = { db_text(tenant) };
+    enum bawn_status st = BAWN_OK;
+    const char *name;
+    json_t *claim;
+    size_t n = 0;
 
-    *found = s.found;
-    return st;
+    *found = NULL;
+    json_object_foreach((json_t *)(uintptr_t)claims, name, claim)
+    {
+        size_t len = json_string_length(claim);
+
+        if (len < MEASUREMENT_DIGITS || len > MEASUREMENT_DIGITS_MAX)
+            continue;
+        values[1 + n++] = db_text(json_string_value(claim));
+        if (n < ASKED)
+            continue;
+        st = ask_revoked(v, values, found, err);
+        if (st != BAWN_OK || *found)
+            return st;
+        while (n)
+            values[n--] = (struct db_value){ .type = DB_NULL };
+    }
+    return n ? ask_revoked(v, values, found, err) : st;
 }
 
 static bool note_row(void *context, const struct db_value *c, int n)

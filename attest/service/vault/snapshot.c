@@ -81,6 +81,37 @@ enum bawn_status state_has_room(struct vault *v, const char *tenant, struct bawn
     return st;
 }
 
+static bool take_size(void *context, const struct db_value *c, int n)
+{
+    if (n == 1 && c[0].type == DB_INT)
+        *(int64_t *)context += c[0].i;
+    return false;
+}
+
+/* What judges could not be given is refused to who brings it, while the state before is still in
+ * force. JSON makes a text longer, by escapes; rows have their names and punctuation. */
+static enum bawn_status check_size(struct vault *v, struct bawn_error *err)
+{
+    static const char *const sums[] = {
+        "SELECT CAST(coalesce(sum(length(text) * 2 + length(name) + 200), 0) AS @INT@)"
+        " FROM policy WHERE active = 1",
+        "SELECT CAST(coalesce(sum(length(set_name) + length(value) + 40), 0) AS @INT@)"
+        " FROM reference",
+        "SELECT CAST(coalesce(sum(length(data) + length(name) + 40), 0) AS @INT@) FROM collateral",
+    };
+    enum bawn_status st = BAWN_OK;
+    int64_t size = 0;
+
+    for (size_t i = 0; st == BAWN_OK && i < sizeof(sums) / sizeof(sums[0]); i++)
+        st = db_run(v->db, sums[i], NULL, 0, take_size, &size, NULL, err);
+    if (st == BAWN_OK && size > (int64_t)IPC_BLOB_MAX)
+        st = bawn_fail(err, BAWN_E_CONFIG,
+                       "policies, references and collateral would be %lld bytes together, and %u "
+                       "are served: delete what is not needed",
+                       (long long)size, IPC_BLOB_MAX);
+    return st;
+}
+
 enum bawn_status state_changed(struct vault *v, struct bawn_error *err)
 {
     struct db_value value;
@@ -92,6 +123,9 @@ enum bawn_status state_changed(struct vault *v, struct bawn_error *err)
         return st;
     snprintf(text, sizeof(text), "%lld", (long long)serial + 1);
     value = db_text(text);
+    st = check_size(v, err);
+    if (st != BAWN_OK)
+        return st;
     v->changed = true;
     return db_run(v->db,
                   "INSERT INTO meta (key, value) VALUES ('serial', $1)"
@@ -429,11 +463,40 @@ static bool take_blob(void *context, const struct db_value *c, int n)
     return true;
 }
 
+/* The state as text, and behind it the collateral: a message's JSON could not hold the policies of
+ * many tenants. */
+static enum bawn_status join(const json_t *state, const struct blobs *b, json_t **json,
+                             uint8_t **blobs, size_t *len, struct bawn_error *err)
+{
+    char *text = json_dumps(state, JSON_COMPACT);
+    size_t n = text ? strlen(text) : 0;
+    uint8_t *all = text && n + b->len <= IPC_BLOB_MAX ? malloc(n + b->len) : NULL;
+
+    *json = all ? json_pack("{s:I}", "state", (json_int_t)n) : NULL;
+    if (!*json) {
+        free(text);
+        free(all);
+        return n + b->len > IPC_BLOB_MAX
+                   ? bawn_fail(
+                         err, BAWN_E_FORMAT,
+                         "policies, references and collateral are more than %u bytes together",
+                         IPC_BLOB_MAX)
+                   : bawn_fail(err, BAWN_E_NOMEM, "no memory for a snapshot");
+    }
+    memcpy(all, text, n);
+    if (b->len)
+        memcpy(all + n, b->data, b->len);
+    free(text);
+    *blobs = all;
+    *len = n + b->len;
+    return BAWN_OK;
+}
+
 enum bawn_status snapshot_make(struct vault *v, json_t **json, uint8_t **blobs, size_t *len,
                                struct bawn_error *err)
 {
     struct blobs b = { .list = json_array() };
-    json_t *tenants = json_object();
+    json_t *tenants = json_object(), *state;
     enum bawn_status st = BAWN_OK;
 
     for (size_t i = 0; st == BAWN_OK && i < v->nr_tenants; i++)
@@ -443,18 +506,16 @@ enum bawn_status snapshot_make(struct vault *v, json_t **json, uint8_t **blobs, 
                     &b, NULL, err);
     if (st == BAWN_OK && b.failed)
         st = bawn_fail(err, BAWN_E_FORMAT, "there is too much collateral for a snapshot");
-    *json = json_pack("{s:I, s:O, s:O}", "serial", (json_int_t)v->serial, "tenants", tenants,
+    state = json_pack("{s:I, s:O, s:O}", "serial", (json_int_t)v->serial, "tenants", tenants,
                       "blobs", b.list);
+    if (st == BAWN_OK)
+        st = state ? join(state, &b, json, blobs, len, err)
+                   : bawn_fail(err, BAWN_E_NOMEM, "no memory for a snapshot");
+    json_decref(state);
     json_decref(tenants);
     json_decref(b.list);
-    if (st != BAWN_OK) {
-        json_decref(*json);
-        free(b.data);
-        return st;
-    }
-    *blobs = b.data;
-    *len = b.len;
-    return BAWN_OK;
+    free(b.data);
+    return st;
 }
 
 enum bawn_status snapshot_send(struct vault *v, struct judge_peer *judge, struct bawn_error *err)

@@ -91,6 +91,7 @@ struct reply {
     uint64_t id;
     bool undo;  /* what was written for it before it was refused */
     bool wrote; /* not to be sent unless the commit succeeds */
+    bool later; /* not now: a dry run goes on */
     int status;
     const char *type;
     char *cookie;
@@ -98,6 +99,8 @@ struct reply {
     size_t len;
     int retry_after;
 };
+
+struct dry_run;
 
 struct counters {
     uint64_t sessions, allowed, denied, released, refused, admin, errors;
@@ -123,6 +126,7 @@ struct vault {
     json_t *recent;          /* decisions for the status page, newest first */
     json_t *by_check;        /* {check or rule: how often it denied} */
     json_t *tcb;             /* of the last evidence that had any */
+    struct dry_run *dry_run; /* under way, or NULL */
     struct counters count;
 };
 
@@ -182,8 +186,10 @@ enum bawn_status session_open(const struct vault *v, const char *tenant, const c
 /* The latest time (seconds) at which used sessions were forgotten that had expired. One that expired
  * before may have been used, whatever the clock says now. */
 enum bawn_status session_swept(struct vault *v, int64_t *swept, struct bawn_error *err);
-/* The value (hex, 64 digits or more) of a revoked measurement among the claims, or NULL; a new
- * string. */
+/* Shorter values are no measurements, and could be anything. */
+#define MEASUREMENT_DIGITS 64
+#define MEASUREMENT_DIGITS_MAX 128
+/* The value (hex) of a revoked measurement among the claims, or NULL; a new string. */
 enum bawn_status find_revoked(struct vault *v, const char *tenant, const json_t *claims,
                               char **found, struct bawn_error *err);
 enum bawn_status is_revoked(struct vault *v, const char *tenant, const char *kind,
@@ -239,7 +245,16 @@ bool base64_any(const char *text, size_t len, uint8_t **out, size_t *out_len);
 
 /* BAWN_E_CONFIG: a tenant, or all of them by their collateral, have more than judges are given. */
 enum bawn_status state_has_room(struct vault *v, const char *tenant, struct bawn_error *err);
-/* What judges go by has changed: a new snapshot goes out after the commit. */
+/* A piece of the dry run under way, short enough that others need not wait for it. True: it is
+ * done, and the reply is the caller's. */
+bool dry_run_continue(struct vault *v, struct reply *r);
+/* Takes policy over. */
+enum bawn_status dry_run_begin(struct vault *v, const struct admin_request *a,
+                               struct bawn_policy *policy, struct reply *r, struct bawn_error *err);
+void dry_run_end(struct vault *v);
+
+/* What judges go by has changed: a new snapshot goes out after the commit. BAWN_E_CONFIG: it
+ * would be too large. */
 enum bawn_status state_changed(struct vault *v, struct bawn_error *err);
 
 /* ---- Snapshots (snapshot.c) ---- */

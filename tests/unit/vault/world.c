@@ -158,10 +158,12 @@ int ask(struct world *w, request_fn *serve, json_t *json, const void *body, size
     st = serve(&w->v, &m, &r, &err);
     assert_int_equal(db_unmark(w->v.db, st != BAWN_OK || r.undo, NULL), BAWN_OK);
     assert_int_equal(db_commit(w->v.db, &err), BAWN_OK);
-    if (st != BAWN_OK && st != BAWN_E_DENIED)
+    if (st != BAWN_OK && st != BAWN_E_DENIED && st != BAWN_E_UNSUPPORTED)
         fail_msg("%s", err.msg);
+    while (st == BAWN_OK && r.later && !w->hold)
+        dry_run_continue(&w->v, &r);
     forget_answer(w);
-    w->status = st == BAWN_OK ? r.status : 404;
+    w->status = st == BAWN_OK ? r.status : st == BAWN_E_DENIED ? 404 : 413;
     w->cookie = r.cookie ? strdup(r.cookie) : NULL;
     w->text = r.body ? strdup(r.body) : NULL;
     w->body = r.body ? json_loads(r.body, 0, NULL) : NULL;

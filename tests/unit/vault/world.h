@@ -33,6 +33,7 @@ struct world {
     struct rig rig;
     struct driver driver;
     struct psp_blob files[PSP_ENDORSEMENTS];
+    bool hold;  /* a dry run is not waited for */
     int status; /* of the last answer */
     char *cookie;
     json_t *body;
