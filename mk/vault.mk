@@ -23,7 +23,8 @@ $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/corim/*_test.c)): \
 vault_support := $(filter-out %_test.c,$(wildcard tests/unit/vault/*.c))
 vault_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/vault/*_test.c \
 	tests/unit/judge/*_test.c))
-$(vault_tests): $(call objs,asan,$(vault_support) $(firmware_support)) $(B)/lib/libvault-asan.a \
+$(vault_tests): $(call objs,asan,$(vault_support) $(firmware_support) tests/unit/attest/pki.c \
+	tests/unit/attest/quote_made.c) $(B)/lib/libvault-asan.a \
 	$(B)/lib/libfirmware-asan.a $(B)/lib/libattest-asan.a
 $(vault_tests): libs += $(store_libs) $(vault_libs) -lm
 

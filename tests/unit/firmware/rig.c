@@ -34,7 +34,7 @@ struct psp_identity *rig_identity(enum psp_product product)
 
 static void start(struct rig *rig)
 {
-    *rig = (struct rig){ .fd = -1 };
+    *rig = (struct rig){ .fd = -1, .host_data = { 0x42 } };
     rig->memory = calloc(RIG_PAGES, sizeof(*rig->memory));
     rig->request = malloc(BAWN_PLATFORM_MESSAGE_MAX);
     rig->reply = malloc(BAWN_PLATFORM_MESSAGE_MAX);
@@ -292,8 +292,9 @@ uint32_t launch_update(struct rig *rig, unsigned gctx, uint32_t type, unsigned n
 
 uint32_t launch_finish(struct rig *rig, unsigned gctx)
 {
-    const struct bawn_psp_launch_finish in = { .gctx_paddr = page(gctx), .host_data = { 0x42 } };
+    struct bawn_psp_launch_finish in = { .gctx_paddr = page(gctx) };
 
+    memcpy(in.host_data, rig->host_data, sizeof(in.host_data));
     return rig_command(rig, BAWN_PSP_SNP_LAUNCH_FINISH, &in, sizeof(in));
 }
 

@@ -34,6 +34,7 @@ struct rig {
     uint8_t *request, *reply;
     size_t reply_len;
     uint64_t id;
+    uint8_t host_data[32];  /* of a launch */
     uint32_t pages_changed; /* by the last command */
     /* What the daemon would write down, after each command. */
     void (*save)(struct rig *rig, const struct psp_record *record);

@@ -21,13 +21,14 @@ enum bawn_status service_confine(const struct service_config *config, enum servi
 
 /* ---- Files ---- */
 
+/* Behind what is there. */
 static void put(const struct world *w, const char *name, const void *data, size_t len)
 {
     char path[128];
     int fd;
 
     snprintf(path, sizeof(path), "%s/%s", w->dir, name);
-    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, data, len), len);
     close(fd);
@@ -79,6 +80,11 @@ void world_snapshot(struct world *w)
 
 void world_create(struct world *w)
 {
+    world_create_for(w, NULL);
+}
+
+void world_create_for(struct world *w, const uint8_t host_data[32])
+{
     struct bawn_error err = { "" };
     struct psp_identity *identity = rig_identity(PSP_GENOA);
     struct psp_blob ark;
@@ -93,6 +99,8 @@ void world_create(struct world *w)
     put(w, "key", "0123456789abcdef0123456789abcdef", 32);
     put(w, "policy.json", policy, strlen(policy));
     rig_create(&w->rig, PSP_GENOA, NULL);
+    if (host_data)
+        memcpy(w->rig.host_data, host_data, sizeof(w->rig.host_data));
     rig_init(&w->rig);
     rig_launch(&w->rig, GCTX, 1);
     driver_create(&w->driver, &w->rig, GCTX, 0);
@@ -109,6 +117,12 @@ void world_restart(struct world *w)
     config_destroy(w->config);
     open_vault(w);
     world_snapshot(w);
+}
+
+void world_trust(struct world *w, struct bawn_bytes root)
+{
+    put(w, "ark.pem", root.data, root.len);
+    world_restart(w);
 }
 
 static void forget_answer(struct world *w)
@@ -227,17 +241,25 @@ json_t *guest_runtime(const struct guest *g)
     return json_pack("{s:s, s:O}", "nonce", g->nonce, "tee-pubkey", g->jwk);
 }
 
-static void report_for(struct world *w, const json_t *bound, struct bawn_snp_report *report)
+void guest_hash(const json_t *bound, const EVP_MD *md, uint8_t data[64])
+{
+    char *text;
+    size_t len;
+
+    memset(data, 0, 64);
+    assert_int_equal(json_canonical(bound, &text, &len, NULL), BAWN_OK);
+    assert_int_equal(EVP_Digest(text, len, data, NULL, md, NULL), 1);
+    free(text);
+}
+
+void guest_report(struct world *w, const uint8_t data[64], struct bawn_snp_report *report)
 {
     struct bawn_psp_report_req in = { .vmpl = 0 };
     struct bawn_psp_report_rsp rsp;
     uint8_t out[BAWN_PSP_MSG_MAX];
-    char *text;
     size_t len;
 
-    assert_int_equal(json_canonical(bound, &text, &len, NULL), BAWN_OK);
-    assert_int_equal(EVP_Digest(text, len, in.report_data, NULL, EVP_sha384(), NULL), 1);
-    free(text);
+    memcpy(in.report_data, data, sizeof(in.report_data));
     len = driver_ask(&w->driver, BAWN_PSP_MSG_REPORT_REQ, 1, &in, sizeof(in), out);
     assert_int_equal(len, sizeof(rsp) + sizeof(*report));
     memcpy(report, out + sizeof(rsp), sizeof(*report));
@@ -247,9 +269,11 @@ json_t *guest_body(struct world *w, const json_t *runtime, const json_t *bound)
 {
     struct bawn_snp_report report;
     char text[2 * sizeof(report)];
+    uint8_t data[64];
     json_t *chain;
 
-    report_for(w, bound, &report);
+    guest_hash(bound, EVP_sha384(), data);
+    guest_report(w, data, &report);
     EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)&report, sizeof(report));
     chain = json_pack("[s%, s%]", w->files[PSP_VCEK].data, w->files[PSP_VCEK].len,
                       w->files[PSP_CERT_CHAIN].data, w->files[PSP_CERT_CHAIN].len);

@@ -41,11 +41,15 @@ struct world {
 };
 
 void world_create(struct world *w);
+/* With a guest that was launched with this host data; NULL: some. */
+void world_create_for(struct world *w, const uint8_t host_data[32]);
 void world_destroy(struct world *w);
 /* The judge's snapshot, anew. */
 void world_snapshot(struct world *w);
 /* The vault is closed and opened, as after a crash. */
 void world_restart(struct world *w);
+/* The same, with one more root for both tenants (PEM). */
+void world_trust(struct world *w, struct bawn_bytes root);
 
 /* One request in a transaction of its own; the answer is in the world. Takes json over. */
 int ask(struct world *w, request_fn *serve, json_t *json, const void *body, size_t len);
@@ -56,6 +60,9 @@ struct guest guest_create(void);
 void guest_destroy(struct guest *g);
 /* POST auth. */
 void guest_session(struct world *w, struct guest *g, const char *tenant, const char *tee);
+/* The hash that binds evidence to that runtime data, and a report with this in it. */
+void guest_hash(const json_t *bound, const EVP_MD *md, uint8_t data[64]);
+void guest_report(struct world *w, const uint8_t data[64], struct bawn_snp_report *report);
 /* The body of POST attest: the runtime data with this nonce and key, and a report whose report data
  * is the hash of what `bound` has. */
 json_t *guest_runtime(const struct guest *g);
