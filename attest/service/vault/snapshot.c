@@ -28,7 +28,7 @@ enum bawn_status serial_read(struct vault *v, int64_t *serial, struct bawn_error
 }
 
 /* What one tenant may have in the judges' snapshots, in bytes or nearly, and all by collateral. */
-#define TENANT_MAX (4u << 20)
+#define TENANT_MAX (16u << 20)
 #define TENANT_COLLATERAL_MAX (16u << 20)
 #define TENANT_ITEMS_MAX 1024 /* judges look at each of them at each verification */
 #define TENANT_CHIPS_MAX 8192 /* "vcek/...": at those of one chip */

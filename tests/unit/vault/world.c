@@ -172,7 +172,7 @@ int ask(struct world *w, request_fn *serve, json_t *json, const void *body, size
     st = serve(&w->v, &m, &r, &err);
     assert_int_equal(db_unmark(w->v.db, st != BAWN_OK || r.undo, NULL), BAWN_OK);
     assert_int_equal(db_commit(w->v.db, &err), BAWN_OK);
-    if (st != BAWN_OK && st != BAWN_E_DENIED && st != BAWN_E_UNSUPPORTED)
+    if (st != BAWN_OK && st != BAWN_E_DENIED && st != BAWN_E_CONFIG)
         fail_msg("%s", err.msg);
     while (st == BAWN_OK && r.later && !w->hold)
         dry_run_continue(&w->v, &r);
