@@ -114,6 +114,8 @@ void conn_close(struct conn *c)
     if (c->state == CONN_STREAM) {
         LIST_REMOVE(c, subscribers);
         f->metrics->subscribers = --f->nr_subscribers;
+        if (c->client)
+            c->client->streams--;
     }
     TAILQ_REMOVE(list_of(c), c, list);
     f->nr_handshakes -= c->state == CONN_HANDSHAKE;
@@ -231,11 +233,17 @@ void conn_wait(struct conn *c)
     set_deadline(c, JOB_SECONDS);
 }
 
+/* One address has a quarter of all subscribers' places, so that it does not keep others out. */
+static bool has_share(const struct conn *c)
+{
+    return !c->client || c->client->streams < (c->front->config->limits.subscribers + 3) / 4;
+}
+
 bool conn_stream_start(struct conn *c)
 {
     struct front *f = c->front;
 
-    if (f->nr_subscribers >= f->config->limits.subscribers || f->stopping) {
+    if (f->nr_subscribers >= f->config->limits.subscribers || !has_share(c) || f->stopping) {
         conn_error(c, 503, "Unavailable", "there are too many subscribers", 60);
         return false;
     }
@@ -246,6 +254,8 @@ bool conn_stream_start(struct conn *c)
     set_state(c, CONN_STREAM);
     set_deadline(c, 0);
     LIST_INSERT_HEAD(&f->subscribers, c, subscribers);
+    if (c->client)
+        c->client->streams++;
     f->metrics->subscribers = ++f->nr_subscribers;
     return true;
 }

@@ -16,6 +16,7 @@ struct client {
     int64_t filled_ms;
     uint32_t milli_tokens;
     uint32_t connections;
+    uint32_t streams; /* of them, subscribers */
 };
 
 struct limits;
