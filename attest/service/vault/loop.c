@@ -12,6 +12,7 @@
 #include "attest/service/vault/vault.h"
 
 #define BATCH_MAX 512
+#define UNREAD_MAX (64u << 20) /* answers that a front does not read: it is not heard before */
 
 enum peer_kind { PEER_FRONT = 1 << 0, PEER_ADMIN = 1 << 1, PEER_JUDGE = 1 << 2 };
 
@@ -310,7 +311,9 @@ static enum bawn_status take_control(struct vault *v, bool *stop, struct bawn_er
 
 static void watch(struct pollfd *p, const struct ipc *ipc)
 {
-    *p = (struct pollfd){ .fd = ipc ? ipc_fd(ipc) : -1, .events = POLLIN };
+    *p = (struct pollfd){ .fd = ipc ? ipc_fd(ipc) : -1 };
+    if (ipc && ipc_queued(ipc) < UNREAD_MAX)
+        p->events |= POLLIN;
     if (ipc && ipc_wants_write(ipc))
         p->events |= POLLOUT;
 }

@@ -311,6 +311,37 @@ static void large_answer(void **state)
     world_destroy(&w);
 }
 
+/* A front that asks and does not read does not fill the vault's memory. */
+static void unread_answers(void **state)
+{
+    const size_t len = 24u << 20;
+    struct guest g = guest_create();
+    char *secret = calloc(1, len);
+    struct world w;
+    struct peers p;
+
+    (void)state;
+    assert_non_null(secret);
+    world_create(&w);
+    assert_int_equal(ask(&w, serve_admin,
+                         json_pack("{s:s, s:s, s:s, s:s, s:s}", "tenant", "blue", "method", "POST",
+                                   "path", "resource/disk/key/1", "query", "", "identity", OWNER),
+                         secret, len),
+                     200);
+    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
+    p = connect_all(&w);
+    for (uint64_t id = 1; id <= 4; id++)
+        send_to(&w, p.front, IPC_RESOURCE_GET, id,
+                json_pack("{s:s, s:s, s:s}", "tenant", "blue", "path", "disk/key/1", "bearer",
+                          g.token));
+    assert_true(ipc_queued(w.v.front) > 64u << 20);
+    assert_true(ipc_queued(w.v.front) < 108u << 20);
+    disconnect(&p);
+    guest_destroy(&g);
+    free(secret);
+    world_destroy(&w);
+}
+
 /* Evidence with endorsements that are wrong by the thousand. */
 static void many_findings(void **state)
 {
@@ -352,7 +383,7 @@ int main(void)
         cmocka_unit_test(empty_reference), cmocka_unit_test(others_collateral),
         cmocka_unit_test(long_claim),      cmocka_unit_test(rotations),
         cmocka_unit_test(borrowed_id),     cmocka_unit_test(large_answer),
-        cmocka_unit_test(many_findings),
+        cmocka_unit_test(unread_answers),  cmocka_unit_test(many_findings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
