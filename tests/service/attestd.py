@@ -39,8 +39,9 @@ class Tap:
 
 
 def free_ports(n):
-    """The first of n ports in a row that nobody has."""
-    for base in range(20000 + os.getpid() % 20000, 60000, 7):
+    """The first of n ports in a row that nobody has. Below those that the system gives to clients
+    (32768 on): a service that is started again must find them free."""
+    for base in range(10000 + os.getpid() * 7 % 20000, 32700, 7):
         socks = []
         try:
             for i in range(n):
