@@ -286,8 +286,11 @@ struct snp_guest snp_prepare(uint64_t rip, uint64_t rdi, uint64_t rsi, uint64_t 
 int snp_run(struct snp_guest *g)
 {
     struct kvm_run *run = g->v->run;
-    int r = vcpu_run(g->v);
+    int r;
 
+    do /* without a signal: this thread has work to do elsewhere (docs/kvm-api.md) */
+        r = vcpu_run(g->v);
+    while (r == -EINTR);
     if (r == KVM_EXIT_SYSTEM_EVENT && run->system_event.type == KVM_SYSTEM_EVENT_SEV_TERM &&
         run->system_event.data[0] == (0x100 | 1 << 12 | SNP_END << 16))
         return GUEST_DONE;
