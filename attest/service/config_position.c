@@ -105,7 +105,7 @@ static bool enter(struct scan *s, const struct config_at *at)
 void config_position(const char *text, size_t len, const struct config_at *at, unsigned *line,
                      unsigned *column)
 {
-    const struct config_at *way[DEPTH_MAX];
+    const struct config_at *way[DEPTH_MAX] = { NULL };
     struct scan s = { text, text + len };
     size_t n = 0;
 
@@ -124,7 +124,7 @@ void config_position(const char *text, size_t len, const struct config_at *at, u
 enum bawn_status config_fail(const struct config_reader *r, const struct config_at *at,
                              const char *fmt, ...)
 {
-    const struct config_at *way[DEPTH_MAX];
+    const struct config_at *way[DEPTH_MAX] = { NULL };
     char name[192] = "", why[256];
     unsigned line, column;
     size_t n = 0;

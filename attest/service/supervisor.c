@@ -582,6 +582,8 @@ static enum bawn_status prepare(struct supervisor *s, struct bawn_error *err)
             journal("warning", "fewer descriptors than limits.connections", "{s:I}", "descriptors",
                     (json_int_t)files.rlim_cur);
     }
+    if (s->config->collateral.mirror)
+        journal("warning", "collateral.mirror is not used by this version", NULL);
     st = listen_open(&s->config->listen, s->listen, err);
     if (st == BAWN_OK)
         st = listen_open(&s->config->admin.listen, s->admin_listen, err);
