@@ -72,3 +72,9 @@ bench-attestd: $(bench_attestd) ## time bawn-attestd beside bare handshakes and 
 	@BAWN_BUILD=$(B) tests/bench/attestd-bench
 soak-attestd: $(bench_attestd) ## SESSIONS=100000 sessions, and the memory of each process meanwhile
 	@BAWN_BUILD=$(B) tests/bench/attestd-bench --soak $(SESSIONS)
+.PHONY: install-service
+install: install-service
+install-service: # the unit, the manual of section 8, the configuration's schema
+	$(call install_to,$(prefix)/lib/systemd/system,644,attest/service/bawn-attestd.service)
+	$(call install_to,$(prefix)/share/man/man8,644,docs/man/bawn-attestd.8)
+	$(call install_to,$(prefix)/share/bawn/schema,644,attest/service/schema/config.schema.json)

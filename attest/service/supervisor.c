@@ -2,8 +2,8 @@
 /*
  * The supervisor: starts the processes, each with its sockets and nothing else, starts again what
  * ended, and ends all in order. It keeps the rights it was started with and for that takes nothing
- * from anybody: it reads signals, exit statuses, its configuration, and one byte's worth from its
- * children (that they are ready).
+ * from anybody: it reads signals, exit statuses, its configuration, and from its children that
+ * they are ready.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -153,6 +154,7 @@ static int run_role(struct service_config *config, enum service_role role,
 static void start(struct supervisor *s, struct child *child, const struct service_fds *fds)
 {
     sigset_t none;
+    char name[16];
 
     child->started = now_ms();
     child->ready = false;
@@ -164,6 +166,8 @@ static void start(struct supervisor *s, struct child *child, const struct servic
     if (child->pid != 0)
         return;
     journal_start(child->role);
+    snprintf(name, sizeof(name), "attestd-%s", service_role_names[child->role]);
+    prctl(PR_SET_NAME, name, 0, 0, 0); /* what ps and top show */
     signal(SIGTERM, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);

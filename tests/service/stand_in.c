@@ -33,14 +33,14 @@ static void reply(struct ipc *to, uint64_t id, int status, const char *cookie, c
 static json_t *status(void)
 {
     static const char text[] =
-        "{'log_size':3,'checkpoint':'origin\\n2\\nAA==\\n','counters':{'allowed':2,'denied':1},"
-        "'denials':{'snp.\\\"signature':1},'decisions':[{'time_ms':1700000000000,"
-        "'tenant':'default','subject':'<script>alert(1)</script>','allowed':false,"
-        "'policy':{'id':'strict','version':'1.0'},'reasons':['a & b \\\"twice\\\"'],"
-        "'claims':{'snp.reported_tcb.microcode':'208'},'trace':[{'claim':"
-        "'snp.reported_tcb.microcode','requirement':'at least 209','outcome':'failed'}]}],"
-        "'policies':[{'tenant':'default','kind':'attestation','name':'strict','sha256':'00',"
-        "'author':'x','created':1}],'collateral':[{'name':'crl','not_after':1}],"
+        "{'log':{'size':3,'checkpoint':'origin\\n2\\nAA==\\n','checkpoint_size':2,"
+        "'checkpoint_time':1700000000},'judges':1,'decisions':{'allowed':2,'denied':1,'released':4,"
+        "'by_check':{'snp.\\\"signature':1}},'recent':[{'seq':2,'time':1700000000,"
+        "'tenant':'default','kind':'snp','subject':'<script>alert(1)</script>','allowed':false,"
+        "'policy':'strict','reasons':['a & b \\\"twice\\\"']}],'tcb':[{'claim':"
+        "'snp.reported_tcb.microcode','found':'208','minimum':'at least 209','ok':false,'seq':2}],"
+        "'tenants':[{'name':'default','policy':{'id':'strict','version':'1.0','sha256':'00'},"
+        "'secrets':1,'references':2}],'collateral':[{'name':'crl','kind':'of all','expires':1}],"
         "'warnings':['the CRL <crl> has expired']}";
     char copy[sizeof(text)];
 

@@ -145,17 +145,21 @@ static long long integer(const json_t *object, const char *key)
 
 static void print_vault(struct evbuffer *out, const json_t *status)
 {
-    static const char *const names[] = { "sessions", "allowed", "denied", "released",
-                                         "refused",  "admin",   "errors" };
-    const json_t *counters = json_object_get(status, "counters"), *entry;
-    json_t *checks = json_object_get(status, "denials"), *count;
+    static const char *const events[] = { "sessions", "released", "refused", "admin", "errors" };
+    const json_t *decisions = json_object_get(status, "decisions"), *log, *entry;
+    json_t *checks = json_object_get(decisions, "by_check"), *count;
     const char *check;
     size_t i;
 
-    head(out, "events_total", "counter", "What the vault did since its start.");
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        evbuffer_add_printf(out, "bawn_attestd_events_total{event=\"%s\"} %lld\n", names[i],
-                            integer(counters, names[i]));
+    head(out, "decisions_total", "counter", "Decisions since the vault's start.");
+    evbuffer_add_printf(out,
+                        "bawn_attestd_decisions_total{verdict=\"allowed\"} %lld\n"
+                        "bawn_attestd_decisions_total{verdict=\"denied\"} %lld\n",
+                        integer(decisions, "allowed"), integer(decisions, "denied"));
+    head(out, "events_total", "counter", "What else the vault did since its start.");
+    for (i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+        evbuffer_add_printf(out, "bawn_attestd_events_total{event=\"%s\"} %lld\n", events[i],
+                            integer(decisions, events[i]));
     head(out, "denials_total", "counter", "Denials by the check or rule that decided so.");
     json_object_foreach(checks, check, count)
     {
@@ -163,14 +167,18 @@ static void print_vault(struct evbuffer *out, const json_t *status)
         label(out, check);
         evbuffer_add_printf(out, "\"} %lld\n", (long long)json_integer_value(count));
     }
+    log = json_object_get(status, "log");
     head(out, "log_entries", "gauge", "Entries of the log.");
-    evbuffer_add_printf(out, "bawn_attestd_log_entries %lld\n", integer(status, "log_size"));
+    evbuffer_add_printf(out, "bawn_attestd_log_entries %lld\n", integer(log, "size"));
+    head(out, "log_checkpoint_entries", "gauge", "Entries under the last checkpoint.");
+    evbuffer_add_printf(out, "bawn_attestd_log_checkpoint_entries %lld\n",
+                        integer(log, "checkpoint_size"));
     head(out, "collateral_expires_seconds", "gauge", "When a piece expires, seconds since 1970.");
     json_array_foreach(json_object_get(status, "collateral"), i, entry)
     {
         evbuffer_add_printf(out, "bawn_attestd_collateral_expires_seconds{name=\"");
         label(out, json_string_value(json_object_get(entry, "name")));
-        evbuffer_add_printf(out, "\"} %lld\n", integer(entry, "not_after"));
+        evbuffer_add_printf(out, "\"} %lld\n", integer(entry, "expires"));
     }
 }
 

@@ -108,7 +108,8 @@ static const char style[] =
     "@media(max-width:40rem){table,tbody,tr,td{display:block}thead{display:none}"
     "tr{border-top:1px solid var(--line);padding:.4rem 0}"
     "td{border:0;padding:.15rem .6rem .15rem 8rem;position:relative;min-height:1.7rem}"
-    "td::before{content:attr(data-h);position:absolute;left:.6rem;width:7rem;color:var(--dim)}}"
+    "td::before{content:attr(data-h);position:absolute;left:.6rem;width:7rem;color:var(--dim);font:"
+    "400 .92rem/1.6 system-ui,sans-serif}}"
     "</style>";
 
 static void tile(struct evbuffer *out, const char *name, long long n)
@@ -133,15 +134,17 @@ static void table_end(struct evbuffer *out, size_t rows, const char *none)
 
 static void summary(struct evbuffer *out, const json_t *status)
 {
-    const json_t *counters = json_object_get(status, "counters");
+    const json_t *decisions = json_object_get(status, "decisions");
+    const json_t *log = json_object_get(status, "log");
     const json_t *warning;
     size_t i;
 
     put(out, "<dl>");
-    tile(out, "Allowed", int_of(counters, "allowed"));
-    tile(out, "Denied", int_of(counters, "denied"));
-    tile(out, "Secrets released", int_of(counters, "released"));
-    tile(out, "Log entries", int_of(status, "log_size"));
+    tile(out, "Allowed", int_of(decisions, "allowed"));
+    tile(out, "Denied", int_of(decisions, "denied"));
+    tile(out, "Secrets released", int_of(decisions, "released"));
+    tile(out, "Log entries", int_of(log, "size"));
+    tile(out, "Verifiers", int_of(status, "judges"));
     put(out, "</dl>");
     json_array_foreach(json_object_get(status, "warnings"), i, warning)
     {
@@ -151,45 +154,35 @@ static void summary(struct evbuffer *out, const json_t *status)
     }
 }
 
-static void reasons(struct evbuffer *out, const json_t *list)
-{
-    const json_t *reason;
-    size_t i;
-
-    put(out, "<td data-h=\"Why\">");
-    put(out, json_array_size(list) ? "<ul>" : "\xe2\x80\x93");
-    json_array_foreach(list, i, reason)
-    {
-        put(out, "<li>");
-        page_escape(out, json_string_value(reason));
-        put(out, "</li>");
-    }
-    put(out, json_array_size(list) ? "</ul></td>" : "</td>");
-}
-
 static void recent(struct evbuffer *out, const json_t *status)
 {
-    static const char *const headings[] = { "Time (UTC)", "Tenant", "Evidence", "Policy",
-                                            "Decision",   "Why",    NULL };
-    const json_t *entry;
-    size_t i;
+    static const char *const headings[] = { "Entry",  "Time (UTC)", "Tenant", "Evidence",
+                                            "Policy", "Verdict",    "Why",    NULL };
+    const json_t *list = json_object_get(status, "recent"), *entry, *reason;
+    size_t i, k;
 
     table_start(out, "Latest decisions", headings);
-    json_array_foreach(json_object_get(status, "decisions"), i, entry)
+    json_array_foreach(list, i, entry)
     {
-        const json_t *policy = json_object_get(entry, "policy");
         bool allowed = json_is_true(json_object_get(entry, "allowed"));
-        char id[160];
 
-        snprintf(id, sizeof(id), "%.100s %.40s", text_of(policy, "id"), text_of(policy, "version"));
         put(out, "<tr>");
-        cell_time(out, "Time (UTC)", "n", int_of(entry, "time_ms") / 1000);
+        cell_number(out, "Entry", int_of(entry, "seq"));
+        cell_time(out, "Time (UTC)", "n", int_of(entry, "time"));
         cell(out, "Tenant", "", text_of(entry, "tenant"));
-        cell(out, "Evidence", "", text_of(entry, *text_of(entry, "subject") ? "subject" : "tee"));
-        cell(out, "Policy", "", id);
-        cell(out, "Decision", allowed ? "ok" : "bad", allowed ? "allowed" : "denied");
-        reasons(out, json_object_get(entry, "reasons"));
-        put(out, "</tr>");
+        cell(out, "Evidence", "", text_of(entry, *text_of(entry, "subject") ? "subject" : "kind"));
+        cell(out, "Policy", "", text_of(entry, "policy"));
+        cell(out, "Verdict", allowed ? "ok" : "bad", allowed ? "allowed" : "denied");
+        put(out, "<td data-h=\"Why\">");
+        if (json_array_size(json_object_get(entry, "reasons")))
+            put(out, "<ul>");
+        json_array_foreach(json_object_get(entry, "reasons"), k, reason)
+        {
+            put(out, "<li>");
+            page_escape(out, json_string_value(reason));
+            put(out, "</li>");
+        }
+        put(out, k ? "</ul></td></tr>" : "</td></tr>");
     }
     table_end(out, i, "There was none since the start.");
 }
@@ -197,7 +190,7 @@ static void recent(struct evbuffer *out, const json_t *status)
 static void denials(struct evbuffer *out, const json_t *status)
 {
     static const char *const headings[] = { "Check or rule", "Times", NULL };
-    json_t *checks = json_object_get(status, "denials"), *count;
+    json_t *checks = json_object_get(json_object_get(status, "decisions"), "by_check"), *count;
     const char *check;
 
     table_start(out, "What denials came from", headings);
@@ -211,112 +204,78 @@ static void denials(struct evbuffer *out, const json_t *status)
     table_end(out, json_object_size(checks), "Nothing was denied since the start.");
 }
 
-/* What the policy said to a claim, or NULL. */
-static const json_t *rule_on(const json_t *decision, const char *claim)
-{
-    const json_t *rule;
-    size_t i;
-
-    json_array_foreach(json_object_get(decision, "trace"), i, rule)
-    {
-        if (!strcmp(text_of(rule, "claim"), claim) && *text_of(rule, "requirement"))
-            return rule;
-    }
-    return NULL;
-}
-
-/* The claims of one decision that are of TCB levels, each beside what its policy wants. */
-static size_t tcb_of(struct evbuffer *out, const json_t *decision)
-{
-    json_t *claims = json_object_get(decision, "claims"), *value;
-    const char *claim;
-    size_t n = 0;
-
-    json_object_foreach(claims, claim, value)
-    {
-        const json_t *rule = rule_on(decision, claim);
-        bool passed = rule && !strcmp(text_of(rule, "outcome"), "passed");
-
-        if (!strstr(claim, "reported_tcb") && !strstr(claim, "tcb_status") &&
-            !strstr(claim, "tcb_svn"))
-            continue;
-        n++;
-        put(out, "<tr>");
-        cell(out, "Tenant", "", text_of(decision, "tenant"));
-        cell(out, "Component", "m", claim);
-        cell(out, "Found", "n", json_string_value(value) ? json_string_value(value) : "");
-        cell(out, "Policy", "n", text_of(rule, "requirement"));
-        cell(out, "State",
-             !rule    ? ""
-             : passed ? "ok"
-                      : "bad",
-             !rule    ? "not asked for"
-             : passed ? "enough"
-                      : "too low");
-        put(out, "</tr>");
-    }
-    return n;
-}
-
-/* Of the newest decision of each tenant. */
 static void tcb(struct evbuffer *out, const json_t *status)
 {
-    static const char *const headings[] = { "Tenant",       "Component", "Found",
-                                            "Policy wants", "State",     NULL };
-    const json_t *list = json_object_get(status, "decisions"), *entry;
-    size_t i, k, rows = 0;
-
-    table_start(out, "TCB levels, latest evidence of each tenant", headings);
-    json_array_foreach(list, i, entry)
-    {
-        for (k = 0; k < i; k++)
-            if (!strcmp(text_of(json_array_get(list, k), "tenant"), text_of(entry, "tenant")))
-                break;
-        if (k == i)
-            rows += tcb_of(out, entry);
-    }
-    table_end(out, rows, "No evidence with TCB levels was seen since the start.");
-}
-
-static void policies(struct evbuffer *out, const json_t *status)
-{
-    static const char *const headings[] = { "Tenant", "Kind",        "Policy", "SHA-256",
-                                            "Author", "Since (UTC)", NULL };
+    static const char *const headings[] = { "Component", "Found", "Policy wants",
+                                            "State",     "Entry", NULL };
     const json_t *entry;
     size_t i;
 
-    table_start(out, "Policies in force", headings);
-    json_array_foreach(json_object_get(status, "policies"), i, entry)
+    table_start(out, "TCB levels of the latest evidence", headings);
+    json_array_foreach(json_object_get(status, "tcb"), i, entry)
     {
+        const char *minimum = text_of(entry, "minimum");
+        bool ok = json_is_true(json_object_get(entry, "ok"));
+
         put(out, "<tr>");
-        cell(out, "Tenant", "", text_of(entry, "tenant"));
-        cell(out, "Kind", "", text_of(entry, "kind"));
-        cell(out, "Policy", "", text_of(entry, "name"));
-        cell(out, "SHA-256", "m", text_of(entry, "sha256"));
-        cell(out, "Author", "", text_of(entry, "author"));
-        cell_time(out, "Since (UTC)", "n", int_of(entry, "created"));
+        cell(out, "Component", "m", text_of(entry, "claim"));
+        cell(out, "Found", "n", text_of(entry, "found"));
+        cell(out, "Policy", "n", minimum);
+        cell(out, "State",
+             !*minimum ? ""
+             : ok      ? "ok"
+                       : "bad",
+             !*minimum ? "not asked for"
+             : ok      ? "enough"
+                       : "too low");
+        cell_number(out, "Entry", int_of(entry, "seq"));
         put(out, "</tr>");
     }
-    table_end(out, i, "There is none: everything is denied.");
+    table_end(out, i, "No evidence with TCB levels was seen since the start.");
+}
+
+static void tenants(struct evbuffer *out, const json_t *status)
+{
+    static const char *const headings[] = { "Tenant",  "Policy",     "Version", "SHA-256",
+                                            "Secrets", "References", NULL };
+    const json_t *entry;
+    size_t i;
+
+    table_start(out, "Tenants and their policies", headings);
+    json_array_foreach(json_object_get(status, "tenants"), i, entry)
+    {
+        const json_t *policy = json_object_get(entry, "policy");
+
+        put(out, "<tr>");
+        cell(out, "Tenant", "", text_of(entry, "name"));
+        cell(out, "Policy", "", text_of(policy, "id"));
+        cell(out, "Version", "", text_of(policy, "version"));
+        cell(out, "SHA-256", "m", text_of(policy, "sha256"));
+        cell_number(out, "Secrets", int_of(entry, "secrets"));
+        cell_number(out, "References", int_of(entry, "references"));
+        put(out, "</tr>");
+    }
+    table_end(out, i, "There is none.");
 }
 
 #define DAY 86400
 
 static void collateral(struct evbuffer *out, const json_t *status, int64_t now)
 {
-    static const char *const headings[] = { "Collateral", "Expires (UTC)", "State", NULL };
+    static const char *const headings[] = { "Collateral", "Kind", "Expires (UTC)", "State", NULL };
     const json_t *entry;
     size_t i;
 
     table_start(out, "Collateral", headings);
     json_array_foreach(json_object_get(status, "collateral"), i, entry)
     {
-        long long expires = int_of(entry, "not_after");
+        long long expires = int_of(entry, "expires");
         bool never = !expires, gone = !never && expires <= now;
         bool soon = !never && !gone && expires - now < 7 * DAY;
 
         put(out, "<tr>");
         cell(out, "Collateral", "m", text_of(entry, "name"));
+        cell(out, "Kind", "", text_of(entry, "kind"));
         cell_time(out, "Expires (UTC)", "n", expires);
         cell(out, "State",
              gone   ? "bad"
@@ -332,13 +291,19 @@ static void collateral(struct evbuffer *out, const json_t *status, int64_t now)
 
 static void checkpoint(struct evbuffer *out, const json_t *status)
 {
+    const json_t *log = json_object_get(status, "log");
+    char when[32];
+
+    time_text(when, int_of(log, "checkpoint_time"));
     put(out, "<h2>Log checkpoint</h2>");
-    if (!*text_of(status, "checkpoint")) {
+    if (!*text_of(log, "checkpoint")) {
         put(out, "<p class=\"dim\">There is none yet.</p>");
         return;
     }
-    put(out, "<pre>");
-    page_escape(out, text_of(status, "checkpoint"));
+    evbuffer_add_printf(out, "<p class=\"dim\">%lld of %lld entries%s%s</p><pre>",
+                        int_of(log, "checkpoint_size"), int_of(log, "size"),
+                        *when ? ", signed " : "", when);
+    page_escape(out, text_of(log, "checkpoint"));
     put(out, "</pre>");
 }
 
@@ -359,7 +324,7 @@ void page_print(struct evbuffer *out, const json_t *status, int64_t now)
     recent(out, status);
     denials(out, status);
     tcb(out, status);
-    policies(out, status);
+    tenants(out, status);
     collateral(out, status, now);
     checkpoint(out, status);
     put(out, "</main></body></html>\n");

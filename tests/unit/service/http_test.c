@@ -213,29 +213,33 @@ static void page(void **state)
 {
 #define EVIL "<img src=x onerror='a()'>\\\"&"
     static const char evil[] =
-        "{\"decisions\":[{\"time_ms\":1,\"tenant\":\"" EVIL "\",\"tee\":\"" EVIL
-        "\",\"subject\":\"" EVIL "\",\"policy\":{\"id\":\"" EVIL "\",\"version\":\"" EVIL
-        "\"},\"reasons\":[\"" EVIL "\"],\"claims\":{\"tcb_status" EVIL "\":\"" EVIL
-        "\"}}],\"denials\":{\"" EVIL "\":1},\"policies\":[{\"tenant\":\"" EVIL "\",\"kind\":\"" EVIL
-        "\",\"name\":\"" EVIL "\",\"sha256\":\"" EVIL "\",\"author\":\"" EVIL
-        "\"}],\"collateral\":[{\"name\":\"" EVIL "\",\"not_after\":9}],\"warnings\":[\"" EVIL
-        "\"],\"checkpoint\":\"" EVIL "\"}";
+        "{\"recent\":[{\"tenant\":\"" EVIL "\",\"kind\":\"" EVIL "\",\"subject\":\"" EVIL
+        "\",\"policy\":\"" EVIL "\",\"reasons\":[\"" EVIL
+        "\"]}],\"decisions\":{\"by_check\":{\"" EVIL "\":1}},\"tcb\":[{\"claim\":\"" EVIL
+        "\",\"found\":\"" EVIL "\",\"minimum\":\"" EVIL "\"}],\"tenants\":[{\"name\":\"" EVIL
+        "\",\"policy\":{\"id\":\"" EVIL "\",\"version\":\"" EVIL "\",\"sha256\":\"" EVIL
+        "\"}}],\"collateral\":[{\"name\":\"" EVIL "\",\"kind\":\"" EVIL
+        "\",\"expires\":9}],\"warnings\":[\"" EVIL "\"],\"log\":{\"checkpoint\":\"" EVIL "\"}}";
+    static const char escaped[] = "&#60;img src=x onerror=&#39;a()&#39;&#62;&#34;&#38;";
     json_t *status = json_loads(evil, 0, NULL);
     char *text;
+    int n = 0;
 
     (void)state;
     assert_non_null(status);
     text = printed(status);
     assert_null(strstr(text, "<img"));
     assert_null(strstr(text, "onerror='"));
-    assert_non_null(strstr(text, "&#60;img src=x onerror=&#39;a()&#39;&#62;&#34;&#38;"));
+    for (const char *p = text; (p = strstr(p, escaped)); p += strlen(escaped))
+        n++;
+    assert_int_equal(n, 16); /* each of them, but kind, which gives way to subject */
     free(text);
     json_decref(status);
     text = printed(NULL);
     assert_non_null(strstr(text, "</html>"));
     free(text);
-    status = json_loads("{\"decisions\":{\"a\":1},\"denials\":[1],\"policies\":3,\"warnings\":[1],"
-                        "\"counters\":\"x\",\"checkpoint\":1,\"collateral\":[null]}",
+    status = json_loads("{\"decisions\":[1],\"recent\":{\"a\":1},\"tcb\":\"x\",\"tenants\":3,"
+                        "\"warnings\":[1],\"log\":1,\"collateral\":[null]}",
                         0, NULL);
     text = printed(status);
     assert_non_null(strstr(text, "</html>"));
