@@ -72,6 +72,7 @@ bench-attestd: $(bench_attestd) ## time bawn-attestd beside bare handshakes and 
 	@BAWN_BUILD=$(B) tests/bench/attestd-bench
 soak-attestd: $(bench_attestd) ## SESSIONS=100000 sessions, and the memory of each process meanwhile
 	@BAWN_BUILD=$(B) tests/bench/attestd-bench --soak $(SESSIONS)
+
 .PHONY: install-service
 install: install-service
 install-service: # the unit, the manual of section 8, the configuration's schema

@@ -445,7 +445,8 @@ def setup(config):
     config["limits"] = {"header_timeout": 3, "body_timeout": 3, "jobs": 2, "rate": 0}
 
 
-service = Service(os.path.join(BUILD, "tests/attestd-front"), setup)
+# FRONT=attestd-front-asan: the same under the sanitizers.
+service = Service(os.path.join(BUILD, "tests", os.environ.get("FRONT", "attestd-front")), setup)
 try:
     for test in (auth, auth_refused, attest, chunked, resource, tenants, paths, requests_refused,
                  methods, pipelined, oversize, old_tls, resumption, other_protocol, malformed_tls,
