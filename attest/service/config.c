@@ -5,6 +5,7 @@
  */
 #include "attest/service/config.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,13 +241,35 @@ static enum bawn_status read_admin(struct config_reader *r, const struct config_
     return st;
 }
 
+static enum bawn_status read_pkcs11(struct config_reader *r, const struct config_at *at,
+                                    json_t *value, const struct field *f, void *into)
+{
+    static const struct field fields[] = {
+        { "module", read_path, AT(storage.pkcs11.module), 0, 0 },
+        { "token", read_text, AT(storage.pkcs11.token), 0, 0 },
+        { "slot", read_uint, AT(storage.pkcs11.slot), 0, UINT_MAX },
+        { "key", read_text, AT(storage.pkcs11.key), 0, 0 },
+        { "pin_file", read_file_name, AT(storage.pkcs11.pin), 0, 0 },
+        { "sealed", read_file_name, AT(storage.file), 0, 0 },
+    };
+    const struct service_config *c = into;
+    bool slot = json_object_get(value, "slot"), token = json_object_get(value, "token");
+    enum bawn_status st = READ_OBJECT(r, at, value, fields, into);
+
+    (void)f;
+    if (st == BAWN_OK && (!c->storage.pkcs11.module || !c->storage.pkcs11.key ||
+                          !c->storage.pkcs11.pin.path || !c->storage.file.path || slot == token))
+        st = config_fail(r, at, "needs module, token or slot, key, pin_file and sealed");
+    return st;
+}
+
 static enum bawn_status read_storage(struct config_reader *r, const struct config_at *at,
                                      json_t *value, const struct field *f, void *into)
 {
     static const struct field fields[] = {
         { "file", read_file_name, AT(storage.file), 0, 0 },
         { "tpm", read_file_name, AT(storage.file), 0, 0 },
-        { "pkcs11", read_text, AT(storage.uri), 0, 0 },
+        { "pkcs11", read_pkcs11, 0, 0, 0 },
         { "tcti", read_text, AT(storage.uri), 0, 0 },
     };
     struct service_config *c = into;
@@ -600,8 +623,7 @@ static enum bawn_status check_whole(struct config_reader *r, const struct servic
     } needs[] = {
         { c->listen.n, "listen is missing: [\"tcp:0.0.0.0:8443\"]" },
         { c->tls.certificate.path, "tls is missing: {\"certificate\": FILE, \"key\": FILE}" },
-        { c->storage.file.path || c->storage.uri,
-          "keys is missing: {\"storage\": {\"file\": FILE}}" },
+        { c->storage.file.path, "keys is missing: {\"storage\": {\"file\": FILE}}" },
         { c->nr_tenants, "tenants is missing: {\"default\": {\"policy\": FILE}}" },
     };
 
@@ -706,6 +728,10 @@ void config_destroy(struct service_config *c)
     config_file_clear(&c->admin.tls.key);
     config_file_clear(&c->admin.client_ca);
     config_file_clear(&c->storage.file);
+    config_file_clear(&c->storage.pkcs11.pin);
+    free(c->storage.pkcs11.module);
+    free(c->storage.pkcs11.token);
+    free(c->storage.pkcs11.key);
     for (size_t i = 0; i < c->nr_tenants; i++)
         clear_tenant(&c->tenants[i]);
     for (int i = 0; i < ROLES; i++)

@@ -86,6 +86,8 @@ static enum bawn_status each_vault_file(struct service_config *c, file_fn fn, vo
 {
     enum bawn_status st = fn(context, &c->storage.file, true, err);
 
+    if (st == BAWN_OK)
+        st = fn(context, &c->storage.pkcs11.pin, true, err);
     for (size_t i = 0; st == BAWN_OK && i < c->nr_tenants; i++) {
         struct config_tenant *t = &c->tenants[i];
 

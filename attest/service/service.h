@@ -73,6 +73,15 @@ struct config_tenant {
     size_t nr_admins;
 };
 
+/* A key that a PKCS#11 token keeps. */
+struct config_pkcs11 {
+    char *module; /* absolute path */
+    char *token;  /* label, or NULL: by slot */
+    unsigned slot;
+    char *key;              /* label */
+    struct config_file pin; /* and perhaps a line end */
+};
+
 enum storage_key { STORAGE_KEY_FILE, STORAGE_KEY_TPM, STORAGE_KEY_PKCS11 };
 
 struct service_config {
@@ -89,8 +98,9 @@ struct service_config {
     char *database; /* "sqlite:/path" (absolute), "postgresql://..." */
     struct {
         enum storage_key kind;
-        struct config_file file; /* file: 32 bytes, or 64 hex digits; tpm: the sealed blob */
-        char *uri;               /* pkcs11: a URI of RFC 7512; tpm: the TCTI, or NULL */
+        struct config_file file; /* file: 32 bytes, or 64 hex digits; others: the sealed key */
+        char *uri;               /* tpm: the TCTI, or NULL */
+        struct config_pkcs11 pkcs11;
     } storage;
 
     struct {

@@ -63,13 +63,13 @@ enum bawn_status storage_key_load(const struct service_config *config, uint8_t k
 {
     const struct config_file *file = &config->storage.file;
 
-    if (config->storage.kind == STORAGE_KEY_PKCS11)
-        return bawn_fail(err, BAWN_E_UNSUPPORTED,
-                         "storage key: PKCS#11 is not served by this build; use a file or the TPM");
     if (!file->data)
         return bawn_fail(err, BAWN_E_CONFIG, "storage key: no file is configured, or it is empty");
     if (config->storage.kind == STORAGE_KEY_FILE)
         return key_from_file(file, key, err);
+    if (config->storage.kind == STORAGE_KEY_PKCS11)
+        return pkcs11_unseal_key(&config->storage.pkcs11,
+                                 (struct bawn_bytes){ file->data, file->len }, key, err);
     return tpm_unseal_key(config->storage.uri, (struct bawn_bytes){ file->data, file->len }, key,
                           err);
 }

@@ -23,7 +23,7 @@
 #define KEY_SIZE 32
 #define SESSION_ID 16
 
-/* ---- Keys (keys.c, seal.c, tpm.c) ---- */
+/* ---- Keys (keys.c, seal.c, tpm.c, pkcs11.c) ---- */
 
 enum key_kind { KEY_SESSION, KEY_TOKEN, KEY_LOG, KEY_KINDS };
 
@@ -58,6 +58,12 @@ enum bawn_status tpm_seal_key(const char *tcti, const uint8_t key[KEY_SIZE], uin
                               size_t *len, struct bawn_error *err);
 enum bawn_status tpm_unseal_key(const char *tcti, struct bawn_bytes blob, uint8_t key[KEY_SIZE],
                                 struct bawn_error *err);
+
+/* A key that was encrypted to an RSA key of a token (OAEP with SHA-256, or SHA-1 where the token has
+ * no other), or under an AES key of it (initialisation vector, AES-CBC-PAD). The PIN has been read.
+ * BAWN_E_CONFIG, BAWN_E_IO: the token. */
+enum bawn_status pkcs11_unseal_key(const struct config_pkcs11 *config, struct bawn_bytes sealed,
+                                   uint8_t key[KEY_SIZE], struct bawn_error *err);
 
 /* Reads the keyring and makes what is not there. */
 enum bawn_status keyring_load(struct keyring *ring, struct db *db, const char *token_algorithm,
