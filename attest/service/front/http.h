@@ -45,7 +45,7 @@ struct http_head {
 };
 
 /* text holds the head up to the empty line and perhaps more. 0, or the status to answer with: 400,
- * 405, 417, 431, 501, 505. */
+ * 405, 413, 417, 431, 501, 505. */
 int http_parse_head(const char *text, size_t len, struct http_head *head);
 
 /* The first value; false when there is none, or when there are several. Names: any case. */

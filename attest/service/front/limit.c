@@ -31,6 +31,10 @@ void limits_destroy(struct limits *l)
     free(l);
 }
 
+/* What is no IPv6 network: 0xff begins multicast addresses, which nobody connects from (RFC 4291,
+ * 2.7), so that whoever chooses a network does not choose another's key. */
+#define OTHER(family) ((uint64_t)0xff << 56 | (uint64_t)(family) << 40)
+
 /* The finisher of splitmix64 over secret halves; addresses are 64 bits, so keys do not collide. */
 static uint64_t mix(uint64_t x)
 {
@@ -46,12 +50,12 @@ static uint64_t address_of(const struct sockaddr *address)
     if (address->sa_family == AF_INET) {
         const struct sockaddr_in *in = (const void *)address;
 
-        return 1ull << 40 | ntohl(in->sin_addr.s_addr);
+        return OTHER(1) | ntohl(in->sin_addr.s_addr);
     }
     if (address->sa_family == AF_VSOCK) {
         const struct sockaddr_vm *vm = (const void *)address;
 
-        return 2ull << 40 | vm->svm_cid;
+        return OTHER(2) | vm->svm_cid;
     }
     if (address->sa_family == AF_INET6) {
         const struct in6_addr *in6 =
@@ -60,12 +64,13 @@ static uint64_t address_of(const struct sockaddr *address)
         if (IN6_IS_ADDR_V4MAPPED(in6)) {
             for (int i = 12; i < 16; i++)
                 n = n << 8 | in6->s6_addr[i];
-            return 1ull << 40 | n;
+            return OTHER(1) | n;
         }
-        memcpy(&n, in6->s6_addr, sizeof(n));
+        for (int i = 0; i < 8; i++)
+            n = n << 8 | in6->s6_addr[i];
         return n;
     }
-    return 3ull << 40;
+    return OTHER(3);
 }
 
 struct client *limits_client(struct limits *l, const struct sockaddr *address)
