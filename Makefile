@@ -50,7 +50,7 @@ demo: ## install, build, run a confidential Debian guest in the lab host and jud
 	@+$(MAKE) --no-print-directory demo-run
 
 check: ## install, build, and run every test; ends with "N passed, N failed"
-	@scripts/deps
+	@scripts/deps tests
 	@scripts/check
 
 skipped:
