@@ -33,7 +33,6 @@ struct queued_msg {
 
 struct ipc {
     int fd;
-    bool snapshots; /* come here */
     struct buffer in, out;
     int in_fds[FDS_MAX];
     size_t nr_in_fds;
@@ -158,11 +157,6 @@ void ipc_destroy(struct ipc *ipc)
     free(ipc);
 }
 
-void ipc_expect_snapshots(struct ipc *ipc)
-{
-    ipc->snapshots = true;
-}
-
 int ipc_fd(const struct ipc *ipc)
 {
     return ipc->fd;
@@ -206,13 +200,12 @@ enum bawn_status ipc_send(struct ipc *ipc, enum ipc_op op, uint64_t id, const js
 {
     struct ipc_header header = { .op = (uint32_t)op, .id = id };
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    size_t len = text ? strlen(text) : 0,
-           max = op == IPC_SNAPSHOT ? IPC_SNAPSHOT_MAX : IPC_JSON_MAX;
+    size_t len = text ? strlen(text) : 0;
     enum bawn_status st = BAWN_OK;
 
     if (json && !text)
         st = bawn_fail(err, BAWN_E_NOMEM, "no memory for a message");
-    else if (len > max || blob.len > IPC_BLOB_MAX)
+    else if (len > IPC_JSON_MAX || blob.len > IPC_BLOB_MAX)
         st = bawn_fail(err, BAWN_E_FORMAT, "a message of %zu and %zu bytes is too large", len,
                        blob.len);
     else if (!buffer_reserve(&ipc->out, sizeof(header) + len + blob.len))
@@ -285,14 +278,11 @@ enum bawn_status ipc_flush(struct ipc *ipc, struct bawn_error *err)
 
 /* ---- Receiving ---- */
 
-static enum bawn_status check_header(const struct ipc *ipc, const struct ipc_header *h,
-                                     struct bawn_error *err)
+static enum bawn_status check_header(const struct ipc_header *h, struct bawn_error *err)
 {
-    uint32_t max = h->op == IPC_SNAPSHOT && ipc->snapshots ? IPC_SNAPSHOT_MAX : IPC_JSON_MAX;
-
     if (h->op == 0 || h->op >= IPC_OPS)
         return bawn_fail(err, BAWN_E_FORMAT, "message %u is unknown", h->op);
-    if (h->json_len > max || h->blob_len > IPC_BLOB_MAX || h->zero)
+    if (h->json_len > IPC_JSON_MAX || h->blob_len > IPC_BLOB_MAX || h->zero)
         return bawn_fail(err, BAWN_E_FORMAT, "a message of %u and %u bytes is too large",
                          h->json_len, h->blob_len);
     return BAWN_OK;
@@ -338,7 +328,7 @@ static enum bawn_status parse(struct ipc *ipc, struct bawn_error *err)
         size_t len;
 
         memcpy(&h, frame, sizeof(h));
-        st = check_header(ipc, &h, err);
+        st = check_header(&h, err);
         if (st != BAWN_OK)
             return st;
         len = sizeof(h) + h.json_len + h.blob_len; /* both bounded: no overflow */

@@ -37,7 +37,6 @@ enum ipc_op {
 };
 
 #define IPC_JSON_MAX (4u << 20)
-#define IPC_SNAPSHOT_MAX (64u << 20) /* of a SNAPSHOT's JSON, for those who expect one */
 #define IPC_BLOB_MAX (64u << 20)
 
 struct ipc_header {
@@ -64,8 +63,6 @@ struct ipc;
 
 struct ipc *ipc_create(int fd); /* owns fd. NULL: no memory */
 void ipc_destroy(struct ipc *ipc);
-/* The other end sends SNAPSHOT. */
-void ipc_expect_snapshots(struct ipc *ipc);
 int ipc_fd(const struct ipc *ipc);
 bool ipc_wants_write(const struct ipc *ipc);
 size_t ipc_queued(const struct ipc *ipc); /* bytes to leave */

@@ -176,7 +176,6 @@ int judge_main(struct service_config *config, const struct service_fds *fds)
     bool stop = false;
 
     if (p.judge && p.front && p.vault) {
-        ipc_expect_snapshots(p.vault);
         warm_up();
         st = service_confine(config, ROLE_JUDGE, &err);
         if (st != BAWN_OK)
