@@ -483,7 +483,7 @@ static enum bawn_status join(const json_t *state, const struct blobs *b, json_t 
                          IPC_BLOB_MAX)
                    : bawn_fail(err, BAWN_E_NOMEM, "no memory for a snapshot");
     }
-    memcpy(all, (const uint8_t *)text, n); /* without its end */
+    memcpy(all, text, n); /* NOLINT(bugprone-not-null-terminated-result): bytes, not a text */
     if (b->len)
         memcpy(all + n, b->data, b->len);
     free(text);
