@@ -7,13 +7,14 @@ judge_src := $(wildcard attest/service/judge/*.c)
 vault_src := $(wildcard attest/service/vault/*.c)
 user_src += $(corim_src)
 vault_libs := -ltss2-esys -ltss2-mu -ltss2-tctildr -ltss2-rc
-$(B)/bin/bawn-attestd: $(call objs,release,$(corim_src))
+# Of the library's own, for the vault: the roots, which it does not give out.
+$(B)/bin/bawn-attestd: $(call objs,release,$(corim_src) attest/lib/roots.c)
 $(B)/bin/bawn-attestd: libs += $(vault_libs)
 
 # What the tests link: both, all they stand on, and of the service's own what they share. The
 # sandbox is not among it: it ends a program that has the sanitizers in it.
 service_shared := $(addprefix attest/service/,config.c config_files.c config_listen.c \
-	config_position.c ipc.c journal.c)
+	config_mirror.c config_position.c ipc.c journal.c)
 $(B)/lib/libcorim-asan.a: $(call objs,asan,$(corim_src))
 $(B)/lib/libvault-asan.a: $(call objs,asan,$(vault_src) $(judge_src) $(corim_src) \
 	$(service_shared) $(store_src) $(log_src) $(jose_src) $(policy_src))

@@ -362,10 +362,22 @@ static enum bawn_status read_collateral(struct config_reader *r, const struct co
     static const struct field fields[] = {
         { "directory", read_path, AT(collateral.directory), 0, 0 },
         { "mirror", read_text, AT(collateral.mirror), 0, 0 },
+        { "mirror_ca", read_file_name, AT(collateral.mirror_ca), 0, 0 },
     };
+    const struct service_config *c = into;
+    enum bawn_status st = READ_OBJECT(r, at, value, fields, into);
+    const struct config_at mirror = { at, "mirror", 0 };
+    struct config_mirror m;
+    const char *why;
 
     (void)f;
-    return READ_OBJECT(r, at, value, fields, into);
+    if (st != BAWN_OK || !c->collateral.mirror)
+        return st;
+    if (!config_mirror_parse(c->collateral.mirror, &m, &why))
+        return config_fail(r, &mirror, "%s", why);
+    if (m.tls && !c->collateral.mirror_ca.path)
+        return config_fail(r, at, "needs mirror_ca, the CA of the mirror's certificate (PEM)");
+    return BAWN_OK;
 }
 
 static enum bawn_status read_log(struct config_reader *r, const struct config_at *at, json_t *value,
@@ -413,6 +425,7 @@ static enum bawn_status read_user(struct config_reader *r, const struct config_a
         { "judge", read_text, ROLE_JUDGE * sizeof(char *), 0, 0 },
         { "front", read_text, ROLE_FRONT * sizeof(char *), 0, 0 },
         { "admin", read_text, ROLE_ADMIN * sizeof(char *), 0, 0 },
+        { "fetch", read_text, ROLE_FETCH * sizeof(char *), 0, 0 },
     };
     char **users = into;
     enum bawn_status st = BAWN_OK;
@@ -729,6 +742,7 @@ void config_destroy(struct service_config *c)
     config_file_clear(&c->admin.client_ca);
     config_file_clear(&c->storage.file);
     config_file_clear(&c->storage.pkcs11.pin);
+    config_file_clear(&c->collateral.mirror_ca);
     free(c->storage.pkcs11.module);
     free(c->storage.pkcs11.token);
     free(c->storage.pkcs11.key);

@@ -36,4 +36,13 @@ void config_file_clear(struct config_file *file); /* wipes */
 bool config_listen_parse(const char *text, struct config_listen *listen, const char **why);
 bool config_listen_is_local(const struct config_listen *listen); /* loopback or unix */
 
+/* Where a mirror is. */
+struct config_mirror {
+    bool tls;
+    char host[256], port[6], base[512]; /* base: "" or "/path" without '/' at its end */
+};
+
+/* False: *why says what is wrong. */
+bool config_mirror_parse(const char *url, struct config_mirror *mirror, const char **why);
+
 #endif

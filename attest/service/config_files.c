@@ -107,6 +107,8 @@ static enum bawn_status each_file(struct service_config *c, enum service_role ro
 
     if (role == ROLE_JUDGE)
         return BAWN_OK;
+    if (role == ROLE_FETCH)
+        return fn(context, &c->collateral.mirror_ca, false, err);
     if (role == ROLE_VAULT)
         return each_vault_file(c, fn, context, err);
     if (role == ROLE_ADMIN) {

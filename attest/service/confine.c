@@ -23,9 +23,10 @@
 #include "attest/service/service.h"
 
 #define BIT(role) (1u << (role))
-#define ALL (BIT(ROLE_VAULT) | BIT(ROLE_JUDGE) | FRONTS)
+#define ALL (BIT(ROLE_VAULT) | BIT(ROLE_JUDGE) | FRONTS | FETCH)
 #define FRONTS (BIT(ROLE_FRONT) | BIT(ROLE_ADMIN))
 #define VAULT BIT(ROLE_VAULT)
+#define FETCH BIT(ROLE_FETCH)
 
 /* ---- User ---- */
 
@@ -69,6 +70,7 @@ struct path_beneath_attr {
 #define RULE_PATH_BENEATH 1       /* LANDLOCK_RULE_PATH_BENEATH */
 #define FS_ACCESS(n) (((uint64_t)1 << (n)) - 1)
 #define FS_READ (1u << 2 | 1u << 3) /* READ_FILE, READ_DIR */
+#define NET_BIND 1u                 /* LANDLOCK_ACCESS_NET_BIND_TCP */
 /* WRITE_FILE, REMOVE_FILE, MAKE_REG, and TRUNCATE: a database and its journals. */
 #define FS_DATABASE (FS_READ | 1u << 1 | 1u << 5 | 1u << 8 | 1u << 14)
 
@@ -138,11 +140,17 @@ static enum bawn_status enter_landlock(const struct service_config *config, enum
         if (abi >= landlock_abis[i].abi)
             break;
     attr = landlock_abis[i].attr;
+    if (role == ROLE_FETCH)
+        attr.handled_access_net &= NET_BIND;
     fd = syscall(SYS_landlock_create_ruleset, &attr, landlock_abis[i].size, 0);
     if (fd < 0)
         return bawn_fail(err, BAWN_E_IO, "cannot make a Landlock ruleset (ABI %ld): %m", abi);
     if (role == ROLE_VAULT)
         st = landlock_vault((int)fd, config, attr.handled_access_fs, err);
+    if (role == ROLE_FETCH) /* hosts, resolv.conf, nsswitch.conf, and what these link to */
+        st = landlock_allow((int)fd, "/etc", FS_READ, err);
+    if (role == ROLE_FETCH && st == BAWN_OK)
+        st = landlock_allow((int)fd, "/run/systemd/resolve", FS_READ, err);
     if (st == BAWN_OK && syscall(SYS_landlock_restrict_self, fd, 0))
         st = bawn_fail(err, BAWN_E_IO, "cannot enter Landlock: %m");
     close((int)fd);
@@ -193,44 +201,45 @@ static const struct {
     { SCMP_SYS(getsockname), FRONTS },  /* OpenSSL's socket BIO */
     { SCMP_SYS(getpeername), FRONTS },  /* the same */
     { SCMP_SYS(fcntl), FRONTS },        /* non-blocking */
-    /* The vault: a database in files. It opens no sockets. */
-    { SCMP_SYS(openat), VAULT },
+    /* The vault: a database in files. It opens no sockets. Fetching reads how names are found. */
+    { SCMP_SYS(openat), VAULT | FETCH },
     { SCMP_SYS(pread64), VAULT },
     { SCMP_SYS(pwrite64), VAULT },
-    { SCMP_SYS(lseek), VAULT },
+    { SCMP_SYS(lseek), VAULT | FETCH },
     { SCMP_SYS(fsync), VAULT },
     { SCMP_SYS(fdatasync), VAULT },
     { SCMP_SYS(ftruncate), VAULT },
     { SCMP_SYS(fallocate), VAULT },
-    { SCMP_SYS(fstat), VAULT },
-    { SCMP_SYS(stat), VAULT },
-    { SCMP_SYS(lstat), VAULT },
-    { SCMP_SYS(newfstatat), VAULT },
+    { SCMP_SYS(fstat), VAULT | FETCH },
+    { SCMP_SYS(stat), VAULT | FETCH },
+    { SCMP_SYS(lstat), VAULT | FETCH },
+    { SCMP_SYS(newfstatat), VAULT | FETCH },
     { SCMP_SYS(statx), VAULT },
-    { SCMP_SYS(access), VAULT },
+    { SCMP_SYS(access), VAULT | FETCH },
     { SCMP_SYS(faccessat), VAULT },
     { SCMP_SYS(faccessat2), VAULT },
     { SCMP_SYS(unlink), VAULT },
     { SCMP_SYS(unlinkat), VAULT },
-    { SCMP_SYS(fcntl), VAULT },
+    { SCMP_SYS(fcntl), VAULT | FETCH },
     { SCMP_SYS(fchmod), VAULT },
     { SCMP_SYS(fchown), VAULT },
-    { SCMP_SYS(geteuid), VAULT },
-    { SCMP_SYS(getuid), VAULT },
+    { SCMP_SYS(geteuid), VAULT | FETCH },
+    { SCMP_SYS(getuid), VAULT | FETCH },
     { SCMP_SYS(getcwd), VAULT },
-    { SCMP_SYS(readlink), VAULT },
-    { SCMP_SYS(getdents64), VAULT },
+    { SCMP_SYS(readlink), VAULT | FETCH },
+    { SCMP_SYS(getdents64), VAULT | FETCH },
     { SCMP_SYS(sched_yield), VAULT },
     { SCMP_SYS(nanosleep), VAULT },
     { SCMP_SYS(clock_nanosleep), VAULT },
-    { SCMP_SYS(uname), VAULT },
+    { SCMP_SYS(uname), VAULT | FETCH },
     { SCMP_SYS(epoll_wait), VAULT },
     { SCMP_SYS(epoll_pwait), VAULT },
     { SCMP_SYS(epoll_ctl), VAULT },
     { SCMP_SYS(shutdown), VAULT },
 };
 
-/* PostgreSQL's client: it may have to connect again, and look up the server's name for it. */
+/* The fetching process, and PostgreSQL's client: it may have to connect again, and look up the
+ * server's name for it. */
 static const int network_calls[] = {
     SCMP_SYS(socket),      SCMP_SYS(connect),  SCMP_SYS(sendto),     SCMP_SYS(recvfrom),
     SCMP_SYS(setsockopt),  SCMP_SYS(bind),     SCMP_SYS(getsockopt), SCMP_SYS(getsockname),
@@ -269,7 +278,7 @@ static int add_rules(scmp_filter_ctx ctx, const struct service_config *config,
     /* Options of a socket (TCP's delay) fail, and nobody minds. */
     if (!r && front)
         r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(setsockopt), 0);
-    if (role != ROLE_VAULT || !strncmp(config->database, "sqlite:", 7))
+    if (role != ROLE_FETCH && (role != ROLE_VAULT || !strncmp(config->database, "sqlite:", 7)))
         return r;
     for (size_t i = 0; !r && i < sizeof(network_calls) / sizeof(network_calls[0]); i++)
         r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, network_calls[i], 0);

@@ -26,13 +26,15 @@ enum ipc_op {
     IPC_REPLY,
     IPC_SNAPSHOT,
     IPC_EVENT,
-    IPC_PEER,   /* supervisor, to front and vault: the descriptor with it is a new judge's; `judge`
-                 * is its number, from 0: it replaces one that had the same */
-    IPC_STOP,   /* supervisor: finish what is begun, then end */
-    IPC_RELOAD, /* supervisor, to fronts and vault: `config`, the configuration as in its file, and
-                 * `files` [{`path`, `len`}], which follow each other in the blob: config_reload()
-                 */
-    IPC_READY,  /* fronts and vault, to supervisor: serving */
+    IPC_PEER,    /* supervisor, to front and vault: the descriptor with it is a new judge's; `judge`
+                  * is its number, from 0: it replaces one that had the same. `fetch`: it is that's */
+    IPC_STOP,    /* supervisor: finish what is begun, then end */
+    IPC_RELOAD,  /* supervisor, to fronts and vault: `config`, the configuration as in its file, and
+                  * `files` [{`path`, `len`}], which follow each other in the blob: config_reload()
+                  */
+    IPC_READY,   /* fronts and vault, to supervisor: serving */
+    IPC_FETCH,   /* vault, to fetch: `path`, on the mirror */
+    IPC_FETCHED, /* the answer, with the same id: `error`, or "" and the blob */
     IPC_OPS,
 };
 

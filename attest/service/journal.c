@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-const char *const service_role_names[ROLES] = { "vault", "judge", "front", "admin" };
+const char *const service_role_names[ROLES] = { "vault", "judge", "front", "admin", "fetch" };
 static const char *process = "supervisor";
 
 void journal_start(enum service_role role)

@@ -25,7 +25,8 @@ static enum bawn_status check_files(struct service_config *config, struct bawn_e
     enum bawn_status st = BAWN_OK;
 
     for (int role = 0; st == BAWN_OK && role < ROLES; role++)
-        if (role != ROLE_ADMIN || config->admin.listen.n)
+        if ((role != ROLE_ADMIN || config->admin.listen.n) &&
+            (role != ROLE_FETCH || config->collateral.mirror))
             st = config_read_files(config, (enum service_role)role, err);
     return st;
 }

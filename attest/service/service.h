@@ -16,8 +16,9 @@
 #include <bawn/attest.h>
 #include <bawn/status.h>
 
-enum service_role { ROLE_VAULT, ROLE_JUDGE, ROLE_FRONT, ROLE_ADMIN, ROLES };
-extern const char *const service_role_names[ROLES]; /* "vault", "judge", "front", "admin" */
+enum service_role { ROLE_VAULT, ROLE_JUDGE, ROLE_FRONT, ROLE_ADMIN, ROLE_FETCH, ROLES };
+extern const char
+    *const service_role_names[ROLES]; /* "vault", "judge", "front", "admin", "fetch" */
 
 #define SERVICE_LISTEN_MAX 8
 #define SERVICE_WORKERS_MAX 64
@@ -132,6 +133,7 @@ struct service_config {
     struct {
         char *directory; /* of collateral to be taken in at start and on reload, or NULL */
         char *mirror;    /* URL, or NULL: offline */
+        struct config_file mirror_ca; /* PEM; of https */
     } collateral;
     struct {
         char *origin;
@@ -176,7 +178,7 @@ enum bawn_status config_pack(const struct service_config *config, enum service_r
  */
 struct service_fds {
     int control;      /* supervisor; not the judge's */
-    int vault;        /* fronts, judge */
+    int vault;        /* fronts, judge, fetch */
     int front, admin; /* vault: both (admin -1 when there is none); judge: front only */
     int listen[SERVICE_LISTEN_MAX]; /* fronts: of config->listen, or of config->admin.listen */
     int status[SERVICE_LISTEN_MAX]; /* ROLE_ADMIN: of config->status */
@@ -186,6 +188,7 @@ struct service_fds {
 
 int vault_main(struct service_config *config, const struct service_fds *fds);
 int judge_main(struct service_config *config, const struct service_fds *fds);
+int fetch_main(struct service_config *config, const struct service_fds *fds);
 int front_main(struct service_config *config, enum service_role role,
                const struct service_fds *fds);
 

@@ -49,11 +49,12 @@ struct supervisor {
     int signals;
     int listen[SERVICE_LISTEN_MAX], admin_listen[SERVICE_LISTEN_MAX], status[SERVICE_LISTEN_MAX];
     struct front_metrics *metrics;
-    struct child core[CORE], judges[SERVICE_WORKERS_MAX];
+    struct child core[CORE], judges[SERVICE_WORKERS_MAX], fetch;
     unsigned nr_judges;
     int64_t restart_at; /* ms, of everything; 0: running */
     unsigned backoff;
     bool stop, was_ready, failed;
+    bool fetch_replaced; /* it was ended, for a new configuration */
 };
 
 static const enum service_role core_roles[CORE] = { ROLE_VAULT, ROLE_FRONT, ROLE_ADMIN };
@@ -148,6 +149,8 @@ static int run_role(struct service_config *config, enum service_role role,
         return vault_main(config, fds);
     if (role == ROLE_JUDGE)
         return judge_main(config, fds);
+    if (role == ROLE_FETCH)
+        return fetch_main(config, fds);
     return front_main(config, role, fds);
 }
 
@@ -220,6 +223,26 @@ static void start_judge(struct supervisor *s, unsigned n)
     child->start_at = 0;
 }
 
+/* A socket to the vault is all that it has. */
+static void start_fetch(struct supervisor *s)
+{
+    const struct bawn_bytes none = { NULL, 0 };
+    struct service_fds fds = { .control = -1, .front = -1, .admin = -1 };
+    json_t *what = json_pack("{s:b}", "fetch", 1);
+    int vault[2];
+
+    s->fetch.start_at = now_ms() + BACKOFF_MAX_MS;
+    if (what && pair(vault)) {
+        fds.vault = vault[0];
+        start(s, &s->fetch, &fds);
+        ipc_send(s->core[0].control, IPC_PEER, 0, what, none, vault[1], NULL);
+        ipc_flush(s->core[0].control, NULL);
+        close_pair(vault);
+        s->fetch.start_at = 0;
+    }
+    json_decref(what);
+}
+
 /* One of vault, front, admin, with a control socket of its own. */
 static bool start_core(struct supervisor *s, size_t i, struct service_fds fds)
 {
@@ -289,7 +312,7 @@ static struct child *find_child(struct supervisor *s, pid_t pid)
     for (unsigned i = 0; i < s->nr_judges; i++)
         if (s->judges[i].pid == pid)
             return &s->judges[i];
-    return NULL;
+    return s->fetch.pid == pid ? &s->fetch : NULL;
 }
 
 static unsigned next_backoff(unsigned *backoff, int64_t lived)
@@ -304,15 +327,18 @@ static unsigned next_backoff(unsigned *backoff, int64_t lived)
 static void ended(struct supervisor *s, struct child *child, int status)
 {
     int64_t now = now_ms(), lived = now - child->started;
-    bool orderly = s->stop && WIFEXITED(status) && !WEXITSTATUS(status);
+    bool replaced = child->role == ROLE_FETCH && s->fetch_replaced;
+    bool orderly = replaced || (s->stop && WIFEXITED(status) && !WEXITSTATUS(status));
 
+    if (child->role == ROLE_FETCH)
+        s->fetch_replaced = false;
     child->pid = 0;
     if (!orderly)
         journal(s->stop ? "warning" : "error", "a process ended", "{s:s,s:s,s:i}", "role",
                 service_role_names[child->role], "by",
                 WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "exit", "status",
                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    if (child->role == ROLE_JUDGE)
+    if (child->role == ROLE_JUDGE || child->role == ROLE_FETCH)
         child->start_at = now + next_backoff(&child->backoff, lived);
     else if (!s->stop)
         s->failed = true;
@@ -339,7 +365,7 @@ static unsigned running(const struct supervisor *s, bool fronts_only)
         n += s->core[i].pid > 0;
     for (unsigned i = 0; !fronts_only && i < s->nr_judges; i++)
         n += s->judges[i].pid > 0;
-    return n;
+    return n + (!fronts_only && s->fetch.pid > 0);
 }
 
 /* Reaps until the fronts, or all, have ended, or the time is over. */
@@ -365,6 +391,8 @@ static void kill_all(struct supervisor *s)
     for (unsigned i = 0; i < s->nr_judges; i++)
         if (s->judges[i].pid > 0)
             kill(s->judges[i].pid, SIGKILL);
+    if (s->fetch.pid > 0)
+        kill(s->fetch.pid, SIGKILL);
 }
 
 static void tell(struct child *child, enum ipc_op op)
@@ -439,6 +467,10 @@ static void reload(struct supervisor *s)
         config_destroy(s->config);
         s->config = config;
         journal("info", "reload", NULL);
+        if (s->fetch.pid > 0) { /* it keeps nothing, and comes again with the new configuration */
+            s->fetch_replaced = true;
+            kill(s->fetch.pid, SIGKILL);
+        }
     } else {
         config_destroy(config);
         journal("error", "the configuration was not taken", "{s:s}", "reason", err.msg);
@@ -508,6 +540,12 @@ static int run_due(struct supervisor *s)
             start_judge(s, i);
         else if (judge->start_at < next)
             next = judge->start_at;
+    }
+    if (s->config->collateral.mirror && !s->fetch.pid && !s->failed) {
+        if (s->fetch.start_at <= now)
+            start_fetch(s);
+        else if (s->fetch.start_at < next)
+            next = s->fetch.start_at;
     }
     return (int)(next - now);
 }
@@ -606,6 +644,7 @@ int supervisor_run(struct service_config *config)
         return EXIT_FAILURE;
     s->config = config;
     s->nr_judges = config->workers;
+    s->fetch.role = ROLE_FETCH;
     for (unsigned i = 0; i < s->nr_judges; i++)
         s->judges[i].role = ROLE_JUDGE;
     s->core[0].wanted = s->core[1].wanted = true;

@@ -2,7 +2,8 @@
 /*
  * For tests of the service: a confidential guest without a machine. Its secure processor is the
  * model of platform/firmware; the root that its reports rest on goes to the file that is named.
- * Reads report data (128 hexadecimal digits a line), writes evidence (JSON, a line).
+ * With a folder as the second argument, its endorsements go there, and the evidence is without
+ * VCEK. Reads report data (128 hexadecimal digits a line), writes evidence (JSON, a line).
  */
 #include "tests/unit/firmware/rig.h"
 
@@ -24,6 +25,16 @@ static void write_root(const char *path)
         exit(1);
     psp_blob_free(&ark);
     psp_identity_destroy(identity);
+}
+
+static bool put(const char *dir, const char *name, const struct psp_blob *blob)
+{
+    char path[512];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    f = fopen(path, "w");
+    return f && fwrite(blob->data, 1, blob->len, f) == blob->len && !fclose(f);
 }
 
 static bool report_for(struct driver *d, const char *hex, struct bawn_snp_report *report)
@@ -51,7 +62,7 @@ int main(int argc, char **argv)
     struct driver d;
     struct rig rig;
 
-    if (argc != 2)
+    if (argc != 2 && argc != 3)
         return 64;
     write_root(argv[1]);
     rig_create(&rig, PSP_GENOA, NULL);
@@ -60,14 +71,20 @@ int main(int argc, char **argv)
     driver_create(&d, &rig, GCTX, 0);
     if (psp_endorse(rig.psp, time(NULL), files, &err) != BAWN_OK)
         return 1;
+    if (argc == 3 && (!put(argv[2], "vcek.pem", &files[PSP_VCEK]) ||
+                      !put(argv[2], "chain.pem", &files[PSP_CERT_CHAIN]) ||
+                      !put(argv[2], "crl.der", &files[PSP_CRL])))
+        return 1;
     while (fgets(line, sizeof(line), stdin) && strlen(line) >= 128 &&
            report_for(&d, line, &report)) {
         json_t *evidence;
 
         EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)&report, sizeof(report));
-        evidence = json_pack("{s:s, s:[s%, s%]}", "attestation_report", text, "cert_chain",
-                             files[PSP_VCEK].data, files[PSP_VCEK].len, files[PSP_CERT_CHAIN].data,
-                             files[PSP_CERT_CHAIN].len);
+        evidence = argc == 3 ? json_pack("{s:s, s:[s%]}", "attestation_report", text, "cert_chain",
+                                         files[PSP_CERT_CHAIN].data, files[PSP_CERT_CHAIN].len)
+                             : json_pack("{s:s, s:[s%, s%]}", "attestation_report", text,
+                                         "cert_chain", files[PSP_VCEK].data, files[PSP_VCEK].len,
+                                         files[PSP_CERT_CHAIN].data, files[PSP_CERT_CHAIN].len);
         if (!evidence || json_dumpf(evidence, stdout, JSON_COMPACT))
             return 1;
         putchar('\n');

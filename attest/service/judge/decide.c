@@ -79,6 +79,15 @@ enum bawn_status judge_take_snapshot(struct judge *j, const json_t *json, uint8_
 
 /* ---- Verification ---- */
 
+/* "<hwid>/..." or "<hwid>": Turin's have 8 bytes, which zeros follow in the report. */
+static bool names_chip(const char *name, const char *chip)
+{
+    size_t len = strspn(name, "0123456789abcdef");
+
+    return len >= 16 && len <= strlen(chip) && !strncmp(name, chip, len) &&
+           strspn(chip + len, "0") == strlen(chip + len);
+}
+
 /* What the store has for the tenant: of all, or of that chip (lower-case hex) alone, so that a
  * store of many chips costs a verification nothing. Then what came with the evidence, of which too
  * much hides nothing of the store's. */
@@ -94,7 +103,7 @@ static size_t gather(struct judge *j, const struct judge_tenant *t, const struct
         if (b->tenant_len &&
             (strlen(t->name) != b->tenant_len || memcmp(b->tenant, t->name, b->tenant_len) != 0))
             continue;
-        if (!of_chip || (chip && *chip && !strncmp(b->name + 5, chip, strlen(chip))))
+        if (!of_chip || (chip && *chip && names_chip(b->name + 5, chip)))
             j->endorsements[n++] = b->data;
     }
     for (size_t i = 0; i < r->nr_given; i++)
@@ -332,6 +341,54 @@ static bool evaluate(struct judge *j, const struct judge_tenant *t,
     return allowed && bound && input.verdict == BAWN_TRUSTED;
 }
 
+/* ---- What a mirror of AMD's key server could add ---- */
+
+static bool has_finding(const struct bawn_attest_result *result, const char *check)
+{
+    const struct bawn_finding *f;
+    size_t n = bawn_attest_result_findings(result, &f);
+
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(f[i].check, check) &&
+            (f[i].level == BAWN_FINDING_MISSING || f[i].level == BAWN_FINDING_WARNING))
+            return true;
+    return false;
+}
+
+static void claim_number(json_t *object, const struct bawn_attest_result *result, const char *part)
+{
+    const struct bawn_claim *c;
+    char name[64];
+
+    snprintf(name, sizeof(name), "snp.reported_tcb.%s", part);
+    c = bawn_attest_result_claim(result, name);
+    if (c && c->kind == BAWN_CLAIM_UINT && c->uint < 256)
+        json_object_set_new(object, part, json_integer((json_int_t)c->uint));
+}
+
+/* The VCEK of which chip and levels, the CRL of which product; NULL: nothing, or nobody knows. */
+static json_t *missing_of(const struct bawn_attest_result *result)
+{
+    static const char *const parts[] = { "fmc", "boot_loader", "tee", "snp", "microcode" };
+    const struct bawn_claim *product = bawn_attest_result_claim(result, "snp.product");
+    const struct bawn_claim *kind = bawn_attest_result_claim(result, "snp.signing_key");
+    bool crl = has_finding(result, "snp.revocation");
+    bool vcek = bawn_attest_result_verdict(result) == BAWN_CANNOT_JUDGE &&
+                has_finding(result, "snp.certificate");
+    json_t *missing, *tcb;
+    char chip[129];
+
+    if (!product || product->kind != BAWN_CLAIM_TEXT || !kind || kind->kind != BAWN_CLAIM_TEXT ||
+        strcmp(kind->text, "VCEK") != 0 || !chip_of(result, chip) || (!crl && !vcek))
+        return NULL;
+    tcb = json_object();
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        claim_number(tcb, result, parts[i]);
+    missing = json_pack("{s:b, s:b, s:s, s:s, s:o}", "vcek", vcek, "crl", crl, "product",
+                        product->text, "hwid", chip, "tcb", tcb);
+    return missing;
+}
+
 static void set_text(json_t *object, const char *name, const char *text)
 {
     if (text)
@@ -382,6 +439,8 @@ static json_t *message(struct judge *j, const struct judge_tenant *t, const char
     json_object_set_new(d, "findings", findings);
     json_object_set_new(d, "trace", t->policy ? trace_of(j->policy_result) : json_array());
     json_object_set_new(d, "vector", t->policy ? vector_of(j->policy_result) : json_object());
+    if (!*binding.why) /* for evidence that answers this session alone */
+        json_object_set_new(d, "missing", missing_of(result));
     set_text(d, "status",
              t->policy ? bawn_policy_result_status(j->policy_result) : "contraindicated");
     return d;

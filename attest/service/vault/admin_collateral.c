@@ -163,8 +163,8 @@ static bool hash_of(const char *full, struct bawn_bytes data, uint8_t hash[32])
 
 /* BAWN_E_FORMAT: for the client. A later one of the same name takes the earlier one's place. tenant
  * NULL: the folder. */
-static enum bawn_status store(struct vault *v, const char *tenant, const char *name,
-                              struct bawn_bytes data, struct bawn_error *err)
+enum bawn_status collateral_store(struct vault *v, const char *tenant, const char *name,
+                                  struct bawn_bytes data, struct bawn_error *err)
 {
     uint8_t hash[32];
     int64_t end;
@@ -219,7 +219,7 @@ static enum bawn_status store_bundle(struct vault *v, const char *tenant, const 
                              "a bundle is {\"entries\": [{\"name\", \"data\"}]}");
         if (base64_any(json_string_value(value), data.len, &decoded, &data.len))
             data.data = decoded;
-        st = store(v, tenant, name, data, err);
+        st = collateral_store(v, tenant, name, data, err);
         free(decoded);
         if (st != BAWN_OK)
             return st;
@@ -237,7 +237,7 @@ enum bawn_status admin_collateral_set(struct vault *v, const struct admin_reques
     enum bawn_status st;
 
     if (*a->rest) {
-        st = store(v, a->tenant, a->rest, a->body, &why);
+        st = collateral_store(v, a->tenant, a->rest, a->body, &why);
     } else {
         st = json_read(a->body, &json, &why);
         n = 0;
@@ -318,7 +318,8 @@ static void take_file(struct vault *v, int dir, const char *file, const char *na
         n = read(fd, data, (size_t)s.st_size);
     if (n <= 0)
         snprintf(why.msg, sizeof(why.msg), "cannot be read, or is empty or too large");
-    if (n <= 0 || store(v, NULL, name, (struct bawn_bytes){ data, (size_t)n }, &why) != BAWN_OK)
+    if (n <= 0 ||
+        collateral_store(v, NULL, name, (struct bawn_bytes){ data, (size_t)n }, &why) != BAWN_OK)
         journal("warning", "collateral is passed over", "{s:s, s:s}", "file", name, "why", why.msg);
     free(data);
     if (fd >= 0)

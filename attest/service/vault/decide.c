@@ -52,6 +52,15 @@ static enum bawn_status check_nonce(const struct session *s, const json_t *d, js
     return BAWN_OK;
 }
 
+static bool is_of_session(const struct session *s, const json_t *d)
+{
+    const char *nonce = text_of(d, "nonce"), *tee = NULL, *claimed = text_of(d, "tee");
+
+    return nonce && claimed &&
+           tee_of_nonce(s, text_of(d, "tenant"), nonce, &tee, NULL) == BAWN_OK && tee &&
+           !strcmp(tee, claimed);
+}
+
 static enum bawn_status check_revoked(struct vault *v, const json_t *d, json_t *reasons,
                                       struct bawn_error *err)
 {
@@ -303,6 +312,12 @@ enum bawn_status serve_decide(struct vault *v, const struct ipc_msg *m, struct r
         json_decref(reasons);
         v->count.refused++;
         return reply_error(r, 401, "InvalidSession", "%s", why.msg);
+    }
+    st = BAWN_OK;
+    if (is_of_session(&s, m->json) && json_object_get(m->json, "missing") &&
+        fetch_wanted(v, tenant, json_object_get(m->json, "missing"), r, &st)) {
+        json_decref(reasons); /* nothing is decided, so the nonce is not used */
+        return st;
     }
     st = objections(v, &s, m->json, reasons, err);
     if (st == BAWN_OK)

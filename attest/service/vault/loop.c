@@ -237,6 +237,12 @@ static enum bawn_status add_judge(struct vault *v, struct ipc_msg *m, struct baw
 
     if (m->fd < 0)
         return bawn_fail(err, BAWN_E_FORMAT, "a judge came without its socket");
+    if (json_is_true(json_object_get(m->json, "fetch"))) {
+        fetch_lost(v);
+        v->fetcher = ipc_create(m->fd);
+        m->fd = v->fetcher ? -1 : m->fd;
+        return v->fetcher ? BAWN_OK : bawn_fail(err, BAWN_E_NOMEM, "no memory for a peer");
+    }
     for (size_t i = 0; i < SERVICE_WORKERS_MAX && !p; i++)
         if (v->judges[i].ipc && v->judges[i].number == number)
             p = &v->judges[i];
@@ -319,6 +325,7 @@ static void watch(struct pollfd *p, const struct ipc *ipc)
 }
 
 #define READABLE (POLLIN | POLLHUP | POLLERR)
+#define FETCHER (3 + SERVICE_WORKERS_MAX)
 
 static enum bawn_status take_judges(struct vault *v, const struct pollfd *fds, struct batch *b)
 {
@@ -357,6 +364,24 @@ static bool take_front(struct vault *v, struct ipc *front, enum peer_kind kind, 
     return false;
 }
 
+static void take_fetcher(struct vault *v, short revents)
+{
+    struct bawn_error why = { "" };
+    struct ipc_msg m;
+    enum bawn_status st = BAWN_OK;
+
+    if (!v->fetcher || !(revents & READABLE))
+        return;
+    st = ipc_read(v->fetcher, &why);
+    while (ipc_next(v->fetcher, &m)) {
+        if (m.op == IPC_FETCHED && !db_lost(v->db))
+            fetch_take(v, &m);
+        ipc_msg_clear(&m);
+    }
+    if (st != BAWN_OK)
+        fetch_lost(v);
+}
+
 static void drop_front(struct ipc **front)
 {
     ipc_destroy(*front);
@@ -378,6 +403,8 @@ static enum bawn_status flush_all(struct vault *v, struct bawn_error *err)
 
     flush_front(&v->front);
     flush_front(&v->admin);
+    if (v->fetcher && ipc_flush(v->fetcher, &why) != BAWN_OK)
+        fetch_lost(v);
     for (size_t i = 0; i < SERVICE_WORKERS_MAX; i++)
         if (v->judges[i].ipc && ipc_flush(v->judges[i].ipc, &why) != BAWN_OK)
             drop_judge(&v->judges[i], why.msg);
@@ -386,7 +413,7 @@ static enum bawn_status flush_all(struct vault *v, struct bawn_error *err)
 
 enum bawn_status vault_turn(struct vault *v, bool *stop, struct bawn_error *err)
 {
-    struct pollfd fds[3 + SERVICE_WORKERS_MAX];
+    struct pollfd fds[4 + SERVICE_WORKERS_MAX];
     static struct batch b;
     bool full = false, front, admin;
     int n, timeout = vault_upkeep(v);
@@ -397,6 +424,7 @@ enum bawn_status vault_turn(struct vault *v, bool *stop, struct bawn_error *err)
     watch(&fds[2], v->admin);
     for (size_t i = 0; i < SERVICE_WORKERS_MAX; i++)
         watch(&fds[3 + i], v->judges[i].ipc);
+    watch(&fds[FETCHER], v->fetcher);
     n = poll(fds, sizeof(fds) / sizeof(fds[0]), v->dry_run ? 0 : timeout);
     if (n < 0 && errno != EINTR)
         return bawn_fail(err, BAWN_E_IO, "poll: %m");
@@ -404,6 +432,7 @@ enum bawn_status vault_turn(struct vault *v, bool *stop, struct bawn_error *err)
         return BAWN_OK;
     vault_clocks(v);
     do { /* until what was read is served: messages wait in buffers that poll does not see */
+        take_fetcher(v, fds[FETCHER].revents);
         st = take_judges(v, fds + 3, &b);
         front = take_front(v, v->front, PEER_FRONT, fds[1].revents, &b);
         admin = take_front(v, v->admin, PEER_ADMIN, fds[2].revents, &b);

@@ -52,6 +52,7 @@ void vault_close(struct vault *v)
     }
     free(v->tenants);
     dry_run_end(v);
+    fetch_end(v);
     keyring_wipe(&v->keys);
     db_close(v->db);
     json_decref(v->recent);

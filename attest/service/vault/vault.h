@@ -59,9 +59,9 @@ enum bawn_status tpm_seal_key(const char *tcti, const uint8_t key[KEY_SIZE], uin
 enum bawn_status tpm_unseal_key(const char *tcti, struct bawn_bytes blob, uint8_t key[KEY_SIZE],
                                 struct bawn_error *err);
 
-/* A key that was encrypted to an RSA key of a token (OAEP with SHA-256, or SHA-1 where the token has
- * no other), or under an AES key of it (initialisation vector, AES-CBC-PAD). The PIN has been read.
- * BAWN_E_CONFIG, BAWN_E_IO: the token. */
+/* A key that was encrypted to an RSA key of a token (OAEP with SHA-256, or SHA-1 where the token
+ * has no other), or under an AES key of it (initialisation vector, AES-CBC-PAD). The PIN has been
+ * read. BAWN_E_CONFIG, BAWN_E_IO: the token. */
 enum bawn_status pkcs11_unseal_key(const struct config_pkcs11 *config, struct bawn_bytes sealed,
                                    uint8_t key[KEY_SIZE], struct bawn_error *err);
 
@@ -119,6 +119,8 @@ struct vault {
     struct tenant *tenants; /* as the configuration's */
     size_t nr_tenants;
     struct ipc *control, *front, *admin;
+    struct ipc *fetcher; /* NULL: none */
+    struct fetch *fetch; /* what is wanted of it, or NULL */
     struct judge_peer judges[SERVICE_WORKERS_MAX];
     int64_t now_ms, mono_ms; /* of this turn: the clock, and one that does not jump */
     int64_t serial;          /* of what judges go by; grows with every change of it */
@@ -189,8 +191,8 @@ enum bawn_status session_create(struct vault *v, const char *tenant, struct sess
 /* BAWN_E_DENIED: not this service's, not this tenant's, or expired. */
 enum bawn_status session_open(const struct vault *v, const char *tenant, const char *cookie,
                               struct session *s, struct bawn_error *err);
-/* The latest time (seconds) at which used sessions were forgotten that had expired. One that expired
- * before may have been used, whatever the clock says now. */
+/* The latest time (seconds) at which used sessions were forgotten that had expired. One that
+ * expired before may have been used, whatever the clock says now. */
 enum bawn_status session_swept(struct vault *v, int64_t *swept, struct bawn_error *err);
 /* Shorter values are no measurements, and could be anything. */
 #define MEASUREMENT_DIGITS 64
@@ -273,9 +275,23 @@ enum bawn_status snapshot_send(struct vault *v, struct judge_peer *judge, struct
 enum bawn_status revocations_tell(struct vault *v, struct bawn_error *err);
 enum bawn_status serial_read(struct vault *v, int64_t *serial, struct bawn_error *err);
 
+/* In a transaction of the caller's. tenant NULL: for all. BAWN_E_FORMAT: for the client. A later
+ * one of the same name takes the earlier one's place. */
+enum bawn_status collateral_store(struct vault *v, const char *tenant, const char *name,
+                                  struct bawn_bytes data, struct bawn_error *err);
 /* Takes in the collateral of config->collateral.directory. Files that are none are said in the
  * journal. */
 enum bawn_status collateral_scan(struct vault *v, struct bawn_error *err);
+
+/* ---- Fetching from a mirror (fetch.c) ---- */
+
+/* What a decision says is missing (README.md) is asked for, where a mirror is configured. True: the
+ * decision has to wait for it; r (and *st) is the answer. */
+bool fetch_wanted(struct vault *v, const char *tenant, const json_t *missing, struct reply *r,
+                  enum bawn_status *st);
+void fetch_take(struct vault *v, const struct ipc_msg *m); /* IPC_FETCHED */
+void fetch_lost(struct vault *v);                          /* the process has ended */
+void fetch_end(struct vault *v);
 
 /* ---- The loop (loop.c, upkeep.c) ---- */
 

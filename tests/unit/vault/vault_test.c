@@ -601,6 +601,52 @@ static void collateral(void **state)
     world_destroy(&w);
 }
 
+/* A folder of VCEKs as KBS's offline mode has it. */
+static void kbs_store(void **state)
+{
+    struct guest g = guest_create();
+    struct bawn_error err = { "" };
+    json_t *runtime, *body, *primary, *entry;
+    struct world w;
+    char command[1024], *chip;
+    FILE *f;
+
+    (void)state;
+    world_create(&w);
+    for (int there = 0; there < 2; there++) {
+        guest_session(&w, &g, "blue", "snp");
+        runtime = guest_runtime(&g);
+        body = guest_body(&w, runtime, runtime);
+        primary = json_object_get(json_object_get(body, "tee-evidence"), "primary_evidence");
+        json_array_remove(json_object_get(primary, "cert_chain"), 0);
+        assert_int_equal(guest_send(&w, "blue", g.cookie, body), there ? 200 : 401);
+        json_decref(runtime);
+        json_decref(body);
+        if (there)
+            break;
+        entry = log_entry(&w, 0);
+        chip = strdup(text_of(json_object_get(entry, "claims"), "snp.chip_id"));
+        json_decref(entry);
+        snprintf(command, sizeof(command),
+                 "mkdir -p %s/store/vcek/%s && openssl x509 -outform DER -out"
+                 " %s/store/vcek/%s/bl02_tee00_snp06_ucode21_vcek.der",
+                 w.dir, chip, w.dir, chip);
+        free(chip);
+        f = popen(command, "w");
+        assert_non_null(f);
+        assert_int_equal(fwrite(w.files[PSP_VCEK].data, 1, w.files[PSP_VCEK].len, f),
+                         w.files[PSP_VCEK].len);
+        assert_int_equal(pclose(f), 0);
+        assert_true(asprintf(&w.config->collateral.directory, "%s/store", w.dir) > 0);
+        assert_int_equal(collateral_scan(&w.v, &err), BAWN_OK);
+        world_snapshot(&w);
+    }
+    snprintf(command, sizeof(command), "rm -rf %s/store", w.dir);
+    assert_int_equal(system(command), 0);
+    guest_destroy(&g);
+    world_destroy(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -613,6 +659,7 @@ int main(void)
         cmocka_unit_test(roles),           cmocka_unit_test(policies),
         cmocka_unit_test(resource_policy), cmocka_unit_test(rotation),
         cmocka_unit_test(nothing_leaks),   cmocka_unit_test(collateral),
+        cmocka_unit_test(kbs_store),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
