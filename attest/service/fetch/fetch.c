@@ -179,15 +179,18 @@ static long long length_of(const char *head)
 static enum bawn_status body_of(struct exchange *x, struct bawn_bytes *body, struct bawn_error *err)
 {
     char *head = (char *)x->data, *end = memmem(x->data, x->len, "\r\n\r\n", 4);
-    int status = 0;
+    const size_t line = sizeof("HTTP/1.1 ") - 1;
+    long status;
     long long length;
 
-    if (!end || (size_t)(end - head) > HEAD_MAX || memchr(head, 0, (size_t)(end - head)) ||
-        sscanf(head, "HTTP/1.%*1[01] %3d", &status) != 1)
+    if (!end || (size_t)(end - head) > HEAD_MAX || (size_t)(end - head) < line ||
+        memchr(head, 0, (size_t)(end - head)) || strncmp(head, "HTTP/1.", 7) != 0 ||
+        strspn(head + line, "0123456789") != 3)
         return bawn_fail(err, BAWN_E_FORMAT, "the mirror's answer is no HTTP");
     *end = '\0';
+    status = strtol(head + line, NULL, 10);
     if (status != 200)
-        return bawn_fail(err, BAWN_E_IO, "the mirror answers with status %d", status);
+        return bawn_fail(err, BAWN_E_IO, "the mirror answers with status %ld", status);
     *body = (struct bawn_bytes){ (uint8_t *)end + 4, x->len - (size_t)(end - head) - 4 };
     length = length_of(head);
     if (!body->len || body->len > BODY_MAX || (length >= 0 && (size_t)length != body->len))

@@ -252,9 +252,9 @@ enum bawn_status pkcs11_unseal_key(const struct config_pkcs11 *c, struct bawn_by
     struct token t = { .module = NULL };
     enum bawn_status st = load(&t, c->module, err);
 
-    if (st == BAWN_OK)
+    if (st == BAWN_OK && t.p11)
         st = log_in(&t, c, err);
-    if (st == BAWN_OK)
+    if (st == BAWN_OK && t.p11)
         st = unwrap(&t, c, sealed, key, err);
     token_close(&t);
     return st;
