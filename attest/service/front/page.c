@@ -95,18 +95,19 @@ static const char style[] =
     "font-variant-numeric:tabular-nums}"
     "table{width:100%;border-collapse:collapse;background:var(--card);border:1px solid "
     "var(--line);font-size:.92rem}"
-    "th{text-align:left;font-weight:600;color:var(--dim)}"
-    "th,td{padding:.4rem .6rem;border-top:1px solid var(--line);vertical-align:top;"
-    "overflow-wrap:anywhere}"
+    "th{text-align:left;font-weight:600;color:var(--dim);white-space:nowrap}"
+    "th,td{padding:.4rem .6rem;border-top:1px solid var(--line);vertical-align:top}"
+    "td{overflow-wrap:anywhere;min-width:5.5rem}td.t{white-space:nowrap}"
     "td.n{font-variant-numeric:tabular-nums}td.m,pre{font-family:ui-monospace,monospace;"
     "font-size:.85rem}"
     ".ok{color:var(--ok);font-weight:600}.bad{color:var(--bad);font-weight:600}"
     ".warn{color:var(--warn);font-weight:600}"
     "ul{margin:0;padding-left:1.1rem}.note{border-left:.25rem solid var(--warn);"
     "padding:.3rem .8rem;background:var(--card)}"
-    "pre{background:var(--card);border:1px solid var(--line);padding:.8rem;overflow-x:auto}"
-    "@media(max-width:40rem){table,tbody,tr,td{display:block}thead{display:none}"
-    "tr{border-top:1px solid var(--line);padding:.4rem 0}"
+    "pre{background:var(--card);border:1px solid var(--line);padding:.8rem;white-space:pre-wrap;"
+    "overflow-wrap:anywhere}"
+    "@media(max-width:52rem){table,tbody,tr,td{display:block}thead{display:none}"
+    "tr{border-top:1px solid var(--line);padding:.4rem 0}tbody tr:first-child{border-top:0}"
     "td{border:0;padding:.15rem .6rem .15rem 8rem;position:relative;min-height:1.7rem}"
     "td::before{content:attr(data-h);position:absolute;left:.6rem;width:7rem;color:var(--dim);font:"
     "400 .92rem/1.6 system-ui,sans-serif}}"
@@ -117,19 +118,25 @@ static void tile(struct evbuffer *out, const char *name, long long n)
     evbuffer_add_printf(out, "<div><dt>%s</dt><dd>%lld</dd></div>", name, n);
 }
 
-static void table_start(struct evbuffer *out, const char *title, const char *const headings[])
+/* Without rows there is a sentence instead. */
+static void table_start(struct evbuffer *out, const char *title, const char *const headings[],
+                        size_t rows, const char *none)
 {
-    evbuffer_add_printf(out, "<h2>%s</h2><table><thead><tr>", title);
+    evbuffer_add_printf(out, "<h2>%s</h2>", title);
+    if (!rows) {
+        evbuffer_add_printf(out, "<p class=\"dim\">%s</p>", none);
+        return;
+    }
+    put(out, "<table><thead><tr>");
     for (; *headings; headings++)
         evbuffer_add_printf(out, "<th scope=\"col\">%s</th>", *headings);
     put(out, "</tr></thead><tbody>");
 }
 
-static void table_end(struct evbuffer *out, size_t rows, const char *none)
+static void table_end(struct evbuffer *out, size_t rows)
 {
-    put(out, "</tbody></table>");
-    if (!rows)
-        evbuffer_add_printf(out, "<p class=\"dim\">%s</p>", none);
+    if (rows)
+        put(out, "</tbody></table>");
 }
 
 static void summary(struct evbuffer *out, const json_t *status)
@@ -156,23 +163,25 @@ static void summary(struct evbuffer *out, const json_t *status)
 
 static void recent(struct evbuffer *out, const json_t *status)
 {
-    static const char *const headings[] = { "Entry",  "Time (UTC)", "Tenant", "Evidence",
-                                            "Policy", "Verdict",    "Why",    NULL };
+    static const char *const headings[] = { "Entry",  "Time (UTC)", "Tenant", "Evidence", "Verdict",
+                                            "Policy", "Decision",   "Why",    NULL };
     const json_t *list = json_object_get(status, "recent"), *entry, *reason;
     size_t i, k;
 
-    table_start(out, "Latest decisions", headings);
+    table_start(out, "Latest decisions", headings, json_array_size(list),
+                "There was none since the start.");
     json_array_foreach(list, i, entry)
     {
         bool allowed = json_is_true(json_object_get(entry, "allowed"));
 
         put(out, "<tr>");
         cell_number(out, "Entry", int_of(entry, "seq"));
-        cell_time(out, "Time (UTC)", "n", int_of(entry, "time"));
+        cell_time(out, "Time (UTC)", "n t", int_of(entry, "time"));
         cell(out, "Tenant", "", text_of(entry, "tenant"));
         cell(out, "Evidence", "", text_of(entry, *text_of(entry, "subject") ? "subject" : "kind"));
+        cell(out, "Verdict", "", text_of(entry, "verdict"));
         cell(out, "Policy", "", text_of(entry, "policy"));
-        cell(out, "Verdict", allowed ? "ok" : "bad", allowed ? "allowed" : "denied");
+        cell(out, "Decision", allowed ? "ok" : "bad", allowed ? "allowed" : "denied");
         put(out, "<td data-h=\"Why\">");
         if (json_array_size(json_object_get(entry, "reasons")))
             put(out, "<ul>");
@@ -184,7 +193,7 @@ static void recent(struct evbuffer *out, const json_t *status)
         }
         put(out, k ? "</ul></td></tr>" : "</td></tr>");
     }
-    table_end(out, i, "There was none since the start.");
+    table_end(out, i);
 }
 
 static void denials(struct evbuffer *out, const json_t *status)
@@ -193,7 +202,8 @@ static void denials(struct evbuffer *out, const json_t *status)
     json_t *checks = json_object_get(json_object_get(status, "decisions"), "by_check"), *count;
     const char *check;
 
-    table_start(out, "What denials came from", headings);
+    table_start(out, "What denials came from", headings, json_object_size(checks),
+                "Nothing was denied since the start.");
     json_object_foreach(checks, check, count)
     {
         put(out, "<tr>");
@@ -201,7 +211,7 @@ static void denials(struct evbuffer *out, const json_t *status)
         cell_number(out, "Times", json_integer_value(count));
         put(out, "</tr>");
     }
-    table_end(out, json_object_size(checks), "Nothing was denied since the start.");
+    table_end(out, json_object_size(checks));
 }
 
 static void tcb(struct evbuffer *out, const json_t *status)
@@ -211,7 +221,9 @@ static void tcb(struct evbuffer *out, const json_t *status)
     const json_t *entry;
     size_t i;
 
-    table_start(out, "TCB levels of the latest evidence", headings);
+    table_start(out, "TCB levels of the latest evidence", headings,
+                json_array_size(json_object_get(status, "tcb")),
+                "No evidence with TCB levels was seen since the start.");
     json_array_foreach(json_object_get(status, "tcb"), i, entry)
     {
         const char *minimum = text_of(entry, "minimum");
@@ -220,7 +232,7 @@ static void tcb(struct evbuffer *out, const json_t *status)
         put(out, "<tr>");
         cell(out, "Component", "m", text_of(entry, "claim"));
         cell(out, "Found", "n", text_of(entry, "found"));
-        cell(out, "Policy", "n", minimum);
+        cell(out, "Policy wants", "n", minimum);
         cell(out, "State",
              !*minimum ? ""
              : ok      ? "ok"
@@ -231,7 +243,7 @@ static void tcb(struct evbuffer *out, const json_t *status)
         cell_number(out, "Entry", int_of(entry, "seq"));
         put(out, "</tr>");
     }
-    table_end(out, i, "No evidence with TCB levels was seen since the start.");
+    table_end(out, i);
 }
 
 static void tenants(struct evbuffer *out, const json_t *status)
@@ -241,21 +253,24 @@ static void tenants(struct evbuffer *out, const json_t *status)
     const json_t *entry;
     size_t i;
 
-    table_start(out, "Tenants and their policies", headings);
+    table_start(out, "Tenants and their policies", headings,
+                json_array_size(json_object_get(status, "tenants")), "There is none.");
     json_array_foreach(json_object_get(status, "tenants"), i, entry)
     {
         const json_t *policy = json_object_get(entry, "policy");
+        bool there = json_is_object(policy); /* else null */
 
         put(out, "<tr>");
         cell(out, "Tenant", "", text_of(entry, "name"));
-        cell(out, "Policy", "", text_of(policy, "id"));
+        cell(out, "Policy", there ? "" : "warn",
+             there ? text_of(policy, "id") : "none: everything is denied");
         cell(out, "Version", "", text_of(policy, "version"));
         cell(out, "SHA-256", "m", text_of(policy, "sha256"));
         cell_number(out, "Secrets", int_of(entry, "secrets"));
         cell_number(out, "References", int_of(entry, "references"));
         put(out, "</tr>");
     }
-    table_end(out, i, "There is none.");
+    table_end(out, i);
 }
 
 #define DAY 86400
@@ -266,7 +281,8 @@ static void collateral(struct evbuffer *out, const json_t *status, int64_t now)
     const json_t *entry;
     size_t i;
 
-    table_start(out, "Collateral", headings);
+    table_start(out, "Collateral", headings, json_array_size(json_object_get(status, "collateral")),
+                "None is stored.");
     json_array_foreach(json_object_get(status, "collateral"), i, entry)
     {
         long long expires = int_of(entry, "expires");
@@ -276,7 +292,7 @@ static void collateral(struct evbuffer *out, const json_t *status, int64_t now)
         put(out, "<tr>");
         cell(out, "Collateral", "m", text_of(entry, "name"));
         cell(out, "Kind", "", text_of(entry, "kind"));
-        cell_time(out, "Expires (UTC)", "n", expires);
+        cell_time(out, "Expires (UTC)", "n t", expires);
         cell(out, "State",
              gone   ? "bad"
              : soon ? "warn"
@@ -286,7 +302,7 @@ static void collateral(struct evbuffer *out, const json_t *status, int64_t now)
                     : "current");
         put(out, "</tr>");
     }
-    table_end(out, i, "None is stored.");
+    table_end(out, i);
 }
 
 static void checkpoint(struct evbuffer *out, const json_t *status)
