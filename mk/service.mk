@@ -76,6 +76,9 @@ soak-attestd: $(bench_attestd) ## SESSIONS=100000 sessions, and the memory of ea
 .PHONY: install-service
 install: install-service
 install-service: # the unit, the manual of section 8, the configuration's schema
-	$(call install_to,$(prefix)/lib/systemd/system,644,attest/service/bawn-attestd.service)
+	install -d $(DESTDIR)$(prefix)/lib/systemd/system
+	sed 's|/usr/local/bin/|$(prefix)/bin/|' attest/service/bawn-attestd.service \
+		>$(DESTDIR)$(prefix)/lib/systemd/system/bawn-attestd.service
+	chmod 644 $(DESTDIR)$(prefix)/lib/systemd/system/bawn-attestd.service
 	$(call install_to,$(prefix)/share/man/man8,644,docs/man/bawn-attestd.8)
 	$(call install_to,$(prefix)/share/bawn/schema,644,attest/service/schema/config.schema.json)

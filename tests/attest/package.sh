@@ -46,9 +46,20 @@ installed() {
 		lib/pkgconfig/bawn-attest.pc include/bawn/attest.h include/bawn/status.h \
 		bin/bawn-verify bin/bawn-measure share/man/man1/bawn-verify.1 \
 		share/man/man3/bawn-attest.3 share/bash-completion/completions/bawn-verify \
-		share/bash-completion/completions/bawn-measure; do
+		share/bash-completion/completions/bawn-measure bin/bawn-attestd bin/bawn-audit \
+		bin/bawn-policy bin/bawn-agent share/man/man8/bawn-attestd.8 \
+		share/man/man1/bawn-audit.1 share/man/man1/bawn-policy.1 share/man/man1/bawn-agent.1 \
+		share/bawn/policy/strict.json share/bawn/schema/config.schema.json \
+		lib/systemd/system/bawn-attestd.service; do
 		[ -e "$root/usr/$f" ] || { echo "no $f"; return 1; }
 	done
+}
+service() { # the unit starts the installed program; that runs, and takes its own configuration
+	local unit=$root/usr/lib/systemd/system/bawn-attestd.service start
+	start=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit")
+	[ "$(stat -c %a "$unit")" = 644 ] && [ -x "$root$start" ] || { echo "$start"; return 1; }
+	"$root$start" --dev --check-config --dir "$dir/dev" &&
+		python3 -m json.tool "$root/usr/share/bawn/schema/config.schema.json" >"$dir/schema"
 }
 headers_alone() { # each header compiles by itself, in C and C++, without the source tree
 	local h
@@ -109,6 +120,7 @@ read -ra private <<<"$(pkg-config --libs --static bawn-attest | sed 's/-lbawn-at
 cc=(cc -std=c11 -Wall -Wextra -Werror)
 
 check "all files are there" installed
+check "the service's unit starts what is installed" service
 check "pkg-config knows the version" pc_version
 check "headers stand alone" headers_alone
 check "the map names what the headers declare" same declared mapped
@@ -129,5 +141,6 @@ check "... uses no shared one" lacks "$dir/static" libbawn-attest
 check "... and judges" run "$dir/static"
 check "a program's own names do not clash (static)" \
 	"${cc[@]}" "${cflags[@]}" -o "$dir/clash" "$dir/clash.c" "$archive" "${private[@]}"
-check "the man pages are well-formed" pages docs/man/bawn-verify.1 docs/man/bawn-attest.3
+check "the man pages are well-formed" pages docs/man/bawn-verify.1 docs/man/bawn-attest.3 \
+	docs/man/bawn-attestd.8
 echo "1..$points"
