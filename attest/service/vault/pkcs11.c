@@ -138,11 +138,11 @@ static enum bawn_status log_in(struct token *t, const struct config_pkcs11 *c,
 
 static void token_close(struct token *t)
 {
-    if (t->logged_in)
+    if (t->p11 && t->logged_in)
         t->p11->C_Logout(t->session);
-    if (t->session_open)
+    if (t->p11 && t->session_open)
         t->p11->C_CloseSession(t->session);
-    if (t->initialized)
+    if (t->p11 && t->initialized)
         t->p11->C_Finalize(NULL);
     if (t->module)
         dlclose(t->module);
