@@ -608,7 +608,7 @@ static bool set_defaults(struct service_config *c, const char *path)
     c->database = strdup("sqlite:/var/lib/bawn-attestd/attestd.db");
     c->token.issuer = strdup("bawn-attestd");
     c->token.lifetime = 300;
-    c->token.algorithm = "ES384";
+    c->token.algorithm = "ES256";
     c->session_lifetime = 300;
     c->limits.body = 1 << 20;
     c->limits.admin_body = 16 << 20;

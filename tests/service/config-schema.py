@@ -45,9 +45,10 @@ FULL = {
         "roots": ["f"], "test_roots": True, "admins": [
             {"name": "n", "certificate": "aB" * 32, "roles": ["policy", "secrets", "auditor"]},
             {"name": "m", "certificate": ":".join(["AB"] * 32), "roles": ["auditor"]}]}},
-    "collateral": {"directory": "f", "mirror": "https://mirror.example"},
+    "collateral": {"directory": "f", "mirror": "https://mirror.example",
+                   "mirror_ca": "f"},
     "log": {"origin": "o", "checkpoint_seconds": 5},
-    "user": {"vault": "v", "judge": "j", "front": "f", "admin": "a"},
+    "user": {"vault": "v", "judge": "j", "front": "f", "admin": "a", "fetch": "g"},
 }
 STORAGES = [{"tpm": "f"}, {"tpm": "f", "tcti": "device:/dev/tpmrm0"},
             {"pkcs11": {"module": "f", "token": "t", "key": "k", "pin_file": "f", "sealed": "f"}},

@@ -44,7 +44,7 @@ static void least(void **state)
     assert_string_equal(c->tls.certificate.path, "/etc/x/server.pem");
     assert_string_equal(c->tls.key.path, "/k/server.key");
     assert_string_equal(c->database, "sqlite:/var/lib/bawn-attestd/attestd.db");
-    assert_string_equal(c->token.algorithm, "ES384");
+    assert_string_equal(c->token.algorithm, "ES256");
     assert_int_equal(c->listen.n, 1);
     assert_int_equal(c->listen.at[0].port, 8443);
     assert_int_equal(c->admin.listen.n, 0);
