@@ -15,6 +15,8 @@ from attestd import BUILD, Service, Tap, ask  # noqa: E402
 AUTH = json.dumps({"version": "0.4.0", "tee": "snp"}).encode()
 JSON = [("Content-Type", "application/json")]
 HALF_OPEN = 10000
+HANDSHAKES = 1024  # attest/service/front/conn.c, HANDSHAKES_MAX
+HEADER_TIMEOUT = 20  # so that the first ones are still there when the last one comes
 tap = Tap()
 
 
@@ -59,19 +61,25 @@ def served(s, what):
 
 def half_open(s):
     """10,000 half-open connections: a client is served, memory is bounded, they are let go"""
-    before = front_memory(s)
+    before, began = front_memory(s), time.monotonic()
+    name = 'bawn_attestd_connections{front="public"}'
     socks = open_half(s)
     try:
         problem = served(s, "with half-open connections")
-        grown = front_memory(s) - before
-        print(f"# {metric(s, 'bawn_attestd_connections{front=' + chr(34) + 'public' + chr(34) + '}')}"
-              f" connections, {grown >> 20} MiB more")
+        grown, there = front_memory(s) - before, metric(s, name)
+        took = time.monotonic() - began
+        print(f"# {there:.0f} connections after {took:.0f} s, {grown >> 20} MiB more")
+        # The silent ones all stand; of those that began TLS the oldest make room for the newest.
+        evicted = metric(s, 'bawn_attestd_connections_evicted_total{front="public"}')
+        if took < HEADER_TIMEOUT - 5 and not (
+                HALF_OPEN / 2 <= there <= HALF_OPEN / 2 + HANDSHAKES
+                and there + evicted >= HALF_OPEN):
+            return f"{there} connections, {evicted} made room"
         if problem:
             return problem
         if grown > 128 << 20:
             return f"{grown} bytes more"
-        end = time.monotonic() + 40
-        name = 'bawn_attestd_connections{front="public"}'
+        end = time.monotonic() + HEADER_TIMEOUT + 30
         while metric(s, name) > 0 and time.monotonic() < end:
             time.sleep(0.5)
         return metric(s, name) > 0 and f"{metric(s, name)} connections are still there"
@@ -149,7 +157,7 @@ if hard != resource.RLIM_INFINITY and hard < HALF_OPEN + 500:
     print(f"ok 1 - half-open connections # SKIP only {hard} descriptors\n1..1")
     sys.exit(0)
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-with_service({"rate": 0}, [half_open])
+with_service({"rate": 0, "header_timeout": HEADER_TIMEOUT}, [half_open])
 with_service({"rate": 0, "connections": 64}, [full])
 with_service({"rate": 0, "per_client": 8}, [per_client])
 with_service({"rate": 20, "burst": 30}, [rate])

@@ -45,8 +45,6 @@ static uint64_t mix(uint64_t x)
 
 static uint64_t address_of(const struct sockaddr *address)
 {
-    uint64_t n = 0;
-
     if (address->sa_family == AF_INET) {
         const struct sockaddr_in *in = (const void *)address;
 
@@ -60,6 +58,7 @@ static uint64_t address_of(const struct sockaddr *address)
     if (address->sa_family == AF_INET6) {
         const struct in6_addr *in6 =
             &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+        uint64_t n = 0;
 
         if (IN6_IS_ADDR_V4MAPPED(in6)) {
             for (int i = 12; i < 16; i++)

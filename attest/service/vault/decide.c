@@ -277,7 +277,7 @@ static enum bawn_status conclude(struct vault *v, const struct session *s, const
 static enum bawn_status open_unused(struct vault *v, const char *tenant, const char *cookie,
                                     struct session *s, struct bawn_error *err)
 {
-    int64_t swept;
+    int64_t swept = 0;
     enum bawn_status st = session_open(v, tenant, cookie, s, err);
 
     if (st == BAWN_OK)
