@@ -117,12 +117,16 @@ static enum bawn_status add_der(struct building *b, struct bawn_bytes der, size_
     return BAWN_OK;
 }
 
+const uint8_t bawn_trust_builtin[1];
+
 static enum bawn_status add_given(struct building *b, struct bawn_bytes blob, size_t index)
 {
     struct bawn_bytes label, der, text = blob;
     enum bawn_status st = BAWN_OK;
     unsigned blocks = 0;
 
+    if (blob.data == bawn_trust_builtin)
+        return add_builtin(b);
     while (st == BAWN_OK && pem_next(&b->trust->arena, &text, &label, &der)) {
         blocks++;
         if (!bytes_are(label, "CERTIFICATE") && !bytes_are(label, "X509 CERTIFICATE") &&

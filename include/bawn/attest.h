@@ -33,10 +33,14 @@ struct bawn_bytes {
 
 struct bawn_trust;
 
+/* Among given roots this stands for those compiled in. (By its address: an empty file is none.) */
+BAWN_ATTEST_API extern const uint8_t bawn_trust_builtin[1];
+#define BAWN_TRUST_BUILTIN ((struct bawn_bytes){ bawn_trust_builtin, 0 })
+
 /* What a verdict may rest on: with n 0 the roots compiled in (ARK-Milan, ARK-Genoa, ARK-Turin,
  * Intel SGX Root CA), else only the n given: CA certificates, or bare public keys for TPM
- * attestation keys (each DER, or PEM of one or more). Copies what it needs. BAWN_E_FORMAT: one
- * is neither a self-signed CA certificate nor a public key. */
+ * attestation keys (each DER, or PEM of one or more), or BAWN_TRUST_BUILTIN. Copies what it
+ * needs. BAWN_E_FORMAT: one is neither a self-signed CA certificate nor a public key. */
 BAWN_ATTEST_API enum bawn_status bawn_trust_create(struct bawn_trust **trust,
                                                    const struct bawn_bytes *roots, size_t n,
                                                    struct bawn_error *err);

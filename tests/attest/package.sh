@@ -28,8 +28,8 @@ check() { # text, command
 # Names that the headers declare as part of the interface.
 declared() {
 	cat include/bawn/attest.h include/bawn/measure_launch.h include/bawn/vmsa.h 2>/dev/null |
-		tr '\n' ' ' | grep -oE 'BAWN_ATTEST_API [^;(]*\(' | grep -oE 'bawn_[a-z0-9_]+\($' |
-		tr -d '(' | sort -u
+		tr '\n' ' ' | grep -oE 'BAWN_ATTEST_API [^;([]*[[(]' | grep -oE 'bawn_[a-z0-9_]+[[(]$' |
+		tr -d '[(' | sort -u
 }
 mapped() {
 	grep -oE '^[[:space:]]*bawn_[a-z0-9_]+;' attest/lib/libbawn-attest.map | tr -d ';[:blank:]' | sort -u

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * From a request to the message DECIDE: verification by libbawn-attest, first under the roots
- * compiled in, then under the tenant's own; binding; policy. What is not trusted and bound is
- * denied, whatever a policy says.
+ * From a request to the message DECIDE: verification by libbawn-attest under the roots compiled in
+ * and the tenant's own; binding; policy. What is not trusted and bound is denied, whatever a policy
+ * says.
  */
 #include "attest/service/judge/judge.h"
 
@@ -147,18 +147,23 @@ static enum bawn_verdict verify_under(struct judge *j, const struct bawn_trust *
     return bawn_attest_verify(trust, j->cache, &input, result);
 }
 
-/* The result that counts. The tenant's roots count when evidence rests on one of them. */
+/* The result that counts. Where the tenant's roots are only for TPM keys, all else is judged without
+ * them. */
 static struct bawn_attest_result *verify(struct judge *j, const struct judge_tenant *t,
                                          const struct judge_request *r, int64_t now)
 {
     const char *evidence;
 
+    if (t->foreign && t->foreign_allowed) {
+        verify_under(j, t->foreign, t, r, now, j->result);
+        return j->result;
+    }
     if (verify_under(j, j->builtin, t, r, now, j->result) == BAWN_TRUSTED || !t->foreign)
         return j->result;
     verify_under(j, t->foreign, t, r, now, j->foreign_result);
     evidence = bawn_policy_evidence_of(j->foreign_result);
-    if (!bawn_attest_result_foreign_root(j->foreign_result) ||
-        (!t->foreign_allowed && (!evidence || strcmp(evidence, "tpm"))))
+    if (!bawn_attest_result_foreign_root(j->foreign_result) || !evidence ||
+        strcmp(evidence, "tpm") != 0)
         return j->result;
     return j->foreign_result;
 }

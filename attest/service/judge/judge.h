@@ -67,8 +67,10 @@ struct judge_tenant {
     struct bawn_policy *policy; /* NULL: none; everything is denied */
     char *policy_name;
     struct bawn_refs *refs;
-    struct bawn_trust *foreign; /* the tenant's own roots; NULL: only those compiled in */
-    bool foreign_allowed;       /* for more than TPM keys */
+    /* The tenant's own roots; NULL: only those compiled in. For more than TPM keys (allowed) they
+     * stand with the compiled-in ones, else alone. */
+    struct bawn_trust *foreign;
+    bool foreign_allowed;
 };
 
 struct judge_blob {

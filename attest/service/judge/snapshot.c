@@ -77,7 +77,7 @@ static enum bawn_status take_roots(struct judge_tenant *t, const json_t *roots,
 
     if (!n)
         return BAWN_OK;
-    list = calloc(n, sizeof(*list));
+    list = calloc(n + 1, sizeof(*list));
     if (!list)
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for roots");
     for (size_t i = 0; i < n; i++) {
@@ -86,7 +86,8 @@ static enum bawn_status take_roots(struct judge_tenant *t, const json_t *roots,
         list[i] = (struct bawn_bytes){ (const uint8_t *)json_string_value(root),
                                        json_string_length(root) };
     }
-    st = bawn_trust_create(&t->foreign, list, n, err);
+    list[n] = BAWN_TRUST_BUILTIN;
+    st = bawn_trust_create(&t->foreign, list, n + t->foreign_allowed, err);
     free(list);
     return st;
 }

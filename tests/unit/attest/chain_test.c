@@ -536,6 +536,30 @@ static void amd_root_given(void **state)
     world_end(&w);
 }
 
+/* Roots of the caller's stand beside the compiled-in ones when he says so, and only then. */
+static void builtin_beside_given(void **state)
+{
+    struct bawn_bytes leaf, roots[2] = { BAWN_TRUST_BUILTIN, BAWN_TRUST_BUILTIN };
+    struct bawn_bytes empty = { (const uint8_t *)"", 0 }, none = { NULL, 0 };
+    struct bawn_trust *trust;
+    struct bawn_error err;
+    struct world w;
+
+    (void)state;
+    amd_world(&w);
+    w.at = 1740000000;
+    leaf = read_file(&w, SNP "milan-v2-vcek-7c614616.vcek.der");
+    roots[0] = read_file(&w, "tests/vectors/tpm/akpub.pem");
+    bawn_trust_destroy(w.trust);
+    assert_int_equal(bawn_trust_create(&w.trust, roots, 2, &err), BAWN_OK);
+    assert_int_equal(w.trust->nr_keys, 1);
+    assert_true(judge_der(&w, leaf));
+    assert_null(bawn_attest_result_foreign_root(w.r));
+    assert_int_equal(bawn_trust_create(&trust, &empty, 1, &err), BAWN_E_FORMAT);
+    assert_int_equal(bawn_trust_create(&trust, &none, 1, &err), BAWN_E_FORMAT);
+    world_end(&w);
+}
+
 /* The PEM chain at the end of a quote: PCK, its CA, the root. */
 static void intel(void **state)
 {
@@ -672,6 +696,7 @@ int main(void)
         cmocka_unit_test(amd),
         cmocka_unit_test(amd_wrong),
         cmocka_unit_test(amd_root_given),
+        cmocka_unit_test(builtin_beside_given),
         cmocka_unit_test(intel),
         cmocka_unit_test(every_byte),
         cmocka_unit_test(threads_share_a_trust),
