@@ -11,7 +11,7 @@ import tempfile
 from attestd import Tap
 from faults import Auditor, FaultService, Load, attempt, end_all, make_identity
 
-SIZE = 4 << 20
+SIZE = 24 << 20  # the write-ahead log alone may have 4 MiB before it is worked off
 # What is left: nothing, and a little, so that it is used up within a transaction.
 LEFT = (0, 4096, 12288, 40960)
 
@@ -45,13 +45,13 @@ def full(service, load, auditor, left):
     load.more(3)
     try:
         fill(left)
-        load.more(5, "again", 503, also=lambda: service.journal()[-3:])
+        load.more(5, "again", 503, also=lambda: service.journal()[-12:])
         problem = auditor.check(load)
     finally:
         os.unlink(filler)
     if problem:
         return problem
-    load.more(3, also=lambda: service.journal()[-3:])
+    load.more(3, also=lambda: service.journal()[-12:])
     return auditor.check(load)
 
 
@@ -64,7 +64,7 @@ def killed(service, load, auditor):
         load.more(2, "again", 0)
     finally:
         os.unlink(filler)
-    load.more(3, also=lambda: service.journal()[-3:])
+    load.more(3, also=lambda: service.journal()[-12:])
     return auditor.check(load)
 
 

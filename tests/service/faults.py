@@ -186,8 +186,11 @@ class Load:
     def more(self, n, what="release", status=200, also=None):
         """Waits for so many more of these answers."""
         goal = self.counts[what, status] + n
-        until(lambda: self.counts[what, status] >= goal or self.process.poll() is not None,
-              f"{n} more answers: {what} {status}; {also() if also else dict(self.counts)}")
+        try:
+            until(lambda: self.counts[what, status] >= goal or self.process.poll() is not None,
+                  f"{n} more answers: {what} {status}")
+        except RuntimeError as e:
+            raise RuntimeError(f"{e}; {dict(self.counts)}; {also() if also else ''}") from e
         if self.process.poll() is not None and self.counts[what, status] < goal:
             raise RuntimeError(f"the load ended with status {self.process.returncode}")
 
