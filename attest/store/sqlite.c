@@ -78,7 +78,7 @@ static char *uri_of(const char *path, const char *query)
         return NULL;
     to = stpcpy(to, "file:");
     for (const char *p = path; *p; p++)
-        to += sprintf(to, strchr("%?# ", *p) ? "%%%02X" : "%c", (unsigned char)*p);
+        to += snprintf(to, 4, strchr("%?# ", *p) ? "%%%02X" : "%c", (unsigned char)*p);
     memcpy(to, query, strlen(query) + 1);
     return uri;
 }
