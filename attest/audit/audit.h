@@ -51,6 +51,7 @@ struct audit_source {
     struct db *db;         /* or NULL */
     struct bawn_bytes map; /* the file */
     uint64_t claimed;      /* how many entries the log says it has */
+    bool no_checkpoint;    /* when it was opened; the first is left for the next reading */
     char *key;             /* that the log names, or NULL */
 };
 

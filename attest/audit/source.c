@@ -97,6 +97,7 @@ static enum bawn_status map_file(struct audit_source *log, struct bawn_error *er
 
 static enum bawn_status open_log(struct audit_source *log, const char *name, struct bawn_error *err)
 {
+    char *checkpoint = NULL;
     enum bawn_status st;
 
     log->name = name;
@@ -105,6 +106,11 @@ static enum bawn_status open_log(struct audit_source *log, const char *name, str
     st = db_open_readonly(&log->db, name, err);
     if (st == BAWN_OK)
         st = log_size(log->db, &log->claimed, err);
+    /* Before the key, which comes with the first one. */
+    if (st == BAWN_OK)
+        st = log_last_checkpoint(log->db, &checkpoint, err);
+    log->no_checkpoint = !checkpoint;
+    free(checkpoint);
     if (st == BAWN_OK)
         st = log_last_key(log->db, &log->key, err);
     return st;
@@ -333,7 +339,7 @@ static void drop_first(struct walk *w)
 
 static bool look_ahead(struct walk *w)
 {
-    if (w->first == w->nr && !w->none_left) {
+    if (w->first == w->nr && !w->none_left && !w->log->no_checkpoint) {
         w->first = w->nr = 0;
         if (w->st == BAWN_OK)
             w->st = log_checkpoints(w->log->db, w->asked, INT64_MAX, take_checkpoint, w, w->err);

@@ -419,6 +419,22 @@ def export_is_what_the_format_says():
 
 
 @test
+def first_checkpoint_comes_while_the_log_is_read():
+    """With it comes the key, which the reader looked for before: it is left for the next time."""
+    url = "sqlite:" + path("young.db")
+    write(url, 2000, 0)
+    with subprocess.Popen([PROGRAM, "export", url, "-"], stdout=subprocess.PIPE) as process:
+        text = process.stdout.readline()  # and then it waits, with most entries to come
+        write(url, 0, 1)
+        assert verify(url).json()["signed_entries"] == 2000
+        text += process.stdout.read()
+    with open(path("young.jsonl"), "wb") as f:
+        f.write(text)
+    answer = verify(path("young.jsonl"))
+    assert answer.json()["entries"] == 2000 and answer.json()["checkpoints"] == 0
+
+
+@test
 def show_explains():
     for log in (path("log.jsonl"), "sqlite:" + path("log.db")):
         run("show", log, "20").has("DENIED", "not trusted", "older than 209", "bank",

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Writes logs for the tests of bawn-audit: log-writer URL KEY.pem ORIGIN COUNT EVERY [START],
- * where KEY.pem is a private key and a checkpoint is signed after EVERY entries (0: none).
+ * where KEY.pem is a private key and a checkpoint is signed after EVERY entries (0: none;
+ * a COUNT of 0 signs what is there).
  * Entries have the shapes that the service writes.
  */
 #include <stdio.h>
@@ -87,6 +88,8 @@ int main(int argc, char **argv)
         if (every && n % every == 0)
             must(log_checkpoint(db, key, argv[3], &err));
     }
+    if (!count && every)
+        must(log_checkpoint(db, key, argv[3], &err));
     db_close(db);
     EVP_PKEY_free(key);
     return 0;
