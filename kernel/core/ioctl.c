@@ -128,7 +128,8 @@ static long call_copied(const struct ioctl_entry *e, struct bawn_call *call)
 	r = e->object == BAWN_OBJ_VCPU ? call_vcpu(e, call) :
 	    e->object == BAWN_OBJ_VM   ? call_vm(e, call) :
 					 e->fn(call);
-	if (r >= 0 && _IOC_DIR(e->nr) & _IOC_READ && copy_to_user(user, call->arg, size))
+	if (r >= 0 && _IOC_DIR(e->nr) & _IOC_READ && !(e->flags & CALL_IN) &&
+	    copy_to_user(user, call->arg, size))
 		r = -EFAULT;
 out:
 	if (call->arg != small)

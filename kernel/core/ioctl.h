@@ -28,6 +28,7 @@ struct bawn_call {
 #define CALL_APIC BIT(7)   /* needs the local APIC: EINVAL without */
 #define CALL_REGS BIT(9)   /* what a confidential guest's vCPU keeps to itself: EINVAL once launched */
 #define CALL_IRQCHIP BIT(8) /* needs the split irqchip: ENXIO without */
+#define CALL_IN BIT(10) /* the argument is not written back, whatever the number's direction */
 
 #define BAWN_IOCTLS(X)                                                                     \
 	X(DEV, KVM_GET_API_VERSION, api_version, CALL_RAW)                                 \
@@ -46,7 +47,7 @@ struct bawn_call {
 	X(VM, KVM_SET_USER_MEMORY_REGION2, set_memory_region2, CALL_SLOTS)                 \
 	X(VM, KVM_GET_DIRTY_LOG, get_dirty_log, 0)                                         \
 	X(VM, KVM_CLEAR_DIRTY_LOG, clear_dirty_log, 0)                                     \
-	X(VM, KVM_CREATE_GUEST_MEMFD, create_guest_memfd, 0)                               \
+	X(VM, KVM_CREATE_GUEST_MEMFD, create_guest_memfd, CALL_IN)                         \
 	X(VM, KVM_SET_MEMORY_ATTRIBUTES, set_attributes, CALL_SLOTS)                       \
 	X(VM, KVM_MEMORY_ENCRYPT_OP, memory_encrypt_op, CALL_RAW | CALL_LOCK)              \
 	X(VM, KVM_SET_TSS_ADDR, set_tss_addr, CALL_RAW)                                    \

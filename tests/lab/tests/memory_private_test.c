@@ -85,6 +85,21 @@ static void test_create_refused(void)
     EXPECT_EQ(kvm_callv(vm->fd, KVM_CREATE_GUEST_MEMFD, 0), -EFAULT);
 }
 
+/* A file descriptor that was made is told, also where nothing could be written back. */
+static void test_create_from_readonly(void)
+{
+    const struct kvm_create_guest_memfd args = { .size = SIZE };
+    struct vm *vm = protected_vm();
+    void *page = memory_new(PAGE);
+    int fd;
+
+    memcpy(page, &args, sizeof(args));
+    ASSERT_EQ(mprotect(page, PAGE, PROT_READ), 0);
+    fd = kvm_call(vm->fd, KVM_CREATE_GUEST_MEMFD, page);
+    EXPECT(fd >= 0);
+    close(fd);
+}
+
 static void test_file(void)
 {
     struct vm *vm = protected_vm();
@@ -238,6 +253,7 @@ static void test_conversion_storm(void)
 static const struct lab_test tests[] = {
     { "the default VM type has none", test_default_vm },
     { "guest_memfd refused", test_create_refused },
+    { "guest_memfd made from read-only arguments", test_create_from_readonly },
     { "guest_memfd is no file to read", test_file },
     { "bindings refused", test_bind_refused },
     { "attributes refused", test_attributes_refused },
