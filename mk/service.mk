@@ -3,7 +3,8 @@
 # mk/store.mk, before mk/lint.mk and mk/fuzz.mk.
 
 service_src := $(wildcard attest/service/*.c attest/service/*/*.c)
-service_own := $(wildcard attest/service/*.c attest/service/front/*.c attest/service/fetch/*.c)
+service_own := $(wildcard attest/service/*.c attest/service/front/*.c attest/service/fetch/*.c) \
+	attest/jose/canonical.c attest/jose/read.c # what messages are read and written by
 user_src += $(service_src)
 service_libs := -levent -levent_openssl -ljansson -lssl -lcrypto -lsqlite3 -lpq -lseccomp -lm
 $(B)/obj/%/attest/service/dev.o: policy/shipped/development.json

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * JSON: hostile text read strictly, and the canonical form of RFC 8785 written. What is hashed
- * and signed goes through here, so that two values have the same text only if they are the same.
+ * JSON written: in the canonical form of RFC 8785, so that two values have the same text only if
+ * they are the same, and as it is, for who reads it back at once.
  */
 #include <float.h>
 #include <math.h>
@@ -11,60 +11,11 @@
 
 #include "attest/jose/internal.h"
 
-/* ---- Reading ---- */
-
-/* jansson's own limit is 2048 levels of recursion. */
-static bool too_deep(struct bawn_bytes text)
-{
-    bool in_string = false;
-    size_t depth = 0;
-
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i];
-
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > JSON_DEPTH)
-                return true;
-        } else if ((c == '}' || c == ']') && depth) {
-            depth--;
-        }
-    }
-    return false;
-}
-
-enum bawn_status json_read(struct bawn_bytes text, json_t **value, struct bawn_error *err)
-{
-    json_error_t e;
-
-    if (!text.len)
-        return bawn_fail(err, BAWN_E_FORMAT, "no JSON text: it is empty");
-    if (too_deep(text))
-        return bawn_fail(err, BAWN_E_FORMAT, "JSON nested more than %d deep", JSON_DEPTH);
-    *value =
-        json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &e);
-    if (*value)
-        return BAWN_OK;
-    if (json_error_code(&e) == json_error_out_of_memory)
-        return bawn_fail(err, BAWN_E_NOMEM, "no memory");
-    /* jansson's text quotes what it read, which may be a secret; its place does not. */
-    return bawn_fail(
-        err, BAWN_E_FORMAT, "not strict JSON (RFC 8259): line %d, column %d%s", e.line, e.column,
-        json_error_code(&e) == json_error_duplicate_key ? ", a member given twice" : "");
-}
-
-/* ---- Writing ---- */
-
 struct out {
     char *text;
     size_t len, size;
-    bool failed; /* no memory */
+    bool failed;   /* no memory */
+    bool as_it_is; /* members in their order, numbers exactly; else RFC 8785 */
 };
 
 static void put(struct out *o, const char *text, size_t len)
@@ -194,17 +145,39 @@ static void put_positive(struct out *o, double value)
     }
 }
 
+#define EXACT_MAX ((json_int_t)1 << 53) /* up to here, each integer is a double */
+
+static void put_integer(struct out *o, json_int_t value)
+{
+    char text[24];
+
+    put(o, text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)value));
+}
+
 static enum bawn_status put_number(struct out *o, const json_t *value, struct bawn_error *err)
 {
+    json_int_t integer = json_integer_value(value); /* 0 of a real */
     double number = json_number_value(value);
 
-    /* 2^63 is what the largest integers round to, and does not fit back. */
     if (json_is_integer(value) &&
-        (number >= 0x1p63 || (json_int_t)number != json_integer_value(value)))
+        (o->as_it_is || (integer <= EXACT_MAX && integer >= -EXACT_MAX))) {
+        put_integer(o, integer);
+        return BAWN_OK;
+    }
+    if (o->as_it_is) { /* what reads it must find a real again, and the same */
+        char text[64];
+        size_t len = json_dumpb(value, text, sizeof(text), JSON_ENCODE_ANY);
+
+        put(o, text, len <= sizeof(text) ? len : 0);
+        o->failed = o->failed || !len || len > sizeof(text);
+        return BAWN_OK;
+    }
+    /* 2^63 is what the largest integers round to, and does not fit back. */
+    if (json_is_integer(value) && (number >= 0x1p63 || (json_int_t)number != integer))
         return bawn_fail(
             err, BAWN_E_FORMAT,
             "%lld has no canonical form: it is not exactly a double (RFC 8785, 3.2.2.3)",
-            (long long)json_integer_value(value));
+            (long long)integer);
     if (!isfinite(number))
         return bawn_fail(err, BAWN_E_FORMAT, "a number that is not finite has no canonical form");
     if (number < 0)
@@ -248,6 +221,7 @@ static enum bawn_status put_object(struct out *o, const json_t *object, unsigned
                                    struct bawn_error *err)
 {
     size_t n = json_object_size(object), i = 0;
+    bool sorted = true;
     struct member *members = calloc(n ? n : 1, sizeof(*members));
     enum bawn_status status = BAWN_OK;
     /* jansson's iteration takes no const, and changes nothing. */
@@ -256,10 +230,13 @@ static enum bawn_status put_object(struct out *o, const json_t *object, unsigned
     if (!members)
         return bawn_fail(err, BAWN_E_NOMEM, "no memory");
     for (void *it = json_object_iter(iterated); it && i < n;
-         it = json_object_iter_next(iterated, it), i++)
+         it = json_object_iter_next(iterated, it), i++) {
         members[i] = (struct member){ json_object_iter_key(it), json_object_iter_key_len(it),
                                       json_object_iter_value(it) };
-    qsort(members, i, sizeof(*members), by_utf16);
+        sorted = sorted && (o->as_it_is || !i || by_utf16(&members[i - 1], &members[i]) < 0);
+    }
+    if (!sorted)
+        qsort(members, i, sizeof(*members), by_utf16);
     put(o, "{", 1);
     for (size_t m = 0; m < i && status == BAWN_OK; m++) {
         if (m)
@@ -291,8 +268,10 @@ static enum bawn_status put_array(struct out *o, const json_t *array, unsigned d
 static enum bawn_status put_value(struct out *o, const json_t *value, unsigned depth,
                                   struct bawn_error *err)
 {
-    if ((json_is_object(value) || json_is_array(value)) && depth >= JSON_DEPTH)
-        return bawn_fail(err, BAWN_E_FORMAT, "JSON nested more than %d deep", JSON_DEPTH);
+    unsigned most = o->as_it_is ? JSON_DEPTH_OWN : JSON_DEPTH;
+
+    if ((json_is_object(value) || json_is_array(value)) && depth >= most)
+        return bawn_fail(err, BAWN_E_FORMAT, "JSON nested more than %u deep", most);
     if (!value)
         return bawn_fail(err, BAWN_E_FORMAT, "no JSON value");
     switch (json_typeof(value)) {
@@ -319,20 +298,37 @@ static enum bawn_status put_value(struct out *o, const json_t *value, unsigned d
     return bawn_fail(err, BAWN_E_INTERNAL, "a JSON value of no known type");
 }
 
+static enum bawn_status write_value(struct out *o, const json_t *value, struct bawn_error *err)
+{
+    enum bawn_status status = put_value(o, value, 0, err);
+
+    put(o, "", 1);
+    if (status == BAWN_OK && o->failed)
+        status = bawn_fail(err, BAWN_E_NOMEM, "no memory");
+    if (status != BAWN_OK)
+        free(o->text);
+    return status;
+}
+
 enum bawn_status json_canonical(const json_t *value, char **text, size_t *len,
                                 struct bawn_error *err)
 {
     struct out o = { 0 };
-    enum bawn_status status = put_value(&o, value, 0, err);
+    enum bawn_status status = write_value(&o, value, err);
 
-    put(&o, "", 1);
-    if (status == BAWN_OK && o.failed)
-        status = bawn_fail(err, BAWN_E_NOMEM, "no memory");
-    if (status != BAWN_OK) {
-        free(o.text);
+    if (status != BAWN_OK)
         return status;
-    }
     *text = o.text;
     *len = o.len - 1;
     return BAWN_OK;
+}
+
+char *json_text(const json_t *value, size_t *len)
+{
+    struct out o = { .as_it_is = true };
+
+    if (write_value(&o, value, NULL) != BAWN_OK)
+        return NULL;
+    *len = o.len - 1;
+    return o.text;
 }

@@ -14,7 +14,8 @@
 #define JOSE_ALG_EC "ECDH-ES+A256KW"
 
 enum {
-    JSON_DEPTH = 64,
+    JSON_DEPTH = 64,      /* of what others send */
+    JSON_DEPTH_OWN = 128, /* with what the service puts around it */
     GCM_KEY = 32,
     GCM_IV = 12,
     GCM_TAG = 16,

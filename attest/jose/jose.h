@@ -34,6 +34,13 @@ enum bawn_status json_canonical(const json_t *value, char **text, size_t *len,
 /* Strict reading of hostile text: UTF-8, no duplicate members, nothing behind, nesting <= 64. */
 enum bawn_status json_read(struct bawn_bytes text, json_t **value, struct bawn_error *err);
 
+/* The same for messages of the service's own processes, which may hold such a value: nesting <=
+ * 128. */
+enum bawn_status json_read_own(struct bawn_bytes text, json_t **value, struct bawn_error *err);
+/* Compact, members as they are, numbers exactly: what json_read_own() reads back. A new string;
+ * NULL: no memory, or nesting beyond that. */
+char *json_text(const json_t *value, size_t *len);
+
 /* ---- What evidence is bound to ---- */
 
 /* The report data that a KBS client of protocol 0.4.0 asks its evidence for: the hash ("sha256",

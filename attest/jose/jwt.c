@@ -59,9 +59,9 @@ static json_t *header_for(EVP_PKEY *key, const json_t *more)
 {
     /* jansson's update takes no const, and changes nothing of it. */
     json_t *added = (json_t *)(uintptr_t)more, *header = json_object();
-    char *kid = jwk_thumbprint(key);
+    char *kid = json_object_get(more, "kid") ? NULL : jwk_thumbprint(key);
 
-    if (!header || !kid || (added && json_object_update(header, added)) ||
+    if (!header || (added && json_object_update(header, added)) ||
         json_object_set_new(header, "alg", json_string(signing_curve(key)->alg)) ||
         (!json_object_get(header, "kid") && json_object_set_new(header, "kid", json_string(kid))) ||
         (!json_object_get(header, "typ") &&
@@ -76,8 +76,9 @@ static json_t *header_for(EVP_PKEY *key, const json_t *more)
 /* Not the canonical form, which has none for the largest integers. */
 static char *payload_b64(const json_t *payload)
 {
-    char *text = json_dumps(payload, JSON_COMPACT | JSON_SORT_KEYS);
-    char *encoded = text ? b64url_encode(text, strlen(text)) : NULL;
+    size_t len = 0;
+    char *text = json_text(payload, &len);
+    char *encoded = text ? b64url_encode(text, len) : NULL;
 
     free(text);
     return encoded;

@@ -15,6 +15,8 @@
 
 #include <openssl/crypto.h>
 
+#include "attest/jose/jose.h"
+
 #define READ_STEP 65536u
 #define READ_AT_ONCE (1u << 20) /* then other connections have their turn */
 #define KEEP 65536u             /* a buffer's memory that is kept when it is empty */
@@ -199,8 +201,8 @@ enum bawn_status ipc_send(struct ipc *ipc, enum ipc_op op, uint64_t id, const js
                           struct bawn_bytes blob, int fd, struct bawn_error *err)
 {
     struct ipc_header header = { .op = (uint32_t)op, .id = id };
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    size_t len = text ? strlen(text) : 0;
+    size_t len = 0;
+    char *text = json ? json_text(json, &len) : NULL;
     enum bawn_status st = BAWN_OK;
 
     if (json && !text)
@@ -291,14 +293,14 @@ static enum bawn_status check_header(const struct ipc_header *h, struct bawn_err
 static enum bawn_status fill(struct ipc *ipc, struct ipc_msg *msg, const struct ipc_header *h,
                              const uint8_t *body, struct bawn_error *err)
 {
-    json_error_t e;
+    struct bawn_error why = { "" };
+    struct bawn_bytes text = { body, h->json_len };
 
     *msg = (struct ipc_msg){ .op = (enum ipc_op)h->op, .id = h->id, .fd = -1 };
     if (h->json_len) {
-        msg->json = json_loadb((const char *)body, h->json_len, JSON_REJECT_DUPLICATES, &e);
-        if (!json_is_object(msg->json))
+        if (json_read_own(text, &msg->json, &why) != BAWN_OK || !json_is_object(msg->json))
             return bawn_fail(err, BAWN_E_FORMAT, "message %u: %s", h->op,
-                             msg->json ? "not an object" : e.text);
+                             msg->json ? "not an object" : why.msg);
     }
     if (h->blob_len) {
         msg->blob = malloc(h->blob_len);

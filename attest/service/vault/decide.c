@@ -8,6 +8,7 @@
 
 #include <openssl/crypto.h>
 
+#include "attest/jose/jose.h"
 #include "attest/log/log.h"
 #include "attest/service/vault/vault.h"
 
@@ -15,50 +16,74 @@
 
 /* ---- Against the session ---- */
 
+/* Whether it is the nonce that the session has when it was made for that TEE. */
+static enum bawn_status is_nonce_of(const struct session *s, const char *tenant, const char *tee,
+                                    const char *nonce, bool *is, struct bawn_error *err)
+{
+    char right[48];
+    enum bawn_status st = session_nonce(s, tenant, tee, right, err);
+
+    *is = st == BAWN_OK && strlen(nonce) == strlen(right) &&
+          CRYPTO_memcmp(nonce, right, strlen(right)) == 0;
+    return st;
+}
+
 /* The TEE that the session was made for: the one whose nonce it is. NULL: none. */
 static enum bawn_status tee_of_nonce(const struct session *s, const char *tenant, const char *nonce,
                                      const char **tee, struct bawn_error *err)
 {
-    size_t len = strlen(nonce);
+    enum bawn_status st = BAWN_OK;
+    bool is;
 
     *tee = NULL;
-    for (size_t i = 0; session_tees[i]; i++) {
-        char right[48];
-        enum bawn_status st = session_nonce(s, tenant, session_tees[i], right, err);
-
-        if (st != BAWN_OK)
-            return st;
-        if (len == strlen(right) && CRYPTO_memcmp(nonce, right, len) == 0)
+    for (size_t i = 0; st == BAWN_OK && session_tees[i]; i++) {
+        st = is_nonce_of(s, tenant, session_tees[i], nonce, &is, err);
+        if (st == BAWN_OK && is)
             *tee = session_tees[i];
     }
-    return BAWN_OK;
+    return st;
+}
+
+static bool is_tee(const char *name)
+{
+    for (size_t i = 0; name && session_tees[i]; i++)
+        if (!strcmp(session_tees[i], name))
+            return true;
+    return false;
+}
+
+/* The nonce is the one that this session was given for this kind of evidence. */
+static enum bawn_status is_of_session(const struct session *s, const json_t *d, bool *is,
+                                      struct bawn_error *err)
+{
+    const char *nonce = text_of(d, "nonce"), *tee = text_of(d, "tee");
+
+    *is = false;
+    if (!nonce || !is_tee(tee))
+        return BAWN_OK;
+    return is_nonce_of(s, text_of(d, "tenant"), tee, nonce, is, err);
 }
 
 static enum bawn_status check_nonce(const struct session *s, const json_t *d, json_t *reasons,
                                     struct bawn_error *err)
 {
     const char *nonce = text_of(d, "nonce"), *tee = text_of(d, "tee"), *expected = NULL;
-    enum bawn_status st = tee_of_nonce(s, text_of(d, "tenant"), nonce ? nonce : "", &expected, err);
+    bool is;
+    enum bawn_status st = is_of_session(s, d, &is, err);
 
+    if (st != BAWN_OK || is)
+        return st;
+    st = tee_of_nonce(s, text_of(d, "tenant"), nonce ? nonce : "", &expected, err);
     if (st != BAWN_OK)
         return st;
     if (!expected)
         json_array_append_new(reasons,
                               json_string("the nonce is not the one that this session was given"));
-    else if (!tee || strcmp(tee, expected) != 0)
+    else
         json_array_append_new(reasons,
                               json_sprintf("the session was made for %s, and the evidence is of %s",
                                            expected, tee ? tee : "an unknown kind"));
     return BAWN_OK;
-}
-
-static bool is_of_session(const struct session *s, const json_t *d)
-{
-    const char *nonce = text_of(d, "nonce"), *tee = NULL, *claimed = text_of(d, "tee");
-
-    return nonce && claimed &&
-           tee_of_nonce(s, text_of(d, "tenant"), nonce, &tee, NULL) == BAWN_OK && tee &&
-           !strcmp(tee, claimed);
 }
 
 static enum bawn_status check_revoked(struct vault *v, const json_t *d, json_t *reasons,
@@ -82,12 +107,13 @@ static char *session_claims(const json_t *d)
     json_t *kept = json_object();
     static const char *const members[] = { "claims",  "claim_kinds",  "kind",   "tee",
                                            "verdict", "foreign_root", "policy", "status" };
+    size_t len;
     char *text;
 
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
         if (json_object_get(d, members[i]))
             json_object_set(kept, members[i], json_object_get(d, members[i]));
-    text = json_dumps(kept, JSON_COMPACT);
+    text = json_text(kept, &len);
     json_decref(kept);
     return text;
 }
@@ -97,7 +123,8 @@ static enum bawn_status store_session(struct vault *v, const struct session *s, 
 {
     int64_t end = vault_now(v) + v->config->token.lifetime;
     char *claims = allowed ? session_claims(d) : NULL;
-    char *key = allowed ? json_dumps(json_object_get(d, "tee_pubkey"), JSON_COMPACT) : NULL;
+    size_t len;
+    char *key = allowed ? json_text(json_object_get(d, "tee_pubkey"), &len) : NULL;
     enum bawn_status st;
 
     if (allowed && (!claims || !key))
@@ -292,11 +319,13 @@ enum bawn_status serve_decide(struct vault *v, const struct ipc_msg *m, struct r
                               struct bawn_error *err)
 {
     const char *tenant = text_of(m->json, "tenant"), *cookie = text_of(m->json, "cookie");
+    const json_t *missing = json_object_get(m->json, "missing");
     json_t *reasons = json_array();
     struct bawn_error why = { "" };
-    char *token = NULL;
+    char *token = NULL, *body = NULL;
     struct session s;
     enum bawn_status st;
+    bool is;
 
     if (!tenant || !cookie || !vault_tenant(v, tenant)) {
         json_decref(reasons);
@@ -314,8 +343,8 @@ enum bawn_status serve_decide(struct vault *v, const struct ipc_msg *m, struct r
         return reply_error(r, 401, "InvalidSession", "%s", why.msg);
     }
     st = BAWN_OK;
-    if (is_of_session(&s, m->json) && json_object_get(m->json, "missing") &&
-        fetch_wanted(v, tenant, json_object_get(m->json, "missing"), r, &st)) {
+    if (missing && is_of_session(&s, m->json, &is, NULL) == BAWN_OK && is &&
+        fetch_wanted(v, tenant, missing, r, &st)) {
         json_decref(reasons); /* nothing is decided, so the nonce is not used */
         return st;
     }
@@ -328,7 +357,9 @@ enum bawn_status serve_decide(struct vault *v, const struct ipc_msg *m, struct r
     } else if (st == BAWN_OK && token) {
         v->count.allowed++;
         r->cookie = strdup(cookie);
-        st = reply_json(r, 200, json_pack("{s:s}", "token", token));
+        if (asprintf(&body, "{\"token\":\"%s\"}", token) < 0) /* base64url needs no escapes */
+            body = NULL;
+        st = reply_text(r, 200, body);
     } else if (st == BAWN_OK) {
         v->count.denied++;
         st = reply_denied(r, 401, "AttestationDenied",

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <openssl/x509.h>
@@ -78,8 +79,9 @@ enum bawn_status storage_key_load(const struct service_config *config, uint8_t k
 
 static void forget(struct vault_key *k)
 {
-    OPENSSL_cleanse(k->secret, sizeof(k->secret));
+    EVP_MAC_CTX_free(k->mac); /* wipes what it has of the key */
     EVP_PKEY_free(k->pkey);
+    json_decref(k->header);
     free(k->id);
     free(k->kid);
     *k = (struct vault_key){ 0 };
@@ -126,6 +128,21 @@ struct reading {
     struct bawn_error *err;
 };
 
+/* Ready for session.c: looking up the algorithm costs more than a MAC does. */
+static EVP_MAC_CTX *make_mac(const uint8_t key[KEY_SIZE])
+{
+    OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, "SHA256", 0),
+                            OSSL_PARAM_construct_end() };
+    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *ctx = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
+
+    EVP_MAC_free(hmac);
+    if (ctx && EVP_MAC_init(ctx, key, KEY_SIZE, params) == 1)
+        return ctx;
+    EVP_MAC_CTX_free(ctx);
+    return NULL;
+}
+
 static enum bawn_status open_key(struct keyring *ring, struct vault_key *k,
                                  struct bawn_bytes sealed, struct bawn_error *err)
 {
@@ -141,16 +158,17 @@ static enum bawn_status open_key(struct keyring *ring, struct vault_key *k,
         return st;
     p = plain;
     if (k->kind == KEY_SESSION && len == KEY_SIZE)
-        memcpy(k->secret, plain, KEY_SIZE);
+        k->mac = make_mac(plain);
     else if (k->kind != KEY_SESSION)
         k->pkey = d2i_AutoPrivateKey(NULL, &p, (long)len);
-    if (k->kind == KEY_SESSION ? len != KEY_SIZE : !k->pkey)
+    if (k->kind == KEY_SESSION ? !k->mac : !k->pkey)
         st = bawn_fail(err, BAWN_E_FORMAT, "%s holds no key", aad);
     OPENSSL_cleanse(plain, len);
     free(plain);
     if (st == BAWN_OK && k->kind == KEY_TOKEN) {
         k->kid = jwk_thumbprint(k->pkey);
-        if (!k->kid)
+        k->header = k->kid ? token_header(k->pkey, k->kid) : NULL;
+        if (!k->header)
             st = bawn_fail(err, BAWN_E_NOMEM, "no memory for keys");
     }
     return st;

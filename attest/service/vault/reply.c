@@ -6,6 +6,7 @@
 
 #include <openssl/crypto.h>
 
+#include "attest/jose/jose.h"
 #include "attest/service/vault/vault.h"
 
 #define ERROR_TYPE "https://github.com/confidential-containers/kbs/errors/"
@@ -15,15 +16,23 @@ const char *text_of(const json_t *object, const char *name)
     return json_string_value(json_object_get(object, name));
 }
 
-enum bawn_status reply_json(struct reply *r, int status, json_t *body)
+enum bawn_status reply_text(struct reply *r, int status, char *body)
 {
     r->status = status;
     r->type = "application/json";
     free(r->body);
-    r->body = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    r->len = r->body ? strlen(r->body) : 0;
+    r->body = body;
+    r->len = body ? strlen(body) : 0;
+    return body ? BAWN_OK : BAWN_E_NOMEM;
+}
+
+enum bawn_status reply_json(struct reply *r, int status, json_t *body)
+{
+    size_t len;
+    char *text = body ? json_text(body, &len) : NULL;
+
     json_decref(body);
-    return r->body ? BAWN_OK : BAWN_E_NOMEM;
+    return reply_text(r, status, text);
 }
 
 static json_t *error_body(const char *kind, const char *detail)

@@ -6,9 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
-#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
 #include "attest/jose/jose.h"
@@ -28,23 +26,17 @@ const char *const session_tees[] = {
 static enum bawn_status mac(const struct vault_key *key, const struct bawn_bytes *parts, size_t n,
                             uint8_t out[MAC], struct bawn_error *err)
 {
-    OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, "SHA256", 0),
-                            OSSL_PARAM_construct_end() };
-    EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    EVP_MAC_CTX *ctx = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
-    bool ok = ctx && EVP_MAC_init(ctx, key->secret, KEY_SIZE, params) == 1;
+    bool ok = EVP_MAC_init(key->mac, NULL, 0, NULL) == 1; /* anew, under the same key */
     size_t len;
 
     for (size_t i = 0; ok && i < n; i++) {
         uint8_t size[4] = { (uint8_t)(parts[i].len >> 24), (uint8_t)(parts[i].len >> 16),
                             (uint8_t)(parts[i].len >> 8), (uint8_t)parts[i].len };
 
-        ok = EVP_MAC_update(ctx, size, sizeof(size)) == 1 &&
-             EVP_MAC_update(ctx, parts[i].data, parts[i].len) == 1;
+        ok = EVP_MAC_update(key->mac, size, sizeof(size)) == 1 &&
+             EVP_MAC_update(key->mac, parts[i].data, parts[i].len) == 1;
     }
-    ok = ok && EVP_MAC_final(ctx, out, &len, MAC) == 1 && len == MAC;
-    EVP_MAC_CTX_free(ctx);
-    EVP_MAC_free(hmac);
+    ok = ok && EVP_MAC_final(key->mac, out, &len, MAC) == 1 && len == MAC;
     return ok ? BAWN_OK : bawn_fail(err, BAWN_E_INTERNAL, "OpenSSL cannot compute a MAC");
 }
 

@@ -48,12 +48,19 @@ static json_t *payload_of(const struct vault *v, const json_t *d, const char *jt
                      json_object_get(d, "tee_pubkey"), "submods", "cpu0", submodule(d));
 }
 
+json_t *token_header(const EVP_PKEY *key, const char *kid)
+{
+    json_t *jwk = jwk_from(key, algorithm_of(key), "sig");
+
+    return jwk ? json_pack("{s:s, s:o}", "kid", kid, "jwk", jwk) : NULL;
+}
+
 enum bawn_status token_issue(const struct vault *v, const json_t *decision, char **token,
                              char **jti, struct bawn_error *err)
 {
     const struct vault_key *key = keyring_current(&v->keys, KEY_TOKEN);
     uint8_t random[16];
-    json_t *payload = NULL, *jwk, *header = NULL;
+    json_t *payload;
     enum bawn_status st;
 
     *token = NULL;
@@ -61,16 +68,10 @@ enum bawn_status token_issue(const struct vault *v, const json_t *decision, char
     if (!key || RAND_bytes(random, sizeof(random)) != 1)
         return bawn_fail(err, BAWN_E_INTERNAL, "no token key, or no random numbers");
     *jti = b64url_encode(random, sizeof(random));
-    jwk = jwk_from(key->pkey, algorithm_of(key->pkey), "sig");
-    if (*jti && jwk) {
-        payload = payload_of(v, decision, *jti);
-        header = json_pack("{s:O}", "jwk", jwk);
-    }
-    st = payload && header ? jwt_sign(key->pkey, payload, header, token, err)
-                           : bawn_fail(err, BAWN_E_NOMEM, "no memory for a token");
+    payload = *jti ? payload_of(v, decision, *jti) : NULL;
+    st = payload ? jwt_sign(key->pkey, payload, key->header, token, err)
+                 : bawn_fail(err, BAWN_E_NOMEM, "no memory for a token");
     json_decref(payload);
-    json_decref(header);
-    json_decref(jwk);
     if (st != BAWN_OK) {
         free(*jti);
         *jti = NULL;

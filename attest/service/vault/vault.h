@@ -31,9 +31,10 @@ struct vault_key {
     char *id; /* of the row */
     enum key_kind kind;
     int64_t created, retired; /* seconds; retired 0: in use */
-    uint8_t secret[KEY_SIZE]; /* KEY_SESSION */
+    EVP_MAC_CTX *mac;         /* KEY_SESSION: HMAC-SHA-256 under the key */
     EVP_PKEY *pkey;           /* the others */
     char *kid;                /* KEY_TOKEN */
+    json_t *header;           /* KEY_TOKEN: what a token's header says of its key */
 };
 
 struct keyring {
@@ -166,6 +167,8 @@ request_fn serve_session_new, serve_decide, serve_resource_get, serve_admin, ser
 __attribute__((format(printf, 4, 5))) enum bawn_status reply_error(struct reply *r, int status,
                                                                    const char *kind,
                                                                    const char *fmt, ...);
+/* Takes body over (malloc'ed JSON text); NULL: no memory. */
+enum bawn_status reply_text(struct reply *r, int status, char *body);
 /* Takes body over. */
 enum bawn_status reply_json(struct reply *r, int status, json_t *body);
 /* The same error with reasons (borrowed). */
@@ -208,6 +211,8 @@ enum bawn_status is_revoked(struct vault *v, const char *tenant, const char *kin
 /* An EAT attestation result for an allowed decision; token and jti are new strings. */
 enum bawn_status token_issue(const struct vault *v, const json_t *decision, char **token,
                              char **jti, struct bawn_error *err);
+/* "kid" and "jwk" of the headers of tokens that the key signs; NULL: no memory. */
+json_t *token_header(const EVP_PKEY *key, const char *kid);
 /* BAWN_E_DENIED, BAWN_E_FORMAT: not a token of this service and tenant, or expired. jti is a new
  * string. */
 enum bawn_status token_check(const struct vault *v, const char *tenant, const char *token,
