@@ -241,6 +241,18 @@ static enum bawn_status read_admin(struct config_reader *r, const struct config_
     return st;
 }
 
+static enum bawn_status read_oaep(struct config_reader *r, const struct config_at *at,
+                                  json_t *value, const struct field *f, void *into)
+{
+    const char *text = json_string_value(value);
+
+    (void)f;
+    if (!text || (strcmp(text, "sha256") != 0 && strcmp(text, "sha1") != 0))
+        return config_fail(r, at, "must be sha256 or sha1");
+    *(bool *)into = !strcmp(text, "sha1");
+    return BAWN_OK;
+}
+
 static enum bawn_status read_pkcs11(struct config_reader *r, const struct config_at *at,
                                     json_t *value, const struct field *f, void *into)
 {
@@ -250,6 +262,8 @@ static enum bawn_status read_pkcs11(struct config_reader *r, const struct config
         { "slot", read_uint, AT(storage.pkcs11.slot), 0, UINT_MAX },
         { "key", read_text, AT(storage.pkcs11.key), 0, 0 },
         { "pin_file", read_file_name, AT(storage.pkcs11.pin), 0, 0 },
+        { "oaep", read_oaep, AT(storage.pkcs11.oaep_sha1), 0, 0 },
+        { "init_args", read_text, AT(storage.pkcs11.init_args), 0, 0 },
         { "sealed", read_file_name, AT(storage.file), 0, 0 },
     };
     const struct service_config *c = into;
@@ -746,6 +760,7 @@ void config_destroy(struct service_config *c)
     free(c->storage.pkcs11.module);
     free(c->storage.pkcs11.token);
     free(c->storage.pkcs11.key);
+    free(c->storage.pkcs11.init_args);
     for (size_t i = 0; i < c->nr_tenants; i++)
         clear_tenant(&c->tenants[i]);
     for (int i = 0; i < ROLES; i++)

@@ -18,13 +18,26 @@
 
 /* ---- One file ---- */
 
-void config_file_clear(struct config_file *file)
+static void forget_data(struct config_file *file)
 {
     if (file->data)
         OPENSSL_cleanse(file->data, file->len);
     free(file->data);
+    file->data = NULL;
+    file->len = 0;
+}
+
+void config_file_clear(struct config_file *file)
+{
+    forget_data(file);
     free(file->path);
     *file = (struct config_file){ 0 };
+}
+
+void config_forget_storage(struct service_config *config)
+{
+    forget_data(&config->storage.file);
+    forget_data(&config->storage.pkcs11.pin);
 }
 
 static enum bawn_status read_all(int fd, struct config_file *file, size_t max,

@@ -22,6 +22,7 @@ extern const char
 
 #define SERVICE_LISTEN_MAX 8
 #define SERVICE_WORKERS_MAX 64
+#define SERVICE_EXIT_CONFIG 78           /* sysexits.h, EX_CONFIG: starting again does not help */
 #define SERVICE_TENANT_DEFAULT "default" /* of requests without the prefix /t/<tenant>/ */
 
 /* ---- Configuration (schema/config.schema.json, docs/attestd.md) ---- */
@@ -81,6 +82,8 @@ struct config_pkcs11 {
     unsigned slot;
     char *key;              /* label */
     struct config_file pin; /* and perhaps a line end */
+    bool oaep_sha1;         /* RSA: the hash in OAEP is SHA-1; else SHA-256 */
+    char *init_args;        /* what the module wants at its start (NSS: its directory), or NULL */
 };
 
 enum storage_key { STORAGE_KEY_FILE, STORAGE_KEY_TPM, STORAGE_KEY_PKCS11 };
@@ -155,6 +158,8 @@ const struct config_tenant *config_tenant(const struct service_config *config, c
 /* Reads the files that this role needs. BAWN_E_IO, BAWN_E_CONFIG (too large, permissions). */
 enum bawn_status config_read_files(struct service_config *config, enum service_role role,
                                    struct bawn_error *err);
+/* Wipes what the vault needs once: the PIN, and the storage key or what it is sealed in. */
+void config_forget_storage(struct service_config *config);
 /* From IPC_RELOAD: the new configuration with its files. The caller destroys the old one. */
 enum bawn_status config_reload(struct service_config **config, enum service_role role,
                                const char *path, const json_t *json, struct bawn_bytes blob,

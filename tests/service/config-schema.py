@@ -52,7 +52,8 @@ FULL = {
 }
 STORAGES = [{"tpm": "f"}, {"tpm": "f", "tcti": "device:/dev/tpmrm0"},
             {"pkcs11": {"module": "f", "token": "t", "key": "k", "pin_file": "f", "sealed": "f"}},
-            {"pkcs11": {"module": "f", "slot": 0, "key": "k", "pin_file": "f", "sealed": "f"}}]
+            {"pkcs11": {"module": "f", "slot": 0, "key": "k", "pin_file": "f", "sealed": "f",
+                        "oaep": "sha256", "init_args": "configdir='sql:f'"}}]
 # What a schema cannot well say and the program refuses all the same.
 PROGRAM_ALONE = [("listen", ["tcp:127.0.0.1:65536"]), ("listen", ["tcp:1.2.3:1"]),
                  ("status", {"listen": ["tcp:192.0.2.1:1"]}), ("status", {"listen": ["vsock:3:1"]})]
@@ -137,7 +138,7 @@ def right(folder):
 def wrong(folder):
     """each wrong configuration is refused by both, by the program with line and column"""
     bad, n = [], 0
-    bases = [FULL] + [with_value(FULL, ("keys", "storage"), s) for s in STORAGES[1:3]]
+    bases = [FULL] + [with_value(FULL, ("keys", "storage"), s) for s in STORAGES[1:]]
     for base in bases:
         for path, new in mistakes(base):
             if base is not FULL and path[0] != "keys":

@@ -276,6 +276,7 @@ static void reload_config(struct vault *v, const struct ipc_msg *m)
         journal("error", "the new configuration is refused", "{s:s}", "why", why.msg);
         return;
     }
+    config_forget_storage(fresh); /* it is the old one's until a restart */
     v->config = fresh;
     st = vault_load_tenants(v, &why);
     if (st != BAWN_OK) { /* tenants in memory are still those of the old one */

@@ -24,6 +24,7 @@ enum bawn_status vault_open(struct vault *v, struct service_config *config, stru
     if (!v->recent || !v->by_check)
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for the vault");
     st = storage_key_load(config, v->keys.storage, err);
+    config_forget_storage(config);
     if (st == BAWN_OK)
         st = db_open(&v->db, config->database, err);
     if (st == BAWN_OK)
@@ -88,12 +89,14 @@ int vault_main(struct service_config *config, const struct service_fds *fds)
 {
     struct bawn_error err = { "" }, late = { "" };
     struct vault *v = calloc(1, sizeof(*v));
+    bool wrong;
     uint8_t random;
     enum bawn_status st = BAWN_E_NOMEM;
 
     if (!v)
         return 1;
     st = vault_open(v, config, &err);
+    wrong = st == BAWN_E_CONFIG;
     if (st == BAWN_OK)
         st = connect_peers(v, fds, &err);
     if (st == BAWN_OK &&
@@ -111,5 +114,5 @@ int vault_main(struct service_config *config, const struct service_fds *fds)
     vault_close(v);
     config_destroy(config);
     free(v);
-    return st == BAWN_OK ? 0 : 1;
+    return st == BAWN_OK ? 0 : wrong ? SERVICE_EXIT_CONFIG : 1;
 }

@@ -26,37 +26,46 @@ struct token {
     CK_SESSION_HANDLE session;
 };
 
+/* A wrong PIN is a wrong configuration: who starts the service again must not try it again. */
 static const struct {
     CK_RV rv;
+    enum bawn_status st;
     const char *text;
 } reasons[] = {
-    { CKR_PIN_INCORRECT, "the PIN is wrong (a token counts such attempts)" },
-    { CKR_PIN_INVALID, "the PIN has a form that the token does not take" },
-    { CKR_PIN_LEN_RANGE, "the PIN is too short or too long" },
-    { CKR_PIN_LOCKED, "the PIN is locked, after too many wrong ones" },
-    { CKR_USER_PIN_NOT_INITIALIZED, "the token has no user PIN yet" },
-    { CKR_TOKEN_NOT_PRESENT, "there is no token in the slot" },
-    { CKR_SLOT_ID_INVALID, "there is no such slot" },
-    { CKR_KEY_FUNCTION_NOT_PERMITTED, "the key may not decrypt (CKA_DECRYPT)" },
-    { CKR_MECHANISM_INVALID, "the token does not have the mechanism" },
-    { CKR_ENCRYPTED_DATA_INVALID, "the sealed file was made for another key, or altered" },
-    { CKR_ENCRYPTED_DATA_LEN_RANGE, "the sealed file was made for a key of another length" },
-    { CKR_DATA_INVALID, "the sealed file was made for another key, or altered" },
+    { CKR_PIN_INCORRECT, BAWN_E_CONFIG, "the PIN is wrong (a token counts such attempts)" },
+    { CKR_PIN_INVALID, BAWN_E_CONFIG, "the PIN has a form that the token does not take" },
+    { CKR_PIN_LEN_RANGE, BAWN_E_CONFIG, "the PIN is too short or too long" },
+    { CKR_PIN_LOCKED, BAWN_E_CONFIG, "the PIN is locked, after too many wrong ones" },
+    { CKR_USER_PIN_NOT_INITIALIZED, BAWN_E_CONFIG, "the token has no user PIN yet" },
+    { CKR_TOKEN_NOT_PRESENT, BAWN_E_IO, "there is no token in the slot" },
+    { CKR_SLOT_ID_INVALID, BAWN_E_IO, "there is no such slot" },
+    { CKR_KEY_FUNCTION_NOT_PERMITTED, BAWN_E_IO, "the key may not decrypt (CKA_DECRYPT)" },
+    { CKR_MECHANISM_INVALID, BAWN_E_IO, "the token does not have the mechanism" },
+    { CKR_ENCRYPTED_DATA_INVALID, BAWN_E_IO,
+      "the sealed file was made for another key, or altered" },
+    { CKR_ENCRYPTED_DATA_LEN_RANGE, BAWN_E_IO,
+      "the sealed file was made for a key of another length" },
+    { CKR_DATA_INVALID, BAWN_E_IO, "the sealed file was made for another key, or altered" },
 };
 
 static enum bawn_status failed(struct bawn_error *err, const char *what, CK_RV rv)
 {
     for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
         if (reasons[i].rv == rv)
-            return bawn_fail(err, BAWN_E_IO, "PKCS#11: %s: %s", what, reasons[i].text);
+            return bawn_fail(err, reasons[i].st, "PKCS#11: %s: %s", what, reasons[i].text);
     return bawn_fail(err, BAWN_E_IO, "PKCS#11: %s: error 0x%lx", what, rv);
 }
 
 /* ---- Module and token ---- */
 
-static enum bawn_status load(struct token *t, const char *path, struct bawn_error *err)
+static enum bawn_status load(struct token *t, const struct config_pkcs11 *c, struct bawn_error *err)
 {
-    CK_C_INITIALIZE_ARGS arguments = { .flags = CKF_OS_LOCKING_OK };
+    /* NSS, which takes a text in place of pReserved, has a member of that name behind it. */
+    struct {
+        CK_C_INITIALIZE_ARGS standard;
+        void *none;
+    } arguments = { { .flags = CKF_OS_LOCKING_OK, .pReserved = c->init_args }, NULL };
+    const char *path = c->module;
     CK_C_GetFunctionList list = NULL;
     CK_RV rv;
 
@@ -105,7 +114,7 @@ static enum bawn_status find_slot(struct token *t, const struct config_pkcs11 *c
     }
     if (found == 1)
         return BAWN_OK;
-    return bawn_fail(err, BAWN_E_CONFIG,
+    return bawn_fail(err, BAWN_E_IO,
                      found ? "PKCS#11: %lu tokens are there, and several are labelled %s: give a "
                              "slot instead"
                            : "PKCS#11: %lu tokens are there, and none is labelled %s "
@@ -184,20 +193,21 @@ static CK_RV decrypt(struct token *t, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE 
     return rv;
 }
 
-/* OAEP with SHA-256; a token that says at once that it has none (SoftHSM 2.6) is asked with SHA-1,
- * which in this use has no known weakness. */
-static CK_RV decrypt_rsa(struct token *t, CK_OBJECT_HANDLE key, struct bawn_bytes sealed,
+/* OAEP with SHA-256. SHA-1 has no known weakness in this use, but is taken only when that was said:
+ * a token that cannot do better (SoftHSM 2.6) must not choose for the one who made the file. */
+static CK_RV decrypt_rsa(struct token *t, bool sha1, CK_OBJECT_HANDLE key, struct bawn_bytes sealed,
                          uint8_t *plain, CK_ULONG *len)
 {
-    CK_RSA_PKCS_OAEP_PARAMS sha256 = { CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, NULL, 0 };
-    CK_RSA_PKCS_OAEP_PARAMS sha1 = { CKM_SHA_1, CKG_MGF1_SHA1, CKZ_DATA_SPECIFIED, NULL, 0 };
-    CK_MECHANISM mechanism = { CKM_RSA_PKCS_OAEP, &sha256, sizeof(sha256) };
-    CK_RV rv = decrypt(t, &mechanism, key, sealed, plain, len);
+    CK_RSA_PKCS_OAEP_PARAMS oaep = { CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, NULL, 0 };
+    CK_MECHANISM mechanism = { CKM_RSA_PKCS_OAEP, &oaep, sizeof(oaep) };
+    CK_RV rv;
 
-    if (rv != CKR_ARGUMENTS_BAD && rv != CKR_MECHANISM_PARAM_INVALID)
-        return rv;
-    mechanism.pParameter = &sha1;
-    return decrypt(t, &mechanism, key, sealed, plain, len);
+    if (sha1) {
+        oaep.hashAlg = CKM_SHA_1;
+        oaep.mgf = CKG_MGF1_SHA1;
+    }
+    rv = decrypt(t, &mechanism, key, sealed, plain, len);
+    return rv == CKR_ARGUMENTS_BAD ? CKR_MECHANISM_PARAM_INVALID : rv; /* SoftHSM's */
 }
 
 /* The initialisation vector, then AES-CBC with padding: what pkcs11-tool can make. An altered file
@@ -233,9 +243,13 @@ static enum bawn_status unwrap(struct token *t, const struct config_pkcs11 *c,
                            : "PKCS#11: the token has no RSA private key and no AES key labelled %s "
                              "(pkcs11-tool --login --list-objects)",
                          c->key);
-    rv =
-        n_rsa ? decrypt_rsa(t, rsa, sealed, plain, &len) : decrypt_aes(t, aes, sealed, plain, &len);
-    if (rv != CKR_OK)
+    rv = n_rsa ? decrypt_rsa(t, c->oaep_sha1, rsa, sealed, plain, &len)
+               : decrypt_aes(t, aes, sealed, plain, &len);
+    if (rv == CKR_MECHANISM_PARAM_INVALID && n_rsa && !c->oaep_sha1)
+        st = bawn_fail(err, BAWN_E_CONFIG,
+                       "PKCS#11: the token has no OAEP with SHA-256: seal the key with SHA-1 and "
+                       "say \"oaep\": \"sha1\", or under an AES key");
+    else if (rv != CKR_OK)
         st = failed(err, "the storage key cannot be unwrapped", rv);
     else if (len != KEY_SIZE)
         st = bawn_fail(err, BAWN_E_CONFIG, "storage key: %lu bytes are sealed, not %d", len,
@@ -250,7 +264,7 @@ enum bawn_status pkcs11_unseal_key(const struct config_pkcs11 *c, struct bawn_by
                                    uint8_t key[KEY_SIZE], struct bawn_error *err)
 {
     struct token t = { .module = NULL };
-    enum bawn_status st = load(&t, c->module, err);
+    enum bawn_status st = load(&t, c, err);
 
     if (st == BAWN_OK && t.p11)
         st = log_in(&t, c, err);

@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The storage key under a token's key: SoftHSM's, by the commands that docs/attestd-api.md has. */
+/*
+ * The storage key under a token's key: SoftHSM's, by the commands that docs/attestd-api.md has, and
+ * for OAEP with SHA-256, which that lacks, NSS's token in files.
+ */
 #include "tests/unit/vault/world.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <openssl/core_names.h>
+#include <openssl/param_build.h>
+#include <openssl/rsa.h>
+
+#include <p11-kit-1/p11-kit/pkcs11.h>
+
 #define MODULE "/usr/lib/softhsm/libsofthsm2.so"
+#define NSS "libsoftokn3.so"
 
 static char dir[] = "/tmp/bawn-hsm-XXXXXX";
 static uint8_t key[KEY_SIZE];
@@ -72,22 +83,36 @@ static int stop(void **state)
     return system(command);
 }
 
+static enum bawn_status unseal_by(const struct config_pkcs11 *c, const uint8_t *sealed, size_t len,
+                                  uint8_t *out, const char *why)
+{
+    struct bawn_error err = { "" };
+    enum bawn_status st = pkcs11_unseal_key(c, (struct bawn_bytes){ sealed, len }, out, &err);
+
+    if (!strstr(err.msg, why))
+        fail_msg("%s; not: %s", err.msg, why);
+    return st;
+}
+
+static char *constant(const char *text)
+{
+    return (char *)(uintptr_t)text;
+}
+
 /* token, key, PIN and sealed file as text; what comes, and what must be said. */
 static enum bawn_status open_with(const char *module, const char *token, const char *label,
                                   const char *pin, const uint8_t *sealed, size_t len, uint8_t *out,
                                   const char *why)
 {
-    struct config_pkcs11 c = { .module = (char *)(uintptr_t)module,
-                               .token = (char *)(uintptr_t)token,
-                               .key = (char *)(uintptr_t)label,
-                               .slot = 4000000000,
-                               .pin = { .data = (uint8_t *)(uintptr_t)pin, .len = strlen(pin) } };
-    struct bawn_error err = { "" };
-    enum bawn_status st = pkcs11_unseal_key(&c, (struct bawn_bytes){ sealed, len }, out, &err);
+    const struct config_pkcs11 c = { .module = constant(module),
+                                     .token = constant(token),
+                                     .key = constant(label),
+                                     .slot = 4000000000,
+                                     .oaep_sha1 = true,
+                                     .pin = { .data = (uint8_t *)constant(pin),
+                                              .len = strlen(pin) } };
 
-    if (!strstr(err.msg, why))
-        fail_msg("%s; not: %s", err.msg, why);
-    return st;
+    return unseal_by(&c, sealed, len, out, why);
 }
 
 static void opened(void **state)
@@ -126,12 +151,12 @@ static void refused(void **state)
         BAWN_E_CONFIG);
     assert_int_equal(
         open_with(MODULE, "other", "rsa", "567890", sealed, len, out, "none is labelled other"),
-        BAWN_E_CONFIG);
+        BAWN_E_IO);
     assert_int_equal(open_with(MODULE, NULL, "rsa", "567890", sealed, len, out, "no such slot"),
                      BAWN_E_IO);
     assert_int_equal(
         open_with(MODULE, "bawn", "rsa", "000000", sealed, len, out, "the PIN is wrong"),
-        BAWN_E_IO);
+        BAWN_E_CONFIG);
     assert_int_equal(open_with(MODULE, "bawn", "rsa", "\n", sealed, len, out, "file is empty"),
                      BAWN_E_CONFIG);
     assert_int_equal(open_with(MODULE, "bawn", "none", "567890", sealed, len, out, "labelled none"),
@@ -155,6 +180,163 @@ static void refused(void **state)
         assert_memory_not_equal(out, key, KEY_SIZE);
 }
 
+/* ---- NSS ---- */
+
+static char nss_args[256];
+
+static struct config_pkcs11 nss_config(void)
+{
+    return (struct config_pkcs11){ .module = constant(NSS),
+                                   .token = constant("nss"),
+                                   .key = constant("storage"),
+                                   .init_args = nss_args,
+                                   .pin = { .data = (uint8_t *)constant("567890"), .len = 6 } };
+}
+
+static EVP_PKEY *public_key(CK_FUNCTION_LIST *p11, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
+{
+    uint8_t n[256], e[8];
+    CK_ATTRIBUTE want[] = { { CKA_MODULUS, n, sizeof(n) }, { CKA_PUBLIC_EXPONENT, e, sizeof(e) } };
+    OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY *pkey = NULL;
+    OSSL_PARAM *params;
+    BIGNUM *bn_n, *bn_e;
+
+    assert_int_equal(p11->C_GetAttributeValue(session, key, want, 2), CKR_OK);
+    bn_n = BN_bin2bn(n, (int)want[0].ulValueLen, NULL);
+    bn_e = BN_bin2bn(e, (int)want[1].ulValueLen, NULL);
+    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, bn_n);
+    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, bn_e);
+    params = OSSL_PARAM_BLD_to_param(build);
+    assert_int_equal(EVP_PKEY_fromdata_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_PUBLIC_KEY, params), 1);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(build);
+    EVP_PKEY_CTX_free(ctx);
+    BN_free(bn_n);
+    BN_free(bn_e);
+    return pkey;
+}
+
+/* A token in a folder, with an RSA key "storage"; its public key. */
+static EVP_PKEY *nss_token(void)
+{
+    CK_BBOOL yes = CK_TRUE;
+    CK_ULONG bits = 2048;
+    CK_BYTE exponent[] = { 1, 0, 1 };
+    CK_ATTRIBUTE public[] = { { CKA_TOKEN, &yes, sizeof(yes) },
+                              { CKA_MODULUS_BITS, &bits, sizeof(bits) },
+                              { CKA_PUBLIC_EXPONENT, exponent, sizeof(exponent) },
+                              { CKA_ENCRYPT, &yes, sizeof(yes) } };
+    CK_ATTRIBUTE private[] = { { CKA_TOKEN, &yes, sizeof(yes) },
+                               { CKA_PRIVATE, &yes, sizeof(yes) },
+                               { CKA_DECRYPT, &yes, sizeof(yes) },
+                               { CKA_LABEL, constant("storage"), 7 } };
+    CK_MECHANISM rsa = { CKM_RSA_PKCS_KEY_PAIR_GEN, NULL, 0 };
+    struct {
+        CK_C_INITIALIZE_ARGS standard;
+        void *none;
+    } args = { { .flags = CKF_OS_LOCKING_OK, .pReserved = nss_args }, NULL };
+    /* It and NSPR never free some of what they make once, and stay so that this is no leak. */
+    void *module = dlopen(NSS, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    CK_OBJECT_HANDLE keys[2];
+    CK_SESSION_HANDLE session;
+    CK_FUNCTION_LIST *p11;
+    CK_SLOT_ID slots[8];
+    CK_ULONG n = COUNT(slots);
+    CK_C_GetFunctionList list;
+    EVP_PKEY *pkey;
+
+    if (!module)
+        fail_msg("%s (Debian: libnss3)", dlerror());
+    *(void **)&list = dlsym(module, "C_GetFunctionList");
+    assert_int_equal(list(&p11), CKR_OK);
+    assert_int_equal(p11->C_Initialize(&args), CKR_OK);
+    assert_int_equal(p11->C_GetSlotList(CK_TRUE, slots, &n), CKR_OK);
+    assert_int_equal(n, 2); /* mechanisms without storage, and the folder */
+    assert_int_equal(
+        p11->C_OpenSession(slots[1], CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session),
+        CKR_OK);
+    assert_int_equal(p11->C_Login(session, CKU_SO, NULL, 0), CKR_OK);
+    assert_int_equal(p11->C_InitPIN(session, (CK_BYTE *)constant("567890"), 6), CKR_OK);
+    assert_int_equal(p11->C_Logout(session), CKR_OK);
+    assert_int_equal(p11->C_Login(session, CKU_USER, (CK_BYTE *)constant("567890"), 6), CKR_OK);
+    assert_int_equal(p11->C_GenerateKeyPair(session, &rsa, public, COUNT(public), private,
+                                            COUNT(private), &keys[0], &keys[1]),
+                     CKR_OK);
+    pkey = public_key(p11, session, keys[0]);
+    assert_int_equal(p11->C_Finalize(NULL), CKR_OK);
+    dlclose(module);
+    return pkey;
+}
+
+static size_t oaep(EVP_PKEY *pkey, const EVP_MD *md, uint8_t sealed[1024])
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
+    size_t len = 1024;
+
+    assert_int_equal(EVP_PKEY_encrypt_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_oaep_md(ctx, md), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, md), 1);
+    assert_int_equal(EVP_PKEY_encrypt(ctx, sealed, &len, key, KEY_SIZE), 1);
+    EVP_PKEY_CTX_free(ctx);
+    return len;
+}
+
+/* Each hash opens what was sealed with it, and nothing else; none is tried behind the other. */
+static void oaep_hashes(void **state)
+{
+    uint8_t sealed[1024], out[KEY_SIZE];
+    struct config_pkcs11 c = nss_config();
+    EVP_PKEY *pkey;
+
+    (void)state;
+    assert_int_equal(run("mkdir nss"), 0);
+    snprintf(nss_args, sizeof(nss_args),
+             "configdir='sql:%s/nss' certPrefix='' keyPrefix='' secmod='secmod.db' "
+             "dbTokenDescription='nss'",
+             dir);
+    pkey = nss_token();
+    for (int made = 0; made < 2; made++) {
+        size_t len = oaep(pkey, made ? EVP_sha1() : EVP_sha256(), sealed);
+
+        for (int asked = 0; asked < 2; asked++) {
+            c.oaep_sha1 = asked;
+            memset(out, 0, sizeof(out));
+            if (made == asked) {
+                assert_int_equal(unseal_by(&c, sealed, len, out, ""), BAWN_OK);
+                assert_memory_equal(out, key, KEY_SIZE);
+            } else {
+                assert_int_not_equal(unseal_by(&c, sealed, len, out, "cannot be unwrapped"),
+                                     BAWN_OK);
+            }
+        }
+    }
+    c.oaep_sha1 = false;
+    c.init_args = NULL; /* it does not know where to look */
+    assert_int_not_equal(unseal_by(&c, sealed, 256, out, "cannot be started"), BAWN_OK);
+    EVP_PKEY_free(pkey);
+}
+
+/* SoftHSM is not asked for less than was configured. */
+static void no_sha256(void **state)
+{
+    uint8_t sealed[1024], out[KEY_SIZE];
+    size_t len = file("rsa.sealed", sealed, sizeof(sealed));
+    struct config_pkcs11 c = nss_config();
+
+    (void)state;
+    c.module = constant(MODULE);
+    c.token = constant("bawn");
+    c.key = constant("rsa");
+    c.init_args = NULL;
+    assert_int_equal(unseal_by(&c, sealed, len, out, "no OAEP with SHA-256"), BAWN_E_CONFIG);
+}
+
+/* ---- The service's ---- */
+
 /* The configuration's form, and a vault that opens with it. */
 static void configured(void **state)
 {
@@ -162,8 +344,11 @@ static void configured(void **state)
         const char *storage, *why;
     } cases[] = {
         { "{\"module\":\"" MODULE "\",\"token\":\"bawn\",\"key\":\"rsa\",\"pin_file\":\"pin\","
-          "\"sealed\":\"rsa.sealed\"}",
+          "\"sealed\":\"rsa.sealed\",\"oaep\":\"sha1\"}",
           NULL },
+        { "{\"module\":\"" MODULE "\",\"token\":\"bawn\",\"key\":\"rsa\",\"pin_file\":\"pin\","
+          "\"sealed\":\"rsa.sealed\",\"oaep\":\"md5\"}",
+          "must be sha256 or sha1" },
         { "{\"module\":\"" MODULE "\",\"key\":\"rsa\",\"pin_file\":\"pin\",\"sealed\":\"x\"}",
           "needs module, token or slot" },
         { "{\"module\":\"" MODULE "\",\"slot\":1,\"token\":\"b\",\"key\":\"rsa\",\"pin_file\":"
@@ -198,6 +383,8 @@ static void configured(void **state)
             vault_open(&v, config, &err) != BAWN_OK)
             fail_msg("%s", err.msg);
         assert_memory_equal(v.keys.storage, key, KEY_SIZE);
+        assert_null(config->storage.pkcs11.pin.data);
+        assert_null(config->storage.file.data);
         vault_close(&v);
         config_destroy(config);
     }
@@ -206,6 +393,7 @@ static void configured(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(opened), cmocka_unit_test(refused),
+                                        cmocka_unit_test(oaep_hashes), cmocka_unit_test(no_sha256),
                                         cmocka_unit_test(configured) };
 
     return cmocka_run_group_tests(tests, start, stop);
