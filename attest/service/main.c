@@ -9,14 +9,15 @@
 
 #include "attest/service/supervisor.h"
 
-#define EXIT_USAGE 64  /* sysexits.h, EX_USAGE */
-#define EXIT_CONFIG 78 /* EX_CONFIG */
+#define EXIT_USAGE 64 /* sysexits.h, EX_USAGE */
 
 static int fail(enum bawn_status st, const struct bawn_error *err)
 {
     fprintf(stderr, "bawn-attestd: %s%s\n", err->msg,
             st == BAWN_E_USAGE ? "; see bawn-attestd --help" : "");
-    return st == BAWN_E_USAGE ? EXIT_USAGE : st == BAWN_E_CONFIG ? EXIT_CONFIG : EXIT_FAILURE;
+    return st == BAWN_E_USAGE    ? EXIT_USAGE
+           : st == BAWN_E_CONFIG ? SERVICE_EXIT_CONFIG
+                                 : EXIT_FAILURE;
 }
 
 /* As each process will read them. */

@@ -54,6 +54,7 @@ struct supervisor {
     int64_t restart_at; /* ms, of everything; 0: running */
     unsigned backoff;
     bool stop, was_ready, failed;
+    bool unusable;       /* the vault cannot start with this configuration */
     bool fetch_replaced; /* it was ended, for a new configuration */
 };
 
@@ -342,6 +343,9 @@ static void ended(struct supervisor *s, struct child *child, int status)
         child->start_at = now + next_backoff(&child->backoff, lived);
     else if (!s->stop)
         s->failed = true;
+    /* Starting it again and again would, by a wrong PIN, lock a token. */
+    s->unusable |= child->role == ROLE_VAULT && WIFEXITED(status) &&
+                   WEXITSTATUS(status) == SERVICE_EXIT_CONFIG;
 }
 
 static void reap(struct supervisor *s)
@@ -558,8 +562,8 @@ static bool restart_all(struct supervisor *s)
     end_all(s, false);
     s->stop = false;
     s->failed = false;
-    if (!s->was_ready)
-        return false; /* it never worked: an operator has to look */
+    if (!s->was_ready || s->unusable)
+        return false; /* it never worked, or will not: an operator has to look */
     s->restart_at = now_ms() + next_backoff(&s->backoff, lived);
     return true;
 }
@@ -572,7 +576,7 @@ static int serve(struct supervisor *s)
         int timeout;
 
         if (s->failed && !restart_all(s))
-            return EXIT_FAILURE;
+            return s->unusable ? SERVICE_EXIT_CONFIG : EXIT_FAILURE;
         timeout = run_due(s);
         for (size_t i = 0; i < CORE; i++)
             polls[1 + i] =
@@ -624,8 +628,6 @@ static enum bawn_status prepare(struct supervisor *s, struct bawn_error *err)
             journal("warning", "fewer descriptors than limits.connections", "{s:I}", "descriptors",
                     (json_int_t)files.rlim_cur);
     }
-    if (s->config->collateral.mirror)
-        journal("warning", "collateral.mirror is not used by this version", NULL);
     st = listen_open(&s->config->listen, s->listen, err);
     if (st == BAWN_OK)
         st = listen_open(&s->config->admin.listen, s->admin_listen, err);
