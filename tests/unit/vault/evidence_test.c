@@ -19,16 +19,15 @@
 
 static const char policy_of_all[] =
     "{\"bawn_policy\":1,\"id\":\"all\",\"version\":\"1\",\"evidence\":[\"snp\",\"tdx\",\"sgx\","
-    "\"tpm\",\"azure-snp\"],\"test_roots\":true,\"rules\":["
+    "\"tpm\",\"azure-snp\",\"azure-tdx\"],\"test_roots\":true,\"rules\":["
     "{\"id\":\"a\",\"evidence\":[\"snp\"],\"claim\":\"snp.policy.debug\",\"equals\":false,"
     "\"reason\":\"a\"},"
-    "{\"id\":\"b\",\"evidence\":[\"tdx\"],\"claim\":\"tdx.tcb_status\",\"equals\":\"UpToDate\","
-    "\"reason\":\"b\"},"
+    "{\"id\":\"b\",\"evidence\":[\"tdx\",\"azure-tdx\"],\"claim\":\"tdx.tcb_status\","
+    "\"equals\":\"UpToDate\",\"reason\":\"b\"},"
     "{\"id\":\"c\",\"evidence\":[\"sgx\"],\"claim\":\"sgx.attributes.debug\",\"equals\":false,"
     "\"reason\":\"c\"},"
-    "{\"id\":\"d\",\"evidence\":[\"tpm\",\"azure-snp\"],\"claim\":\"tpm.pcr_bank\",\"equals\":"
-    "\"sha256\","
-    "\"reason\":\"d\"}]}";
+    "{\"id\":\"d\",\"evidence\":[\"tpm\",\"azure-snp\",\"azure-tdx\"],\"claim\":\"tpm.pcr_bank\","
+    "\"equals\":\"sha256\",\"reason\":\"d\"}]}";
 
 static struct swtpm tpm;
 
@@ -338,7 +337,7 @@ static void tpm_quotes(void **state)
     world_destroy(&w);
 }
 
-/* ---- Azure: its report holds the SNP report, which vouches for the TPM's key ---- */
+/* ---- Azure: its report holds the SNP or TD report, which vouches for the TPM's key ---- */
 
 static void put_le32(uint8_t *at, uint32_t v)
 {
@@ -368,35 +367,45 @@ static char *hcl_runtime(const char *ak)
     return text;
 }
 
-static json_t *azure_evidence(struct world *w, const char *vouched, const char *ak,
-                              const json_t *bound)
-{
-    enum { REPORT = 0x20, DATA = REPORT + sizeof(struct bawn_snp_report), TEXT = DATA + 20 };
-    uint8_t hcl[4096] = { 0 }, data[64] = { 0 };
-    struct bawn_snp_report report;
-    char *runtime = hcl_runtime(vouched);
-    uint32_t len = (uint32_t)strlen(runtime);
-    json_t *chain;
+#define HCL_HARDWARE 1184 /* room for the hardware's report */
 
-    assert_true(len < sizeof(hcl) - TEXT);
-    EVP_Digest(runtime, len, data, NULL, EVP_sha256(), NULL);
-    guest_report(w, data, &report);
+/* type: 2 SNP, 4 TDX. */
+static json_t *hcl_of(const void *report, size_t report_len, unsigned type, const char *runtime)
+{
+    enum { REPORT = 0x20, DATA = REPORT + HCL_HARDWARE, TEXT = DATA + 20 };
+    uint8_t hcl[4096] = { 0 };
+    uint32_t len = (uint32_t)strlen(runtime);
+
+    assert_true(len < sizeof(hcl) - TEXT && report_len <= HCL_HARDWARE);
     memcpy(hcl, "HCLA", 4);
     put_le32(hcl + 4, 1);
     put_le32(hcl + 8, TEXT + len);
     put_le32(hcl + 12, 2);
-    memcpy(hcl + REPORT, &report, sizeof(report));
+    memcpy(hcl + REPORT, report, report_len);
     put_le32(hcl + DATA, 20 + len);
     put_le32(hcl + DATA + 4, 1);
-    put_le32(hcl + DATA + 8, 2);
+    put_le32(hcl + DATA + 8, type);
     put_le32(hcl + DATA + 12, 1);
     put_le32(hcl + DATA + 16, len);
     memcpy(hcl + TEXT, runtime, len);
+    return take(base64_of((struct bawn_bytes){ hcl, sizeof(hcl) }));
+}
+
+static json_t *azure_evidence(struct world *w, const char *vouched, const char *ak,
+                              const json_t *bound)
+{
+    struct bawn_snp_report report;
+    char *runtime = hcl_runtime(vouched);
+    uint8_t data[64] = { 0 };
+    json_t *chain, *hcl;
+
+    EVP_Digest(runtime, strlen(runtime), data, NULL, EVP_sha256(), NULL);
+    guest_report(w, data, &report);
+    hcl = hcl_of(&report, sizeof(report), 2, runtime);
     free(runtime);
     chain = json_pack("[s%, s%]", w->files[PSP_VCEK].data, w->files[PSP_VCEK].len,
                       w->files[PSP_CERT_CHAIN].data, w->files[PSP_CERT_CHAIN].len);
-    return json_pack("{s:i, s:o, s:o, s:o}", "version", 1, "hcl_report",
-                     take(base64_of((struct bawn_bytes){ hcl, sizeof(hcl) })), "tpm_quote",
+    return json_pack("{s:i, s:o, s:o, s:o}", "version", 1, "hcl_report", hcl, "tpm_quote",
                      tpm_quote(ak, bound, EVP_sha256()), "collateral", chain);
 }
 
@@ -439,6 +448,118 @@ static void azure(void **state)
                      401);
     assert_true(says(&w, "the session was made for tpm"));
     json_decref(runtime);
+    guest_destroy(&g);
+    guest_destroy(&h);
+    world_destroy(&w);
+}
+
+/* The TDREPORT of which that quote is made. */
+static void td_report(const struct bawn_td_report10 *quoted, struct bawn_tdreport *report)
+{
+    *report = (struct bawn_tdreport){ .mac.type = BAWN_TDREPORT_TYPE_TDX };
+#define SAME(field, of) memcpy(report->field, quoted->of, sizeof(quoted->of))
+    SAME(mac.report_data, report_data);
+    SAME(tcb.tee_tcb_svn, tee_tcb_svn);
+    SAME(tcb.mr_seam, mr_seam);
+    SAME(tcb.mrsigner_seam, mrsigner_seam);
+    SAME(tcb.attributes, seam_attributes);
+    SAME(td.td_attributes, td_attributes);
+    SAME(td.xfam, xfam);
+    SAME(td.mr_td, mr_td);
+    SAME(td.mr_config_id, mr_config_id);
+    SAME(td.mr_owner, mr_owner);
+    SAME(td.mr_owner_config, mr_owner_config);
+    SAME(td.rtmr, rtmr);
+#undef SAME
+}
+
+/* What is wrong with it; every quote is signed by the same platform, and rightly. */
+enum wrong { NOTHING, RUNTIME_DATA, REPORT_DATA, OTHER_TD, STRANGER, NO_QUOTE };
+
+static json_t *azure_td(struct world *w, struct pki *pki, enum wrong wrong, const json_t *bound)
+{
+    char issued[24], next[24], *runtime = hcl_runtime("ak");
+    json_t *collateral = json_array(), *hcl, *evidence;
+    struct bawn_tdreport report;
+    struct made_spec spec;
+    struct made made;
+
+    date(issued, time(NULL) - 86400);
+    date(next, time(NULL) + 86400);
+    made_default(&spec, MADE_TDX4);
+    spec.issued = issued;
+    spec.next_update = next;
+    memset(spec.td.base.report_data, 0, sizeof(spec.td.base.report_data));
+    EVP_Digest(runtime, strlen(runtime), spec.td.base.report_data, NULL, EVP_sha256(), NULL);
+    if (wrong == REPORT_DATA) /* a report and a quote that any program in any TD can have */
+        spec.td.base.report_data[0] ^= 1;
+    td_report(&spec.td.base, &report);
+    if (wrong == OTHER_TD) /* that of another machine, with the same report data */
+        spec.td.base.mr_td[0] ^= 1;
+    if (wrong == RUNTIME_DATA)
+        *strstr(runtime, "secure-boot") = 'S';
+    hcl = hcl_of(&report, sizeof(report), 4, runtime);
+    free(runtime);
+    made_build(pki, &spec, &made);
+    world_trust(w, pki_pem(pki, "CERTIFICATE", made.root_cert->der));
+    for (size_t i = 0; i < made.nr_endorsements; i++)
+        json_array_append_new(collateral, take(base64_of(made.endorsements[i])));
+    evidence = json_pack("{s:i, s:o, s:o, s:o, s:o}", "version", 1, "hcl_report", hcl, "td_quote",
+                         take(base64_of(made.quote)), "tpm_quote",
+                         tpm_quote(wrong == STRANGER ? "stranger" : "ak", bound, EVP_sha256()),
+                         "collateral", collateral);
+    if (wrong == NO_QUOTE)
+        json_object_del(evidence, "td_quote");
+    return evidence;
+}
+
+static void azure_tdx(void **state)
+{
+    static const struct {
+        enum wrong wrong;
+        bool other; /* made for another guest's session */
+        const char *tee, *why;
+    } cases[] = {
+        { NOTHING, false, "az-tdx-vtpm", NULL },
+        { RUNTIME_DATA, false, "az-tdx-vtpm", "not bound to the runtime data" },
+        { REPORT_DATA, false, "az-tdx-vtpm", "not bound to the runtime data" },
+        { OTHER_TD, false, "az-tdx-vtpm", "not of the HCL's TD report: tdx.mrtd" },
+        { STRANGER, false, "az-tdx-vtpm", "does not verify with the attestation key" },
+        { NO_QUOTE, false, "az-tdx-vtpm", "without a TD quote" },
+        { NOTHING, true, "az-tdx-vtpm", "tpm.nonce is not the hash of the runtime data" },
+        { NOTHING, false, "tdx", "the session was made for tdx" },
+        { NOTHING, false, "az-snp-vtpm", "the session was made for az-snp-vtpm" },
+    };
+    struct guest g = guest_create(), h = guest_create();
+    struct pki *pki = pki_create();
+    struct world w;
+
+    (void)state;
+    world_create(&w);
+    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "attestation-policy", policy_of_all), 200);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        json_t *runtime, *other, *entry;
+        int status;
+
+        guest_session(&w, &g, "blue", cases[i].tee);
+        guest_session(&w, &h, "blue", cases[i].tee);
+        runtime = guest_runtime(&g);
+        other = guest_runtime(&h);
+        status = send_evidence(&w, &g, runtime,
+                               azure_td(&w, pki, cases[i].wrong, cases[i].other ? other : runtime),
+                               NULL);
+        assert_int_equal(status, cases[i].why ? 401 : 200);
+        if (cases[i].why)
+            assert_true(says(&w, cases[i].why));
+        entry = last_entry(&w);
+        assert_string_equal(text_of(entry, "kind"), "azure-tdx");
+        if (!cases[i].why)
+            assert_string_equal(text_of(entry, "hash"), "sha256");
+        json_decref(entry);
+        json_decref(runtime);
+        json_decref(other);
+    }
+    pki_destroy(pki);
     guest_destroy(&g);
     guest_destroy(&h);
     world_destroy(&w);
@@ -617,7 +738,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tdx),        cmocka_unit_test(sgx),   cmocka_unit_test(snp_init_data),
-        cmocka_unit_test(tpm_quotes), cmocka_unit_test(azure), cmocka_unit_test(corim),
+        cmocka_unit_test(tpm_quotes), cmocka_unit_test(azure), cmocka_unit_test(azure_tdx),
+        cmocka_unit_test(corim),
     };
 
     return cmocka_run_group_tests(tests, start, stop);
