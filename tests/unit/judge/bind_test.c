@@ -198,41 +198,120 @@ static void no_field(void **state)
     done(&j);
 }
 
-/* Azure's evidence binds by the TPM's quote, not by the report in it, which vouches for the key. */
-static void azure(void **state)
+/* ---- Azure: the TPM's quote binds, not the report, which vouches for the key ---- */
+
+static const struct {
+    const char *name, *kind;
+} azures[] = {
+    { "azure/evidence-v1.json", "azure-snp" },
+    { "azure/evidence-tdx-v1.json", "azure-tdx" },
+};
+
+static json_t *azure_read(size_t i)
 {
     static char text[32768];
-    struct bawn_trust *trust;
+    json_t *evidence =
+        json_loadb(text, file(azures[i].name, (uint8_t *)text, sizeof(text)), 0, NULL);
+
+    assert_non_null(evidence);
+    return evidence;
+}
+
+/* TPM 2.0 part 2, 10.12.8, TPMS_ATTEST: magic, type, then the signer's name and the nonce, each
+ * behind its length. The recorded nonce gives way to that one. */
+static void azure_nonce(json_t *evidence, const uint8_t *nonce, size_t len)
+{
+    json_t *quote = json_object_get(evidence, "tpm_quote");
+    const char *hex = json_string_value(json_object_get(quote, "message"));
+    char text[2048];
+    unsigned signer, was;
+    size_t at = 12;
+    int n;
+
+    assert_int_equal(sscanf(hex + at, "%4x", &signer), 1);
+    at += 4 + (size_t)2 * signer;
+    assert_int_equal(sscanf(hex + at, "%4x", &was), 1);
+    n = snprintf(text, sizeof(text), "%.*s%04zx", (int)at, hex, len);
+    for (size_t i = 0; i < len; i++)
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "%02x", nonce[i]);
+    snprintf(text + n, sizeof(text) - (size_t)n, "%s", hex + at + 4 + (size_t)2 * was);
+    json_object_set_new(quote, "message", json_string(text));
+}
+
+/* The verdict on it, and its binding. */
+static enum bawn_verdict azure_judge(const json_t *evidence, const struct judge_request *r,
+                                     const char *kind, struct judge_binding *b)
+{
     struct bawn_attest_result *result = bawn_attest_result_create();
-    struct bawn_attest_input input = { .kind = BAWN_EVIDENCE_JSON, .at = 1789000000 };
-    const struct bawn_claim *claim;
+    char *text = json_dumps(evidence, JSON_COMPACT);
+    const struct bawn_attest_input input = { .kind = BAWN_EVIDENCE_JSON,
+                                             .evidence = { (uint8_t *)text, strlen(text) },
+                                             .at = 1789000000 };
+    struct bawn_trust *trust;
+    enum bawn_verdict verdict;
+
+    assert_int_equal(bawn_trust_create(&trust, NULL, 0, NULL), BAWN_OK);
+    verdict = bawn_attest_verify(trust, NULL, &input, result);
+    assert_string_equal(bawn_policy_evidence_of(result), kind);
+    judge_bind(r, kind, result, b);
+    bawn_attest_result_destroy(result);
+    bawn_trust_destroy(trust);
+    free(text);
+    return verdict;
+}
+
+static void azure_of_another(void **state)
+{
     struct judge_binding b;
     struct judge_request r;
 
     (void)state;
-    input.evidence.len = file("azure/evidence-v1.json", (uint8_t *)text, sizeof(text) - 1);
-    input.evidence.data = (uint8_t *)text;
-    assert_int_equal(bawn_trust_create(&trust, NULL, 0, NULL), BAWN_OK);
-    bawn_attest_verify(trust, NULL, &input, result);
-    assert_string_equal(bawn_policy_evidence_of(result), "azure-snp");
-    claim = bawn_attest_result_claim(result, "tpm.nonce");
-    assert_non_null(claim);
-    assert_int_equal(claim->bytes.len, 9);
-    assert_memory_equal(claim->bytes.data, "challenge", 9);
-    request(&r, "challenge", NULL);
-    judge_bind(&r, "azure-snp", result, &b);
-    assert_null(b.hash);
-    assert_non_null(strstr(b.why, "tpm.nonce"));
+    request(&r, "challenge", NULL); /* what was recorded, but no hash of this */
+    for (size_t i = 0; i < sizeof(azures) / sizeof(azures[0]); i++) {
+        json_t *evidence = azure_read(i);
+
+        azure_judge(evidence, &r, azures[i].kind, &b);
+        assert_null(b.hash);
+        assert_non_null(strstr(b.why, "tpm.nonce is not the hash"));
+        json_decref(evidence);
+    }
     judge_request_clear(&r);
-    bawn_attest_result_destroy(result);
-    bawn_trust_destroy(trust);
+}
+
+static void azure_bound(void **state)
+{
+    static const char *const hashes[] = { "sha256", "sha384", "sha512" };
+    static const size_t lens[] = { 32, 48, 64 };
+    struct judge_binding b;
+    struct judge_request r;
+    uint8_t nonce[65];
+
+    (void)state;
+    request(&r, "nonce", NULL);
+    for (size_t i = 0; i < sizeof(azures) / sizeof(azures[0]); i++)
+        for (size_t k = 0; k < 3; k++) {
+            json_t *evidence = azure_read(i);
+
+            digest(hashes[k], r.runtime_text, r.runtime_len, nonce, lens[k]);
+            azure_nonce(evidence, nonce, lens[k]);
+            assert_int_not_equal(azure_judge(evidence, &r, azures[i].kind, &b), BAWN_TRUSTED);
+            assert_string_equal(b.why, "");
+            assert_string_equal(b.hash, hashes[k]);
+            nonce[0] ^= 1;
+            azure_nonce(evidence, nonce, lens[k]);
+            azure_judge(evidence, &r, azures[i].kind, &b);
+            assert_null(b.hash);
+            json_decref(evidence);
+        }
+    judge_request_clear(&r);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(recorded_is_of_another),
                                         cmocka_unit_test(bound), cmocka_unit_test(no_field),
-                                        cmocka_unit_test(azure) };
+                                        cmocka_unit_test(azure_of_another),
+                                        cmocka_unit_test(azure_bound) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
