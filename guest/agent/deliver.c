@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,26 +35,70 @@ static enum bawn_status write_all(int fd, const void *data, size_t len, const ch
 
 /* ---- Files ---- */
 
+/* A new file of nobody else's takes the name when it is whole: what stood there (its mode, its
+ * other links, who has it open) has no part in it. */
+static enum bawn_status replace_file(const char *path, const void *data, size_t len,
+                                     struct bawn_error *err)
+{
+    const char *slash = strrchr(path, '/');
+    int fd = -1, dir = slash ? (int)(slash - path) + 1 : 0;
+    enum bawn_status status = BAWN_OK;
+    char *fresh = NULL;
+
+    if (asprintf(&fresh, "%.*s.bawn-XXXXXX", dir, path) < 0)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for a file's name");
+    fd = mkostemp(fresh, O_CLOEXEC); /* O_EXCL, 0600 */
+    if (fd < 0) {
+        status = bawn_fail(err, BAWN_E_IO, "cannot make a file beside %.300s: %m", path);
+        free(fresh);
+        return status;
+    }
+    status = write_all(fd, data, len, path, err);
+    if (close(fd) && status == BAWN_OK)
+        status = bawn_fail(err, BAWN_E_IO, "cannot write to %.300s: %m", path);
+    if (status == BAWN_OK && rename(fresh, path))
+        status = bawn_fail(err, BAWN_E_IO, "cannot put a file in the place of %.300s: %m", path);
+    if (status != BAWN_OK)
+        unlink(fresh);
+    free(fresh);
+    return status;
+}
+
+/* Pipes and devices take it as they are. A link could lead it anywhere. */
+static enum bawn_status write_file(const char *path, const void *data, size_t len,
+                                   struct bawn_error *err)
+{
+    enum bawn_status status;
+    struct stat s;
+    int fd;
+
+    if (lstat(path, &s) || S_ISREG(s.st_mode))
+        return replace_file(path, data, len, err);
+    if (S_ISLNK(s.st_mode))
+        return bawn_fail(err, BAWN_E_IO,
+                         "cannot write to %.300s: it is a symbolic link; name the file itself",
+                         path);
+    fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return bawn_fail(err, BAWN_E_IO, "cannot open %.300s: %m", path);
+    status = write_all(fd, data, len, path, err);
+    if (close(fd) && status == BAWN_OK)
+        status = bawn_fail(err, BAWN_E_IO, "cannot write to %.300s: %m", path);
+    return status;
+}
+
 enum bawn_status deliver_output(const struct agent_options *o, const void *data, size_t len,
                                 struct bawn_error *err)
 {
-    const char *where = o->output ? o->output : "standard output";
-    enum bawn_status status;
     int fd = 1;
-    bool number = o->output && *o->output && strspn(o->output, "0123456789") == strlen(o->output);
 
     if (!o->output && isatty(1) && o->command == CMD_GET)
         return bawn_fail(err, BAWN_E_USAGE, "a secret is not shown on a terminal: give --output");
-    if (number)
+    if (o->output && (!*o->output || strspn(o->output, "0123456789") != strlen(o->output)))
+        return write_file(o->output, data, len, err);
+    if (o->output)
         fd = (int)strtol(o->output, NULL, 10);
-    else if (o->output)
-        fd = open(o->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return bawn_fail(err, BAWN_E_IO, "cannot open %.300s: %m", where);
-    status = write_all(fd, data, len, where, err);
-    if (o->output && !number && close(fd) && status == BAWN_OK)
-        status = bawn_fail(err, BAWN_E_IO, "cannot write to %.300s: %m", where);
-    return status;
+    return write_all(fd, data, len, o->output ? o->output : "standard output", err);
 }
 
 /* ---- Commands ---- */

@@ -78,7 +78,22 @@ def delivery(s):
               status == 0 and f.read() == SECRET and mode == 0o600 and not out and not err, err)
     os.symlink(secret, s.path("link"))
     status, _, err = s.get("--output", s.path("link"))
-    point("a symbolic link is not followed", status != 0, err)
+    point("a symbolic link is not followed", status != 0 and "symbolic link" in err, err)
+    old = s.path("old")
+    with open(old, "wb") as f:
+        f.write(b"what was there")
+    os.chmod(old, 0o644)
+    os.link(old, s.path("other-name"))
+    status, _, err = s.get("--output", old)
+    with open(old, "rb") as f, open(s.path("other-name"), "rb") as other:
+        point("a file that was there is replaced: its mode and its other names have no part",
+              status == 0 and f.read() == SECRET and other.read() == b"what was there" and
+              stat.S_IMODE(os.stat(old).st_mode) == 0o600, err)
+    status, _, err = s.get("--output", s.path("none/secret"))
+    point("without its directory nothing is written",
+          status != 0 and "cannot make a file beside" in err, err)
+    left = [n for n in os.listdir(os.path.dirname(old)) if n.startswith(".bawn-")]
+    point("no half-written file is left", not left, left)
     read, write = os.pipe()
     status, out, err = s.get("--output", str(write), pass_fds=(write,))
     os.close(write)
