@@ -31,8 +31,9 @@ attest_src := $(wildcard attest/lib/*.c)
 measure_src := $(wildcard attest/measure/*.c)
 verify_src := $(wildcard attest/verify/*.c)
 confine_src := $(wildcard attest/common/*.c)
+options_src := common/options.c
 user_src := $(launch_src) $(wildcard vmm/*.c) $(attest_src) $(measure_src) $(verify_src) \
-	$(confine_src)
+	$(confine_src) $(wildcard common/*.c)
 objs = $(patsubst %.c,$(B)/obj/$(1)/%.o,$(2))
 
 ifeq ($(have_libs),)
@@ -54,9 +55,10 @@ endef
 $(foreach v,release pic asan clang,$(eval $(call variant,$(v))))
 
 $(B)/bin/bawn: $(call objs,release,vmm/main.c $(vmm_src) $(launch_src)) $(B)/lib/libbawn-attest.a
-$(B)/bin/bawn-measure: $(call objs,release,$(measure_src) $(confine_src) $(launch_src)) \
+$(B)/bin/bawn-measure: $(call objs,release,$(measure_src) $(confine_src) $(options_src) $(launch_src)) \
 	$(B)/lib/libbawn-attest.a
-$(B)/bin/bawn-verify: $(call objs,release,$(verify_src) $(confine_src)) $(B)/lib/libbawn-attest.a
+$(B)/bin/bawn-verify: $(call objs,release,$(verify_src) $(confine_src) $(options_src)) \
+	$(B)/lib/libbawn-attest.a
 $(B)/bin/bawn-verify: libs := -lcrypto -lseccomp
 $(B)/bin/bawn-measure: libs += -lseccomp
 $(B)/bin/%:
@@ -133,6 +135,7 @@ unit_src := $(wildcard tests/unit/*/*_test.c)
 unit_programs := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 unit_objs_launch := $(call objs,asan,$(launch_src)) $(B)/lib/libattest-asan.a
 unit_objs_vmm := $(call objs,asan,$(vmm_src) $(launch_src)) $(B)/lib/libattest-asan.a
+unit_objs_common := $(call objs,asan,$(options_src))
 # What attest's tests share: the files there that are not tests themselves.
 unit_attest_shared := $(filter-out %_test.c,$(wildcard tests/unit/attest/*.c))
 $(B)/lib/libunit-attest.a: $(call objs,asan,$(unit_attest_shared))

@@ -13,6 +13,8 @@
 #include <bawn/attest.h>
 #include <bawn/status.h>
 
+#include "common/options.h"
+
 /* ---- Subcommands ---- */
 
 struct command {
@@ -26,42 +28,22 @@ struct command {
 extern const struct command plain_command, snp_command, snp_firmware_command, sev_command,
     seves_command, tdx_command;
 
-/* ---- Options: --name VALUE, --name=VALUE, --name ---- */
+/* ---- Options ---- */
 
-struct option {
-    const char *name;
-    const char *arg; /* NULL: takes none */
-    const char *help;
-    enum bawn_status (*set)(void *options, const struct option *self, const char *value,
-                            struct bawn_error *err);
-    size_t field;   /* offset in the options, for the setters below */
-    unsigned modes; /* bit per mode in which it is known; 0: all */
-};
+/* Of an option_table. */
+enum bawn_status unknown_option(const char *text, const char *command, struct bawn_error *err);
 
-/* Reads argv[*i] as one option, and its value, and moves *i past them. */
-enum bawn_status option_next(const struct option *table, size_t n, unsigned mode, int argc,
-                             char **argv, int *i, const struct option **opt, const char **value,
-                             struct bawn_error *err);
-/* Sets all of argv[1..]. */
-enum bawn_status options_set(const struct option *table, size_t n, unsigned mode, int argc,
-                             char **argv, void *options, struct bawn_error *err);
-void options_help(const struct option *table, size_t n, unsigned mode);
-
-/* Setters for fields: bool; const char * (borrowed from argv); uint64_t; struct number. */
 struct number {
     bool given;
     uint64_t value;
 };
-enum bawn_status set_flag(void *options, const struct option *self, const char *value,
-                          struct bawn_error *err);
-enum bawn_status set_string(void *options, const struct option *self, const char *value,
-                            struct bawn_error *err);
-/* Decimal, or hexadecimal after 0x. */
-enum bawn_status set_number(void *options, const struct option *self, const char *value,
-                            struct bawn_error *err);
+
+/* A struct number: decimal, or hexadecimal after 0x. */
+option_set_fn set_number;
 /* As --output-format takes it; the field is a bool, true for base64. */
-enum bawn_status set_format(void *options, const struct option *self, const char *value,
-                            struct bawn_error *err);
+option_set_fn set_format;
+/* A struct bawn_vm_config, which a file fills; and fields of one. */
+option_set_fn set_config, set_owned_text, set_cpus, set_memory, set_serial;
 /* Exactly len bytes of hexadecimal. */
 enum bawn_status parse_hex(const char *option, const char *value, uint8_t *out, size_t len,
                            struct bawn_error *err);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Options as tables. The command line is the user's own.
+ * What the options of several subcommands have in common. The command line is the user's own.
  */
 #include "attest/measure/measure.h"
 
@@ -8,99 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool known(const struct option *opt, unsigned mode)
+#include "launch/launch.h"
+
+enum bawn_status unknown_option(const char *text, const char *command, struct bawn_error *err)
 {
-    return !opt->modes || (opt->modes & mode);
-}
-
-enum bawn_status option_next(const struct option *table, size_t n, unsigned mode, int argc,
-                             char **argv, int *i, const struct option **opt, const char **value,
-                             struct bawn_error *err)
-{
-    const char *arg = argv[(*i)++];
-    const char *eq = strchr(arg, '=');
-    size_t len = eq ? (size_t)(eq - arg) : strlen(arg);
-
-    for (size_t k = 0; k < n; k++) {
-        *opt = &table[k];
-        if (len < 3 || strncmp(arg, "--", 2) != 0 || strlen((*opt)->name) != len - 2 ||
-            strncmp(arg + 2, (*opt)->name, len - 2) != 0 || !known(*opt, mode))
-            continue;
-        *value = eq ? eq + 1 : NULL;
-        if (!(*opt)->arg)
-            return eq ? bawn_fail(err, BAWN_E_USAGE, "--%s takes no value", (*opt)->name) : BAWN_OK;
-        if (!eq && *i < argc)
-            *value = argv[(*i)++];
-        return *value ? BAWN_OK
-                      : bawn_fail(err, BAWN_E_USAGE, "--%s needs a value: %s", (*opt)->name,
-                                  (*opt)->arg);
-    }
-    return bawn_fail(err, BAWN_E_USAGE, "unknown option %s; see bawn-measure %s --help", arg,
-                     argv[0]);
-}
-
-enum bawn_status options_set(const struct option *table, size_t n, unsigned mode, int argc,
-                             char **argv, void *options, struct bawn_error *err)
-{
-    for (int i = 1; i < argc;) {
-        const struct option *opt = NULL;
-        const char *value = NULL;
-        enum bawn_status st = option_next(table, n, mode, argc, argv, &i, &opt, &value, err);
-
-        if (st == BAWN_OK && opt)
-            st = opt->set(options, opt, value, err);
-        if (st != BAWN_OK)
-            return st;
-    }
-    return BAWN_OK;
-}
-
-void options_help(const struct option *table, size_t n, unsigned mode)
-{
-    size_t width = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        size_t len = strlen(table[i].name) + (table[i].arg ? strlen(table[i].arg) + 1 : 0);
-
-        if (known(&table[i], mode) && len > width)
-            width = len;
-    }
-    for (size_t i = 0; i < n; i++) {
-        const char *arg = table[i].arg ? table[i].arg : "";
-
-        if (known(&table[i], mode))
-            printf("  --%s %-*s  %s\n", table[i].name, (int)(width - strlen(table[i].name)), arg,
-                   table[i].help);
-    }
-}
-
-/* ---- Setters ---- */
-
-static void *field(void *options, const struct option *self)
-{
-    return (char *)options + self->field;
-}
-
-enum bawn_status set_flag(void *options, const struct option *self, const char *value,
-                          struct bawn_error *err)
-{
-    (void)value, (void)err;
-    *(bool *)field(options, self) = true;
-    return BAWN_OK;
-}
-
-enum bawn_status set_string(void *options, const struct option *self, const char *value,
-                            struct bawn_error *err)
-{
-    (void)err;
-    *(const char **)field(options, self) = value;
-    return BAWN_OK;
+    return bawn_fail(err, BAWN_E_USAGE, "unknown option %s; see bawn-measure %s --help", text,
+                     command);
 }
 
 enum bawn_status set_number(void *options, const struct option *self, const char *value,
                             struct bawn_error *err)
 {
-    struct number *number = field(options, self);
+    struct number *number = option_field(options, self);
     bool hex = value[0] == '0' && (value[1] == 'x' || value[1] == 'X');
     const char *digits = hex ? value + 2 : value;
     uint64_t v = 0;
@@ -129,7 +48,7 @@ enum bawn_status set_number(void *options, const struct option *self, const char
 enum bawn_status set_format(void *options, const struct option *self, const char *value,
                             struct bawn_error *err)
 {
-    bool *base64 = field(options, self);
+    bool *base64 = option_field(options, self);
 
     *base64 = !strcmp(value, "base64");
     if (!*base64 && strcmp(value, "hex") != 0)
@@ -160,4 +79,57 @@ enum bawn_status parse_hex(const char *option, const char *value, uint8_t *out, 
     return ok ? BAWN_OK
               : bawn_fail(err, BAWN_E_USAGE, "--%s %s: must be %zu hexadecimal digits", option,
                           value, 2 * len);
+}
+
+/* ---- Of a machine ---- */
+
+enum bawn_status set_config(void *options, const struct option *self, const char *value,
+                            struct bawn_error *err)
+{
+    return bawn_vm_config_load(option_field(options, self), value, err);
+}
+
+enum bawn_status set_owned_text(void *options, const struct option *self, const char *value,
+                                struct bawn_error *err)
+{
+    char **text = option_field(options, self);
+    char *copy = strdup(value);
+
+    if (!copy)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory");
+    free(*text);
+    *text = copy;
+    return BAWN_OK;
+}
+
+enum bawn_status set_cpus(void *options, const struct option *self, const char *value,
+                          struct bawn_error *err)
+{
+    uint64_t n;
+
+    if (!bawn_u64_parse(value, &n) || n < 1 || n > BAWN_MAX_VCPUS)
+        return bawn_fail(err, BAWN_E_USAGE, "--cpus %s: must be a number from 1 to %d", value,
+                         BAWN_MAX_VCPUS);
+    *(unsigned *)option_field(options, self) = (unsigned)n;
+    return BAWN_OK;
+}
+
+enum bawn_status set_memory(void *options, const struct option *self, const char *value,
+                            struct bawn_error *err)
+{
+    return bawn_size_parse(value, option_field(options, self), err);
+}
+
+/* Only whether there is a COM1 shows in the launch; the words are those of `bawn run`. */
+enum bawn_status set_serial(void *options, const struct option *self, const char *value,
+                            struct bawn_error *err)
+{
+    struct bawn_stream_config *serial = option_field(options, self);
+    bool file = !strncmp(value, "file=", 5) && value[5];
+
+    if (!file && strcmp(value, "off") && strcmp(value, "null") && strcmp(value, "tty"))
+        return bawn_fail(err, BAWN_E_USAGE, "--serial %s: must be off, null, tty or file=PATH",
+                         value);
+    serial->mode = strcmp(value, "off") ? BAWN_STREAM_NULL : BAWN_STREAM_OFF;
+    return BAWN_OK;
 }

@@ -22,137 +22,30 @@ struct plain_options {
 
 /* ---- Options ---- */
 
-static enum bawn_status set_text(char **text, const char *value, struct bawn_error *err)
-{
-    char *copy = strdup(value);
-
-    if (!copy)
-        return bawn_fail(err, BAWN_E_NOMEM, "no memory");
-    free(*text);
-    *text = copy;
-    return BAWN_OK;
-}
-
-static enum bawn_status set_config(void *options, const struct option *self, const char *value,
-                                   struct bawn_error *err)
-{
-    struct plain_options *o = options;
-
-    (void)self;
-    return bawn_vm_config_load(&o->cfg, value, err);
-}
-
-static enum bawn_status set_kernel(void *options, const struct option *self, const char *value,
-                                   struct bawn_error *err)
-{
-    struct plain_options *o = options;
-
-    (void)self;
-    return set_text(&o->cfg.kernel, value, err);
-}
-
-static enum bawn_status set_initrd(void *options, const struct option *self, const char *value,
-                                   struct bawn_error *err)
-{
-    struct plain_options *o = options;
-
-    (void)self;
-    return set_text(&o->cfg.initrd, value, err);
-}
-
-static enum bawn_status set_cmdline(void *options, const struct option *self, const char *value,
-                                    struct bawn_error *err)
-{
-    struct plain_options *o = options;
-
-    (void)self;
-    return set_text(&o->cfg.cmdline, value, err);
-}
-
-static enum bawn_status set_cpus(void *options, const struct option *self, const char *value,
-                                 struct bawn_error *err)
-{
-    struct plain_options *o = options;
-
-    (void)self;
-    char *end;
-    unsigned long n = strtoul(value, &end, 10);
-
-    if (value[0] < '0' || value[0] > '9' || *end || n < 1 || n > BAWN_MAX_VCPUS)
-        return bawn_fail(err, BAWN_E_USAGE, "--cpus %s: must be a number from 1 to %d", value,
-                         BAWN_MAX_VCPUS);
-    o->cfg.vcpus = (unsigned)n;
-    return BAWN_OK;
-}
-
-static enum bawn_status set_memory(void *options, const struct option *self, const char *value,
-                                   struct bawn_error *err)
-{
-    struct plain_options *o = options;
-
-    (void)self;
-    return bawn_size_parse(value, &o->cfg.memory, err);
-}
-
-/* Only whether there is a COM1 shows in the launch; the words are those of `bawn run`. */
-static enum bawn_status set_serial(void *options, const struct option *self, const char *value,
-                                   struct bawn_error *err)
-{
-    struct plain_options *o = options;
-
-    (void)self;
-    bool file = !strncmp(value, "file=", 5) && value[5];
-
-    if (!file && strcmp(value, "off") && strcmp(value, "null") && strcmp(value, "tty"))
-        return bawn_fail(err, BAWN_E_USAGE, "--serial %s: must be off, null, tty or file=PATH",
-                         value);
-    o->cfg.serial.mode = strcmp(value, "off") ? BAWN_STREAM_NULL : BAWN_STREAM_OFF;
-    return BAWN_OK;
-}
-
 static const struct option options[] = {
 #define OPT(f) .field = offsetof(struct plain_options, f)
-    { "config", "FILE", "JSON configuration; the other options override it", set_config, 0, 0 },
-    { "kernel", "FILE", "Linux bzImage or PVH ELF image", set_kernel, 0, 0 },
-    { "initrd", "FILE", "initial RAM disk", set_initrd, 0, 0 },
-    { "cmdline", "TEXT", "kernel command line", set_cmdline, 0, 0 },
-    { "cpus", "N", "vCPUs, 1 to 64 (1)", set_cpus, 0, 0 },
-    { "memory", "SIZE", "memory, 64M to 64G (512M)", set_memory, 0, 0 },
-    { "serial", "MODE", "COM1: off, null, tty or file=PATH (tty)", set_serial, 0, 0 },
-    { "json", NULL, "print JSON", set_flag, OPT(json) },
-    { "log", NULL, "print the events that the digest is made of", set_flag, OPT(log) },
-    { "help", NULL, "print this help", set_flag, OPT(help) },
+    { "config", "FILE", "JSON configuration; the other options override it", set_config, OPT(cfg),
+      .first = true },
+    { "kernel", "FILE", "Linux bzImage or PVH ELF image", set_owned_text, OPT(cfg.kernel) },
+    { "initrd", "FILE", "initial RAM disk", set_owned_text, OPT(cfg.initrd) },
+    { "cmdline", "TEXT", "kernel command line", set_owned_text, OPT(cfg.cmdline) },
+    { "cpus", "N", "vCPUs, 1 to 64 (1)", set_cpus, OPT(cfg.vcpus) },
+    { "memory", "SIZE", "memory, 64M to 64G (512M)", set_memory, OPT(cfg.memory) },
+    { "serial", "MODE", "COM1: off, null, tty or file=PATH (tty)", set_serial, OPT(cfg.serial) },
+    { "json", NULL, "print JSON", option_set_flag, OPT(json) },
+    { "log", NULL, "print the events that the digest is made of", option_set_flag, OPT(log) },
+    { "help", NULL, "print this help", option_set_flag, OPT(help) },
 #undef OPT
 };
 
-#define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
+static const struct option_table table = { OPTION_TABLE(options), .unknown = unknown_option };
 
 static void print_help(void)
 {
     printf("Usage: bawn-measure plain [OPTION]...\n\n"
            "Prints the launch digest that bawn.ko will report for a plain (not confidential) VM.\n"
            "\n");
-    options_help(options, NR_OPTIONS, 0);
-}
-
-/* Two passes: --config first, wherever it stands, then what overrides it. */
-static enum bawn_status parse_options(struct plain_options *o, int argc, char **argv,
-                                      struct bawn_error *err)
-{
-    for (int pass = 0; pass < 2; pass++) {
-        for (int i = 1; i < argc;) {
-            const struct option *opt;
-            const char *value = NULL;
-            enum bawn_status st =
-                option_next(options, NR_OPTIONS, 0, argc, argv, &i, &opt, &value, err);
-
-            if (st == BAWN_OK && (opt->set == set_config) == (pass == 0))
-                st = opt->set(o, opt, value, err);
-            if (st != BAWN_OK)
-                return st;
-        }
-    }
-    return BAWN_OK;
+    options_print(&table, "plain", 0);
 }
 
 /* ---- Output ---- */
@@ -240,7 +133,7 @@ static enum bawn_status run(const struct command *self, int argc, char **argv,
 
     (void)self;
     bawn_vm_config_init(&o.cfg);
-    st = parse_options(&o, argc, argv, err);
+    st = options_read(&table, "plain", argc - 1, argv + 1, &o, NULL, err);
     if (st == BAWN_OK && o.help)
         print_help();
     else if (st == BAWN_OK)

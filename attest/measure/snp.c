@@ -30,41 +30,45 @@ struct sev_options {
 #define VCPUS (SNP | SEVES)
 
 static const struct option options[] = {
-#define OPT(f, m) .field = offsetof(struct sev_options, f), .modes = (m)
-    { "ovmf", "FILE", "OVMF image", set_string, OPT(ovmf, 0) },
-    { "vcpus", "N", "number of vCPUs, 1 to 512", set_number, OPT(vcpus, VCPUS) },
-    { "vcpu-type", "MODEL", "CPU model as QEMU names it: EPYC-v4, EPYC-Milan, ...", set_string,
-      OPT(vcpu_type, VCPUS) },
-    { "vcpu-sig", "N", "or its CPUID signature: 0x800f12", set_number, OPT(vcpu_sig, VCPUS) },
-    { "vcpu-family", "N", "or its family, ...", set_number, OPT(family, VCPUS) },
-    { "vcpu-model", "N", "... model ...", set_number, OPT(model, VCPUS) },
-    { "vcpu-stepping", "N", "... and stepping", set_number, OPT(stepping, VCPUS) },
-    { "vmm-type", "VMM", "QEMU, ec2, KRUN or gce (QEMU)", set_string, OPT(vmm_type, VCPUS) },
-    { "kernel", "FILE", "kernel that the VMM hands to OVMF", set_string,
-      OPT(kernel, SNP | SEV | SEVES) },
-    { "initrd", "FILE", "its initial RAM disk", set_string, OPT(initrd, SNP | SEV | SEVES) },
-    { "append", "TEXT", "its command line", set_string, OPT(append, SNP | SEV | SEVES) },
-    { "guest-features", "N", "SEV_FEATURES of the vCPUs (0x1)", set_number, OPT(features, SNP) },
-    { "snp-ovmf-hash", "HEX", "what snp-ovmf-hash printed, in place of OVMF's contents", set_string,
-      OPT(ovmf_hash, SNP) },
-    { "dump-vmsa", NULL, "write each vCPU's state to vmsa0.bin, vmsa1.bin, ...", set_flag,
-      OPT(dump_vmsa, SNP | SEVES) },
+#define OPT(f, c) .field = offsetof(struct sev_options, f), .commands = (c)
+    { "ovmf", "FILE", "OVMF image", option_set_text, OPT(ovmf, NULL) },
+    { "vcpus", "N", "number of vCPUs, 1 to 512", set_number, OPT(vcpus, "snp seves") },
+    { "vcpu-type", "MODEL", "CPU model as QEMU names it: EPYC-v4, EPYC-Milan, ...", option_set_text,
+      OPT(vcpu_type, "snp seves") },
+    { "vcpu-sig", "N", "or its CPUID signature: 0x800f12", set_number, OPT(vcpu_sig, "snp seves") },
+    { "vcpu-family", "N", "or its family, ...", set_number, OPT(family, "snp seves") },
+    { "vcpu-model", "N", "... model ...", set_number, OPT(model, "snp seves") },
+    { "vcpu-stepping", "N", "... and stepping", set_number, OPT(stepping, "snp seves") },
+    { "vmm-type", "VMM", "QEMU, ec2, KRUN or gce (QEMU)", option_set_text,
+      OPT(vmm_type, "snp seves") },
+    { "kernel", "FILE", "kernel that the VMM hands to OVMF", option_set_text,
+      OPT(kernel, "snp sev seves") },
+    { "initrd", "FILE", "its initial RAM disk", option_set_text, OPT(initrd, "snp sev seves") },
+    { "append", "TEXT", "its command line", option_set_text, OPT(append, "snp sev seves") },
+    { "guest-features", "N", "SEV_FEATURES of the vCPUs (0x1)", set_number, OPT(features, "snp") },
+    { "snp-ovmf-hash", "HEX", "what snp-ovmf-hash printed, in place of OVMF's contents",
+      option_set_text, OPT(ovmf_hash, "snp") },
+    { "dump-vmsa", NULL, "write each vCPU's state to vmsa0.bin, vmsa1.bin, ...", option_set_flag,
+      OPT(dump_vmsa, "snp seves") },
     { "id-block", "FILE", "write an ID block in base64, and its authentication to FILE.auth",
-      set_string, OPT(id_block, SNP) },
-    { "id-auth", "FILE", "write the authentication there instead", set_string, OPT(id_auth, SNP) },
-    { "id-key", "FILE", "P-384 key that signs the ID block", set_string, OPT(id_key, SNP) },
-    { "author-key", "FILE", "P-384 key that signs the ID key", set_string, OPT(author_key, SNP) },
-    { "guest-svn", "N", "security version in the ID block (0)", set_number, OPT(guest_svn, SNP) },
-    { "policy", "N", "guest policy in the ID block (0x30000)", set_number, OPT(policy, SNP) },
-    { "family-id", "HEX", "16 bytes in the ID block (zero)", set_string, OPT(family_id, SNP) },
-    { "image-id", "HEX", "16 bytes in the ID block (zero)", set_string, OPT(image_id, SNP) },
-    { "output-format", "FORMAT", "hex or base64 (hex)", set_format, OPT(base64, 0) },
-    { "json", NULL, "print JSON", set_flag, OPT(json, 0) },
-    { "help", NULL, "print this help", set_flag, OPT(help, 0) },
+      option_set_text, OPT(id_block, "snp") },
+    { "id-auth", "FILE", "write the authentication there instead", option_set_text,
+      OPT(id_auth, "snp") },
+    { "id-key", "FILE", "P-384 key that signs the ID block", option_set_text, OPT(id_key, "snp") },
+    { "author-key", "FILE", "P-384 key that signs the ID key", option_set_text,
+      OPT(author_key, "snp") },
+    { "guest-svn", "N", "security version in the ID block (0)", set_number, OPT(guest_svn, "snp") },
+    { "policy", "N", "guest policy in the ID block (0x30000)", set_number, OPT(policy, "snp") },
+    { "family-id", "HEX", "16 bytes in the ID block (zero)", option_set_text,
+      OPT(family_id, "snp") },
+    { "image-id", "HEX", "16 bytes in the ID block (zero)", option_set_text, OPT(image_id, "snp") },
+    { "output-format", "FORMAT", "hex or base64 (hex)", set_format, OPT(base64, NULL) },
+    { "json", NULL, "print JSON", option_set_flag, OPT(json, NULL) },
+    { "help", NULL, "print this help", option_set_flag, OPT(help, NULL) },
 #undef OPT
 };
 
-#define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
+static const struct option_table table = { OPTION_TABLE(options), .unknown = unknown_option };
 
 struct sev_in {
     enum mode mode;
@@ -366,7 +370,7 @@ static void print_help(const struct command *self)
 {
     printf("Usage: bawn-measure %s --ovmf FILE [OPTION]...\n\nPrints the %s.\n\n", self->name,
            self->summary);
-    options_help(options, NR_OPTIONS, self->mode);
+    options_print(&table, self->name, 0);
     if (!(self->mode & VCPUS))
         return;
     printf("\nCPU models:");
@@ -392,7 +396,7 @@ static enum bawn_status run(const struct command *self, int argc, char **argv,
 
     if (self->mode == SNP && snp_vm_meant(argc, argv))
         return snp_vm_run(argc, argv, err);
-    st = options_set(options, NR_OPTIONS, self->mode, argc, argv, &o, err);
+    st = options_read(&table, self->name, argc - 1, argv + 1, &o, NULL, err);
 
     if (st == BAWN_OK && o.help) {
         print_help(self);

@@ -73,74 +73,10 @@ static enum bawn_status parse(const void *in, void *out, struct bawn_error *err)
 
 /* ---- Options ---- */
 
-static enum bawn_status set_config(void *options, const struct option *self, const char *value,
-                                   struct bawn_error *err)
-{
-    struct vm_options *o = options;
-
-    (void)self;
-    return bawn_vm_config_load(&o->cfg, value, err);
-}
-
-/* A field that owns its text. */
-static enum bawn_status set_text(void *options, const struct option *self, const char *value,
-                                 struct bawn_error *err)
-{
-    char **text = (char **)(void *)((char *)options + self->field);
-    char *copy = strdup(value);
-
-    if (!copy)
-        return bawn_fail(err, BAWN_E_NOMEM, "no memory");
-    free(*text);
-    *text = copy;
-    return BAWN_OK;
-}
-
-static enum bawn_status set_cpus(void *options, const struct option *self, const char *value,
-                                 struct bawn_error *err)
-{
-    struct vm_options *o = options;
-    uint64_t n;
-
-    (void)self;
-    if (!bawn_u64_parse(value, &n) || n < 1 || n > BAWN_MAX_VCPUS)
-        return bawn_fail(err, BAWN_E_USAGE, "--cpus %s: must be a number from 1 to %d", value,
-                         BAWN_MAX_VCPUS);
-    o->cfg.vcpus = (unsigned)n;
-    return BAWN_OK;
-}
-
-static enum bawn_status set_memory(void *options, const struct option *self, const char *value,
-                                   struct bawn_error *err)
-{
-    struct vm_options *o = options;
-
-    (void)self;
-    return bawn_size_parse(value, &o->cfg.memory, err);
-}
-
-/* Only whether there is a COM1 shows in the launch. */
-static enum bawn_status set_serial(void *options, const struct option *self, const char *value,
-                                   struct bawn_error *err)
-{
-    struct vm_options *o = options;
-    bool file = !strncmp(value, "file=", 5) && value[5];
-
-    (void)self;
-    if (!file && strcmp(value, "off") && strcmp(value, "null") && strcmp(value, "tty"))
-        return bawn_fail(err, BAWN_E_USAGE, "--serial %s: must be off, null, tty or file=PATH",
-                         value);
-    o->cfg.serial.mode = strcmp(value, "off") ? BAWN_STREAM_NULL : BAWN_STREAM_OFF;
-    return BAWN_OK;
-}
-
 static enum bawn_status set_policy(void *options, const struct option *self, const char *value,
                                    struct bawn_error *err)
 {
-    struct vm_options *o = options;
-
-    (void)self;
-    if (!bawn_u64_parse(value, &o->cfg.snp.policy))
+    if (!bawn_u64_parse(value, option_field(options, self)))
         return bawn_fail(err, BAWN_E_USAGE, "--policy %s: must be a number, such as 0x30000",
                          value);
     return BAWN_OK;
@@ -148,29 +84,31 @@ static enum bawn_status set_policy(void *options, const struct option *self, con
 
 static const struct option options[] = {
 #define OPT(f) .field = offsetof(struct vm_options, f)
-    { "config", "FILE", "JSON configuration; the other options override it", set_config, 0, 0 },
-    { "firmware", "FILE", "the shim's image (" BAWN_SHIM_PATH ")", set_text, OPT(cfg.firmware) },
-    { "kernel", "FILE", "Linux bzImage", set_text, OPT(cfg.kernel) },
-    { "initrd", "FILE", "initial RAM disk", set_text, OPT(cfg.initrd) },
-    { "cmdline", "TEXT", "kernel command line", set_text, OPT(cfg.cmdline) },
-    { "cpus", "N", "vCPUs, 1 to 64 (1)", set_cpus, 0, 0 },
-    { "memory", "SIZE", "memory, 64M to 64G (512M)", set_memory, 0, 0 },
-    { "serial", "MODE", "COM1: off, null, tty or file=PATH (tty)", set_serial, 0, 0 },
+    { "config", "FILE", "JSON configuration; the other options override it", set_config, OPT(cfg),
+      .first = true },
+    { "firmware", "FILE", "the shim's image (" BAWN_SHIM_PATH ")", set_owned_text,
+      OPT(cfg.firmware) },
+    { "kernel", "FILE", "Linux bzImage", set_owned_text, OPT(cfg.kernel) },
+    { "initrd", "FILE", "initial RAM disk", set_owned_text, OPT(cfg.initrd) },
+    { "cmdline", "TEXT", "kernel command line", set_owned_text, OPT(cfg.cmdline) },
+    { "cpus", "N", "vCPUs, 1 to 64 (1)", set_cpus, OPT(cfg.vcpus) },
+    { "memory", "SIZE", "memory, 64M to 64G (512M)", set_memory, OPT(cfg.memory) },
+    { "serial", "MODE", "COM1: off, null, tty or file=PATH (tty)", set_serial, OPT(cfg.serial) },
     { "id-block", "FILE", "write an ID block in base64, and its authentication to FILE.auth",
-      set_string, OPT(id_block) },
-    { "id-auth", "FILE", "write the authentication there instead", set_string, OPT(id_auth) },
-    { "id-key", "FILE", "P-384 key that signs the ID block", set_string, OPT(id_key) },
-    { "author-key", "FILE", "P-384 key that signs the ID key", set_string, OPT(author_key) },
+      option_set_text, OPT(id_block) },
+    { "id-auth", "FILE", "write the authentication there instead", option_set_text, OPT(id_auth) },
+    { "id-key", "FILE", "P-384 key that signs the ID block", option_set_text, OPT(id_key) },
+    { "author-key", "FILE", "P-384 key that signs the ID key", option_set_text, OPT(author_key) },
     { "guest-svn", "N", "security version in the ID block (0)", set_number, OPT(guest_svn) },
-    { "policy", "N", "guest policy in the ID block (0x30000)", set_policy, 0, 0 },
-    { "pages", NULL, "print the launch's pages, too", set_flag, OPT(pages) },
+    { "policy", "N", "guest policy in the ID block (0x30000)", set_policy, OPT(cfg.snp.policy) },
+    { "pages", NULL, "print the launch's pages, too", option_set_flag, OPT(pages) },
     { "output-format", "FORMAT", "hex or base64 (hex)", set_format, OPT(base64) },
-    { "json", NULL, "print JSON", set_flag, OPT(json) },
-    { "help", NULL, "print this help", set_flag, OPT(help) },
+    { "json", NULL, "print JSON", option_set_flag, OPT(json) },
+    { "help", NULL, "print this help", option_set_flag, OPT(help) },
 #undef OPT
 };
 
-#define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
+static const struct option_table table = { OPTION_TABLE(options), .unknown = unknown_option };
 
 bool snp_vm_meant(int argc, char **argv)
 {
@@ -181,23 +119,13 @@ bool snp_vm_meant(int argc, char **argv)
     return false;
 }
 
-/* Two passes: --config first, wherever it stands, then what overrides it. */
 static enum bawn_status parse_options(struct vm_options *o, int argc, char **argv,
                                       struct bawn_error *err)
 {
-    for (int pass = 0; pass < 2; pass++) {
-        for (int i = 1; i < argc;) {
-            const struct option *opt = NULL;
-            const char *value = NULL;
-            enum bawn_status st =
-                option_next(options, NR_OPTIONS, 0, argc, argv, &i, &opt, &value, err);
+    enum bawn_status st = options_read(&table, "snp", argc - 1, argv + 1, o, NULL, err);
 
-            if (st == BAWN_OK && (opt->set == set_config) == (pass == 0))
-                st = opt->set(o, opt, value, err);
-            if (st != BAWN_OK)
-                return st;
-        }
-    }
+    if (st != BAWN_OK)
+        return st;
     if (!o->id_block && (o->id_auth || o->id_key || o->author_key || o->guest_svn.given))
         return bawn_fail(err, BAWN_E_USAGE,
                          "--id-auth, --id-key, --author-key and --guest-svn need --id-block");
@@ -304,7 +232,7 @@ static void print_help(void)
            "       bawn-measure snp --firmware FILE --kernel FILE [OPTION]...\n\n"
            "Prints the launch digest of an SEV-SNP guest that `bawn run` starts through the "
            "shim.\n\n");
-    options_help(options, NR_OPTIONS, 0);
+    options_print(&table, "snp", 0);
     printf("\nExamples:\n"
            "  bawn-measure snp --config vm.json\n"
            "  bawn-measure snp --config vm.json --id-block guest.id --id-key id.pem\n");

@@ -20,23 +20,23 @@ struct tdx_options {
 
 static const struct option options[] = {
 #define OPT(f) .field = offsetof(struct tdx_options, f)
-    { "firmware", "FILE", "OVMF or other TDVF image", set_string, OPT(firmware) },
-    { "two-pass", NULL, "add all pages of a section before measuring any, as QEMU 8 did", set_flag,
-      OPT(two_pass) },
-    { "kernel", "FILE", "bzImage that the firmware starts: predict RTMR1 and RTMR2", set_string,
-      OPT(kernel) },
-    { "initrd", "FILE", "its initial RAM disk", set_string, OPT(initrd) },
-    { "cmdline", "TEXT", "its command line", set_string, OPT(cmdline) },
+    { "firmware", "FILE", "OVMF or other TDVF image", option_set_text, OPT(firmware) },
+    { "two-pass", NULL, "add all pages of a section before measuring any, as QEMU 8 did",
+      option_set_flag, OPT(two_pass) },
+    { "kernel", "FILE", "bzImage that the firmware starts: predict RTMR1 and RTMR2",
+      option_set_text, OPT(kernel) },
+    { "initrd", "FILE", "its initial RAM disk", option_set_text, OPT(initrd) },
+    { "cmdline", "TEXT", "its command line", option_set_text, OPT(cmdline) },
     { "memory", "SIZE", "memory of the guest: predict for a QEMU that rewrites the kernel",
-      set_string, OPT(memory) },
-    { "log", NULL, "print the events that RTMR1 and RTMR2 are made of", set_flag, OPT(log) },
+      option_set_text, OPT(memory) },
+    { "log", NULL, "print the events that RTMR1 and RTMR2 are made of", option_set_flag, OPT(log) },
     { "output-format", "FORMAT", "hex or base64 (hex)", set_format, OPT(base64) },
-    { "json", NULL, "print JSON", set_flag, OPT(json) },
-    { "help", NULL, "print this help", set_flag, OPT(help) },
+    { "json", NULL, "print JSON", option_set_flag, OPT(json) },
+    { "help", NULL, "print this help", option_set_flag, OPT(help) },
 #undef OPT
 };
 
-#define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
+static const struct option_table table = { OPTION_TABLE(options), .unknown = unknown_option };
 
 struct tdx_in {
     struct bawn_bytes firmware;
@@ -121,7 +121,7 @@ static void print_help(void)
            "Prints the MRTD that a TD with this firmware will report and, with --kernel, the\n"
            "RTMR1 and RTMR2 of a kernel that the VMM hands to the firmware. RTMR0 depends on the\n"
            "VMM's memory map and ACPI tables and on the UEFI variables: it is not predicted.\n\n");
-    options_help(options, NR_OPTIONS, 0);
+    options_print(&table, "tdx", 0);
     printf("\nExamples:\n"
            "  bawn-measure tdx --firmware /usr/share/ovmf/OVMF.fd\n"
            "  bawn-measure tdx --firmware OVMF.fd --kernel vmlinuz --initrd initrd.img \\\n"
@@ -162,7 +162,7 @@ static enum bawn_status run(const struct command *self, int argc, char **argv,
     struct tdx_options o = { .json = false };
     struct tdx_in in = { .has_kernel = false };
     struct tdx_out out;
-    enum bawn_status st = options_set(options, NR_OPTIONS, self->mode, argc, argv, &o, err);
+    enum bawn_status st = options_read(&table, self->name, argc - 1, argv + 1, &o, NULL, err);
 
     if (st == BAWN_OK && o.help) {
         print_help();

@@ -58,7 +58,7 @@ static enum bawn_verdict judge(const struct verify_options *o, const struct veri
         .nr_endorsements = in->endorsements.n,
         .expect = o->expect,
         .nr_expect = o->nr_expect,
-        .at = o->at,
+        .at = o->at.seconds,
         .flags = (o->strict ? BAWN_ATTEST_STRICT : 0u) | (o->explain ? BAWN_ATTEST_EXPLAIN : 0u),
     };
 
@@ -68,7 +68,7 @@ static enum bawn_verdict judge(const struct verify_options *o, const struct veri
 static int run(const struct verify_options *o, struct bawn_error *err)
 {
     struct verify_report report = {
-        .at = o->at,
+        .at = o->at.seconds,
         .nr_expect = o->nr_expect - o->nr_implied,
         .strict = o->strict,
         .explain = o->explain,
@@ -116,8 +116,8 @@ int main(int argc, char **argv)
     } else if (o.version) {
         printf("bawn-verify %s\n", bawn_attest_version());
     } else {
-        if (!o.at_given)
-            o.at = time(NULL);
+        if (!o.at.given)
+            o.at.seconds = time(NULL);
         code = run(&o, &err);
     }
     verify_options_free(&o);

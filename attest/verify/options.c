@@ -8,18 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Lists ---- */
-
-static enum bawn_status add_text(struct text_list *l, const char *text, struct bawn_error *err)
-{
-    const char **more = realloc(l->text, (l->n + 1) * sizeof(*more));
-
-    if (!more)
-        return bawn_fail(err, BAWN_E_NOMEM, "no memory");
-    l->text = more;
-    l->text[l->n++] = text;
-    return BAWN_OK;
-}
+#define FIELD(name) .field = offsetof(struct verify_options, name)
 
 /* ---- Times ---- */
 
@@ -109,33 +98,21 @@ bool verify_time_parse(const char *text, int64_t *time)
     return *time >= 0;
 }
 
-/* ---- Options ---- */
-
-typedef enum bawn_status option_fn(struct verify_options *o, const char *value,
-                                   struct bawn_error *err);
-
-static enum bawn_status set_at(struct verify_options *o, const char *value, struct bawn_error *err)
-{
-    if (!verify_time_parse(value, &o->at))
-        return bawn_fail(err, BAWN_E_USAGE,
-                         "--at %s: must be a date (2026-01-02), a date and time "
-                         "(2026-01-02T03:04:05Z) or seconds since 1970 (@1767322800)",
-                         value);
-    o->at_given = true;
-    return BAWN_OK;
-}
-
-static enum bawn_status add_endorsement(struct verify_options *o, const char *value,
-                                        struct bawn_error *err)
-{
-    return add_text(&o->endorsements, value, err);
-}
-
-static enum bawn_status add_root(struct verify_options *o, const char *value,
+enum bawn_status verify_set_time(void *options, const struct option *self, const char *value,
                                  struct bawn_error *err)
 {
-    return add_text(&o->roots, value, err);
+    struct verify_time *at = option_field(options, self);
+
+    at->given = verify_time_parse(value, &at->seconds);
+    if (at->given)
+        return BAWN_OK;
+    return bawn_fail(err, BAWN_E_USAGE,
+                     "--%s %s: must be a date (2026-01-02), a date and time "
+                     "(2026-01-02T03:04:05Z) or seconds since 1970 (@1767322800)",
+                     self->name, value);
 }
+
+/* ---- Options ---- */
 
 /* The first operator in the text; two characters before one. */
 static const char *find_operator(const char *text, enum bawn_expect_op *op, size_t *len)
@@ -161,15 +138,17 @@ static const char *find_operator(const char *text, enum bawn_expect_op *op, size
     return *p == '=' ? p : NULL;
 }
 
-static enum bawn_status add_expect(struct verify_options *o, const char *value,
+static enum bawn_status add_expect(void *options, const struct option *self, const char *value,
                                    struct bawn_error *err)
 {
     static const char name_chars[] = "abcdefghijklmnopqrstuvwxyz0123456789._-[]";
+    struct verify_options *o = options;
     struct bawn_expect *more, e;
     size_t len;
     const char *op = find_operator(value, &e.op, &len);
     char **owned;
 
+    (void)self;
     if (!op || op == value || strspn(value, name_chars) != (size_t)(op - value))
         return bawn_fail(err, BAWN_E_USAGE,
                          "--expect %s: must be FIELD=VALUE, FIELD!=VALUE, FIELD>=VALUE or "
@@ -207,9 +186,12 @@ static const struct {
     { "json", BAWN_EVIDENCE_JSON, NULL },
 };
 
-static enum bawn_status set_type(struct verify_options *o, const char *value,
+static enum bawn_status set_type(void *options, const struct option *self, const char *value,
                                  struct bawn_error *err)
 {
+    struct verify_options *o = options;
+
+    (void)self;
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (!strcmp(kinds[i].name, value)) {
             o->kind = kinds[i].kind;
@@ -221,84 +203,34 @@ static enum bawn_status set_type(struct verify_options *o, const char *value,
                      "--type %s: must be auto, snp, tdx, sgx, hcl, tpm, log or json", value);
 }
 
-#define FLAG(name)                                                                  \
-    static enum bawn_status set_##name(struct verify_options *o, const char *value, \
-                                       struct bawn_error *err)                      \
-    {                                                                               \
-        (void)value, (void)err;                                                     \
-        o->name = true;                                                             \
-        return BAWN_OK;                                                             \
-    }
-FLAG(strict)
-FLAG(explain)
-FLAG(json)
-FLAG(events)
-FLAG(list_claims)
-FLAG(help)
-FLAG(version)
-
-static const struct option {
-    const char *name;
-    const char *arg; /* NULL: takes none */
-    const char *help;
-    option_fn *set;
-} options[] = {
+static const struct option options[] = {
     { "at", "TIME", "judge as of this time: 2026-01-02, 2026-01-02T03:04:05Z or @SECONDS (now)",
-      set_at },
+      verify_set_time, FIELD(at) },
     { "endorsements", "PATH",
-      "a file, or a directory of files: certificates, CRLs, collateral, logs", add_endorsement },
-    { "crl", "PATH", "the same; for certificate revocation lists", add_endorsement },
+      "a file, or a directory of files: certificates, CRLs, collateral, logs", option_add_text,
+      FIELD(endorsements) },
+    { "crl", "PATH", "the same; for certificate revocation lists", option_add_text,
+      FIELD(endorsements) },
     { "root", "FILE", "trust this root and no compiled-in one (DER or PEM; a TPM's key, too)",
-      add_root },
-    { "expect", "FIELD=VALUE",
-      "refuse unless the claim has this value; also != >= <=", add_expect },
-    { "strict", NULL, "refuse on warnings", set_strict },
-    { "explain", NULL, "say how each check was made", set_explain },
-    { "json", NULL, "print JSON with every claim", set_json },
-    { "events", NULL, "print the event log", set_events },
-    { "list-claims", NULL, "print every claim, as --expect takes it", set_list_claims },
+      option_add_text, FIELD(roots) },
+    { "expect", "FIELD=VALUE", "refuse unless the claim has this value; also != >= <=", add_expect,
+      FIELD(expect) },
+    { "strict", NULL, "refuse on warnings", option_set_flag, FIELD(strict) },
+    { "explain", NULL, "say how each check was made", option_set_flag, FIELD(explain) },
+    { "json", NULL, "print JSON with every claim", option_set_flag, FIELD(json) },
+    { "events", NULL, "print the event log", option_set_flag, FIELD(events) },
+    { "list-claims", NULL, "print every claim, as --expect takes it", option_set_flag,
+      FIELD(list_claims) },
     { "type", "KIND", "what EVIDENCE is: auto, snp, tdx, sgx, hcl, tpm, log or json (auto)",
-      set_type },
-    { "help", NULL, "print this help", set_help },
-    { "version", NULL, "print the version", set_version },
+      set_type, FIELD(kind) },
+    { "help", NULL, "print this help", option_set_flag, FIELD(help) },
+    { "version", NULL, "print the version", option_set_flag, FIELD(version) },
 };
 
-#define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
-
-/* Finds the option that arg names; *value is what follows an equals sign, or NULL. */
-static const struct option *find_option(const char *arg, const char **value)
+static enum bawn_status set_evidence(void *options, const char *path, struct bawn_error *err)
 {
-    size_t len = strcspn(arg, "=");
+    struct verify_options *o = options;
 
-    *value = arg[len] ? arg + len + 1 : NULL;
-    for (size_t i = 0; i < NR_OPTIONS; i++)
-        if (strlen(options[i].name) == len && !strncmp(options[i].name, arg, len))
-            return &options[i];
-    return NULL;
-}
-
-/* Reads argv[*i] as one option, and its value, and moves *i past them. */
-static enum bawn_status parse_option(struct verify_options *o, int argc, char **argv, int *i,
-                                     struct bawn_error *err)
-{
-    const char *arg = argv[(*i)++], *value;
-    const struct option *opt = strncmp(arg, "--", 2) ? NULL : find_option(arg + 2, &value);
-
-    if (!opt)
-        return bawn_fail(err, BAWN_E_USAGE, "%s: no such option", arg);
-    if (!opt->arg && value)
-        return bawn_fail(err, BAWN_E_USAGE, "--%s takes no value", opt->name);
-    if (opt->arg && !value) {
-        if (*i >= argc)
-            return bawn_fail(err, BAWN_E_USAGE, "--%s needs a value: %s", opt->name, opt->arg);
-        value = argv[(*i)++];
-    }
-    return opt->set(o, value, err);
-}
-
-static enum bawn_status set_evidence(struct verify_options *o, const char *path,
-                                     struct bawn_error *err)
-{
     if (o->evidence)
         return bawn_fail(err, BAWN_E_USAGE,
                          "%s: one piece of evidence is judged at a time (endorsements go with "
@@ -308,28 +240,20 @@ static enum bawn_status set_evidence(struct verify_options *o, const char *path,
     return BAWN_OK;
 }
 
+static const struct option_table table = { OPTION_TABLE(options), .argument = set_evidence };
+
 enum bawn_status verify_options_parse(struct verify_options *o, int argc, char **argv,
                                       struct bawn_error *err)
 {
-    enum bawn_status st = BAWN_OK;
-    bool only_paths = false;
+    enum bawn_status st;
 
     *o = (struct verify_options){ .kind = BAWN_EVIDENCE_ANY };
-    for (int i = 1; st == BAWN_OK && i < argc;) {
-        if (!only_paths && !strcmp(argv[i], "--")) {
-            only_paths = true;
-            i++;
-        } else if (only_paths || argv[i][0] != '-' || !argv[i][1]) {
-            st = set_evidence(o, argv[i++], err);
-        } else {
-            st = parse_option(o, argc, argv, &i, err);
-        }
-    }
+    st = options_read(&table, NULL, argc - 1, argv + 1, o, NULL, err);
     if (st == BAWN_OK && !o->evidence && !o->help && !o->version)
         return bawn_fail(err, BAWN_E_USAGE, "which evidence? Give a file, or - for stdin");
     if (st == BAWN_OK && o->kind_implies) {
         o->nr_implied = 1;
-        st = add_expect(o, o->kind_implies, err);
+        st = add_expect(o, NULL, o->kind_implies, err);
     }
     return st;
 }
@@ -350,13 +274,7 @@ void verify_options_help(void)
            "Judges evidence of a confidential VM (an SEV-SNP report, a TDX or SGX quote, a TPM\n"
            "quote, Azure's vTPM evidence, an event log) and says why. EVIDENCE is a file, or -\n"
            "for stdin: raw, JSON, hex or base64. Reads files only; never asks the network.\n\n");
-    for (size_t i = 0; i < NR_OPTIONS; i++) {
-        char name[40];
-
-        snprintf(name, sizeof(name), "--%s%s%s", options[i].name, options[i].arg ? " " : "",
-                 options[i].arg ? options[i].arg : "");
-        printf("  %-22s %s\n", name, options[i].help);
-    }
+    options_print(&table, NULL, 22);
     printf("\nExit status: 0 trusted, 1 not trusted, 2 cannot judge, 64 usage.\n\n"
            "Examples:\n"
            "  bawn-verify --endorsements vcek.der report.bin\n"

@@ -7,9 +7,12 @@
 
 #include <bawn/attest.h>
 
-struct text_list {
-    const char **text; /* borrowed from argv */
-    size_t n;
+#include "common/options.h"
+
+/* When to judge. */
+struct verify_time {
+    int64_t seconds; /* since 1970 */
+    bool given;
 };
 
 struct verify_options {
@@ -18,8 +21,7 @@ struct verify_options {
     struct bawn_expect *expect;
     size_t nr_expect, nr_implied; /* nr_implied of them by --type */
     char **owned;                 /* claim names of expect */
-    int64_t at;
-    bool at_given;
+    struct verify_time at;
     enum bawn_evidence_kind kind;
     const char *kind_implies; /* NULL, or what must also hold of that kind, as for --expect */
     bool strict, explain, json, events, list_claims, help, version;
@@ -34,5 +36,7 @@ void verify_options_help(void);
 
 /* RFC 3339 date or date and time, or @SECONDS. False: neither. */
 bool verify_time_parse(const char *text, int64_t *time);
+/* The same for a struct verify_time. */
+option_set_fn verify_set_time;
 
 #endif

@@ -139,7 +139,7 @@ int command_diff(const struct policy_options *o)
     if (st == BAWN_OK && (!d.result[0] || !d.result[1]))
         st = bawn_fail(&err, BAWN_E_NOMEM, "no memory");
     if (st == BAWN_OK) {
-        code = cases_run(&in, o->at, compare, &d, &err);
+        code = cases_run(&in, o->at.seconds, compare, &d, &err);
         if (*err.msg)
             st = BAWN_E_FORMAT;
         else

@@ -49,8 +49,8 @@ static int run(const struct policy_command *command, struct policy_options *o)
         bawn_fail(&err, BAWN_E_USAGE, "%s needs %s", command->name, command->arguments);
         return command_fail(o, &err, BAWN_E_USAGE);
     }
-    if (!o->at_given)
-        o->at = time(NULL);
+    if (!o->at.given)
+        o->at.seconds = time(NULL);
     return command->run(o);
 }
 

@@ -10,8 +10,8 @@
 struct policy_options {
     struct text_list files, endorsements, roots, logs;
     const char *references, *key, *output;
-    int64_t at;
-    bool at_given, json, help, version;
+    struct verify_time at;
+    bool json, help, version;
 };
 
 struct policy_command {

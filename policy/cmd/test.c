@@ -40,7 +40,7 @@ static int run(const struct policy_options *o, bool explain)
     if (st == BAWN_OK && !t.result)
         st = bawn_fail(&err, BAWN_E_NOMEM, "no memory");
     if (st == BAWN_OK) {
-        code = cases_run(&in, o->at, decide, &t, &err);
+        code = cases_run(&in, o->at.seconds, decide, &t, &err);
         if (*err.msg)
             st = BAWN_E_FORMAT;
     }

@@ -6,35 +6,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum bawn_status set_state(struct options *o, const char *value, struct bawn_error *err)
+#include "common/options.h"
+
+#define FIELD(name) .field = offsetof(struct options, name)
+
+static enum bawn_status set_path(void *options, const struct option *self, const char *value,
+                                 struct bawn_error *err)
 {
     if (!*value)
-        return bawn_fail(err, BAWN_E_USAGE, "--state: must name a directory");
-    o->state = value;
-    return BAWN_OK;
+        return bawn_fail(err, BAWN_E_USAGE, "--%s: must name a %s", self->name,
+                         !strcmp(self->name, "state") ? "directory" : "device, or fd:N");
+    return option_set_text(options, self, value, err);
 }
 
-static enum bawn_status set_device(struct options *o, const char *value, struct bawn_error *err)
+static enum bawn_status set_product(void *options, const struct option *self, const char *value,
+                                    struct bawn_error *err)
 {
-    if (!*value)
-        return bawn_fail(err, BAWN_E_USAGE, "--device: must name a device, or fd:N");
-    o->device = value;
-    return BAWN_OK;
-}
+    struct options *o = options;
 
-static enum bawn_status set_product(struct options *o, const char *value, struct bawn_error *err)
-{
+    (void)self;
     o->has_product = psp_product_find(value, &o->product);
     if (o->has_product)
         return BAWN_OK;
     return bawn_fail(err, BAWN_E_USAGE, "--product %s: must be Milan, Genoa or Turin", value);
 }
 
-static enum bawn_status set_report_version(struct options *o, const char *value,
-                                           struct bawn_error *err)
+static enum bawn_status set_report_version(void *options, const struct option *self,
+                                           const char *value, struct bawn_error *err)
 {
+    struct options *o = options;
     static const char *const versions[] = { "2", "3", "5" };
 
+    (void)self;
     for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
         if (strcmp(value, versions[i]) != 0)
             continue;
@@ -44,10 +47,13 @@ static enum bawn_status set_report_version(struct options *o, const char *value,
     return bawn_fail(err, BAWN_E_USAGE, "--report-version %s: must be 2, 3 or 5", value);
 }
 
-static enum bawn_status add_fault(struct options *o, const char *value, struct bawn_error *err)
+static enum bawn_status add_fault(void *options, const struct option *self, const char *value,
+                                  struct bawn_error *err)
 {
+    struct options *o = options;
     char known[256] = "";
 
+    (void)self;
     for (size_t i = 0; i < PSP_FAULTS; i++) {
         size_t at = strlen(known);
 
@@ -60,103 +66,47 @@ static enum bawn_status add_fault(struct options *o, const char *value, struct b
     return bawn_fail(err, BAWN_E_USAGE, "--fault %s: must be one of %s", value, known);
 }
 
-static enum bawn_status set_no_smt(struct options *o, const char *value, struct bawn_error *err)
+static enum bawn_status unknown(const char *text, const char *command, struct bawn_error *err)
 {
-    (void)value, (void)err;
-    o->no_smt = true;
-    return BAWN_OK;
+    (void)command;
+    return bawn_fail(err, BAWN_E_USAGE, "%s: there is no such option", text);
 }
 
-static enum bawn_status set_foreground(struct options *o, const char *value, struct bawn_error *err)
-{
-    (void)value, (void)err;
-    o->foreground = true;
-    return BAWN_OK;
-}
-
-static enum bawn_status set_setup(struct options *o, const char *value, struct bawn_error *err)
-{
-    (void)value, (void)err;
-    o->setup = true;
-    return BAWN_OK;
-}
-
-static enum bawn_status set_help(struct options *o, const char *value, struct bawn_error *err)
-{
-    (void)value, (void)err;
-    o->help = true;
-    return BAWN_OK;
-}
-
-static const struct option {
-    const char *name, *value, *help;
-    enum bawn_status (*set)(struct options *o, const char *value, struct bawn_error *err);
-} table[] = {
-    { "state", "DIR", "keys, certificates and guests' contexts; made if missing", set_state },
-    { "device", "PATH", "the kernel module's device (" BAWN_PLATFORM_DEVICE "), or fd:N",
-      set_device },
-    { "product", "NAME", "Milan, Genoa or Turin; of a new state directory (Milan)", set_product },
-    { "report-version", "N", "of attestation reports: 2, 3 or 5 (5)", set_report_version },
-    { "no-smt", NULL, "play a platform without simultaneous multithreading", set_no_smt },
+static const struct option options[] = {
+    { "state", "DIR", "keys, certificates and guests' contexts; made if missing", set_path,
+      FIELD(state) },
+    { "device", "PATH", "the kernel module's device (" BAWN_PLATFORM_DEVICE "), or fd:N", set_path,
+      FIELD(device) },
+    { "product", "NAME", "Milan, Genoa or Turin; of a new state directory (Milan)", set_product,
+      FIELD(product) },
+    { "report-version", "N", "of attestation reports: 2, 3 or 5 (5)", set_report_version,
+      FIELD(report_version) },
+    { "no-smt", NULL, "play a platform without simultaneous multithreading", option_set_flag,
+      FIELD(no_smt) },
     { "fault", "NAME",
       "misbehave: wrong-tcb, revoked-vcek, stale-crl, busy,\n"
       "                         invalid-signature, lost-command; may be repeated",
-      add_fault },
-    { "setup", NULL, "make the state directory's files, and end", set_setup },
-    { "foreground", NULL, "stay in the foreground", set_foreground },
-    { "help", NULL, "show this", set_help },
+      add_fault, FIELD(faults) },
+    { "setup", NULL, "make the state directory's files, and end", option_set_flag, FIELD(setup) },
+    { "foreground", NULL, "stay in the foreground", option_set_flag, FIELD(foreground) },
+    { "help", NULL, "show this", option_set_flag, FIELD(help) },
 };
+static const struct option_table table = { OPTION_TABLE(options), .unknown = unknown };
 
 void options_help(void)
 {
     puts("Usage: bawn-platformd --state DIR [option]...\n\n"
          "Plays AMD's secure processor for bawn_platform.ko. Its keys are test keys: no verifier\n"
          "trusts them by itself, and nothing here is secret from this machine.\n\nOptions:");
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        char name[64];
-
-        snprintf(name, sizeof(name), "--%s%s%s", table[i].name, table[i].value ? " " : "",
-                 table[i].value ? table[i].value : "");
-        printf("  %-22s %s\n", name, table[i].help);
-    }
-}
-
-static const struct option *find(const char *name, size_t len)
-{
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-        if (strlen(table[i].name) == len && !memcmp(table[i].name, name, len))
-            return &table[i];
-    return NULL;
-}
-
-/* One option at argv[*i]; moves *i past its value. */
-static enum bawn_status parse_one(struct options *o, int argc, char **argv, int *i,
-                                  struct bawn_error *err)
-{
-    const char *name = argv[*i], *equals = strchr(name, '='), *value = NULL;
-    const struct option *option = NULL;
-
-    if (!strncmp(name, "--", 2))
-        option = find(name + 2, equals ? (size_t)(equals - name - 2) : strlen(name + 2));
-    if (!option)
-        return bawn_fail(err, BAWN_E_USAGE, "%s: there is no such option", name);
-    if (!option->value && equals)
-        return bawn_fail(err, BAWN_E_USAGE, "--%s takes no value", option->name);
-    if (option->value) {
-        if (!equals && *i + 1 >= argc)
-            return bawn_fail(err, BAWN_E_USAGE, "--%s needs a value", option->name);
-        value = equals ? equals + 1 : argv[++*i];
-    }
-    return option->set(o, value, err);
+    options_print(&table, NULL, 22);
 }
 
 enum bawn_status options_parse(struct options *o, int argc, char **argv, struct bawn_error *err)
 {
-    enum bawn_status st = BAWN_OK;
+    enum bawn_status st;
 
     *o = (struct options){ .device = BAWN_PLATFORM_DEVICE };
-    for (int i = 1; st == BAWN_OK && i < argc; i++)
-        st = parse_one(o, argc, argv, &i, err);
+    st = options_read(&table, NULL, argc - 1, argv + 1, o, NULL, err);
     if (st == BAWN_OK && !o->help && !o->state)
         st = bawn_fail(err, BAWN_E_USAGE, "--state DIR is missing");
     return st;
