@@ -10,7 +10,7 @@ ifneq ($(have_libs),)
 programs += $(B)/bin/bawn-platformd
 programs: $(B)/bin/bawn-platformd
 endif
-$(B)/bin/bawn-platformd: $(call objs,release,$(platformd_src) $(firmware_src) $(options_src))
+$(B)/bin/bawn-platformd: $(call objs,release,$(platformd_src) $(firmware_src) $(common_src))
 $(B)/bin/bawn-platformd: libs := -lseccomp -lcrypto
 
 # tests/unit/firmware/x_test.c: the model, libbawn-attest that judges what it makes, and what

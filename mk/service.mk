@@ -14,7 +14,7 @@ programs += $(B)/bin/bawn-attestd
 programs: $(B)/bin/bawn-attestd
 endif
 service_parts := attest/jose/*.c attest/store/*.c attest/log/*.c
-$(B)/bin/bawn-attestd: $(call objs,release,$(service_src) $(options_src) \
+$(B)/bin/bawn-attestd: $(call objs,release,$(service_src) $(common_src) \
 	$(wildcard $(service_parts))) \
 	$(B)/lib/libbawn-policy.a $(B)/lib/libbawn-attest.a
 $(B)/bin/bawn-attestd: libs := $(service_libs)
@@ -22,19 +22,19 @@ $(B)/bin/bawn-attestd: libs := $(service_libs)
 # tests/unit/service/x_test.c: all but main.c and what needs vault and judge, and no process is
 # started.
 $(B)/lib/libservice-asan.a: $(call objs,asan,$(filter-out %/main.c %/supervisor.c,$(service_own)) \
-	$(options_src))
+	$(common_src))
 service_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/service/*_test.c))
 $(service_tests): $(B)/lib/libservice-asan.a $(B)/lib/libattest-asan.a
 $(service_tests): libs += -levent -levent_openssl -lssl -lseccomp -ljansson -lcrypto
 
 # The fronts with a stand-in for vault and judges, so that their own tests need neither.
-$(B)/tests/attestd-front: $(call objs,release,$(service_own) $(options_src) tests/service/stand_in.c) \
+$(B)/tests/attestd-front: $(call objs,release,$(service_own) $(common_src) tests/service/stand_in.c) \
 		$(B)/lib/libbawn-attest.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(harden_ld) -o $@ $^ -levent -levent_openssl -ljansson -lssl -lcrypto -lseccomp
 $(B)/tests/attestd-front-asan: $(call objs,asan,$(filter-out %/confine.c,$(service_own)) \
-		$(options_src) tests/service/stand_in.c tests/service/no_confine.c) $(B)/lib/libattest-asan.a
+		$(common_src) tests/service/stand_in.c tests/service/no_confine.c) $(B)/lib/libattest-asan.a
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ -levent -levent_openssl -ljansson -lssl \
@@ -45,7 +45,7 @@ service-test: $(B)/bin/bawn-attestd $(B)/tests/attestd-front ## test bawn-attest
 	@BAWN_BUILD=$(B) tests/tap.py service $(wildcard tests/service/*-*.py)
 
 fuzz_rooms += service
-fuzz_lib_service := $(filter-out %/main.c %/supervisor.c %/dev.c,$(service_own)) $(options_src) \
+fuzz_lib_service := $(filter-out %/main.c %/supervisor.c %/dev.c,$(service_own)) $(common_src) \
 	$(attest_src)
 fuzz_ld_service := -levent -levent_openssl -ljansson -lssl -lcrypto -lseccomp
 

@@ -30,10 +30,11 @@ vmm_src := $(filter-out vmm/main.c,$(wildcard vmm/*.c))
 attest_src := $(wildcard attest/lib/*.c)
 measure_src := $(wildcard attest/measure/*.c)
 verify_src := $(wildcard attest/verify/*.c)
-confine_src := $(wildcard attest/common/*.c)
+common_src := $(wildcard common/*.c)
 options_src := common/options.c
+confine_src := $(wildcard attest/common/*.c) common/confine.c
 user_src := $(launch_src) $(wildcard vmm/*.c) $(attest_src) $(measure_src) $(verify_src) \
-	$(confine_src) $(wildcard common/*.c)
+	$(sort $(confine_src) $(common_src))
 objs = $(patsubst %.c,$(B)/obj/$(1)/%.o,$(2))
 
 ifeq ($(have_libs),)
@@ -135,7 +136,8 @@ unit_src := $(wildcard tests/unit/*/*_test.c)
 unit_programs := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 unit_objs_launch := $(call objs,asan,$(launch_src)) $(B)/lib/libattest-asan.a
 unit_objs_vmm := $(call objs,asan,$(vmm_src) $(launch_src)) $(B)/lib/libattest-asan.a
-unit_objs_common := $(call objs,asan,$(options_src))
+$(B)/lib/libcommon-asan.a: $(call objs,asan,$(common_src))
+unit_objs_common := $(B)/lib/libcommon-asan.a
 # What attest's tests share: the files there that are not tests themselves.
 unit_attest_shared := $(filter-out %_test.c,$(wildcard tests/unit/attest/*.c))
 $(B)/lib/libunit-attest.a: $(call objs,asan,$(unit_attest_shared))

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -27,6 +26,7 @@
 #include "attest/service/front/metrics.h"
 #include "attest/service/ipc.h"
 #include "attest/service/supervisor.h"
+#include "common/confine.h"
 
 #define CORE 3 /* vault, front, admin: children[] in this order */
 #define BACKOFF_FIRST_MS 100
@@ -91,27 +91,6 @@ static void notify(const char *state)
 
 /* ---- Starting a process ---- */
 
-static int compare_ints(const void *a, const void *b)
-{
-    return *(const int *)a - *(const int *)b;
-}
-
-/* Closes all descriptors from 3 on but those. */
-static void close_others(int *keep, size_t n)
-{
-    unsigned next = STDERR_FILENO + 1;
-
-    qsort(keep, n, sizeof(*keep), compare_ints);
-    for (size_t i = 0; i < n; i++) {
-        if (keep[i] < (int)next)
-            continue;
-        if (keep[i] > (int)next)
-            close_range(next, (unsigned)keep[i] - 1, 0);
-        next = (unsigned)keep[i] + 1;
-    }
-    close_range(next, ~0u, 0);
-}
-
 static void keep_only(const struct supervisor *s, enum service_role role,
                       const struct service_fds *fds)
 {
@@ -129,7 +108,7 @@ static void keep_only(const struct supervisor *s, enum service_role role,
             keep[n++] = fds->listen[i];
     for (size_t i = 0; role == ROLE_ADMIN && i < s->config->status.n; i++)
         keep[n++] = fds->status[i];
-    close_others(keep, n);
+    confine_descriptors(keep, n);
 }
 
 static int run_role(struct service_config *config, enum service_role role,
