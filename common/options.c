@@ -162,6 +162,23 @@ enum bawn_status option_set_text(void *options, const struct option *self, const
     return BAWN_OK;
 }
 
+enum bawn_status option_copy(char **to, const char *value, struct bawn_error *err)
+{
+    char *copy = strdup(value);
+
+    if (!copy)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory");
+    free(*to);
+    *to = copy;
+    return BAWN_OK;
+}
+
+enum bawn_status option_copy_text(void *options, const struct option *self, const char *value,
+                                  struct bawn_error *err)
+{
+    return option_copy(option_field(options, self), value, err);
+}
+
 enum bawn_status text_list_add(struct text_list *list, const char *text, struct bawn_error *err)
 {
     const char **more = realloc(list->text, (list->n + 1) * sizeof(*more));

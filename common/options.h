@@ -53,9 +53,12 @@ void option_print(const struct option *option, int indent, int width);
 
 /* ---- Setters, by the field's type ---- */
 
-option_set_fn option_set_flag; /* bool */
-option_set_fn option_set_text; /* const char * */
-option_set_fn option_add_text; /* struct text_list */
+option_set_fn option_set_flag;  /* bool */
+option_set_fn option_set_text;  /* const char * */
+option_set_fn option_copy_text; /* char *, which it frees; NULL or of malloc */
+option_set_fn option_add_text;  /* struct text_list */
+
+enum bawn_status option_copy(char **to, const char *value, struct bawn_error *err);
 
 struct text_list {
     const char **text; /* free() it */

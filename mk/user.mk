@@ -55,7 +55,7 @@ $(B)/obj/$(1)/%.o: %.c
 endef
 $(foreach v,release pic asan clang,$(eval $(call variant,$(v))))
 
-$(B)/bin/bawn: $(call objs,release,vmm/main.c $(vmm_src) $(launch_src)) $(B)/lib/libbawn-attest.a
+$(B)/bin/bawn: $(call objs,release,vmm/main.c $(vmm_src) $(launch_src) $(options_src)) $(B)/lib/libbawn-attest.a
 $(B)/bin/bawn-measure: $(call objs,release,$(measure_src) $(confine_src) $(options_src) $(launch_src)) \
 	$(B)/lib/libbawn-attest.a
 $(B)/bin/bawn-verify: $(call objs,release,$(verify_src) $(confine_src) $(options_src)) \
@@ -135,7 +135,8 @@ attest-test: $(programs) $(attest_libs) $(filter $(B)/%,$(attest_tests)) ## test
 unit_src := $(wildcard tests/unit/*/*_test.c)
 unit_programs := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 unit_objs_launch := $(call objs,asan,$(launch_src)) $(B)/lib/libattest-asan.a
-unit_objs_vmm := $(call objs,asan,$(vmm_src) $(launch_src)) $(B)/lib/libattest-asan.a
+unit_objs_vmm := $(call objs,asan,$(vmm_src) $(launch_src) $(options_src)) \
+	$(B)/lib/libattest-asan.a
 $(B)/lib/libcommon-asan.a: $(call objs,asan,$(common_src))
 unit_objs_common := $(B)/lib/libcommon-asan.a
 # What attest's tests share: the files there that are not tests themselves.

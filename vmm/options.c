@@ -1,119 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One table of options: name, argument, kind, where the value goes. Trusts nothing of the
- * values; what they mean together is checked by bawn_vm_config_check().
+ * The options of `bawn run`, as a table. Trusts nothing of the values; what they mean together is
+ * checked by bawn_vm_config_check().
  */
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/options.h"
 #include "options.h"
 
 #define TIMEOUT_MAX 1000000
-
-enum kind { FLAG, TEXT, OWNED_TEXT, NUMBER, SIZE, CHOICE, STREAM, DISK, VSOCK, HEX32, U64, DIGEST };
-
-static const char *const accels[] = { "auto", "bawn", "kvm", NULL }; /* bawn_accel_kind */
-static const char *const modes[] = { "off", "null", "tty", NULL };   /* bawn_stream_mode */
-static const char *const tees[] = { "none", "snp", NULL };           /* cfg.snp.on */
-static const char *const switches[] = { "off", "on", NULL };
-
 #define STREAMS "off|null|tty|file=PATH"
-#define FIELD(name) offsetof(struct bawn_options, name)
+#define FIELD(name) .field = offsetof(struct bawn_options, name)
 
-static const struct option {
-    const char *name;
-    enum kind kind;
-    unsigned max; /* NUMBER: from 1 to this */
-    size_t field;
-    const char *arg; /* what a right value is */
-    const char *help;
-    const char *const *choices; /* CHOICE: the field is a bool or a zeroed enum */
-} options[] = {
-    { "config", TEXT, 0, FIELD(config_path), "FILE", "JSON file; other options override it", NULL },
-    { "kernel", OWNED_TEXT, 0, FIELD(cfg.kernel), "FILE", "bzImage or PVH ELF image", NULL },
-    { "initrd", OWNED_TEXT, 0, FIELD(cfg.initrd), "FILE", "initial RAM disk", NULL },
-    { "cmdline", OWNED_TEXT, 0, FIELD(cfg.cmdline), "TEXT", "kernel command line", NULL },
-    { "firmware", OWNED_TEXT, 0, FIELD(cfg.firmware), "FILE", "the shim of an SEV-SNP machine",
-      NULL },
-    { "cpus", NUMBER, BAWN_MAX_VCPUS, FIELD(cfg.vcpus), "1..64", "vCPUs (1)", NULL },
-    { "memory", SIZE, 0, FIELD(cfg.memory), "64M..64G", "memory (512M)", NULL },
-    { "serial", STREAM, 0, FIELD(cfg.serial), STREAMS, "COM1 (tty)", NULL },
-    { "console", STREAM, 0, FIELD(cfg.console), STREAMS, "virtio console (off)", NULL },
-    { "rng", CHOICE, 0, FIELD(cfg.rng), "on|off", "virtio entropy device (on)", switches },
-    { "disk", DISK, 0, FIELD(cfg), "path=FILE[,readonly=on|off]", "virtio disk, a raw image",
-      NULL },
-    { "vsock", VSOCK, 0, FIELD(cfg), "cid=N,socket=PATH", "virtio sockets", NULL },
-    { "tee", CHOICE, 0, FIELD(cfg.snp.on), "none|snp", "snp: a confidential machine (none)", tees },
-    { "snp-policy", U64, 0, FIELD(cfg.snp.policy), "NUMBER", "guest policy (0x30000)", NULL },
-    { "host-data", HEX32, 0, FIELD(cfg.snp.host_data), "64 digits", "HOST_DATA of its reports",
-      NULL },
-    { "id-block", OWNED_TEXT, 0, FIELD(cfg.snp.id_block), "FILE", "ID block, raw or base64", NULL },
-    { "id-auth", OWNED_TEXT, 0, FIELD(cfg.snp.id_auth), "FILE",
-      "its authentication (the ID block's name with .auth)", NULL },
-    { "certs", OWNED_TEXT, 0, FIELD(cfg.snp.certs), "FILE",
-      "certificate table for extended guest requests", NULL },
-    { "expect-measurement", DIGEST, 0, FIELD(expect), "96 digits",
-      "refuse to run a guest whose launch digest differs", NULL },
-    { "policy", TEXT, 0, FIELD(policy), "FILE",
-      "refuse to run what this launch policy does not allow; signed, in FILE.sig", NULL },
-    { "policy-key", TEXT, 0, FIELD(policy_key), "FILE", "public key of who signs policies (PEM)",
-      NULL },
-    { "accel", CHOICE, 0, FIELD(accel), "auto|bawn|kvm", "auto: /dev/bawn, else /dev/kvm", accels },
-    { "device", TEXT, 0, FIELD(device), "PATH", "the module's device node", NULL },
-    { "timeout", NUMBER, TIMEOUT_MAX, FIELD(timeout), "1..1000000",
-      "stop after so many seconds (exit code 5)", NULL },
-    { "no-reboot", FLAG, 0, FIELD(no_reboot), "", "exit when the guest resets itself", NULL },
-    { "stats", FLAG, 0, FIELD(stats), "", "print exit counts at the end", NULL },
-    { "print-measurement", FLAG, 0, FIELD(print_measurement), "",
-      "print the predicted digest and its events", NULL },
-    { "quiet", FLAG, 0, FIELD(quiet), "", "print errors only", NULL },
-    { "json", FLAG, 0, FIELD(json), "", "print digest and end as JSON lines on stderr", NULL },
-    { "help", FLAG, 0, FIELD(help), "", "print this help", NULL },
-};
-
-#define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
-
-void bawn_options_help(void)
+static enum bawn_status needed(const struct option *self, const char *val, struct bawn_error *err)
 {
-    printf("Usage: bawn run [OPTION]...\n\nRuns a virtual machine until it powers off.\n\n");
-    for (size_t i = 0; i < NR_OPTIONS; i++)
-        printf("  --%-18s%-24s%s\n", options[i].name, options[i].arg, options[i].help);
-    printf("\nAt the terminal, Ctrl-A x stops the machine and Ctrl-A h helps.\n"
-           "Exit codes: 0 powered off, 1 failure, 2 usage, 3 guest panic, 4 guest crash, "
-           "5 timeout.\n");
+    return bawn_fail(err, BAWN_E_USAGE, "--%s %s: %s is needed", self->name, val, self->arg);
 }
 
-static enum bawn_status set_text(char **to, const char *val, struct bawn_error *err)
+/* Index of val in "name|name", or -1. */
+static int choice(const char *val, const char *names)
 {
-    char *copy = strdup(val);
+    size_t len = strlen(val);
 
-    if (!copy)
-        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the command line");
-    free(*to);
-    *to = copy;
-    return BAWN_OK;
-}
+    for (int i = 0;; i++, names++) {
+        size_t n = strcspn(names, "|");
 
-/* Index of val in a NULL-terminated list, or -1. */
-static int choice(const char *val, const char *const *names)
-{
-    for (int i = 0; names[i]; i++) {
-        if (!strcmp(val, names[i]))
+        if (n == len && !memcmp(names, val, len))
             return i;
+        names += n;
+        if (!*names)
+            return -1;
     }
-    return -1;
-}
-
-/* A decimal number from 1 to max, or -1. */
-static int number(const char *val, unsigned max)
-{
-    unsigned long n;
-    char *rest;
-
-    n = strtoul(val, &rest, 10); /* the largest one if it overflows */
-    return *val < '0' || *val > '9' || *rest || n < 1 || n > max ? -1 : (int)n;
 }
 
 /* The value of name in "name=value,name=value", as text of its own; NULL if it is not there. */
@@ -141,152 +61,209 @@ static bool has_parts(const char *val, unsigned n)
     return !n && !*val;
 }
 
-/* 0, or -1: a wrong value. */
-static int set_disk(struct bawn_vm_config *cfg, const char *val, enum bawn_status *st,
-                    struct bawn_error *err)
-{
-    char *path = part(val, "path"), *readonly = part(val, "readonly");
-    int on = readonly ? choice(readonly, switches) : 0;
-    bool good = path && *path && on >= 0 && has_parts(val, readonly ? 2 : 1);
+/* ---- Setters ---- */
 
-    if (good)
-        *st = bawn_vm_config_add_disk(cfg, path, err);
-    if (good && !*st)
+/* The last file is the one. */
+static enum bawn_status set_config(void *options, const struct option *self, const char *val,
+                                   struct bawn_error *err)
+{
+    struct bawn_vm_config *cfg = option_field(options, self);
+
+    bawn_vm_config_free(cfg);
+    bawn_vm_config_init(cfg);
+    return bawn_vm_config_load(cfg, val, err);
+}
+
+/* Decimal, from 1 to the largest. */
+static enum bawn_status set_number(void *options, const struct option *self, const char *val,
+                                   struct bawn_error *err)
+{
+    char *rest;
+    unsigned long n = strtoul(val, &rest, 10); /* the largest one if it overflows */
+
+    if (*val < '0' || *val > '9' || *rest || n < 1 || n > self->max)
+        return needed(self, val, err);
+    *(unsigned *)option_field(options, self) = (unsigned)n;
+    return BAWN_OK;
+}
+
+static enum bawn_status set_size(void *options, const struct option *self, const char *val,
+                                 struct bawn_error *err)
+{
+    uint64_t *size = option_field(options, self);
+
+    return bawn_size_parse(val, size, NULL) || *size > BAWN_MEM_MAX ? needed(self, val, err)
+                                                                    : BAWN_OK;
+}
+
+/* The field is a bool or a zeroed enum, in the order of the names. */
+static enum bawn_status set_choice(void *options, const struct option *self, const char *val,
+                                   struct bawn_error *err)
+{
+    int n = choice(val, self->arg);
+
+    if (n < 0)
+        return needed(self, val, err);
+    *(uint8_t *)option_field(options, self) = (uint8_t)n;
+    return BAWN_OK;
+}
+
+static enum bawn_status set_switch(void *options, const struct option *self, const char *val,
+                                   struct bawn_error *err)
+{
+    int n = choice(val, "off|on");
+
+    if (n < 0)
+        return needed(self, val, err);
+    *(bool *)option_field(options, self) = n;
+    return BAWN_OK;
+}
+
+static enum bawn_status set_stream(void *options, const struct option *self, const char *val,
+                                   struct bawn_error *err)
+{
+    struct bawn_stream_config *stream = option_field(options, self);
+    int n = choice(val, "off|null|tty"); /* enum bawn_stream_mode */
+
+    if (!strncmp(val, "file=", 5) && val[5]) {
+        stream->mode = BAWN_STREAM_FILE;
+        return option_copy(&stream->path, val + 5, err);
+    }
+    if (n < 0)
+        return needed(self, val, err);
+    stream->mode = n;
+    return BAWN_OK;
+}
+
+static enum bawn_status set_disk(void *options, const struct option *self, const char *val,
+                                 struct bawn_error *err)
+{
+    struct bawn_vm_config *cfg = option_field(options, self);
+    char *path = part(val, "path"), *readonly = part(val, "readonly");
+    int on = readonly ? choice(readonly, "off|on") : 0;
+    enum bawn_status st;
+
+    if (path && *path && on >= 0 && has_parts(val, readonly ? 2 : 1))
+        st = bawn_vm_config_add_disk(cfg, path, err);
+    else
+        st = needed(self, val, err);
+    if (!st)
         cfg->disk[cfg->nr_disks - 1].readonly = on;
     free(path);
     free(readonly);
-    return good ? 0 : -1;
+    return st;
 }
 
-static int set_vsock(struct bawn_vm_config *cfg, const char *val, enum bawn_status *st,
-                     struct bawn_error *err)
+static enum bawn_status set_vsock(void *options, const struct option *self, const char *val,
+                                  struct bawn_error *err)
 {
+    struct bawn_vm_config *cfg = option_field(options, self);
     char *cid = part(val, "cid"), *socket = part(val, "socket");
+    enum bawn_status st;
     uint64_t n;
-    bool good = cid && socket && *socket && bawn_u64_parse(cid, &n) && n >= BAWN_VSOCK_CID_MIN &&
-                n < UINT32_MAX && has_parts(val, 2);
 
-    if (good) {
+    if (cid && socket && *socket && bawn_u64_parse(cid, &n) && n >= BAWN_VSOCK_CID_MIN &&
+        n < UINT32_MAX && has_parts(val, 2)) {
         cfg->vsock.cid = (uint32_t)n;
-        *st = set_text(&cfg->vsock.socket, socket, err);
+        st = option_copy(&cfg->vsock.socket, socket, err);
+    } else {
+        st = needed(self, val, err);
     }
     free(cid);
     free(socket);
-    return good ? 0 : -1;
-}
-
-static enum bawn_status set(struct bawn_options *opt, const struct option *o, const char *val,
-                            struct bawn_error *err)
-{
-    void *field = (char *)opt + o->field;
-    struct bawn_stream_config *stream = field;
-    enum bawn_status st = BAWN_OK;
-    int n = 0;
-
-    switch (o->kind) {
-    case FLAG:
-        *(bool *)field = true;
-        break;
-    case TEXT:
-        *(const char **)field = val;
-        break;
-    case OWNED_TEXT:
-        return set_text(field, val, err);
-    case NUMBER:
-        n = number(val, o->max);
-        if (n > 0)
-            *(unsigned *)field = n;
-        break;
-    case SIZE:
-        n = bawn_size_parse(val, field, NULL) || *(uint64_t *)field > BAWN_MEM_MAX ? -1 : 0;
-        break;
-    case CHOICE:
-        n = choice(val, o->choices);
-        if (n >= 0)
-            *(uint8_t *)field = n;
-        break;
-    case STREAM:
-        if (!strncmp(val, "file=", 5) && val[5]) {
-            stream->mode = BAWN_STREAM_FILE;
-            return set_text(&stream->path, val + 5, err);
-        }
-        n = choice(val, modes);
-        if (n >= 0)
-            stream->mode = n;
-        break;
-    case DISK:
-        n = set_disk(field, val, &st, err);
-        break;
-    case VSOCK:
-        n = set_vsock(field, val, &st, err);
-        break;
-    case HEX32:
-        n = bawn_hex_parse(val, field, BAWN_SNP_HOST_DATA_SIZE) ? 0 : -1;
-        break;
-    case U64:
-        n = bawn_u64_parse(val, field) ? 0 : -1;
-        break;
-    case DIGEST:
-        opt->expect.given = true;
-        n = bawn_hex_parse(val, opt->expect.digest, sizeof(opt->expect.digest)) ? 0 : -1;
-        break;
-    }
-    if (n < 0)
-        return bawn_fail(err, BAWN_E_USAGE, "--%s %s: %s is needed", o->name, val, o->arg);
     return st;
 }
 
-/* Finds argv[*i]'s option and its value (NULL for a flag), and moves *i past both. */
-static enum bawn_status next_option(int argc, char **argv, int *i, const struct option **opt,
-                                    const char **val, struct bawn_error *err)
+static enum bawn_status set_u64(void *options, const struct option *self, const char *val,
+                                struct bawn_error *err)
 {
-    const char *arg = argv[(*i)++];
-    size_t len = strcspn(arg, "=");
-
-    for (size_t n = 0; n < NR_OPTIONS; n++) {
-        const struct option *o = *opt = &options[n];
-
-        if (strncmp(arg, "--", 2) || strlen(o->name) + 2 != len ||
-            strncmp(arg + 2, o->name, len - 2))
-            continue;
-        *val = arg[len] ? arg + len + 1 : NULL;
-        if (o->kind == FLAG && *val)
-            return bawn_fail(err, BAWN_E_USAGE, "--%s takes no value", o->name);
-        if (o->kind != FLAG && !*val) {
-            if (*i >= argc)
-                return bawn_fail(err, BAWN_E_USAGE, "--%s needs a value: %s", o->name, o->arg);
-            *val = argv[(*i)++];
-        }
-        return BAWN_OK;
-    }
-    return bawn_fail(err, BAWN_E_USAGE, "unknown option %s; see bawn run --help", arg);
+    return bawn_u64_parse(val, option_field(options, self)) ? BAWN_OK : needed(self, val, err);
 }
 
-/* Applies the options of one kind, or of all others. */
-static enum bawn_status apply(struct bawn_options *opt, int argc, char **argv, bool config,
-                              struct bawn_error *err)
+static enum bawn_status set_host_data(void *options, const struct option *self, const char *val,
+                                      struct bawn_error *err)
 {
-    enum bawn_status st = BAWN_OK;
-    const struct option *o;
-    const char *val = NULL;
+    return bawn_hex_parse(val, option_field(options, self), BAWN_SNP_HOST_DATA_SIZE)
+               ? BAWN_OK
+               : needed(self, val, err);
+}
 
-    for (int i = 0; !st && i < argc;) {
-        st = next_option(argc, argv, &i, &o, &val, err);
-        if (!st && (o->field == FIELD(config_path)) == config)
-            st = set(opt, o, val, err);
-    }
-    return st;
+static enum bawn_status set_digest(void *options, const struct option *self, const char *val,
+                                   struct bawn_error *err)
+{
+    struct bawn_options *opt = options;
+
+    opt->expect.given = bawn_hex_parse(val, opt->expect.digest, sizeof(opt->expect.digest));
+    return opt->expect.given ? BAWN_OK : needed(self, val, err);
+}
+
+/* ---- Table ---- */
+
+static const struct option options[] = {
+    { "config", "FILE", "JSON file; other options override it", set_config, FIELD(cfg),
+      .first = true },
+    { "kernel", "FILE", "bzImage or PVH ELF image", option_copy_text, FIELD(cfg.kernel) },
+    { "initrd", "FILE", "initial RAM disk", option_copy_text, FIELD(cfg.initrd) },
+    { "cmdline", "TEXT", "kernel command line", option_copy_text, FIELD(cfg.cmdline) },
+    { "firmware", "FILE", "the shim of an SEV-SNP machine", option_copy_text, FIELD(cfg.firmware) },
+    { "cpus", "1..64", "vCPUs (1)", set_number, FIELD(cfg.vcpus), .max = BAWN_MAX_VCPUS },
+    { "memory", "64M..64G", "memory (512M)", set_size, FIELD(cfg.memory) },
+    { "serial", STREAMS, "COM1 (tty)", set_stream, FIELD(cfg.serial) },
+    { "console", STREAMS, "virtio console (off)", set_stream, FIELD(cfg.console) },
+    { "rng", "on|off", "virtio entropy device (on)", set_switch, FIELD(cfg.rng) },
+    { "disk", "path=FILE[,readonly=on|off]", "virtio disk, a raw image", set_disk, FIELD(cfg) },
+    { "vsock", "cid=N,socket=PATH", "virtio sockets", set_vsock, FIELD(cfg) },
+    { "tee", "none|snp", "snp: a confidential machine (none)", set_choice, FIELD(cfg.snp.on) },
+    { "snp-policy", "NUMBER", "guest policy (0x30000)", set_u64, FIELD(cfg.snp.policy) },
+    { "host-data", "64 digits", "HOST_DATA of its reports", set_host_data,
+      FIELD(cfg.snp.host_data) },
+    { "id-block", "FILE", "ID block, raw or base64", option_copy_text, FIELD(cfg.snp.id_block) },
+    { "id-auth", "FILE", "its authentication (the ID block's name with .auth)", option_copy_text,
+      FIELD(cfg.snp.id_auth) },
+    { "certs", "FILE", "certificate table for extended guest requests", option_copy_text,
+      FIELD(cfg.snp.certs) },
+    { "expect-measurement", "96 digits", "refuse to run a guest whose launch digest differs",
+      set_digest, FIELD(expect) },
+    { "policy", "FILE", "refuse to run what this launch policy does not allow; signed, in FILE.sig",
+      option_set_text, FIELD(policy) },
+    { "policy-key", "FILE", "public key of who signs policies (PEM)", option_set_text,
+      FIELD(policy_key) },
+    { "accel", "auto|bawn|kvm", "auto: /dev/bawn, else /dev/kvm", set_choice, FIELD(accel) },
+    { "device", "PATH", "the module's device node", option_set_text, FIELD(device) },
+    { "timeout", "1..1000000", "stop after so many seconds (exit code 5)", set_number,
+      FIELD(timeout), .max = TIMEOUT_MAX },
+    { "no-reboot", NULL, "exit when the guest resets itself", option_set_flag, FIELD(no_reboot) },
+    { "stats", NULL, "print exit counts at the end", option_set_flag, FIELD(stats) },
+    { "print-measurement", NULL, "print the predicted digest and its events", option_set_flag,
+      FIELD(print_measurement) },
+    { "quiet", NULL, "print errors only", option_set_flag, FIELD(quiet) },
+    { "json", NULL, "print digest and end as JSON lines on stderr", option_set_flag, FIELD(json) },
+    { "help", NULL, "print this help", option_set_flag, FIELD(help) },
+};
+
+static enum bawn_status unknown(const char *text, const char *command, struct bawn_error *err)
+{
+    (void)command;
+    return bawn_fail(err, BAWN_E_USAGE, "unknown option %s; see bawn run --help", text);
+}
+
+static const struct option_table table = { OPTION_TABLE(options), .unknown = unknown };
+
+void bawn_options_help(void)
+{
+    printf("Usage: bawn run [OPTION]...\n\nRuns a virtual machine until it powers off.\n\n");
+    for (size_t i = 0; i < table.n; i++)
+        printf("  --%-18s%-24s%s\n", options[i].name, options[i].arg ? options[i].arg : "",
+               options[i].help);
+    printf("\nAt the terminal, Ctrl-A x stops the machine and Ctrl-A h helps.\n"
+           "Exit codes: 0 powered off, 1 failure, 2 usage, 3 guest panic, 4 guest crash, "
+           "5 timeout.\n");
 }
 
 enum bawn_status bawn_options_parse(struct bawn_options *opt, int argc, char **argv,
                                     struct bawn_error *err)
 {
-    enum bawn_status st;
-
     memset(opt, 0, sizeof(*opt));
     bawn_vm_config_init(&opt->cfg);
-    st = apply(opt, argc, argv, true, err);
-    if (!st && opt->config_path)
-        st = bawn_vm_config_load(&opt->cfg, opt->config_path, err);
-    return st ? st : apply(opt, argc, argv, false, err);
+    return options_read(&table, "run", argc, argv, opt, NULL, err);
 }

@@ -12,8 +12,7 @@
 
 struct bawn_options {
     struct bawn_vm_config cfg;
-    const char *config_path; /* the pointers are borrowed from argv */
-    const char *device;
+    const char *device;              /* the pointers are borrowed from argv */
     const char *policy, *policy_key; /* launch policy and who may sign it */
     enum bawn_accel_kind accel;
     unsigned timeout; /* seconds; 0: none */

@@ -89,19 +89,6 @@ enum bawn_status set_config(void *options, const struct option *self, const char
     return bawn_vm_config_load(option_field(options, self), value, err);
 }
 
-enum bawn_status set_owned_text(void *options, const struct option *self, const char *value,
-                                struct bawn_error *err)
-{
-    char **text = option_field(options, self);
-    char *copy = strdup(value);
-
-    if (!copy)
-        return bawn_fail(err, BAWN_E_NOMEM, "no memory");
-    free(*text);
-    *text = copy;
-    return BAWN_OK;
-}
-
 enum bawn_status set_cpus(void *options, const struct option *self, const char *value,
                           struct bawn_error *err)
 {

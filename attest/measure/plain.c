@@ -26,9 +26,9 @@ static const struct option options[] = {
 #define OPT(f) .field = offsetof(struct plain_options, f)
     { "config", "FILE", "JSON configuration; the other options override it", set_config, OPT(cfg),
       .first = true },
-    { "kernel", "FILE", "Linux bzImage or PVH ELF image", set_owned_text, OPT(cfg.kernel) },
-    { "initrd", "FILE", "initial RAM disk", set_owned_text, OPT(cfg.initrd) },
-    { "cmdline", "TEXT", "kernel command line", set_owned_text, OPT(cfg.cmdline) },
+    { "kernel", "FILE", "Linux bzImage or PVH ELF image", option_copy_text, OPT(cfg.kernel) },
+    { "initrd", "FILE", "initial RAM disk", option_copy_text, OPT(cfg.initrd) },
+    { "cmdline", "TEXT", "kernel command line", option_copy_text, OPT(cfg.cmdline) },
     { "cpus", "N", "vCPUs, 1 to 64 (1)", set_cpus, OPT(cfg.vcpus) },
     { "memory", "SIZE", "memory, 64M to 64G (512M)", set_memory, OPT(cfg.memory) },
     { "serial", "MODE", "COM1: off, null, tty or file=PATH (tty)", set_serial, OPT(cfg.serial) },
