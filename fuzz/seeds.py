@@ -10,6 +10,8 @@ import re
 import struct
 import uuid
 
+import seeds_vmm
+
 VECTORS = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../tests/vectors")
 
 
@@ -137,6 +139,7 @@ SEEDS = {
     "attest-tpm": tpm,
     "attest-hcl": lambda: files("azure/hcl-report.bin"),
     "attest-eventlog": lambda: files("eventlog/*.bin", "eventlog/binary_bios*", limit=32768),
+    **seeds_vmm.SEEDS,
     "attest-evidence": lambda: files("azure/*.json", "tpm/*.json", "tpm/*.pb", "snp/*.report.bin",
                               "tdx/*.quote.bin", "azure/hcl-report.bin", "tpm/quote.out"),
 }

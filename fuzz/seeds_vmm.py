@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Seeds for the targets of device models: what a well-behaved driver does, in the steps that
+fuzz/vmm/common.h describes."""
+import struct
+
+START, REG, READ, MSIX, CFG, POKE, CHAIN, DESC, AVAIL, BELL, HOST, RACE = range(12)
+WRITE = 1  # a part that the device writes
+
+
+def start(features=1, size=7):
+    return bytes([START, features, size])
+
+
+def chain(queue, *parts):
+    """Each part: where, length, flags; the first one's content may follow as a fourth."""
+    out = bytes([CHAIN, queue, len(parts) - 1])
+    for i, (where, length, flags, *content) in enumerate(parts):
+        out += struct.pack("<BHB", where, length, flags)
+        if i == 0:
+            data = content[0] if content else b""
+            out += bytes([len(data)]) + data
+    return out
+
+
+def bell(queue):
+    return bytes([BELL, queue])
+
+
+def host(what, how=0):
+    return bytes([HOST, what, how])
+
+
+def msix_on(vectors):
+    """An entry each, the queues' vectors, and MSI-X enabled (capability at 0x40, flags at 0x42)."""
+    out = b"".join(bytes([MSIX, 16 * v, 1]) + struct.pack("<I", 0xfee00000) +
+                   bytes([MSIX, 16 * v + 8, 1]) + struct.pack("<I", 0x30 + v)
+                   for v in range(vectors))
+    return out + bytes([CFG, 0x42, 1]) + struct.pack("<I", 0x8000)
+
+
+def registers():
+    """Each register of the common configuration, read and written; what all devices share."""
+    yield start() + b"".join(struct.pack("<BHB", READ, off, width)
+                             for off in range(0, 56, 2) for width in (0, 1, 2))
+    yield start() + b"".join(struct.pack("<BHBI", REG, off, 1, 1) for off in range(0, 56, 2))
+    yield b"".join(struct.pack("<BBBI", CFG, off, 2, 0xffffffff) for off in range(0, 0x70, 4))
+    yield start() + msix_on(4) + bell(0)
+    yield start() + bytes([RACE, 3, 9]) + bell(0)
+
+
+def rng():
+    yield from registers()
+    yield start() + chain(0, (0, 64, WRITE)) + bell(0)
+    yield start(size=2) + msix_on(2) + chain(0, (0, 64, WRITE), (8, 8000, WRITE)) + bell(0)
+
+
+def blk():
+    yield from registers()
+    for kind, data_flags in ((0, WRITE), (1, 0), (4, WRITE), (8, WRITE), (11, 0)):
+        for sector in (0, 63, 64, (1 << 64) - 1):
+            head = struct.pack("<IIQ", kind, 0, sector)
+            yield start() + chain(0, (0, 16, 0, head), (4, 512, data_flags),
+                                  (200, 1, WRITE)) + bell(0)
+    yield start() + host(1) + chain(0, (0, 16, 0, struct.pack("<IIQ", 1, 0, 1)), (4, 1024, 0),
+                                    (200, 1, WRITE)) + bell(0)
+
+
+def console():
+    yield from registers()
+    yield start() + chain(1, (0, 5, 0, b"hello")) + bell(1)
+    yield start() + chain(0, (0, 64, WRITE)) + bell(0) + host(5, 0x61) + host(0)
+    yield start() + chain(0, (0, 1, WRITE)) + bell(0) + host(1, 1) + host(1, 0x78) + host(250)
+
+
+def vsock():
+    def packet(op, host_port, guest_port=1000, length=0, flags=0, room=65536, forwarded=0):
+        return struct.pack("<QQIIIHHIII", 3, 2, guest_port, host_port, length, 1, op, flags, room,
+                           forwarded)
+
+    def send(op, *args, **kwargs):
+        head = packet(op, *args, **kwargs)
+        return chain(1, (0, len(head), 0, head), (2, kwargs.get("length", 0) or 1, 0)) + bell(1)
+
+    buffers = b"".join(chain(0, (0x40 + 8 * i, 512, WRITE)) for i in range(6)) + bell(0)
+    request, response, rst, shut, data, credit, ask = range(1, 8)
+    yield from registers()
+    yield start() + buffers + send(request, 1) + send(data, 1, length=20) + host(2, 9) + \
+        send(shut, 1, flags=3) + send(rst, 1)
+    yield start() + buffers + send(request, 1) + host(2, 200) + host(4) + send(ask, 1) + \
+        send(credit, 1, forwarded=400) + host(5) + host(6) + host(7)
+    yield start() + buffers + send(request, 2) + send(data, 7, length=3)
+    yield start() + buffers + host(0) + host(1, 5) + send(response, 0x40000000, guest_port=5) + \
+        send(data, 0x40000000, guest_port=5, length=9) + host(4) + host(2, 50) + host(7)
+    yield start() + host(0) + host(3, 0x43) + host(3, 0x4f)
+
+
+def devices():
+    """The serial port's and the I/O APIC's registers, in turn."""
+    def step(bus, length, offset, value):
+        return struct.pack("<BHI", bus | length << 3, offset, value)
+
+    yield b"".join(step(0, 0, r, v) + step(1, 0, r, 0) for r in range(8) for v in (0, 1, 0x83, 7))
+    yield b"".join(step(2, 2, 0, i) + step(2, 2, 16, 0x8030 + i) + step(3, 2, 16, 0)
+                   for i in range(0x10, 0x40)) + step(5, 0, 4, 1) + step(6, 0, 0, 0x38)
+    yield step(4, 2, 1, 0xffffffff) + step(7, 0, 3, 0x616263)
+
+
+SEEDS = {
+    "vmm-virtio_rng": rng,
+    "vmm-virtio_blk": blk,
+    "vmm-virtio_console": console,
+    "vmm-virtio_vsock": vsock,
+    "vmm-devices": devices,
+}

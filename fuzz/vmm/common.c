@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A machine with one virtio device and a hostile driver. Nothing of the input is trusted, and the
+ * device must stand all of it.
+ */
+#include "common.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include <linux/pci_regs.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_pci.h>
+#include <linux/virtio_ring.h>
+
+#define LOW_RAM 0x8000u
+#define HIGH_RAM 0x1000u
+#define CFG (BAWN_ECAM_BASE + FUZZ_SLOT * 0x8000)
+#define NOTIFY 0x3000u
+#define QUEUES BAWN_VIRTIO_QUEUES
+#define STEPS_MAX 400
+#define CHUNK 64u /* that memory is compared by */
+#define PARTS_MAX 8
+/* Of queue q: three rings, then room for buffers. */
+#define DESC_AT(q) ((q)*0x1000u)
+#define AVAIL_AT(q) (DESC_AT(q) + 0x800u)
+#define USED_AT(q) (DESC_AT(q) + 0xa00u)
+#define BUFFERS_AT 0x4000u
+
+static struct {
+    struct bawn_bus mmio;
+    struct bawn_wires wires;
+    struct bawn_ioapic ioapic;
+    struct bawn_loop loop;
+    struct bawn_pci pci;
+    uint64_t bar0, bar1;
+    uint16_t next_desc[QUEUES];
+    unsigned race_in; /* look-ups until it happens; 0: none */
+    uint8_t race_add;
+    bool raced;
+} m, clean;
+static struct bawn_mem mem;
+static struct fuzz_device device;
+static void *clean_state;
+static uint8_t *before; /* guest memory as the driver left it */
+
+/* ---- Input ---- */
+
+uint8_t steps_u8(struct fuzz_steps *s)
+{
+    if (!s->len)
+        return 0;
+    s->len--;
+    return *s->data++;
+}
+
+uint16_t steps_u16(struct fuzz_steps *s)
+{
+    uint16_t low = steps_u8(s);
+
+    return (uint16_t)(low | steps_u8(s) << 8);
+}
+
+uint32_t steps_u32(struct fuzz_steps *s)
+{
+    uint32_t low = steps_u16(s);
+
+    return low | (uint32_t)steps_u16(s) << 16;
+}
+
+/* ---- Memory ---- */
+
+static uint8_t *low(uint32_t gpa)
+{
+    return mem.range[0].host + gpa % LOW_RAM;
+}
+
+void *__real_bawn_mem_at(const struct bawn_mem *guest, uint64_t gpa, uint64_t len);
+void *__wrap_bawn_mem_at(const struct bawn_mem *guest, uint64_t gpa, uint64_t len);
+
+/* The other CPU of the guest has its turn where the device has just looked something up. */
+void *__wrap_bawn_mem_at(const struct bawn_mem *guest, uint64_t gpa, uint64_t len)
+{
+    if (m.race_in && !--m.race_in) {
+        m.raced = true;
+        *low(DESC_AT(0) + m.race_add * 8u % 0x1000u) ^= m.race_add | 1;
+    }
+    return __real_bawn_mem_at(guest, gpa, len);
+}
+
+/* ---- Who may write where ---- */
+
+static void allow(uint8_t *mask, uint64_t gpa, uint64_t len)
+{
+    if (gpa < LOW_RAM)
+        memset(mask + gpa, 1, len < LOW_RAM - gpa ? len : LOW_RAM - gpa);
+    else if (gpa >= BAWN_HIGH_RAM && gpa < BAWN_HIGH_RAM + HIGH_RAM) {
+        gpa -= BAWN_HIGH_RAM;
+        memset(mask + LOW_RAM + gpa, 1, len < HIGH_RAM - gpa ? len : HIGH_RAM - gpa);
+    }
+}
+
+/* What of the driver's memory a ring stood in before the step. */
+static const uint8_t *was(const uint8_t *now)
+{
+    const uint8_t *high = mem.range[1].host;
+
+    if (now >= high && now < high + HIGH_RAM)
+        return before + LOW_RAM + (now - high);
+    return before + (now - mem.range[0].host);
+}
+
+static void allow_queue(uint8_t *mask, const struct bawn_virtq *q)
+{
+    allow(mask, q->used_gpa, 4 + 8ull * q->size);
+    for (unsigned i = 0; i < q->size; i++) {
+        struct vring_desc d;
+
+        memcpy(&d, was(q->desc) + i * sizeof(d), sizeof(d));
+        if (d.flags & VRING_DESC_F_WRITE)
+            allow(mask, d.addr, d.len);
+    }
+}
+
+/* A driver that lets the device write over the rings makes new ones in mid-step. */
+static bool rings_may_change(const uint8_t *mask, const struct bawn_virtq *q)
+{
+    return memchr(mask + (was(q->desc) - before), 1, 16ul * q->size) ||
+           memchr(mask + (was(q->avail) - before), 1, 4 + 2ul * q->size);
+}
+
+static void keep_memory(void)
+{
+    memcpy(before, mem.range[0].host, LOW_RAM);
+    memcpy(before + LOW_RAM, mem.range[1].host, HIGH_RAM);
+}
+
+static void check_range(const uint8_t *mask, const uint8_t *then, const uint8_t *now, unsigned n)
+{
+    for (unsigned at = 0; at < n; at += CHUNK) {
+        if (!memcmp(then + at, now + at, CHUNK))
+            continue;
+        for (unsigned i = at; i < at + CHUNK; i++) {
+            if (now[i] == then[i] || mask[i])
+                continue;
+            fprintf(stderr, "vmm: the device wrote at 0x%x, where it must not\n", i);
+            abort();
+        }
+    }
+}
+
+static void check_memory(void)
+{
+    static uint8_t mask[LOW_RAM + HIGH_RAM];
+    const uint8_t *now[] = { mem.range[0].host, mem.range[1].host };
+
+    if (m.raced ||
+        (!memcmp(before, now[0], LOW_RAM) && !memcmp(before + LOW_RAM, now[1], HIGH_RAM)))
+        return;
+    memset(mask, 0, sizeof(mask));
+    for (unsigned i = 0; i < QUEUES; i++)
+        if (device.virtio->vq[i].enabled)
+            allow_queue(mask, &device.virtio->vq[i]);
+    for (unsigned i = 0; i < QUEUES; i++)
+        if (device.virtio->vq[i].enabled && rings_may_change(mask, &device.virtio->vq[i]))
+            return;
+    check_range(mask, before, now[0], LOW_RAM);
+    check_range(mask + LOW_RAM, before + LOW_RAM, now[1], HIGH_RAM);
+}
+
+/* ---- Steps ---- */
+
+static void reg(unsigned off, unsigned len, uint32_t val)
+{
+    bawn_bus_write(&m.mmio, m.bar0 + off, len, val);
+}
+
+static void find_bars(void)
+{
+    m.bar0 = bawn_bus_read(&m.mmio, CFG + PCI_BASE_ADDRESS_0, 4) & ~0xfull;
+    m.bar1 = bawn_bus_read(&m.mmio, CFG + PCI_BASE_ADDRESS_1, 4) & ~0xfull;
+}
+
+static void start(uint8_t features, uint8_t size)
+{
+    uint32_t queue_size = 1u << size % 8;
+
+    bawn_bus_write(&m.mmio, CFG + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    find_bars();
+    reg(VIRTIO_PCI_COMMON_STATUS, 1, 0);
+    reg(VIRTIO_PCI_COMMON_STATUS, 1, 3);
+    reg(VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
+    reg(VIRTIO_PCI_COMMON_GF, 4,
+        features & 1 ? (uint32_t)device.virtio->features : features >> 1 & 0x3f);
+    reg(VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
+    reg(VIRTIO_PCI_COMMON_GF, 4, 1);
+    reg(VIRTIO_PCI_COMMON_STATUS, 1, 11);
+    for (unsigned q = 0; q < device.virtio->ops->nr_queues; q++) {
+        m.next_desc[q] = 0;
+        reg(VIRTIO_PCI_COMMON_Q_SELECT, 2, q);
+        reg(VIRTIO_PCI_COMMON_Q_SIZE, 2, queue_size);
+        reg(VIRTIO_PCI_COMMON_Q_DESCLO, 4, DESC_AT(q));
+        reg(VIRTIO_PCI_COMMON_Q_AVAILLO, 4, AVAIL_AT(q));
+        reg(VIRTIO_PCI_COMMON_Q_USEDLO, 4, USED_AT(q));
+        reg(VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+    }
+    reg(VIRTIO_PCI_COMMON_STATUS, 1, 15);
+}
+
+static void make_available(unsigned q, uint16_t head)
+{
+    uint16_t size = device.virtio->vq[q].size ? device.virtio->vq[q].size : 1;
+    uint16_t *avail = (uint16_t *)(void *)low(AVAIL_AT(q));
+
+    avail[2 + avail[1] % size] = head;
+    avail[1]++;
+}
+
+/* flags: 1 the device writes, 2 in the upper memory, 4 the address is not changed to fit. */
+static void chain(struct fuzz_steps *s)
+{
+    unsigned q = steps_u8(s) % QUEUES, n = 1 + steps_u8(s) % PARTS_MAX;
+    uint16_t size = device.virtio->vq[q].size ? device.virtio->vq[q].size : 1;
+    struct vring_desc *desc = (struct vring_desc *)(void *)low(DESC_AT(q));
+    uint16_t head = m.next_desc[q] % size;
+
+    for (unsigned i = 0; i < n; i++) {
+        uint8_t where = steps_u8(s);
+        uint16_t len = steps_u16(s);
+        uint8_t flags = steps_u8(s);
+        uint16_t at = m.next_desc[q]++ % size;
+
+        desc[at] = (struct vring_desc){
+            .addr = (flags & 2   ? BAWN_HIGH_RAM
+                     : flags & 4 ? 0
+                                 : BUFFERS_AT) +
+                    where * 0x40u,
+            .len = len,
+            .flags = (uint16_t)((flags & 1 ? VRING_DESC_F_WRITE : 0) |
+                                (i + 1 < n ? VRING_DESC_F_NEXT : 0)),
+            .next = (uint16_t)(m.next_desc[q] % size),
+        };
+        if (!i) {
+            uint8_t *to =
+                flags & 2 ? mem.range[1].host + where * 0xcu : low(BUFFERS_AT + where * 0x40u);
+
+            for (unsigned b = steps_u8(s) % 64; b; b--)
+                *to++ = steps_u8(s);
+        }
+    }
+    make_available(q, head);
+}
+
+static void turn_loop(void)
+{
+    struct pollfd fds[BAWN_LOOP_MAX];
+    unsigned nr = m.loop.nr;
+
+    for (unsigned i = 0; i < nr; i++)
+        fds[i] = (struct pollfd){ m.loop.watch[i].on ? m.loop.watch[i].fd : -1, POLLIN, 0 };
+    if (poll(fds, nr, 0) <= 0)
+        return;
+    for (unsigned i = 0; i < nr; i++)
+        if (fds[i].revents && m.loop.watch[i].on)
+            m.loop.watch[i].fn(m.loop.watch[i].opaque);
+}
+
+static void step_start(struct fuzz_steps *s)
+{
+    uint8_t features = steps_u8(s);
+
+    start(features, steps_u8(s));
+}
+
+static void step_reg(struct fuzz_steps *s)
+{
+    uint16_t off = steps_u16(s);
+    unsigned len = 1u << steps_u8(s) % 4;
+
+    bawn_bus_write(&m.mmio, m.bar0 + off % 0x4000, len, steps_u32(s));
+}
+
+static void step_read(struct fuzz_steps *s)
+{
+    uint16_t off = steps_u16(s);
+
+    bawn_bus_read(&m.mmio, m.bar0 + off % 0x4000, 1u << steps_u8(s) % 4);
+    bawn_bus_read(&m.mmio, m.bar1 + off % 0x1000, 1u << off % 4);
+}
+
+static void step_msix(struct fuzz_steps *s)
+{
+    uint8_t off = steps_u8(s), len = steps_u8(s);
+
+    bawn_bus_write(&m.mmio, m.bar1 + off, len & 1 ? 4 : 8, steps_u32(s));
+}
+
+static void step_cfg(struct fuzz_steps *s)
+{
+    uint8_t off = steps_u8(s), len = steps_u8(s);
+
+    bawn_bus_write(&m.mmio, CFG + off, 1u << len % 3, steps_u32(s));
+    bawn_bus_read(&m.mmio, CFG + off, 1u << len % 3);
+    find_bars();
+}
+
+static void step_poke(struct fuzz_steps *s)
+{
+    uint16_t at = steps_u16(s);
+
+    for (unsigned n = steps_u8(s) % 64; n; n--)
+        *low(at++) = steps_u8(s);
+}
+
+static void step_desc(struct fuzz_steps *s)
+{
+    unsigned q = steps_u8(s) % QUEUES, i = steps_u8(s) % BAWN_VIRTQ_MAX;
+    uint8_t *to = low(DESC_AT(q) + i * 16);
+
+    for (unsigned n = 0; n < 16; n++)
+        to[n] = steps_u8(s);
+}
+
+static void step_avail(struct fuzz_steps *s)
+{
+    unsigned q = steps_u8(s) % QUEUES, i = steps_u8(s) % BAWN_VIRTQ_MAX;
+    uint16_t *avail = (uint16_t *)(void *)low(AVAIL_AT(q));
+
+    avail[2 + i] = steps_u16(s);
+    avail[1]++;
+}
+
+static void step_bell(struct fuzz_steps *s)
+{
+    uint8_t q = steps_u8(s);
+
+    reg(NOTIFY + q % 4 * 4u, 2, q);
+}
+
+static void step_host(struct fuzz_steps *s)
+{
+    uint8_t what = steps_u8(s), how = steps_u8(s);
+
+    if (device.host)
+        device.host(what, how);
+    turn_loop();
+}
+
+static void step_race(struct fuzz_steps *s)
+{
+    m.race_in = steps_u8(s);
+    m.race_add = steps_u8(s);
+}
+
+static const struct {
+    void (*carry_out)(struct fuzz_steps *s);
+    bool device; /* it may work on its queues then: that is checked */
+} steps[] = {
+    { step_start, true },  { step_reg, true },   { step_read, true }, { step_msix, true },
+    { step_cfg, true },    { step_poke, false }, { chain, false },    { step_desc, false },
+    { step_avail, false }, { step_bell, true },  { step_host, true }, { step_race, false },
+};
+
+/* ---- The machine ---- */
+
+static void drop_msi(void *opaque, uint64_t addr, uint32_t data)
+{
+    (void)opaque, (void)addr, (void)data;
+}
+
+static void drop_route(void *opaque, unsigned gsi, bool on, uint64_t addr, uint32_t data)
+{
+    (void)opaque, (void)on, (void)addr, (void)data;
+    FUZZ_MUST(gsi < BAWN_MAX_GSI);
+}
+
+static int take_irqfd(void *opaque, unsigned gsi, int fd)
+{
+    (void)opaque, (void)fd;
+    FUZZ_MUST(gsi < BAWN_MAX_GSI);
+    return 0;
+}
+
+static int take_ioeventfd(void *opaque, uint64_t gpa, int fd, bool on)
+{
+    (void)opaque, (void)gpa, (void)fd, (void)on;
+    return 0;
+}
+
+static const struct bawn_wires_ops wires_ops = { drop_msi, drop_route, take_irqfd, take_ioeventfd };
+
+struct bawn_virtio_host fuzz_machine(void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+    mem.nr = 2;
+    /* Of malloc's, so that a byte beside them is seen. */
+    mem.range[0] = (struct bawn_mem_range){ .size = LOW_RAM, .host = calloc(1, LOW_RAM) };
+    mem.range[1] = (struct bawn_mem_range){ .gpa = BAWN_HIGH_RAM,
+                                            .size = HIGH_RAM,
+                                            .host = calloc(1, HIGH_RAM) };
+    before = malloc(LOW_RAM + HIGH_RAM);
+    FUZZ_MUST(mem.range[0].host && mem.range[1].host && before);
+    m.wires = (struct bawn_wires){ &wires_ops, NULL, BAWN_IOAPIC_PINS };
+    bawn_ioapic_init(&m.ioapic, &m.wires);
+    FUZZ_MUST(!bawn_loop_init(&m.loop, &lock) && !bawn_pci_init(&m.pci, &m.mmio));
+    return (struct bawn_virtio_host){ &mem, &m.wires, &m.ioapic, &m.loop, &m.pci, false };
+}
+
+void fuzz_plugged(const struct fuzz_device *d)
+{
+    device = *d;
+    clean = m;
+    clean_state = malloc(d->size);
+    FUZZ_MUST(clean_state);
+    memcpy(clean_state, d->state, d->size);
+}
+
+static void put_back(void)
+{
+    eventfd_t ignored;
+
+    find_bars();
+    bawn_bus_write(&m.mmio, CFG + PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+    find_bars();
+    reg(VIRTIO_PCI_COMMON_STATUS, 1, 0);
+    if (device.clear)
+        device.clear();
+    for (unsigned i = 0; i < device.virtio->ops->nr_queues; i++)
+        (void)!eventfd_read(device.virtio->bell[i].fd, &ignored);
+    (void)!eventfd_read(m.loop.wake_fd, &ignored);
+    m = clean;
+    memcpy(device.state, clean_state, device.size);
+    memset(mem.range[0].host, 0, LOW_RAM);
+    memset(mem.range[1].host, 0, HIGH_RAM);
+}
+
+void fuzz_steps(const uint8_t *data, size_t len)
+{
+    struct fuzz_steps s = { data, len };
+
+    find_bars();
+    for (unsigned i = 0; s.len && i < STEPS_MAX; i++) {
+        unsigned n = steps_u8(&s) % (sizeof(steps) / sizeof(steps[0]));
+
+        if (steps[n].device)
+            keep_memory();
+        steps[n].carry_out(&s);
+        if (steps[n].device)
+            check_memory();
+    }
+    put_back();
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the targets of virtio devices share: a machine with one device, and a driver that does
+ * what the input says. The input is a list of steps, a byte each and what the step takes:
+ *
+ *   START f q      a driver's way to DRIVER_OK: f chooses features, q the queues' size
+ *   REG o o l v*4  a write of l bytes at o of BAR 0 (common, notify)
+ *   READ o o l     a read of BAR 0
+ *   MSIX o l v*4   a write to the MSI-X table
+ *   CFG o l v*4    a write to the PCI configuration space
+ *   POKE a a n b*n bytes into guest memory
+ *   CHAIN q n p*n  n parts (where, length, length, flags) become a chain of queue q; bytes for the
+ *                  first part follow: a count and the bytes
+ *   DESC q i b*16  a descriptor as the input has it
+ *   AVAIL q i v v  an entry of the available ring, and the index one further
+ *   BELL q         a notification
+ *   HOST x y       the outside world does something (the target says what), then the loop turns
+ *   RACE k v       at the k-th next look-up of an address, v is added to a byte of the rings
+ *
+ * A step that the device takes may change guest memory in the used rings and in buffers that the
+ * driver marked as writable; a byte that changes elsewhere is a finding.
+ */
+#ifndef BAWN_FUZZ_VMM_H
+#define BAWN_FUZZ_VMM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "virtio_devices.h"
+
+struct fuzz_steps {
+    const uint8_t *data;
+    size_t len;
+};
+uint8_t steps_u8(struct fuzz_steps *s);
+uint16_t steps_u16(struct fuzz_steps *s);
+uint32_t steps_u32(struct fuzz_steps *s);
+
+struct fuzz_device {
+    struct bawn_virtio *virtio;
+    /* HOST; NULL: nothing happens outside. */
+    void (*host)(uint8_t what, uint8_t how);
+    /* Between inputs, after the device was reset. May be NULL. */
+    void (*clear)(void);
+    /* All that the device keeps, put back between inputs. */
+    void *state;
+    size_t size;
+};
+
+/* Once: the machine that the device is to be plugged into, in slot FUZZ_SLOT. */
+#define FUZZ_SLOT 4
+struct bawn_virtio_host fuzz_machine(void);
+/* Once, after the device's init. */
+void fuzz_plugged(const struct fuzz_device *device);
+/* Carries out an input and puts everything back. */
+void fuzz_steps(const uint8_t *data, size_t len);
+
+#define FUZZ_MUST(x) \
+    do {             \
+        if (!(x))    \
+            abort(); \
+    } while (0)
+
+#endif

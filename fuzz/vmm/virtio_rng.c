@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * virtio-rng and what all virtio devices share, under a hostile driver: common.h has the steps.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct bawn_virtio rng;
+
+ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags);
+
+/* The same input has the same run. */
+ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags)
+{
+    (void)flags;
+    memset(to, 0x5a, n);
+    return (ssize_t)n;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (!rng.ops) {
+        struct bawn_virtio_host host = fuzz_machine();
+
+        FUZZ_MUST(!bawn_virtio_rng_init(&rng, &host, FUZZ_SLOT));
+        fuzz_plugged(&(struct fuzz_device){ .virtio = &rng, .state = &rng, .size = sizeof(rng) });
+    }
+    fuzz_steps(data, size);
+    return 0;
+}
