@@ -98,6 +98,37 @@ def launch():
     yield b"\x1f" + kernel
 
 
+def kernels():
+    """A bzImage and an ELF image with a PVH note, as small as they can be: no code in them."""
+    image = bytearray(0x2000)
+    image[0x1f1], image[0x1fe:0x200] = 4, b"\x55\xaa"
+    struct.pack_into("<BB4sH", image, 0x200, 0xeb, 0x66, b"HdrS", 0x20f)
+    image[0x211] = 1  # LOADED_HIGH
+    struct.pack_into("<I", image, 0x22c, 0x7fffffff)  # initrd_addr_max
+    struct.pack_into("<IBBH", image, 0x230, 0x200000, 1, 21, 3)  # relocatable, XLF_KERNEL_64
+    struct.pack_into("<I", image, 0x238, 0x7ff)  # cmdline_size
+    struct.pack_into("<QII", image, 0x258, 0x1000000, 0x3000, 0)  # pref_address, init_size
+    struct.pack_into("<I", image, 0x1f4, 0x100)  # syssize
+    yield b"\x09\0" + image
+    yield b"\x0f\x40" + image
+    elf = bytearray(0x200)
+    struct.pack_into("<4sBBB9xHHIQQQIHHHHHH", elf, 0, b"\x7fELF", 2, 1, 1, 2, 62, 1, 0x1000000, 64, 0,
+                     0, 64, 56, 2, 0, 0, 0)
+    struct.pack_into("<IIQQQQQQ", elf, 64, 1, 5, 0x180, 0x1000000, 0x1000000, 0x80, 0x1000, 0x1000)
+    struct.pack_into("<IIQQQQQQ", elf, 120, 4, 4, 0x100, 0, 0, 20, 20, 4)
+    struct.pack_into("<III4sI", elf, 0x100, 4, 4, 18, b"Xen", 0x1000000)
+    yield b"\x01\x10" + elf
+
+
+def configurations():
+    yield (b'\0{"payload":{"kernel":"k","initramfs":"i","cmdline":"c"},"memory":{"size":134217728},'
+           b'"cpus":{"boot_vcpus":2},"disks":[{"path":"d","readonly":true}],"rng":{"src":"/dev/urandom"'
+           b'},"vsock":{"cid":3,"socket":"s"},"serial":{"mode":"Null"},"console":{"mode":"File",'
+           b'"file":"f"}}')
+    yield b"\0{}"
+    yield b"\1\x60" + bytes(96) + bytes(4096)
+
+
 def firmware():
     """Platform status by a whole message, every command with an empty buffer, and each kind of
     guest message with an empty payload."""
@@ -139,6 +170,8 @@ SEEDS = {
     "attest-tpm": tpm,
     "attest-hcl": lambda: files("azure/hcl-report.bin"),
     "attest-eventlog": lambda: files("eventlog/*.bin", "eventlog/binary_bios*", limit=32768),
+    "launch-kernel": kernels,
+    "launch-config": configurations,
     **seeds_vmm.SEEDS,
     "attest-evidence": lambda: files("azure/*.json", "tpm/*.json", "tpm/*.pb", "snp/*.report.bin",
                               "tdx/*.quote.bin", "azure/hcl-report.bin", "tpm/quote.out"),

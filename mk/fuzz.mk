@@ -11,13 +11,15 @@ $(foreach v,fuzz afl,$(eval $(call variant,$(v))))
 
 # A room that is fuzzed: fuzz/R/x.c is the target R-x, fuzz/R/common.c is what they share. Its sources
 # and link flags are fuzz_lib_R and fuzz_ld_R, set here or in its own mk/ file, which comes before.
-fuzz_rooms += attest platform vmm
+fuzz_rooms += attest platform vmm launch
 fuzz_lib_attest := $(attest_src)
 # These targets see every signature as good, so that what lies behind one is reached. Signatures
 # themselves are the mutation tests' business.
 fuzz_ld_attest := -Wl,--wrap=sig_verify,--wrap=sig_verify_once,--wrap=sig_verify_raw,--wrap=sig_verify_raw_kept -lcrypto
 fuzz_lib_platform := $(firmware_src)
 fuzz_ld_platform := -lcrypto
+fuzz_lib_launch := $(launch_src) $(attest_src)
+fuzz_ld_launch := -ljansson -lcrypto
 # The device models; where they ask the host for what is not the input's, the target answers.
 fuzz_lib_vmm := $(addprefix vmm/,bufs.c bus.c disk.c ioapic.c loop.c memory.c pci.c serial.c stream.c \
 	virtio.c virtio_blk.c virtio_console.c virtio_rng.c virtio_vsock.c virtq.c vsock_conn.c \
