@@ -12,6 +12,7 @@ struct stmt; /* the backend's prepared statement */
 
 struct db_backend {
     bool shared;
+    bool prepares_commands; /* BEGIN, COMMIT and marks too are faster prepared */
     /* What the placeholders in DDL stand for. */
     struct {
         const char *name, *text;

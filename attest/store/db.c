@@ -253,6 +253,21 @@ enum bawn_status db_run(struct db *db, const char *sql, const struct db_value *p
 
 /* ---- Transactions ---- */
 
+static enum bawn_status command(struct db *db, const char *sql, struct bawn_error *err)
+{
+    struct db_kept *kept = NULL;
+    int64_t ignored;
+    enum bawn_status st;
+
+    if (!db->backend->prepares_commands)
+        return db->backend->script(db, sql, err);
+    st = get_statement(db, sql, 0, &kept, err);
+    if (st != BAWN_OK)
+        return st;
+    kept->used = ++db->clock;
+    return db->backend->run(db, kept->stmt, NULL, 0, NULL, NULL, &ignored, err);
+}
+
 enum bawn_status db_begin(struct db *db, struct bawn_error *err)
 {
     enum bawn_status st = usable(db, err);
@@ -260,7 +275,7 @@ enum bawn_status db_begin(struct db *db, struct bawn_error *err)
     if (st == BAWN_OK && db->in_transaction)
         st = bawn_fail(err, BAWN_E_INTERNAL, "a transaction inside another");
     if (st == BAWN_OK)
-        st = db->backend->script(db, db->backend->begin, err);
+        st = command(db, db->backend->begin, err);
     if (st != BAWN_OK) {
         /* PostgreSQL: begun, but without the lock. */
         if (!db->lost && !db->in_transaction && db->backend->in_transaction(db))
@@ -279,7 +294,7 @@ enum bawn_status db_commit(struct db *db, struct bawn_error *err)
     if (st == BAWN_OK && !db->in_transaction)
         return bawn_fail(err, BAWN_E_INTERNAL, "nothing was begun that could be committed");
     if (st == BAWN_OK)
-        st = db->backend->script(db, "COMMIT", err);
+        st = command(db, "COMMIT", err);
     if (st != BAWN_OK)
         db_rollback(db);
     db->in_transaction = db->marked = false;
@@ -300,7 +315,7 @@ enum bawn_status db_mark(struct db *db, struct bawn_error *err)
     if (st == BAWN_OK && (!db->in_transaction || db->marked))
         st = bawn_fail(err, BAWN_E_INTERNAL, "a mark outside a transaction or inside another");
     if (st == BAWN_OK)
-        st = db->backend->script(db, "SAVEPOINT mark", err);
+        st = command(db, "SAVEPOINT mark", err);
     if (st == BAWN_OK)
         db->marked = true;
     return st;
@@ -314,8 +329,8 @@ enum bawn_status db_unmark(struct db *db, bool undo, struct bawn_error *err)
         st = bawn_fail(err, BAWN_E_INTERNAL, "no mark to go back to");
     db->marked = false;
     if (st == BAWN_OK && undo)
-        st = db->backend->script(db, "ROLLBACK TO SAVEPOINT mark", err);
+        st = command(db, "ROLLBACK TO SAVEPOINT mark", err);
     if (st == BAWN_OK)
-        st = db->backend->script(db, "RELEASE SAVEPOINT mark", err);
+        st = command(db, "RELEASE SAVEPOINT mark", err);
     return st;
 }

@@ -298,6 +298,7 @@ static bool in_transaction(const struct db *db)
  * become one when another wrote in between. */
 const struct db_backend db_sqlite = {
     .shared = false,
+    .prepares_commands = true,
     .words = { { "@BLOB@", "BLOB" },
                { "@ID@", "INTEGER PRIMARY KEY AUTOINCREMENT" },
                { "@INT@", "INTEGER" },
