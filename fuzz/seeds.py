@@ -154,7 +154,16 @@ def claims():
     yield b"snp.vmpl=\n=x\nsnp.product=Milan\ntpm.sha384.pcr[0]=00"
 
 
+def tpm_answers():
+    """What swtpm answered to bawn-agent, to each of the two ways that it has to a key."""
+    for data in files("tpm/agent-made-*.answers"):
+        yield b"\0" + data
+    for data in files("tpm/agent-persistent-*.answers"):
+        yield b"\1" + data
+
+
 SEEDS = {
+    "agent-tpm": tpm_answers,
     "policy-parse": policies,
     "policy-evaluate": claims,
     "platform-firmware": firmware,

@@ -31,5 +31,9 @@ $(B)/agent/jose_tool: $(call objs,asan,tests/agent/jose_tool.c) $(B)/lib/libjose
 	$(Q)$(CC) -fsanitize=address,undefined -o $@ $^ -ljansson -lcrypto
 
 .PHONY: agent-test
-agent-test: $(B)/bin/bawn-agent $(B)/bin/bawn-verify $(B)/agent/jose_tool ## test bawn-agent, and JOSE with other libraries
+agent-test: $(B)/bin/bawn-agent $(B)/bin/bawn-verify $(B)/bin/bawn-attestd $(B)/agent/jose_tool ## test bawn-agent, and JOSE with other libraries
 	@BAWN_BUILD=$(B) tests/tap.py agent $(wildcard tests/agent/*-*.py)
+
+fuzz_rooms += agent
+fuzz_lib_agent := guest/agent/tpm.c
+fuzz_ld_agent := -lcrypto

@@ -22,7 +22,7 @@ enum { REPORT_DATA = 64, PIN_SIZE = 32 };
 
 /* ---- The command line (options.c) ---- */
 
-enum agent_command { CMD_GET, CMD_TOKEN, CMD_EVIDENCE, CMD_RA_TLS };
+enum agent_command { CMD_GET, CMD_TOKEN, CMD_EVIDENCE, CMD_RA_TLS, CMD_AK };
 
 struct agent_options {
     enum agent_command command;
@@ -33,9 +33,12 @@ struct agent_options {
     char **run; /* NULL-ended, or NULL */
     const char *nonce, *report_data, *init_data;
     const char *cert, *key, *cn;
+    const char *tee;    /* "snp", "tdx", "tpm", or NULL: what there is */
+    const char *tpm_ak; /* handle of a persistent key, or NULL: the one made by our template */
+    const char *ak_cert;
     const char *root; /* where /dev, /proc and /sys are; "" outside of tests */
     unsigned timeout, days;
-    bool cmdline, quiet;
+    bool cmdline, quiet, with_tpm;
 };
 
 /* Exits of the program; EXIT_SUCCESS is 0. With a command to run, that command's. */
@@ -108,18 +111,33 @@ enum bawn_status http_request(struct transport *t, const struct agent_options *o
 
 /* ---- Evidence (evidence.c) ---- */
 
+#define TPM_DEVICE "/dev/tpmrm0"
+
 struct evidence {
-    const char *tee; /* "snp", "tdx" */
+    const char *tee; /* "snp", "tdx", "tpm" */
     json_t *json;    /* primary evidence; owned */
 };
 
-/* "snp" or "tdx" by what the guest has; NULL: nothing that gives evidence. */
+/* What o->tee says, else "snp", "tdx" or "tpm", the first that the guest has; NULL: nothing that
+ * gives evidence. */
 const char *evidence_tee(const struct agent_options *o);
 enum bawn_status evidence_get(const struct agent_options *o, const uint8_t data[REPORT_DATA],
                               struct evidence *ev, struct bawn_error *err);
 /* The JSON of an SNP report and of the certificate table (which may be empty) that came with it. */
 enum bawn_status evidence_snp_json(struct bawn_bytes report, struct bawn_bytes table, json_t **json,
                                    struct bawn_error *err);
+
+/* Whether there is such a file below o->root. */
+bool evidence_exists(const struct agent_options *o, const char *path);
+/* A JSON string of base64; NULL: no memory. */
+json_t *base64(const uint8_t *data, size_t len);
+
+/* ---- Evidence of a TPM (tpm_evidence.c) ---- */
+
+enum bawn_status evidence_tpm(const struct agent_options *o, const uint8_t data[REPORT_DATA],
+                              json_t **json, struct bawn_error *err);
+/* The public attestation key as PEM to o->output. */
+enum bawn_status tpm_ak_print(const struct agent_options *o, struct bawn_error *err);
 
 /* ---- KBS protocol 0.4.0 (kbs.c) ---- */
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Evidence from the guest's devices: configfs-tsm (Linux 6.7 on, SNP and TDX) or /dev/sev-guest.
+ * Evidence from the guest's devices: configfs-tsm (Linux 6.7 on, SNP and TDX) or /dev/sev-guest; a
+ * TPM's is in tpm_evidence.c.
  * What the devices give has passed the host, so lengths in it are checked; whether it is genuine is
  * for the verifier.
  */
@@ -78,7 +79,7 @@ enum bawn_status agent_read_file(const char *root, const char *path, size_t max,
     return BAWN_OK;
 }
 
-static bool exists(const struct agent_options *o, const char *path)
+bool evidence_exists(const struct agent_options *o, const char *path)
 {
     char full[4096];
 
@@ -139,7 +140,7 @@ static enum bawn_status tsm_report(const struct agent_options *o, const uint8_t 
     if (status == BAWN_OK)
         status = agent_read_file(o->root, path, BLOB_MAX, &b->out, &b->out_len, err);
     snprintf(path, sizeof(path), "%s/auxblob", dir);
-    if (status == BAWN_OK && exists(o, path))
+    if (status == BAWN_OK && evidence_exists(o, path))
         status = agent_read_file(o->root, path, BLOB_MAX, &b->aux, &b->aux_len, err);
     rmdir(full);
     free(text);
@@ -233,7 +234,7 @@ static enum bawn_status sev_guest_report(const struct agent_options *o,
 
 /* ---- As JSON ---- */
 
-static json_t *base64(const uint8_t *data, size_t len)
+json_t *base64(const uint8_t *data, size_t len)
 {
     char *text = malloc(len / 3 * 4 + 8);
     json_t *value = NULL;
@@ -295,11 +296,11 @@ static enum bawn_status snp_evidence(const struct agent_options *o, const uint8_
                                      json_t **json, struct bawn_error *err)
 {
     struct blobs b = { 0 };
-    enum bawn_status status = exists(o, TSM) ? tsm_report(o, data, "sev_guest", &b, err)
-                                             : sev_guest_report(o, data, &b, err);
+    enum bawn_status status = evidence_exists(o, TSM) ? tsm_report(o, data, "sev_guest", &b, err)
+                                                      : sev_guest_report(o, data, &b, err);
 
     /* An older kernel's configfs may be without the provider. */
-    if (status == BAWN_E_CONFIG && exists(o, TSM)) {
+    if (status == BAWN_E_CONFIG && evidence_exists(o, TSM)) {
         blobs_free(&b);
         status = sev_guest_report(o, data, &b, err);
     }
@@ -324,12 +325,12 @@ static enum bawn_status tdx_evidence(const struct agent_options *o, const uint8_
     size_t log_len = 0;
     enum bawn_status status;
 
-    if (!exists(o, TSM))
+    if (!evidence_exists(o, TSM))
         return bawn_fail(err, BAWN_E_CONFIG,
                          "no " TSM ": TDX quotes need Linux 6.7 and configfs, "
                          "mounted on /sys/kernel/config");
     status = tsm_report(o, data, "tdx_guest", &b, err);
-    if (status == BAWN_OK && exists(o, CCEL))
+    if (status == BAWN_OK && evidence_exists(o, CCEL))
         status = agent_read_file(o->root, CCEL, BLOB_MAX, &log, &log_len, err);
     if (status == BAWN_OK) {
         *json = json_pack("{s:o}", "quote", base64(b.out, b.out_len));
@@ -352,12 +353,18 @@ static const struct {
 } sources[] = {
     { "snp", SEV_GUEST, snp_evidence },
     { "tdx", TDX_GUEST, tdx_evidence },
+    { "tpm", TPM_DEVICE, evidence_tpm },
 };
+
+static bool is_source(const struct agent_options *o, size_t i)
+{
+    return o->tee ? !strcmp(o->tee, sources[i].tee) : evidence_exists(o, sources[i].device);
+}
 
 const char *evidence_tee(const struct agent_options *o)
 {
     for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
-        if (exists(o, sources[i].device))
+        if (is_source(o, i))
             return sources[i].tee;
     return NULL;
 }
@@ -367,12 +374,11 @@ enum bawn_status evidence_get(const struct agent_options *o, const uint8_t data[
 {
     *ev = (struct evidence){ 0 };
     for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
-        if (exists(o, sources[i].device)) {
+        if (is_source(o, i)) {
             ev->tee = sources[i].tee;
             return sources[i].get(o, data, &ev->json, err);
         }
     return bawn_fail(err, BAWN_E_CONFIG,
-                     "no evidence to be had: neither %s" SEV_GUEST " nor %s" TDX_GUEST
-                     " is here; is this a confidential guest, and is its driver loaded?",
-                     o->root, o->root);
+                     "no evidence to be had: neither " SEV_GUEST ", " TDX_GUEST " nor " TPM_DEVICE
+                     " is here; is this a confidential guest, and is its driver loaded?");
 }

@@ -50,25 +50,74 @@ static json_t *tee_pubkey(const EVP_PKEY *key)
     return jwk;
 }
 
+/* What additional evidence is bound to: nonce and key alone, since the primary evidence is bound to
+ * it. */
+static enum bawn_status additional_data(const json_t *runtime, const char *hash,
+                                        uint8_t data[REPORT_DATA], struct bawn_error *err)
+{
+    enum bawn_status status;
+    size_t len;
+    char *text;
+
+    status = json_canonical(runtime, &text, &len, err);
+    if (status != BAWN_OK)
+        return status;
+    memset(data, 0, REPORT_DATA);
+    if (EVP_Digest(text, len, data, NULL, EVP_get_digestbyname(hash), NULL) != 1)
+        status = bawn_fail(err, BAWN_E_UNSUPPORTED, "cannot hash by %.30s", hash);
+    free(text);
+    return status;
+}
+
+/* {"tpm": ...} as the text that the protocol has it in, or "". */
+static enum bawn_status additional_evidence(const struct agent_options *o, const json_t *runtime,
+                                            const char *hash, char **text, struct bawn_error *err)
+{
+    const char *tee = evidence_tee(o);
+    uint8_t data[REPORT_DATA];
+    json_t *tpm = NULL, *all;
+    enum bawn_status status;
+
+    *text = NULL;
+    if (!o->with_tpm)
+        return (*text = strdup("")) ? BAWN_OK : bawn_fail(err, BAWN_E_NOMEM, "no memory");
+    if (tee && !strcmp(tee, "tpm"))
+        return bawn_fail(err, BAWN_E_CONFIG,
+                         "--with-tpm: a TPM is all that is here, and gives the primary evidence");
+    status = additional_data(runtime, hash, data, err);
+    if (status == BAWN_OK)
+        status = evidence_tpm(o, data, &tpm, err);
+    if (status != BAWN_OK)
+        return status;
+    all = json_pack("{s:o}", "tpm", tpm);
+    *text = all ? json_dumps(all, JSON_COMPACT) : NULL;
+    json_decref(all);
+    return *text ? BAWN_OK : bawn_fail(err, BAWN_E_NOMEM, "no memory");
+}
+
 enum bawn_status kbs_attestation(const struct agent_options *o, EVP_PKEY *key, const char *nonce,
                                  const char *hash, json_t **body, struct bawn_error *err)
 {
     uint8_t data[REPORT_DATA];
     struct evidence ev = { 0 };
+    char *additional = NULL;
     json_t *runtime = json_pack("{s:s,s:o}", "nonce", nonce, "tee-pubkey", tee_pubkey(key));
     enum bawn_status status;
 
     if (!runtime)
         return bawn_fail(err, BAWN_E_INTERNAL, "cannot make the runtime data");
-    status = kbs_report_data(runtime, "", hash, data, err);
+    status = additional_evidence(o, runtime, hash, &additional, err);
+    if (status == BAWN_OK)
+        status = kbs_report_data(runtime, additional, hash, data, err);
     if (status == BAWN_OK)
         status = evidence_get(o, data, &ev, err);
     if (status == BAWN_OK) {
         *body = json_pack("{s:O,s:{s:O,s:s}}", "runtime-data", runtime, "tee-evidence",
-                          "primary_evidence", ev.json, "additional_evidence", "");
+                          "primary_evidence", ev.json, "additional_evidence", additional);
         if (!*body)
             status = bawn_fail(err, BAWN_E_NOMEM, "no memory");
     }
+    free(additional);
     json_decref(ev.json);
     json_decref(runtime);
     return status;

@@ -3,7 +3,6 @@
  * bawn-agent: the guest's part of attestation; see agent.h and bawn-agent(1). One static program,
  * so that an initrd needs nothing else.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,19 +12,6 @@
 
 #include "attest/jose/jose.h"
 #include "guest/agent/agent.h"
-
-void agent_say(const struct agent_options *o, const char *fmt, ...)
-{
-    va_list ap;
-
-    if (o->quiet)
-        return;
-    fputs("bawn-agent: ", stderr);
-    va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
-    va_end(ap);
-    fputc('\n', stderr);
-}
 
 /* Keys and secrets are not to be found in a core file, in swap or by another process. */
 static void keep_memory_private(void)
@@ -135,6 +121,13 @@ static enum bawn_status run_ra_tls(const struct agent_options *o, int *exit_stat
     return ra_tls_make(o, err);
 }
 
+static enum bawn_status run_ak(const struct agent_options *o, int *exit_status,
+                               struct bawn_error *err)
+{
+    (void)exit_status;
+    return tpm_ak_print(o, err);
+}
+
 static int exit_of(enum bawn_status status)
 {
     switch (status) {
@@ -153,10 +146,8 @@ int main(int argc, char **argv)
 {
     static enum bawn_status (*const run[])(const struct agent_options *o, int *exit_status,
                                            struct bawn_error *err) = {
-        [CMD_GET] = run_get,
-        [CMD_TOKEN] = run_token,
-        [CMD_EVIDENCE] = run_evidence,
-        [CMD_RA_TLS] = run_ra_tls,
+        [CMD_GET] = run_get,       [CMD_TOKEN] = run_token, [CMD_EVIDENCE] = run_evidence,
+        [CMD_RA_TLS] = run_ra_tls, [CMD_AK] = run_ak,
     };
     struct agent_options o;
     struct bawn_error err = { "" };

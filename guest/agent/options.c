@@ -4,6 +4,7 @@
  * the server is as trustworthy as the guest's image.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,9 @@ enum { CMDLINE_MAX = 64 << 10, TIMEOUT_DEFAULT = 60, TIMEOUT_MAX = 86400, DAYS_M
 #define TOKEN (1 << CMD_TOKEN)
 #define EVIDENCE (1 << CMD_EVIDENCE)
 #define RA_TLS (1 << CMD_RA_TLS)
-#define ALL (GET | TOKEN | EVIDENCE | RA_TLS)
+#define AK (1 << CMD_AK)
+#define GIVES (GET | TOKEN | EVIDENCE | RA_TLS)
+#define ALL (GIVES | AK)
 
 static const struct {
     const char *name, *help;
@@ -29,6 +32,7 @@ static const struct {
     [CMD_TOKEN] = { "token", "prove it and print the attestation token (JWT)" },
     [CMD_EVIDENCE] = { "evidence", "print evidence as KBS JSON, without a server" },
     [CMD_RA_TLS] = { "ra-tls", "make a key and a certificate that carries evidence for it" },
+    [CMD_AK] = { "ak", "print the TPM's attestation key (PEM), for a verifier to know it by" },
 };
 
 enum kind { FLAG, TEXT, NUMBER };
@@ -58,7 +62,14 @@ static const struct option {
       "the guest's ephemeral key: P-256 (ec) or RSA-3072" },
     { "timeout", NUMBER, GET | TOKEN, FIELD(timeout), TIMEOUT_MAX, "SECONDS",
       "how long to try (60)" },
-    { "output", TEXT, GET | TOKEN | EVIDENCE, FIELD(output), 0, "FD|FILE",
+    { "tee", TEXT, GIVES, FIELD(tee), 0, "snp|tdx|tpm", "whose evidence (the first that is here)" },
+    { "tpm-ak", TEXT, ALL, FIELD(tpm_ak), 0, "HANDLE",
+      "the TPM's persistent attestation key (one made by a fixed template)" },
+    { "ak-cert", TEXT, GIVES, FIELD(ak_cert), 0, "FILE",
+      "certificates of that key, which go with the evidence (PEM)" },
+    { "with-tpm", FLAG, GET | TOKEN | EVIDENCE, FIELD(with_tpm), 0, NULL,
+      "beside SNP or TDX also a TPM's quote, as additional evidence" },
+    { "output", TEXT, GET | TOKEN | EVIDENCE | AK, FIELD(output), 0, "FD|FILE",
       "a descriptor's number, or a file (standard output)" },
     { "luks", TEXT, GET, FIELD(luks), 0, "DEVICE", "open this LUKS volume with the secret" },
     { "name", TEXT, GET, FIELD(luks_name), 0, "NAME", "as /dev/mapper/NAME" },
@@ -103,6 +114,19 @@ void agent_usage(void)
         "\n"
         "Exit status: 0 done, 1 failed, 2 usage, 3 denied, 4 server not reached; PROGRAM's own.\n"
         "See bawn-agent(1).");
+}
+
+void agent_say(const struct agent_options *o, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (o->quiet)
+        return;
+    fputs("bawn-agent: ", stderr);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
 }
 
 /* ---- argv ---- */
@@ -295,6 +319,13 @@ static enum bawn_status check(const struct agent_options *o, struct bawn_error *
 {
     if (strcmp(o->key_type, "ec") != 0 && strcmp(o->key_type, "rsa") != 0)
         return bawn_fail(err, BAWN_E_USAGE, "--key-type is ec or rsa");
+    if (o->tee && strcmp(o->tee, "snp") != 0 && strcmp(o->tee, "tdx") != 0 &&
+        strcmp(o->tee, "tpm") != 0)
+        return bawn_fail(err, BAWN_E_USAGE, "--tee is snp, tdx or tpm");
+    if (o->with_tpm && (o->report_data || (o->tee && !strcmp(o->tee, "tpm"))))
+        return bawn_fail(err, BAWN_E_USAGE,
+                         "--with-tpm: a TPM's quote is additional to SNP or TDX, in "
+                         "a whole request");
     if (o->run && o->command != CMD_GET)
         return bawn_fail(err, BAWN_E_USAGE, "a program is run by get alone");
     if (o->command == CMD_EVIDENCE && !o->nonce == !o->report_data)
@@ -331,7 +362,7 @@ enum bawn_status agent_options_read(struct agent_options *o, int argc, char **ar
         c++;
     if (argc < 2 || c == NR_COMMANDS)
         return bawn_fail(err, BAWN_E_USAGE,
-                         "give a command: get, token, evidence or ra-tls; see "
+                         "give a command: get, token, evidence, ra-tls or ak; see "
                          "bawn-agent --help");
     o->command = (enum agent_command)c;
     status = read_options(o, argc, argv, err);
