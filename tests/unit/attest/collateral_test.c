@@ -7,7 +7,6 @@
 
 #define BUNDLE "tests/vectors/tdx/tdx-v4-00806f050000-c39a3a25.collateral-2025-10-19.json"
 
-static struct pki *pki;
 static struct made made;
 
 static struct scene scene;
@@ -308,8 +307,7 @@ static int setup(void **state)
 {
     struct made_spec spec;
 
-    (void)state;
-    pki = pki_create();
+    pki_setup(state);
     made_default(&spec, MADE_TDX4);
     made_build(pki, &spec, &made);
     scene_open(&scene, NULL, 0);
@@ -318,10 +316,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    (void)state;
     scene_close(&scene);
-    pki_destroy(pki);
-    return 0;
+    return pki_teardown(state);
 }
 
 int main(void)

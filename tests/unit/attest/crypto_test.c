@@ -41,7 +41,6 @@ static void count_free(void *p, const char *file, int line)
 }
 
 /* What all tests use, made once: RSA keys take long. */
-static struct pki *pki;
 static EVP_PKEY *keys[KEY_P521 + 1];
 static struct pubkey pubkeys[KEY_P521 + 1];
 static struct crypto *crypto;
@@ -67,8 +66,7 @@ static int setup(void **state)
         [KEY_P521] = "P-521",
     };
 
-    (void)state;
-    pki = pki_create();
+    pki_setup(state);
     for (int t = KEY_RSA; t <= KEY_P521; t++) {
         keys[t] = pki_key(pki, kinds[t]);
         pubkeys[t] = public_of(keys[t]);
@@ -80,11 +78,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    (void)state;
     bawn_attest_cache_destroy(cache);
     crypto_destroy(crypto);
-    pki_destroy(pki);
-    return 0;
+    return pki_teardown(state);
 }
 
 /* One question, put in every way; all must agree. */

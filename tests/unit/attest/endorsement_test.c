@@ -18,7 +18,6 @@
 
 #define V "tests/vectors/"
 
-static struct pki *pki;
 static struct bawn_attest_result *r;
 static struct bawn_attest_input input;
 static struct verification v;
@@ -26,8 +25,7 @@ static struct verification v;
 /* A verification with nothing in it yet, without evidence. */
 static int begin(void **state)
 {
-    (void)state;
-    pki = pki_create();
+    pki_setup(state);
     r = bawn_attest_result_create();
     memset(&v, 0, sizeof(v));
     v.input = &input;
@@ -39,10 +37,8 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    (void)state;
     bawn_attest_result_destroy(r);
-    pki_destroy(pki);
-    return 0;
+    return pki_teardown(state);
 }
 
 static struct bawn_bytes file(const char *path)

@@ -5,8 +5,6 @@
 #include "attest/lib/quote.h"
 #include "tests/unit/attest/quote_made.h"
 
-static struct pki *pki;
-
 static struct bawn_bytes text(const char *s)
 {
     return (struct bawn_bytes){ (const uint8_t *)s, strlen(s) };
@@ -132,7 +130,8 @@ static void out_of_time(void **state)
     spec.issued = "2025-06-01T00:00:00Z";
     bawn_attest_result_destroy(made_expect(pki, &spec, BAWN_TRUSTED));
     spec.issued = "yesterday";
-    expect_found(&spec, BAWN_CANNOT_JUDGE, "tcb-info.present", BAWN_FINDING_MISSING, "PCE-ID 0000 was given");
+    expect_found(&spec, BAWN_CANNOT_JUDGE, "tcb-info.present", BAWN_FINDING_MISSING,
+                 "PCE-ID 0000 was given");
 }
 
 /* Of several for the platform, the one in force is used; a stale or foreign one beside it does
@@ -183,20 +182,6 @@ static void several(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    pki = pki_create();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    pki_destroy(pki);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,5 +192,5 @@ int main(void)
         cmocka_unit_test(several),
     };
 
-    return cmocka_run_group_tests_name("attest/intel_json", tests, setup, teardown);
+    return cmocka_run_group_tests_name("attest/intel_json", tests, pki_setup, pki_teardown);
 }

@@ -5,8 +5,6 @@
 #include "attest/lib/quote.h"
 #include "tests/unit/attest/quote_made.h"
 
-static struct pki *pki;
-
 static void expect_made(struct made_spec *spec, enum bawn_verdict verdict, const char *check,
                         enum bawn_finding_level level, const char *words)
 {
@@ -377,20 +375,6 @@ static void not_carried(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    pki = pki_create();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    pki_destroy(pki);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,5 +385,5 @@ int main(void)
         cmocka_unit_test(carried),         cmocka_unit_test(not_carried),
     };
 
-    return cmocka_run_group_tests_name("attest/pck", tests, setup, teardown);
+    return cmocka_run_group_tests_name("attest/pck", tests, pki_setup, pki_teardown);
 }

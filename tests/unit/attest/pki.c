@@ -627,3 +627,19 @@ struct pki_ext pki_sgx_ext(struct pki *pki, const struct pki_sgx *sgx)
     }
     return (struct pki_ext){ SGX_OID, false, pki_tlv(pki, 0x30, pki_cat(pki, items, n)) };
 }
+
+struct pki *pki;
+
+int pki_setup(void **state)
+{
+    (void)state;
+    pki = pki_create();
+    return 0;
+}
+
+int pki_teardown(void **state)
+{
+    (void)state;
+    pki_destroy(pki);
+    return 0;
+}

@@ -175,4 +175,9 @@ struct pki_sgx {
 
 struct pki_ext pki_sgx_ext(struct pki *pki, const struct pki_sgx *sgx);
 
+/* One for all tests of a program. */
+extern struct pki *pki;
+int pki_setup(void **state);
+int pki_teardown(void **state);
+
 #endif

@@ -6,8 +6,6 @@
 #include "attest/lib/quote.h"
 #include "tests/unit/attest/quote_made.h"
 
-static struct pki *pki;
-
 static void expect_found(struct made_spec *spec, enum bawn_verdict verdict, const char *check,
                          enum bawn_finding_level level, const char *words)
 {
@@ -104,7 +102,8 @@ static void another_enclave(void **state)
     expect_found(&spec, BAWN_CANNOT_JUDGE, "qe-identity.format", BAWN_FINDING_MISSING, "form");
     made_default(&spec, MADE_SGX3);
     spec.omit = MADE_QE_IDENTITY;
-    expect_found(&spec, BAWN_CANNOT_JUDGE, "qe-identity.present", BAWN_FINDING_MISSING, "no QE identity for SGX was given");
+    expect_found(&spec, BAWN_CANNOT_JUDGE, "qe-identity.present", BAWN_FINDING_MISSING,
+                 "no QE identity for SGX was given");
 }
 
 /* Signed, but not of the form: never more than "cannot judge". */
@@ -134,20 +133,6 @@ static void broken_forms(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    pki = pki_create();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    pki_destroy(pki);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,5 +142,5 @@ int main(void)
         cmocka_unit_test(broken_forms),
     };
 
-    return cmocka_run_group_tests_name("attest/qe_identity", tests, setup, teardown);
+    return cmocka_run_group_tests_name("attest/qe_identity", tests, pki_setup, pki_teardown);
 }

@@ -6,8 +6,6 @@
 #include "attest/lib/quote.h"
 #include "tests/unit/attest/quote_made.h"
 
-static struct pki *pki;
-
 /* The statuses claimed for that specification; NULL for none. */
 static void expect_status(struct made_spec *spec, enum bawn_verdict verdict, const char *platform,
                           const char *module, const char *final)
@@ -353,20 +351,6 @@ static void broken_forms(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    pki = pki_create();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    pki_destroy(pki);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,5 +362,5 @@ int main(void)
         cmocka_unit_test(broken_forms),
     };
 
-    return cmocka_run_group_tests_name("attest/tcb_info", tests, setup, teardown);
+    return cmocka_run_group_tests_name("attest/tcb_info", tests, pki_setup, pki_teardown);
 }

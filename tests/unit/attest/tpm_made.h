@@ -7,13 +7,11 @@
 
 #include "tests/unit/attest/tpm_make.h"
 
-static struct pki *pki;
 static EVP_PKEY *rsa, *p256;
 
 static inline int setup(void **state)
 {
-    (void)state;
-    pki = pki_create();
+    pki_setup(state);
     rsa = pki_key(pki, "RSA-2048");
     p256 = pki_key(pki, "P-256");
     return 0;
@@ -21,9 +19,7 @@ static inline int setup(void **state)
 
 static inline int teardown(void **state)
 {
-    (void)state;
-    pki_destroy(pki);
-    return 0;
+    return pki_teardown(state);
 }
 
 struct made {

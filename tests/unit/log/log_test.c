@@ -4,56 +4,19 @@
  * writers, and writers that are killed.
  */
 #include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "attest/log/reader.h"
-#include "tests/unit/store/server.h"
+#include "tests/unit/store/fixture.h"
 
 #define ORIGIN "example.com/attest"
 #define NOW 1767322800123 /* 2026-01-02T03:00:00.123Z */
 
 static EVP_PKEY *key;
-static struct bawn_error err;
-
-#define ok(call)                     \
-    do {                             \
-        *err.msg = '\0';             \
-        if ((call) != BAWN_OK)       \
-            fail_msg("%s", err.msg); \
-    } while (0)
 
 /* ---- Helpers ---- */
-
-static const char *fresh_url(void **state)
-{
-    static unsigned n;
-    char name[32];
-
-    if (!strcmp(*state, "postgres"))
-        return test_server_database();
-    snprintf(name, sizeof(name), "l%u.db", ++n);
-    return test_sqlite_url(name);
-}
-
-static struct db *open_db(const char *url)
-{
-    struct db *db = NULL;
-
-    if (db_open(&db, url, &err) != BAWN_OK)
-        fail_msg("%s", err.msg);
-    return db;
-}
 
 static enum bawn_status append(struct db *db, int writer, int n, uint64_t *seq)
 {
@@ -419,26 +382,16 @@ static void killed_writers_lose_nothing(void **state)
     printf("# %zu entries were acknowledged in %d lives\n", acknowledged, kills);
 }
 
-#define BOTH(test)                                               \
-    { "sqlite: " #test, test, NULL, NULL, (void *)"sqlite" },    \
-    {                                                            \
-        "postgres: " #test, test, NULL, NULL, (void *)"postgres" \
-    }
-
-static int start(void **state)
+static int start_with_key(void **state)
 {
-    (void)state;
     key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-    test_server_start();
-    return 0;
+    return start(state);
 }
 
-static int stop(void **state)
+static int stop_with_key(void **state)
 {
-    (void)state;
     EVP_PKEY_free(key);
-    test_cleanup();
-    return 0;
+    return stop(state);
 }
 
 int main(void)
@@ -454,5 +407,5 @@ int main(void)
         BOTH(killed_writers_lose_nothing),
     };
 
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start_with_key, stop_with_key);
 }

@@ -2,65 +2,18 @@
 /*
  * The database interface, each test with SQLite and with a real PostgreSQL server.
  */
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "attest/store/db.h"
-#include "tests/unit/store/server.h"
-
-static struct bawn_error err;
+#include "tests/unit/store/fixture.h"
 
 /* ---- Helpers ---- */
-
-static const char *fresh_url(void **state)
-{
-    static unsigned n;
-    char name[32];
-
-    if (!strcmp(*state, "postgres"))
-        return test_server_database();
-    snprintf(name, sizeof(name), "t%u.db", ++n);
-    return test_sqlite_url(name);
-}
-
-static struct db *open_db(const char *url)
-{
-    struct db *db = NULL;
-
-    if (db_open(&db, url, &err) != BAWN_OK)
-        fail_msg("%s", err.msg);
-    return db;
-}
-
-#define ok(call)                     \
-    do {                             \
-        *err.msg = '\0';             \
-        if ((call) != BAWN_OK)       \
-            fail_msg("%s", err.msg); \
-    } while (0)
 
 static enum bawn_status sql(struct db *db, const char *text)
 {
     return db_run(db, text, NULL, 0, NULL, NULL, NULL, &err);
-}
-
-static bool take_int(void *context, const struct db_value *columns, int n)
-{
-    assert_int_equal(n, 1);
-    assert_int_equal(columns[0].type, DB_INT);
-    *(int64_t *)context = columns[0].i;
-    return true;
 }
 
 static int64_t number(struct db *db, const char *text)
@@ -470,26 +423,6 @@ static void urls(void **state)
     assert_null(strstr(err.msg, "hunter2"));
     assert_int_equal(db_open(&db, "sqlite:/nowhere/at/all.db", &err), BAWN_E_IO);
     assert_null(db);
-}
-
-#define BOTH(test)                                               \
-    { "sqlite: " #test, test, NULL, NULL, (void *)"sqlite" },    \
-    {                                                            \
-        "postgres: " #test, test, NULL, NULL, (void *)"postgres" \
-    }
-
-static int start(void **state)
-{
-    (void)state;
-    test_server_start();
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    test_cleanup();
-    return 0;
 }
 
 int main(void)

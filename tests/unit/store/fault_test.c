@@ -4,42 +4,14 @@
  */
 #include <fcntl.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "attest/store/db.h"
-#include "tests/unit/store/server.h"
-
-static struct bawn_error err;
-
-#define ok(call)                     \
-    do {                             \
-        *err.msg = '\0';             \
-        if ((call) != BAWN_OK)       \
-            fail_msg("%s", err.msg); \
-    } while (0)
-
-static struct db *open_db(const char *url)
-{
-    struct db *db = NULL;
-
-    if (db_open(&db, url, &err) != BAWN_OK)
-        fail_msg("%s", err.msg);
-    return db;
-}
+#include "tests/unit/store/fixture.h"
 
 static enum bawn_status put(struct db *db, const char *key, const char *value)
 {
@@ -47,13 +19,6 @@ static enum bawn_status put(struct db *db, const char *key, const char *value)
 
     return db_run(db, "INSERT INTO meta (key, value) VALUES ($1, $2)", v, 2, NULL, NULL, NULL,
                   &err);
-}
-
-static bool take_int(void *context, const struct db_value *columns, int n)
-{
-    assert_int_equal(n, 1);
-    *(int64_t *)context = columns[0].i;
-    return true;
 }
 
 static int64_t has(struct db *db, const char *key)
@@ -361,20 +326,6 @@ static void not_a_database(void **state)
     assert_int_equal(db_open_readonly(&db, test_sqlite_url("text.db"), &err), BAWN_E_FORMAT);
     assert_int_equal(db_open_readonly(&db, test_sqlite_url("none.db"), &err), BAWN_E_IO);
     assert_null(db);
-}
-
-static int start(void **state)
-{
-    (void)state;
-    test_server_start();
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    test_cleanup();
-    return 0;
 }
 
 int main(void)
