@@ -20,83 +20,72 @@
 /* What a policy includes is changed under it: the policy's pin does not hold any longer. */
 static void changed_include(void **state)
 {
+    struct world *w = *state;
     static const char *const texts[] = {
         OF_SNP "\"id\":\"base\",\"rules\":[{\"id\":\"b\",\"claim\":\"snp.vmpl\",\"equals\":0,"
                "\"reason\":\"b\"}]}",
         OF_SNP "\"id\":\"base\",\"rules\":[{\"id\":\"b\",\"claim\":\"snp.vmpl\",\"present\":true,"
                "\"reason\":\"b\"}]}",
     };
-    struct guest g = guest_create(), other = guest_create();
-    struct world w;
+    struct guest *g = &w->guest, other = guest_create();
     char body[1024];
 
-    (void)state;
-    world_create(&w);
-    assert_int_equal(admin(&w, "blue", OWNER, "POST", "resource/disk/key/1", SECRET_TEXT), 200);
-    assert_int_equal(admin(&w, "red", RED, "POST", "resource/disk/key/1", SECRET_TEXT), 200);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    assert_int_equal(guest_attest(&w, &other, "red"), 200);
+    assert_int_equal(admin(w, "blue", OWNER, "POST", "resource/disk/key/1", SECRET_TEXT), 200);
+    assert_int_equal(admin(w, "red", RED, "POST", "resource/disk/key/1", SECRET_TEXT), 200);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    assert_int_equal(guest_attest(w, &other, "red"), 200);
     assert_int_equal(
-        admin(&w, "blue", AUTHOR, "POST", "attestation-policy/base?include=1", texts[0]), 200);
+        admin(w, "blue", AUTHOR, "POST", "attestation-policy/base?include=1", texts[0]), 200);
     snprintf(body, sizeof(body),
              OF_SNP "\"id\":\"r\",\"include\":[{\"name\":\"base\",\"sha256\":\"%s\"}],"
                     "\"rules\":[]}",
-             text_of(w.body, "sha256"));
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "resource-policy", body), 200);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 200);
+             text_of(w->body, "sha256"));
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "resource-policy", body), 200);
+    assert_int_equal(guest_resource(w, g, "blue", true), 200);
     assert_int_equal(
-        admin(&w, "blue", AUTHOR, "POST", "attestation-policy/base?include=1", texts[1]), 200);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 403);
-    assert_true(says(&w, "cannot be used"));
-    assert_int_equal(guest_resource(&w, &other, "red", true), 200);
-    world_restart(&w);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 403);
-    assert_int_equal(guest_resource(&w, &other, "red", true), 200);
-    guest_destroy(&g);
+        admin(w, "blue", AUTHOR, "POST", "attestation-policy/base?include=1", texts[1]), 200);
+    assert_int_equal(guest_resource(w, g, "blue", true), 403);
+    assert_true(says(w, "cannot be used"));
+    assert_int_equal(guest_resource(w, &other, "red", true), 200);
+    world_restart(w);
+    assert_int_equal(guest_resource(w, g, "blue", true), 403);
+    assert_int_equal(guest_resource(w, &other, "red", true), 200);
     guest_destroy(&other);
-    world_destroy(&w);
 }
 
 /* Two policies, and nothing says which of them is meant. */
 static void which_policy(void **state)
 {
+    struct world *w = *state;
     static const char *const texts[] = {
         OF_SNP "\"id\":\"no\",\"rules\":[{\"id\":\"n\",\"claim\":\"snp.vmpl\",\"equals\":3,"
                "\"reason\":\"no\"}]}",
         OF_SNP "\"id\":\"neither\",\"rules\":[{\"id\":\"n\",\"claim\":\"snp.vmpl\",\"equals\":2,"
                "\"reason\":\"no\"}]}",
     };
-    struct guest g = guest_create();
-    struct world w;
+    struct guest *g = &w->guest;
 
-    (void)state;
-    world_create(&w);
-    assert_int_equal(admin(&w, "blue", OWNER, "POST", "resource/disk/key/1", SECRET_TEXT), 200);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "resource-policy/one", texts[0]), 200);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 403);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "resource-policy/two", texts[1]), 200);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 403);
+    assert_int_equal(admin(w, "blue", OWNER, "POST", "resource/disk/key/1", SECRET_TEXT), 200);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "resource-policy/one", texts[0]), 200);
+    assert_int_equal(guest_resource(w, g, "blue", true), 403);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "resource-policy/two", texts[1]), 200);
+    assert_int_equal(guest_resource(w, g, "blue", true), 403);
     /* The configuration's policy does not come back either. */
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "attestation-policy/one", texts[0]), 200);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 401);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "attestation-policy/two", texts[1]), 200);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 401);
-    assert_int_equal(guest_attest(&w, &g, "red"), 200);
-    guest_destroy(&g);
-    world_destroy(&w);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "attestation-policy/one", texts[0]), 200);
+    assert_int_equal(guest_attest(w, g, "blue"), 401);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "attestation-policy/two", texts[1]), 200);
+    assert_int_equal(guest_attest(w, g, "blue"), 401);
+    assert_int_equal(guest_attest(w, g, "red"), 200);
 }
 
 static void empty_reference(void **state)
 {
-    struct world w;
+    struct world *w = *state;
 
-    (void)state;
-    world_create(&w);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "reference-value", "{\"good\":\"\"}"), 400);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "reference-value", "{\"\":\"00\"}"), 400);
-    world_restart(&w);
-    world_destroy(&w);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "reference-value", "{\"good\":\"\"}"), 400);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "reference-value", "{\"\":\"00\"}"), 400);
+    world_restart(w);
 }
 
 static int attest_bare(struct world *w, const char *tenant)
@@ -119,52 +108,45 @@ static int attest_bare(struct world *w, const char *tenant)
 /* One tenant's certificates and CRLs say nothing about another's guests, nor go under his names. */
 static void others_collateral(void **state)
 {
-    struct world w;
+    struct world *w = *state;
     char *vcek, *chain;
     json_t *items;
 
-    (void)state;
-    world_create(&w);
-    vcek = strndup((char *)w.files[PSP_VCEK].data, w.files[PSP_VCEK].len);
-    chain = strndup((char *)w.files[PSP_CERT_CHAIN].data, w.files[PSP_CERT_CHAIN].len);
-    assert_int_equal(attest_bare(&w, "blue"), 401);
-    assert_int_equal(admin(&w, "red", RED, "POST", "collateral/a", vcek), 200);
-    assert_int_equal(admin(&w, "red", RED, "POST", "collateral/b", chain), 200);
-    assert_int_equal(attest_bare(&w, "red"), 200);
-    assert_int_equal(attest_bare(&w, "blue"), 401);
-    assert_int_equal(admin(&w, "blue", AUDITOR, "GET", "collateral", NULL), 200);
-    assert_int_equal(json_array_size(json_object_get(w.body, "collateral")), 0);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "collateral/a", vcek), 200);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "collateral/b", chain), 200);
-    assert_int_equal(attest_bare(&w, "blue"), 200);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "collateral/a", chain), 200);
-    assert_int_equal(admin(&w, "blue", AUDITOR, "GET", "collateral", NULL), 200);
-    items = json_object_get(w.body, "collateral");
+    vcek = strndup((char *)w->files[PSP_VCEK].data, w->files[PSP_VCEK].len);
+    chain = strndup((char *)w->files[PSP_CERT_CHAIN].data, w->files[PSP_CERT_CHAIN].len);
+    assert_int_equal(attest_bare(w, "blue"), 401);
+    assert_int_equal(admin(w, "red", RED, "POST", "collateral/a", vcek), 200);
+    assert_int_equal(admin(w, "red", RED, "POST", "collateral/b", chain), 200);
+    assert_int_equal(attest_bare(w, "red"), 200);
+    assert_int_equal(attest_bare(w, "blue"), 401);
+    assert_int_equal(admin(w, "blue", AUDITOR, "GET", "collateral", NULL), 200);
+    assert_int_equal(json_array_size(json_object_get(w->body, "collateral")), 0);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "collateral/a", vcek), 200);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "collateral/b", chain), 200);
+    assert_int_equal(attest_bare(w, "blue"), 200);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "collateral/a", chain), 200);
+    assert_int_equal(admin(w, "blue", AUDITOR, "GET", "collateral", NULL), 200);
+    items = json_object_get(w->body, "collateral");
     assert_int_equal(json_array_size(items), 2);
     assert_string_equal(text_of(json_array_get(items, 0), "name"), "a");
-    assert_int_equal(attest_bare(&w, "blue"), 401);
-    assert_int_equal(attest_bare(&w, "red"), 200);
+    assert_int_equal(attest_bare(w, "blue"), 401);
+    assert_int_equal(attest_bare(w, "red"), 200);
     free(vcek);
     free(chain);
-    world_destroy(&w);
 }
 
 static void rotations(void **state)
 {
-    struct guest g = guest_create();
-    struct world w;
+    struct world *w = *state;
+    struct guest *g = &w->guest;
     int status = 200, n = 0;
 
-    (void)state;
-    world_create(&w);
-    assert_int_equal(admin(&w, "blue", OWNER, "POST", "resource/disk/key/1", SECRET_TEXT), 200);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
+    assert_int_equal(admin(w, "blue", OWNER, "POST", "resource/disk/key/1", SECRET_TEXT), 200);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
     for (; n < 70 && status == 200; n++)
-        status = admin(&w, "red", RED, "POST", "keys/rotate", "");
+        status = admin(w, "red", RED, "POST", "keys/rotate", "");
     assert_int_equal(status, 429);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 200);
-    guest_destroy(&g);
-    world_destroy(&w);
+    assert_int_equal(guest_resource(w, g, "blue", true), 200);
 }
 
 /* A claim that is too long to be kept must not look absent to a resource policy. */
@@ -262,108 +244,95 @@ static json_int_t answer(struct ipc *ipc, uint64_t id)
 /* A front that was taken over gives its request the number of an administrator's. */
 static void borrowed_id(void **state)
 {
+    struct world *w = *state;
     const uint64_t id = (uint64_t)2 << 56 | 7;
-    struct world w;
     struct peers p;
 
-    (void)state;
-    world_create(&w);
-    p = connect_all(&w);
-    send_to(&w, p.judge, IPC_DECIDE, id,
+    p = connect_all(w);
+    send_to(w, p.judge, IPC_DECIDE, id,
             json_pack("{s:s, s:s, s:b}", "tenant", "blue", "cookie", "none", "allowed", 1));
     assert_int_equal(answer(p.admin, id), 0);
     assert_int_equal(answer(p.front, id), 401);
     disconnect(&p);
-    world_destroy(&w);
 }
 
 /* A secret that is stored, but whose JWE no message can carry. */
 static void large_answer(void **state)
 {
+    struct world *w = *state;
     const size_t len = 50u << 20;
-    struct guest g = guest_create();
+    struct guest *g = &w->guest;
     char *secret = malloc(len);
-    struct world w;
     struct peers p;
 
-    (void)state;
     assert_non_null(secret);
     memset(secret, 's', len);
-    world_create(&w);
-    assert_int_equal(ask(&w, serve_admin,
+    assert_int_equal(ask(w, serve_admin,
                          json_pack("{s:s, s:s, s:s, s:s, s:s}", "tenant", "blue", "method", "POST",
                                    "path", "resource/disk/key/1", "query", "", "identity", OWNER),
                          secret, len),
                      200);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    p = connect_all(&w);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    p = connect_all(w);
     send_to(
-        &w, p.front, IPC_RESOURCE_GET, 9,
-        json_pack("{s:s, s:s, s:s}", "tenant", "blue", "path", "disk/key/1", "bearer", g.token));
+        w, p.front, IPC_RESOURCE_GET, 9,
+        json_pack("{s:s, s:s, s:s}", "tenant", "blue", "path", "disk/key/1", "bearer", g->token));
     assert_int_equal(answer(p.front, 9), 500);
     send_to(
-        &w, p.front, IPC_RESOURCE_GET, 10,
-        json_pack("{s:s, s:s, s:s}", "tenant", "blue", "path", "disk/key/2", "bearer", g.token));
+        w, p.front, IPC_RESOURCE_GET, 10,
+        json_pack("{s:s, s:s, s:s}", "tenant", "blue", "path", "disk/key/2", "bearer", g->token));
     assert_int_equal(answer(p.front, 10), 404);
     disconnect(&p);
-    guest_destroy(&g);
     free(secret);
-    world_destroy(&w);
 }
 
 /* A front that asks and does not read does not fill the vault's memory. */
 static void unread_answers(void **state)
 {
+    struct world *w = *state;
     const size_t len = 33u << 20;
-    struct guest g = guest_create();
+    struct guest *g = &w->guest;
     char *secret = calloc(1, len);
-    struct world w;
     struct peers p;
 
-    (void)state;
     assert_non_null(secret);
-    world_create(&w);
-    assert_int_equal(ask(&w, serve_admin,
+    assert_int_equal(ask(w, serve_admin,
                          json_pack("{s:s, s:s, s:s, s:s, s:s}", "tenant", "blue", "method", "POST",
                                    "path", "resource/disk/key/1", "query", "", "identity", OWNER),
                          secret, len),
                      200);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    p = connect_all(&w);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    p = connect_all(w);
     for (uint64_t id = 1; id <= 3; id++)
-        send_to(&w, p.front, IPC_RESOURCE_GET, id,
+        send_to(w, p.front, IPC_RESOURCE_GET, id,
                 json_pack("{s:s, s:s, s:s}", "tenant", "blue", "path", "disk/key/1", "bearer",
-                          g.token));
-    assert_true(ipc_queued(w.v.front) > 64u << 20);
-    assert_true(ipc_queued(w.v.front) < 100u << 20);
+                          g->token));
+    assert_true(ipc_queued(w->v.front) > 64u << 20);
+    assert_true(ipc_queued(w->v.front) < 100u << 20);
     disconnect(&p);
-    guest_destroy(&g);
     free(secret);
-    world_destroy(&w);
 }
 
 /* Evidence with endorsements that are wrong by the thousand. */
 static void many_findings(void **state)
 {
+    struct world *w = *state;
     static const char block[] = "-----BEGIN A-----\n-----END A-----\n";
     const size_t n = 10000, len = sizeof(block) - 1;
-    struct guest g = guest_create();
+    struct guest *g = &w->guest;
     char *text = malloc(n * len + 1), *entry;
     json_t *runtime, *body, *logged;
-    struct world w;
 
-    (void)state;
     assert_non_null(text);
     for (size_t i = 0; i < n; i++)
         memcpy(text + i * len, block, len + 1);
-    world_create(&w);
-    guest_session(&w, &g, "blue", "snp");
-    runtime = guest_runtime(&g);
-    body = guest_body(&w, runtime, runtime);
+    guest_session(w, g, "blue", "snp");
+    runtime = guest_runtime(g);
+    body = guest_body(w, runtime, runtime);
     json_object_set_new(json_object_get(json_object_get(body, "tee-evidence"), "primary_evidence"),
                         "collateral", json_string(text));
-    assert_int_equal(guest_send(&w, "blue", g.cookie, body), 200);
-    logged = log_entry(&w, log_count(&w) - 1);
+    assert_int_equal(guest_send(w, "blue", g->cookie, body), 200);
+    logged = log_entry(w, log_count(w) - 1);
     entry = json_dumps(logged, JSON_COMPACT);
     assert_non_null(strstr(entry, "more findings are left out"));
     assert_true(strlen(entry) < 128 << 10);
@@ -372,18 +341,15 @@ static void many_findings(void **state)
     json_decref(runtime);
     json_decref(body);
     free(text);
-    guest_destroy(&g);
-    world_destroy(&w);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(changed_include), cmocka_unit_test(which_policy),
-        cmocka_unit_test(empty_reference), cmocka_unit_test(others_collateral),
-        cmocka_unit_test(long_claim),      cmocka_unit_test(rotations),
-        cmocka_unit_test(borrowed_id),     cmocka_unit_test(large_answer),
-        cmocka_unit_test(unread_answers),  cmocka_unit_test(many_findings),
+        WORLD_TEST(changed_include),   WORLD_TEST(which_policy),     WORLD_TEST(empty_reference),
+        WORLD_TEST(others_collateral), cmocka_unit_test(long_claim), WORLD_TEST(rotations),
+        WORLD_TEST(borrowed_id),       WORLD_TEST(large_answer),     WORLD_TEST(unread_answers),
+        WORLD_TEST(many_findings),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

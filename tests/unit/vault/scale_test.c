@@ -54,39 +54,34 @@ static char *found_among(struct world *w, const char *tenant, unsigned first, un
  * measurements, and other tenants' are not this one's. */
 static void revocations(void **state)
 {
-    struct world w;
+    struct world *w = *state;
     char right[97];
 
-    (void)state;
-    world_create(&w);
-    revoke_many(&w, 4000);
+    revoke_many(w, 4000);
     for (unsigned n = 1; n < 40; n++) {
-        char *found = found_among(&w, "blue", 3999 - 2 * (n - 1), n); /* all of them */
+        char *found = found_among(w, "blue", 3999 - 2 * (n - 1), n); /* all of them */
 
         assert_non_null(found);
         free(found);
-        found = found_among(&w, "blue", 4001 - 2 * n, n); /* the first alone */
+        found = found_among(w, "blue", 4001 - 2 * n, n); /* the first alone */
         hex_number(3999, right);
         if (n == 1)
             assert_string_equal(found, right);
         free(found);
         /* The last alone: 1 is the lowest that is revoked, the others are above all. */
-        assert_null(found_among(&w, "blue", 4001, n));
-        assert_null(found_among(&w, "blue", 0, n));
-        assert_null(found_among(&w, "red", 1, n));
+        assert_null(found_among(w, "blue", 4001, n));
+        assert_null(found_among(w, "blue", 0, n));
+        assert_null(found_among(w, "red", 1, n));
     }
-    world_destroy(&w);
 }
 
 /* The n-th of 40 claims, alone. */
 static void revoked_anywhere(void **state)
 {
+    struct world *w = *state;
     struct bawn_error err = { "" };
-    struct world w;
 
-    (void)state;
-    world_create(&w);
-    revoke_many(&w, 2); /* number 1 */
+    revoke_many(w, 2); /* number 1 */
     for (unsigned at = 0; at < 40; at++) {
         json_t *claims = json_object();
         char value[97], name[32], *found;
@@ -96,14 +91,13 @@ static void revoked_anywhere(void **state)
             snprintf(name, sizeof(name), "claim[%u]", i);
             json_object_set_new(claims, name, json_string(value));
         }
-        assert_int_equal(find_revoked(&w.v, "blue", claims, &found, &err), BAWN_OK);
+        assert_int_equal(find_revoked(&w->v, "blue", claims, &found, &err), BAWN_OK);
         hex_number(1, value);
         assert_non_null(found);
         assert_string_equal(found, value);
         free(found);
         json_decref(claims);
     }
-    world_destroy(&w);
 }
 
 /* ---- Snapshots ---- */
@@ -142,39 +136,33 @@ static void through_a_socket(struct world *w)
 /* More than a message's JSON may have. */
 static void large_state(void **state)
 {
+    struct world *w = *state;
     json_t *values = json_array();
-    struct guest g = guest_create();
-    struct world w;
+    struct guest *g = &w->guest;
     char value[97], *body;
 
-    (void)state;
-    world_create(&w);
     for (unsigned i = 0; i < 50000; i++) {
         hex_number(i, value);
         json_array_append_new(values, json_string(value));
     }
     values = json_pack("{s:o}", "good", values);
     body = json_dumps(values, JSON_COMPACT);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "reference-value", body), 200);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "reference-value", body), 200);
     assert_true(strlen(body) > IPC_JSON_MAX);
-    through_a_socket(&w);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
+    through_a_socket(w);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
     free(body);
     json_decref(values);
-    guest_destroy(&g);
-    world_destroy(&w);
 }
 
 static void too_large(void **state)
 {
+    struct world *w = *state;
     size_t len = 3900000;
-    struct guest g = guest_create();
+    struct guest *g = &w->guest;
     char *body = malloc(len + 1), path[64];
-    struct world w;
     unsigned n = 0;
 
-    (void)state;
-    world_create(&w);
     assert_non_null(body);
     memset(body, 'x', len);
     body[len] = '\0';
@@ -183,49 +171,43 @@ static void too_large(void **state)
     for (; n + 1 < (48u << 20) / len; n++) { /* what is served of collateral */
         snprintf(path, sizeof(path), "large/%u", n);
         assert_int_equal(
-            db_run(w.v.db,
+            db_run(w->v.db,
                    "INSERT INTO collateral (hash, name, data, added) VALUES ($1, $2, $3, 0)",
                    (struct db_value[]){ db_blob(&n, sizeof(n)), db_text(path), db_blob(body, len) },
                    3, NULL, NULL, NULL, NULL),
             BAWN_OK);
     }
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "collateral/last", body), 200);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "collateral/last", body), 200);
     n++;
     body[100] = 'y'; /* its hash is its key */
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "collateral/more", body), 413);
-    assert_int_equal(admin(&w, "blue", AUDITOR, "GET", "collateral", NULL), 200);
-    assert_int_equal(json_array_size(json_object_get(w.body, "collateral")), n);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "collateral/more", body), 413);
+    assert_int_equal(admin(w, "blue", AUDITOR, "GET", "collateral", NULL), 200);
+    assert_int_equal(json_array_size(json_object_get(w->body, "collateral")), n);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
     free(body);
-    guest_destroy(&g);
-    world_destroy(&w);
 }
 
 /* A state that is not what its length says is refused, and the one before stays. */
 static void broken_state(void **state)
 {
+    struct world *w = *state;
     static const char *const texts[] = {
         "", "[]", "{\"tenants\":{}", "{\"tenants\":7}",
         "{\"tenants\":{},\"blobs\":[{\"name\":\"x\",\"len\":9}]}"
     };
-    struct guest g = guest_create();
-    struct world w;
+    struct guest *g = &w->guest;
 
-    (void)state;
-    world_create(&w);
     for (size_t i = 0; i < COUNT(texts); i++)
         for (int longer = -1; longer < 2; longer++) {
             json_t *json = json_pack("{s:I}", "state", (json_int_t)strlen(texts[i]) + longer);
             struct bawn_error err = { "" };
 
-            assert_int_equal(judge_take_snapshot(w.judge, json, (uint8_t *)strdup(texts[i]),
+            assert_int_equal(judge_take_snapshot(w->judge, json, (uint8_t *)strdup(texts[i]),
                                                  strlen(texts[i]), &err),
                              BAWN_E_FORMAT);
             json_decref(json);
         }
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    guest_destroy(&g);
-    world_destroy(&w);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
 }
 
 /* ---- Dry run ---- */
@@ -240,33 +222,31 @@ static const char nobody[] =
 /* It goes on between other requests, over the log as it was when it began. */
 static void dry_run(void **state)
 {
+    struct world *w = *state;
     json_t *entry =
         json_pack("{s:s, s:s, s:s, s:s, s:b, s:{s:s}}", "type", "attest", "tenant", "blue", "kind",
                   "snp", "verdict", "trusted", "allowed", 1, "claims", "snp.guest_svn", "5");
-    struct guest g = guest_create();
+    struct guest *g = &w->guest;
     struct reply r = { 0 };
     unsigned pieces = 1;
-    struct world w;
     json_t *body;
     uint64_t seq;
 
-    (void)state;
-    world_create(&w);
-    assert_int_equal(db_begin(w.v.db, NULL), BAWN_OK);
+    assert_int_equal(db_begin(w->v.db, NULL), BAWN_OK);
     for (unsigned i = 0; i < ENTRIES; i++)
-        assert_int_equal(log_append(w.v.db, entry, 1000, &seq, NULL), BAWN_OK);
-    assert_int_equal(db_commit(w.v.db, NULL), BAWN_OK);
-    w.hold = true;
+        assert_int_equal(log_append(w->v.db, entry, 1000, &seq, NULL), BAWN_OK);
+    assert_int_equal(db_commit(w->v.db, NULL), BAWN_OK);
+    w->hold = true;
     assert_int_equal(
-        admin(&w, "blue", AUDITOR, "POST", "attestation-policy/dry-run?last=20000", nobody), 0);
-    assert_non_null(w.v.dry_run);
-    assert_false(dry_run_continue(&w.v, &r));
-    assert_int_equal(admin(&w, "red", RED, "POST", "attestation-policy/dry-run", nobody), 503);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    while (!dry_run_continue(&w.v, &r))
+        admin(w, "blue", AUDITOR, "POST", "attestation-policy/dry-run?last=20000", nobody), 0);
+    assert_non_null(w->v.dry_run);
+    assert_false(dry_run_continue(&w->v, &r));
+    assert_int_equal(admin(w, "red", RED, "POST", "attestation-policy/dry-run", nobody), 503);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    while (!dry_run_continue(&w->v, &r))
         pieces++;
     assert_true(pieces >= ENTRIES / 256);
-    assert_null(w.v.dry_run);
+    assert_null(w->v.dry_run);
     body = json_loads(r.body, 0, NULL);
     assert_int_equal(r.status, 200);
     assert_int_equal(json_integer_value(json_object_get(body, "decisions")), ENTRIES);
@@ -276,18 +256,15 @@ static void dry_run(void **state)
     json_decref(body);
     reply_clear(&r);
     /* One that nobody waits for to the end is let go with the vault. */
-    assert_int_equal(admin(&w, "red", RED, "POST", "attestation-policy/dry-run", nobody), 0);
+    assert_int_equal(admin(w, "red", RED, "POST", "attestation-policy/dry-run", nobody), 0);
     json_decref(entry);
-    guest_destroy(&g);
-    world_destroy(&w);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(revocations),  cmocka_unit_test(revoked_anywhere),
-        cmocka_unit_test(large_state),  cmocka_unit_test(too_large),
-        cmocka_unit_test(broken_state), cmocka_unit_test(dry_run),
+        WORLD_TEST(revocations), WORLD_TEST(revoked_anywhere), WORLD_TEST(large_state),
+        WORLD_TEST(too_large),   WORLD_TEST(broken_state),     WORLD_TEST(dry_run),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,20 +28,18 @@ static void opens(const struct world *w, const struct guest *g)
 
 static void whole_way(void **state)
 {
-    struct guest g = guest_create();
+    struct world *w = *state;
+    struct guest *g = &w->guest;
     json_t *entry, *payload, *cpu;
     struct jwt_key key;
-    struct world w;
     uint64_t n;
 
-    (void)state;
-    world_create(&w);
-    set_secret(&w, "blue", OWNER);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    key = (struct jwt_key){ keyring_current(&w.v.keys, KEY_TOKEN)->kid,
-                            keyring_current(&w.v.keys, KEY_TOKEN)->pkey };
-    assert_int_equal(jwt_verify(g.token, strlen(g.token), &key, 1, vault_now(&w.v), &payload, NULL),
-                     BAWN_OK);
+    set_secret(w, "blue", OWNER);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    key = (struct jwt_key){ keyring_current(&w->v.keys, KEY_TOKEN)->kid,
+                            keyring_current(&w->v.keys, KEY_TOKEN)->pkey };
+    assert_int_equal(
+        jwt_verify(g->token, strlen(g->token), &key, 1, vault_now(&w->v), &payload, NULL), BAWN_OK);
     assert_string_equal(text_of(payload, "iss"), "https://attest.test");
     assert_string_equal(text_of(payload, "eat_profile"),
                         "tag:github.com,2024:confidential-containers/Trustee");
@@ -49,234 +47,200 @@ static void whole_way(void **state)
     assert_non_null(text_of(cpu, "ear.status"));
     cpu = json_object_get(cpu, "ear.veraison.annotated-evidence");
     cpu = json_object_get(json_object_get(cpu, "runtime_data_claims"), "tee-pubkey");
-    assert_true(json_equal(cpu, g.jwk));
+    assert_true(json_equal(cpu, g->jwk));
     json_decref(payload);
-    n = log_count(&w);
-    entry = log_entry(&w, n - 1);
+    n = log_count(w);
+    entry = log_entry(w, n - 1);
     assert_string_equal(text_of(entry, "type"), "attest");
     assert_true(json_is_true(json_object_get(entry, "allowed")));
     assert_string_equal(text_of(entry, "verdict"), "trusted");
     assert_non_null(text_of(entry, "foreign_root"));
     json_decref(entry);
-    assert_int_equal(guest_resource(&w, &g, "blue", false), 200);
-    opens(&w, &g);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 200);
-    opens(&w, &g);
-    assert_int_equal(log_count(&w), n + 2);
-    entry = log_entry(&w, n);
+    assert_int_equal(guest_resource(w, g, "blue", false), 200);
+    opens(w, g);
+    assert_int_equal(guest_resource(w, g, "blue", true), 200);
+    opens(w, g);
+    assert_int_equal(log_count(w), n + 2);
+    entry = log_entry(w, n);
     assert_string_equal(text_of(entry, "type"), "release");
     assert_string_equal(text_of(entry, "resource"), "disk/key/1");
     json_decref(entry);
-    guest_destroy(&g);
-    world_destroy(&w);
 }
 
 /* What was acknowledged outlives the process: keys, session, secret. */
 static void restart(void **state)
 {
-    struct guest g = guest_create();
-    struct world w;
+    struct world *w = *state;
+    struct guest *g = &w->guest;
 
-    (void)state;
-    world_create(&w);
-    set_secret(&w, "blue", OWNER);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    world_restart(&w);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 200);
-    opens(&w, &g);
-    guest_destroy(&g);
-    world_destroy(&w);
+    set_secret(w, "blue", OWNER);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    world_restart(w);
+    assert_int_equal(guest_resource(w, g, "blue", true), 200);
+    opens(w, g);
 }
 
 static void replay(void **state)
 {
-    struct guest g = guest_create();
+    struct world *w = *state;
+    struct guest *g = &w->guest;
     json_t *runtime, *body, *entry;
-    struct world w;
 
-    (void)state;
-    world_create(&w);
-    guest_session(&w, &g, "blue", "snp");
-    runtime = guest_runtime(&g);
-    body = guest_body(&w, runtime, runtime);
-    assert_int_equal(guest_send(&w, "blue", g.cookie, body), 200);
-    assert_int_equal(guest_send(&w, "blue", g.cookie, body), 401);
-    assert_true(says(&w, "used before"));
-    entry = log_entry(&w, log_count(&w) - 1);
+    guest_session(w, g, "blue", "snp");
+    runtime = guest_runtime(g);
+    body = guest_body(w, runtime, runtime);
+    assert_int_equal(guest_send(w, "blue", g->cookie, body), 200);
+    assert_int_equal(guest_send(w, "blue", g->cookie, body), 401);
+    assert_true(says(w, "used before"));
+    entry = log_entry(w, log_count(w) - 1);
     assert_true(json_is_false(json_object_get(entry, "allowed")));
     json_decref(entry);
     /* The session that was won stays. */
-    set_secret(&w, "blue", OWNER);
-    assert_int_equal(guest_resource(&w, &g, "blue", false), 200);
+    set_secret(w, "blue", OWNER);
+    assert_int_equal(guest_resource(w, g, "blue", false), 200);
     /* A nonce of one session in another. */
-    guest_session(&w, &g, "blue", "snp");
-    assert_int_equal(guest_send(&w, "blue", g.cookie, body), 401);
-    assert_true(says(&w, "not the one that this session was given"));
+    guest_session(w, g, "blue", "snp");
+    assert_int_equal(guest_send(w, "blue", g->cookie, body), 401);
+    assert_true(says(w, "not the one that this session was given"));
     json_decref(runtime);
     json_decref(body);
-    guest_destroy(&g);
-    world_destroy(&w);
 }
 
 /* A denial uses the session up as well. */
 static void denied_is_used(void **state)
 {
-    struct guest g = guest_create(), other = guest_create();
+    struct world *w = *state;
+    struct guest *g = &w->guest, other = guest_create();
     json_t *runtime, *body, *good;
-    struct world w;
 
-    (void)state;
-    world_create(&w);
-    guest_session(&w, &g, "blue", "snp");
-    other.nonce = strdup(g.nonce);
-    runtime = guest_runtime(&g);
-    body = guest_body(&w, runtime, runtime);
+    guest_session(w, g, "blue", "snp");
+    other.nonce = strdup(g->nonce);
+    runtime = guest_runtime(g);
+    body = guest_body(w, runtime, runtime);
     json_object_set_new(body, "runtime-data", guest_runtime(&other));
-    assert_int_equal(guest_send(&w, "blue", g.cookie, body), 401);
-    assert_true(says(&w, "another session or another key"));
-    good = guest_body(&w, runtime, runtime);
-    assert_int_equal(guest_send(&w, "blue", g.cookie, good), 401);
-    assert_int_equal(guest_resource(&w, &g, "blue", false), 401);
+    assert_int_equal(guest_send(w, "blue", g->cookie, body), 401);
+    assert_true(says(w, "another session or another key"));
+    good = guest_body(w, runtime, runtime);
+    assert_int_equal(guest_send(w, "blue", g->cookie, good), 401);
+    assert_int_equal(guest_resource(w, g, "blue", false), 401);
     json_decref(runtime);
     json_decref(body);
     json_decref(good);
-    guest_destroy(&g);
     guest_destroy(&other);
-    world_destroy(&w);
 }
 
 static void wrong_tee(void **state)
 {
-    struct guest g = guest_create();
+    struct world *w = *state;
+    struct guest *g = &w->guest;
     json_t *runtime, *body;
-    struct world w;
 
-    (void)state;
-    world_create(&w);
-    guest_session(&w, &g, "blue", "tdx");
-    runtime = guest_runtime(&g);
-    body = guest_body(&w, runtime, runtime);
-    assert_int_equal(guest_send(&w, "blue", g.cookie, body), 401);
-    assert_true(says(&w, "made for tdx"));
-    assert_int_equal(ask(&w, serve_session_new,
+    guest_session(w, g, "blue", "tdx");
+    runtime = guest_runtime(g);
+    body = guest_body(w, runtime, runtime);
+    assert_int_equal(guest_send(w, "blue", g->cookie, body), 401);
+    assert_true(says(w, "made for tdx"));
+    assert_int_equal(ask(w, serve_session_new,
                          json_pack("{s:s, s:s}", "tenant", "blue", "tee", "sample"), NULL, 0),
                      401);
     json_decref(runtime);
     json_decref(body);
-    guest_destroy(&g);
-    world_destroy(&w);
 }
 
 static void forged_report(void **state)
 {
-    struct guest g = guest_create();
+    struct world *w = *state;
+    struct guest *g = &w->guest;
     json_t *runtime, *body, *evidence;
-    struct world w;
     char *text;
 
-    (void)state;
-    world_create(&w);
-    guest_session(&w, &g, "blue", "snp");
-    runtime = guest_runtime(&g);
-    body = guest_body(&w, runtime, runtime);
+    guest_session(w, g, "blue", "snp");
+    runtime = guest_runtime(g);
+    body = guest_body(w, runtime, runtime);
     evidence = json_object_get(json_object_get(body, "tee-evidence"), "primary_evidence");
     text = strdup(text_of(evidence, "attestation_report"));
     text[4 * 0x90 / 3] ^= 1; /* in the measurement */
     json_object_set_new(evidence, "attestation_report", json_string(text));
     free(text);
-    assert_int_equal(guest_send(&w, "blue", g.cookie, body), 401);
-    assert_int_equal(json_array_size(json_object_get(w.body, "reasons")) > 0, 1);
+    assert_int_equal(guest_send(w, "blue", g->cookie, body), 401);
+    assert_int_equal(json_array_size(json_object_get(w->body, "reasons")) > 0, 1);
     json_decref(runtime);
     json_decref(body);
-    guest_destroy(&g);
-    world_destroy(&w);
 }
 
 static void other_tenant(void **state)
 {
-    struct guest g = guest_create();
-    struct world w;
+    struct world *w = *state;
+    struct guest *g = &w->guest;
 
-    (void)state;
-    world_create(&w);
-    set_secret(&w, "blue", OWNER);
-    set_secret(&w, "red", RED);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    assert_int_equal(guest_resource(&w, &g, "red", true), 401);
-    assert_true(says(&w, "another tenant"));
-    assert_int_equal(guest_resource(&w, &g, "red", false), 401);
-    assert_int_equal(guest_resource(&w, &g, "no", true), 404);
+    set_secret(w, "blue", OWNER);
+    set_secret(w, "red", RED);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    assert_int_equal(guest_resource(w, g, "red", true), 401);
+    assert_true(says(w, "another tenant"));
+    assert_int_equal(guest_resource(w, g, "red", false), 401);
+    assert_int_equal(guest_resource(w, g, "no", true), 404);
     /* One tenant's administrator is nobody in another. */
-    assert_int_equal(admin(&w, "blue", RED, "GET", "resource", NULL), 403);
-    assert_int_equal(admin(&w, "no", RED, "GET", "resource", NULL), 403);
-    guest_destroy(&g);
-    world_destroy(&w);
+    assert_int_equal(admin(w, "blue", RED, "GET", "resource", NULL), 403);
+    assert_int_equal(admin(w, "no", RED, "GET", "resource", NULL), 403);
 }
 
 static void expiry(void **state)
 {
-    struct guest g = guest_create(), late = guest_create();
+    struct world *w = *state;
+    struct guest *g = &w->guest, late = guest_create();
     json_t *runtime, *body;
-    struct world w;
 
-    (void)state;
-    world_create(&w);
-    set_secret(&w, "blue", OWNER);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    guest_session(&w, &late, "blue", "snp");
+    set_secret(w, "blue", OWNER);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    guest_session(w, &late, "blue", "snp");
     runtime = guest_runtime(&late);
-    body = guest_body(&w, runtime, runtime);
-    w.v.now_ms += 301 * 1000; /* the session ends before the token */
-    assert_int_equal(guest_send(&w, "blue", late.cookie, body), 401);
-    assert_true(says(&w, "expired"));
-    assert_int_equal(guest_resource(&w, &g, "blue", false), 401);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 200);
-    w.v.now_ms += 300 * 1000;
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 401);
+    body = guest_body(w, runtime, runtime);
+    w->v.now_ms += 301 * 1000; /* the session ends before the token */
+    assert_int_equal(guest_send(w, "blue", late.cookie, body), 401);
+    assert_true(says(w, "expired"));
+    assert_int_equal(guest_resource(w, g, "blue", false), 401);
+    assert_int_equal(guest_resource(w, g, "blue", true), 200);
+    w->v.now_ms += 300 * 1000;
+    assert_int_equal(guest_resource(w, g, "blue", true), 401);
     json_decref(runtime);
     json_decref(body);
-    guest_destroy(&g);
     guest_destroy(&late);
-    world_destroy(&w);
 }
 
 /* A token signed by another key, by none, or with a header that asks for another algorithm. */
 static void forged_tokens(void **state)
 {
+    struct world *w = *state;
     EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-384");
-    struct guest g = guest_create();
+    struct guest *g = &w->guest, forged;
     struct jwt_key ours;
     json_t *payload;
-    struct world w;
-    char *token, *dot, *head, none[8192];
+    char *dot, *head, none[8192];
 
-    (void)state;
-    world_create(&w);
-    set_secret(&w, "blue", OWNER);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    ours = (struct jwt_key){ keyring_current(&w.v.keys, KEY_TOKEN)->kid,
-                             keyring_current(&w.v.keys, KEY_TOKEN)->pkey };
+    set_secret(w, "blue", OWNER);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    ours = (struct jwt_key){ keyring_current(&w->v.keys, KEY_TOKEN)->kid,
+                             keyring_current(&w->v.keys, KEY_TOKEN)->pkey };
     assert_int_equal(
-        jwt_verify(g.token, strlen(g.token), &ours, 1, vault_now(&w.v), &payload, NULL), BAWN_OK);
-    token = g.token;
-    assert_int_equal(jwt_sign(key, payload, NULL, &g.token, NULL), BAWN_OK);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 401);
-    free(g.token);
-    dot = strchr(token, '.');
+        jwt_verify(g->token, strlen(g->token), &ours, 1, vault_now(&w->v), &payload, NULL),
+        BAWN_OK);
+    forged = *g;
+    assert_int_equal(jwt_sign(key, payload, NULL, &forged.token, NULL), BAWN_OK);
+    assert_int_equal(guest_resource(w, &forged, "blue", true), 401);
+    free(forged.token);
+    dot = strchr(g->token, '.');
     head = b64url_encode("{\"alg\":\"none\"}", 14);
-    snprintf(none, sizeof(none), "%s%.*s.", head, (int)(strrchr(token, '.') - dot), dot);
+    snprintf(none, sizeof(none), "%s%.*s.", head, (int)(strrchr(g->token, '.') - dot), dot);
     free(head);
-    g.token = none;
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 401);
+    forged.token = none;
+    assert_int_equal(guest_resource(w, &forged, "blue", true), 401);
     /* Keyed with the public key, as if it were a secret. */
     snprintf(none, sizeof(none), "%s", "e30.e30.e30");
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 401);
-    g.token = token;
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 200);
+    assert_int_equal(guest_resource(w, &forged, "blue", true), 401);
+    assert_int_equal(guest_resource(w, g, "blue", true), 200);
     json_decref(payload);
     EVP_PKEY_free(key);
-    guest_destroy(&g);
-    world_destroy(&w);
 }
 
 static char *jti_of(struct world *w, const struct guest *g)
@@ -289,98 +253,87 @@ static char *jti_of(struct world *w, const struct guest *g)
 
 static void revocation(void **state)
 {
-    struct guest g = guest_create(), h = guest_create();
+    struct world *w = *state;
+    struct guest *g = &w->guest, h = guest_create();
     const char *measurement;
     json_t *entry;
-    struct world w;
     char body[512], *jti;
 
-    (void)state;
-    world_create(&w);
-    set_secret(&w, "blue", OWNER);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    jti = jti_of(&w, &g);
-    assert_int_equal(guest_attest(&w, &h, "blue"), 200);
+    set_secret(w, "blue", OWNER);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    jti = jti_of(w, g);
+    assert_int_equal(guest_attest(w, &h, "blue"), 200);
     snprintf(body, sizeof(body), "{\"kind\":\"token\",\"value\":\"%s\",\"reason\":\"lost\"}", jti);
     free(jti);
-    assert_int_equal(admin(&w, "blue", OWNER, "POST", "revoked", body), 403);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "revoked", body), 200);
-    assert_true(w.v.revoked);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 401);
-    assert_int_equal(guest_resource(&w, &g, "blue", false), 401);
-    assert_int_equal(guest_resource(&w, &h, "blue", true), 200);
-    entry = log_entry(&w, 1);
+    assert_int_equal(admin(w, "blue", OWNER, "POST", "revoked", body), 403);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "revoked", body), 200);
+    assert_true(w->v.revoked);
+    assert_int_equal(guest_resource(w, g, "blue", true), 401);
+    assert_int_equal(guest_resource(w, g, "blue", false), 401);
+    assert_int_equal(guest_resource(w, &h, "blue", true), 200);
+    entry = log_entry(w, 1);
     measurement = text_of(json_object_get(entry, "claims"), "snp.measurement");
     assert_non_null(measurement);
     snprintf(body, sizeof(body), "{\"kind\":\"measurement\",\"value\":\"%s\"}", measurement);
     json_decref(entry);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "revoked", body), 200);
-    assert_int_equal(guest_resource(&w, &h, "blue", true), 403);
-    assert_true(says(&w, "revoked"));
-    assert_int_equal(guest_attest(&w, &h, "blue"), 401);
-    assert_true(says(&w, "revoked"));
-    assert_int_equal(guest_attest(&w, &h, "red"), 200); /* another tenant's matter */
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "revoked", body), 200);
+    assert_int_equal(guest_resource(w, &h, "blue", true), 403);
+    assert_true(says(w, "revoked"));
+    assert_int_equal(guest_attest(w, &h, "blue"), 401);
+    assert_true(says(w, "revoked"));
+    assert_int_equal(guest_attest(w, &h, "red"), 200); /* another tenant's matter */
     assert_int_equal(
-        admin(&w, "blue", AUTHOR, "POST", "revoked", "{\"kind\":\"measurement\",\"value\":\"00\"}"),
+        admin(w, "blue", AUTHOR, "POST", "revoked", "{\"kind\":\"measurement\",\"value\":\"00\"}"),
         400);
-    guest_destroy(&g);
     guest_destroy(&h);
-    world_destroy(&w);
 }
 
 static void resources(void **state)
 {
-    struct guest g = guest_create(), stranger = guest_create();
-    struct world w;
+    struct world *w = *state;
+    struct guest *g = &w->guest, stranger = guest_create();
 
-    (void)state;
-    world_create(&w);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 404);
-    guest_session(&w, &stranger, "blue", "snp"); /* a session without evidence */
-    assert_int_equal(guest_resource(&w, &stranger, "blue", false), 401);
-    assert_int_equal(admin(&w, "blue", OWNER, "POST", "resource/../etc/passwd", "x"), 400);
-    assert_int_equal(admin(&w, "blue", OWNER, "POST", "resource/a/b", "x"), 400);
-    assert_int_equal(admin(&w, "blue", OWNER, "POST", "resource/a/b/c/d", "x"), 400);
-    set_secret(&w, "blue", OWNER);
-    assert_int_equal(admin(&w, "blue", AUDITOR, "GET", "resource", NULL), 200);
-    assert_null(strstr(w.text, SECRET_TEXT));
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 200);
-    assert_int_equal(admin(&w, "blue", OWNER, "DELETE", "resource/disk/key/1", NULL), 200);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 404);
-    guest_destroy(&g);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    assert_int_equal(guest_resource(w, g, "blue", true), 404);
+    guest_session(w, &stranger, "blue", "snp"); /* a session without evidence */
+    assert_int_equal(guest_resource(w, &stranger, "blue", false), 401);
+    assert_int_equal(admin(w, "blue", OWNER, "POST", "resource/../etc/passwd", "x"), 400);
+    assert_int_equal(admin(w, "blue", OWNER, "POST", "resource/a/b", "x"), 400);
+    assert_int_equal(admin(w, "blue", OWNER, "POST", "resource/a/b/c/d", "x"), 400);
+    set_secret(w, "blue", OWNER);
+    assert_int_equal(admin(w, "blue", AUDITOR, "GET", "resource", NULL), 200);
+    assert_null(strstr(w->text, SECRET_TEXT));
+    assert_int_equal(guest_resource(w, g, "blue", true), 200);
+    assert_int_equal(admin(w, "blue", OWNER, "DELETE", "resource/disk/key/1", NULL), 200);
+    assert_int_equal(guest_resource(w, g, "blue", true), 404);
     guest_destroy(&stranger);
-    world_destroy(&w);
 }
 
 /* A sealed row is nobody else's: not another path's, not another tenant's, not altered. */
 static void sealed_rows(void **state)
 {
+    struct world *w = *state;
     struct bawn_error err = { "" };
-    struct guest g = guest_create();
+    struct guest *g = &w->guest;
     struct ipc_msg m = { .fd = -1 };
     struct reply r = { 0 };
-    struct world w;
 
-    (void)state;
-    world_create(&w);
-    set_secret(&w, "red", RED);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
+    set_secret(w, "red", RED);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
     assert_int_equal(
-        db_run(w.v.db, "UPDATE secret SET tenant = 'blue'", NULL, 0, NULL, NULL, NULL, NULL),
+        db_run(w->v.db, "UPDATE secret SET tenant = 'blue'", NULL, 0, NULL, NULL, NULL, NULL),
         BAWN_OK);
     m.json =
-        json_pack("{s:s, s:s, s:s}", "tenant", "blue", "path", "disk/key/1", "bearer", g.token);
-    assert_int_equal(serve_resource_get(&w.v, &m, &r, &err), BAWN_E_DENIED);
+        json_pack("{s:s, s:s, s:s}", "tenant", "blue", "path", "disk/key/1", "bearer", g->token);
+    assert_int_equal(serve_resource_get(&w->v, &m, &r, &err), BAWN_E_DENIED);
     assert_non_null(strstr(err.msg, "not sealed with this storage key"));
     reply_clear(&r);
     ipc_msg_clear(&m);
-    guest_destroy(&g);
-    world_destroy(&w);
 }
 
 static void roles(void **state)
 {
+    struct world *w = *state;
     static const struct {
         const char *who, *method, *path;
         int status;
@@ -400,14 +353,10 @@ static void roles(void **state)
         { AUTHOR, "GET", "/kbs/v0/nothing", 404 },
         { "55", "GET", "/kbs/v0/resource", 403 },
     };
-    struct world w;
 
-    (void)state;
-    world_create(&w);
     for (size_t i = 0; i < COUNT(cases); i++)
-        assert_int_equal(admin(&w, "blue", cases[i].who, cases[i].method, cases[i].path, "{}"),
+        assert_int_equal(admin(w, "blue", cases[i].who, cases[i].method, cases[i].path, "{}"),
                          cases[i].status);
-    world_destroy(&w);
 }
 
 static const char strict[] =
@@ -422,55 +371,50 @@ static const char again[] =
 
 static void policies(void **state)
 {
-    struct guest g = guest_create();
+    struct world *w = *state;
+    struct guest *g = &w->guest;
     json_t *entry;
-    struct world w;
     char body[4096], hash[65];
 
-    (void)state;
-    world_create(&w);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
     /* What it would have decided. */
-    assert_int_equal(admin(&w, "blue", AUDITOR, "POST", "attestation-policy/dry-run", strict), 200);
-    assert_int_equal(json_integer_value(json_object_get(w.body, "allowed_before")), 1);
-    assert_int_equal(json_integer_value(json_object_get(w.body, "allowed_now")), 0);
-    assert_int_equal(json_array_size(json_object_get(w.body, "changed")), 1);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "/kbs/v0/attestation-policy", strict), 200);
-    snprintf(hash, sizeof(hash), "%s", text_of(w.body, "sha256"));
-    assert_int_equal(guest_attest(&w, &g, "blue"), 401);
-    assert_true(says(&w, "only guests that were released"));
-    entry = log_entry(&w, log_count(&w) - 1);
+    assert_int_equal(admin(w, "blue", AUDITOR, "POST", "attestation-policy/dry-run", strict), 200);
+    assert_int_equal(json_integer_value(json_object_get(w->body, "allowed_before")), 1);
+    assert_int_equal(json_integer_value(json_object_get(w->body, "allowed_now")), 0);
+    assert_int_equal(json_array_size(json_object_get(w->body, "changed")), 1);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "/kbs/v0/attestation-policy", strict), 200);
+    snprintf(hash, sizeof(hash), "%s", text_of(w->body, "sha256"));
+    assert_int_equal(guest_attest(w, g, "blue"), 401);
+    assert_true(says(w, "only guests that were released"));
+    entry = log_entry(w, log_count(w) - 1);
     assert_string_equal(text_of(json_object_get(entry, "policy"), "sha256"), hash);
     snprintf(body, sizeof(body), "{\"good\":[\"%s\"]}",
              text_of(json_object_get(entry, "claims"), "snp.measurement"));
     json_decref(entry);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "/kbs/v0/reference-value", body), 200);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "DELETE", "/kbs/v0/reference-value/good", NULL),
-                     200);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 401);
-    assert_int_equal(guest_attest(&w, &g, "red"), 200);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "/kbs/v0/reference-value", body), 200);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    assert_int_equal(admin(w, "blue", AUTHOR, "DELETE", "/kbs/v0/reference-value/good", NULL), 200);
+    assert_int_equal(guest_attest(w, g, "blue"), 401);
+    assert_int_equal(guest_attest(w, g, "red"), 200);
     /* KBS's body; what is no policy changes nothing. */
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "/kbs/v0/attestation-policy",
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "/kbs/v0/attestation-policy",
                            "{\"type\":\"rego\",\"policy_id\":\"default\",\"policy\":\"e30\"}"),
                      400);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "/kbs/v0/attestation-policy",
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "/kbs/v0/attestation-policy",
                            "{\"bawn_policy\":1,\"rules\":7}"),
                      400);
-    assert_true(says(&w, ":1:"));
+    assert_true(says(w, ":1:"));
     snprintf(body, sizeof(body), "{\"policy_id\":\"default\",\"sha256\":\"%064d\"}", 0);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "attestation-policy/activate", body), 404);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "attestation-policy/activate", body), 404);
     /* Another, and the earlier one again by its hash. */
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "attestation-policy", again), 200);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "attestation-policy", again), 200);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
     snprintf(body, sizeof(body), "{\"policy_id\":\"default\",\"sha256\":\"%s\"}", hash);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "attestation-policy/activate", body), 200);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 401);
-    assert_int_equal(admin(&w, "blue", AUDITOR, "GET", "attestation-policy/default", NULL), 200);
-    assert_string_equal(w.text, strict);
-    guest_destroy(&g);
-    world_destroy(&w);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "attestation-policy/activate", body), 200);
+    assert_int_equal(guest_attest(w, g, "blue"), 401);
+    assert_int_equal(admin(w, "blue", AUDITOR, "GET", "attestation-policy/default", NULL), 200);
+    assert_string_equal(w->text, strict);
 }
 
 static const char disks_only[] =
@@ -480,34 +424,30 @@ static const char disks_only[] =
 
 static void resource_policy(void **state)
 {
-    struct guest g = guest_create();
+    struct world *w = *state;
+    struct guest *g = &w->guest;
     char *b64, body[2048];
     json_t *entry;
-    struct world w;
 
-    (void)state;
-    world_create(&w);
-    set_secret(&w, "blue", OWNER);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
+    set_secret(w, "blue", OWNER);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
     b64 = b64url_encode(disks_only, strlen(disks_only));
     snprintf(body, sizeof(body), "{\"policy\":\"%s\"}", b64);
     free(b64);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "/kbs/v0/resource-policy", body), 200);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 403);
-    assert_true(says(&w, "only the second"));
-    entry = log_entry(&w, log_count(&w) - 1);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "/kbs/v0/resource-policy", body), 200);
+    assert_int_equal(guest_resource(w, g, "blue", true), 403);
+    assert_true(says(w, "only the second"));
+    entry = log_entry(w, log_count(w) - 1);
     assert_string_equal(text_of(entry, "type"), "release");
     assert_true(json_is_false(json_object_get(entry, "allowed")));
     json_decref(entry);
-    assert_int_equal(admin(&w, "blue", OWNER, "POST", "resource/disk/key/2", SECRET_TEXT), 200);
-    assert_int_equal(
-        ask(&w, serve_resource_get,
-            json_pack("{s:s, s:s, s:s}", "tenant", "blue", "path", "disk/key/2", "bearer", g.token),
-            NULL, 0),
-        200);
-    opens(&w, &g);
-    guest_destroy(&g);
-    world_destroy(&w);
+    assert_int_equal(admin(w, "blue", OWNER, "POST", "resource/disk/key/2", SECRET_TEXT), 200);
+    assert_int_equal(ask(w, serve_resource_get,
+                         json_pack("{s:s, s:s, s:s}", "tenant", "blue", "path", "disk/key/2",
+                                   "bearer", g->token),
+                         NULL, 0),
+                     200);
+    opens(w, g);
 }
 
 static size_t nr_keys(struct world *w)
@@ -518,148 +458,130 @@ static size_t nr_keys(struct world *w)
 
 static void rotation(void **state)
 {
-    struct guest g = guest_create();
-    struct world w;
+    struct world *w = *state;
+    struct guest *g = &w->guest;
 
-    (void)state;
-    world_create(&w);
-    set_secret(&w, "blue", OWNER);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    assert_int_equal(nr_keys(&w), 1);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "keys/rotate", "{\"kind\":\"token\"}"), 200);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "keys/rotate", "{\"kind\":\"session\"}"),
+    set_secret(w, "blue", OWNER);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    assert_int_equal(nr_keys(w), 1);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "keys/rotate", "{\"kind\":\"token\"}"), 200);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "keys/rotate", "{\"kind\":\"session\"}"),
                      200);
-    assert_int_equal(nr_keys(&w), 2);
-    assert_null(strstr(w.text, "\"d\""));
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 200);
-    assert_int_equal(guest_resource(&w, &g, "blue", false), 200);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 200);
-    w.v.now_ms += 601 * 1000;
-    assert_int_equal(nr_keys(&w), 1);
-    guest_destroy(&g);
-    world_destroy(&w);
+    assert_int_equal(nr_keys(w), 2);
+    assert_null(strstr(w->text, "\"d\""));
+    assert_int_equal(guest_resource(w, g, "blue", true), 200);
+    assert_int_equal(guest_resource(w, g, "blue", false), 200);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    assert_int_equal(guest_resource(w, g, "blue", true), 200);
+    w->v.now_ms += 601 * 1000;
+    assert_int_equal(nr_keys(w), 1);
 }
 
 /* Neither log nor status nor the database has the secret, a token or a cookie. */
 static void nothing_leaks(void **state)
 {
-    struct guest g = guest_create();
+    struct world *w = *state;
+    struct guest *g = &w->guest;
     char command[256];
-    struct world w;
 
-    (void)state;
-    world_create(&w);
-    set_secret(&w, "blue", OWNER);
-    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
-    assert_int_equal(guest_resource(&w, &g, "blue", true), 200);
-    for (uint64_t i = 0; i < log_count(&w); i++) {
-        json_t *entry = log_entry(&w, i);
+    set_secret(w, "blue", OWNER);
+    assert_int_equal(guest_attest(w, g, "blue"), 200);
+    assert_int_equal(guest_resource(w, g, "blue", true), 200);
+    for (uint64_t i = 0; i < log_count(w); i++) {
+        json_t *entry = log_entry(w, i);
         char *text = json_dumps(entry, 0);
 
         assert_null(strstr(text, SECRET_TEXT));
-        assert_null(strstr(text, g.token));
-        assert_null(strstr(text, g.cookie));
+        assert_null(strstr(text, g->token));
+        assert_null(strstr(text, g->cookie));
         free(text);
         json_decref(entry);
     }
-    assert_int_equal(ask(&w, serve_status, json_object(), NULL, 0), 200);
+    assert_int_equal(ask(w, serve_status, json_object(), NULL, 0), 200);
     assert_int_equal(
-        json_integer_value(json_object_get(json_object_get(w.body, "decisions"), "allowed")), 1);
-    assert_null(strstr(w.text, SECRET_TEXT));
-    assert_null(strstr(w.text, g.token));
-    snprintf(command, sizeof(command), "grep -q 'correct horse' %s/db*", w.dir);
+        json_integer_value(json_object_get(json_object_get(w->body, "decisions"), "allowed")), 1);
+    assert_null(strstr(w->text, SECRET_TEXT));
+    assert_null(strstr(w->text, g->token));
+    snprintf(command, sizeof(command), "grep -q 'correct horse' %s/db*", w->dir);
     assert_int_equal(system(command) != 0, 1);
-    guest_destroy(&g);
-    world_destroy(&w);
 }
 
 static void collateral(void **state)
 {
+    struct world *w = *state;
     json_t *bundle;
-    struct world w;
     char *text;
 
-    (void)state;
-    world_create(&w);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "collateral/x", "no certificate"), 400);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "collateral/x", "no certificate"), 400);
     bundle = json_pack("{s:[{s:s, s:s%}, {s:s, s:s}]}", "entries", "name", "genoa/cert_chain",
-                       "data", w.files[PSP_CERT_CHAIN].data, w.files[PSP_CERT_CHAIN].len, "name",
+                       "data", w->files[PSP_CERT_CHAIN].data, w->files[PSP_CERT_CHAIN].len, "name",
                        "bad", "data", "bad");
     text = json_dumps(bundle, 0);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "collateral", text), 400);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "collateral", text), 400);
     free(text);
-    assert_int_equal(admin(&w, "blue", AUDITOR, "GET", "collateral", NULL), 200);
-    assert_int_equal(json_array_size(json_object_get(w.body, "collateral")), 0);
+    assert_int_equal(admin(w, "blue", AUDITOR, "GET", "collateral", NULL), 200);
+    assert_int_equal(json_array_size(json_object_get(w->body, "collateral")), 0);
     json_array_remove(json_object_get(bundle, "entries"), 1);
     text = json_dumps(bundle, 0);
-    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "collateral", text), 200);
+    assert_int_equal(admin(w, "blue", AUTHOR, "POST", "collateral", text), 200);
     free(text);
-    assert_int_equal(admin(&w, "blue", AUDITOR, "GET", "collateral", NULL), 200);
-    assert_int_equal(json_array_size(json_object_get(w.body, "collateral")), 1);
+    assert_int_equal(admin(w, "blue", AUDITOR, "GET", "collateral", NULL), 200);
+    assert_int_equal(json_array_size(json_object_get(w->body, "collateral")), 1);
     json_decref(bundle);
-    world_destroy(&w);
 }
 
 /* A folder of VCEKs as KBS's offline mode has it. */
 static void kbs_store(void **state)
 {
-    struct guest g = guest_create();
+    struct world *w = *state;
+    struct guest *g = &w->guest;
     struct bawn_error err = { "" };
     json_t *runtime, *body, *primary, *entry;
-    struct world w;
     char command[1024], *chip;
     FILE *f;
 
-    (void)state;
-    world_create(&w);
     for (int there = 0; there < 2; there++) {
-        guest_session(&w, &g, "blue", "snp");
-        runtime = guest_runtime(&g);
-        body = guest_body(&w, runtime, runtime);
+        guest_session(w, g, "blue", "snp");
+        runtime = guest_runtime(g);
+        body = guest_body(w, runtime, runtime);
         primary = json_object_get(json_object_get(body, "tee-evidence"), "primary_evidence");
         json_array_remove(json_object_get(primary, "cert_chain"), 0);
-        assert_int_equal(guest_send(&w, "blue", g.cookie, body), there ? 200 : 401);
+        assert_int_equal(guest_send(w, "blue", g->cookie, body), there ? 200 : 401);
         json_decref(runtime);
         json_decref(body);
         if (there)
             break;
-        entry = log_entry(&w, 0);
+        entry = log_entry(w, 0);
         chip = strdup(text_of(json_object_get(entry, "claims"), "snp.chip_id"));
         json_decref(entry);
         snprintf(command, sizeof(command),
                  "mkdir -p %s/store/vcek/%s && openssl x509 -outform DER -out"
                  " %s/store/vcek/%s/bl02_tee00_snp06_ucode21_vcek.der",
-                 w.dir, chip, w.dir, chip);
+                 w->dir, chip, w->dir, chip);
         free(chip);
         f = popen(command, "w");
         assert_non_null(f);
-        assert_int_equal(fwrite(w.files[PSP_VCEK].data, 1, w.files[PSP_VCEK].len, f),
-                         w.files[PSP_VCEK].len);
+        assert_int_equal(fwrite(w->files[PSP_VCEK].data, 1, w->files[PSP_VCEK].len, f),
+                         w->files[PSP_VCEK].len);
         assert_int_equal(pclose(f), 0);
-        assert_true(asprintf(&w.config->collateral.directory, "%s/store", w.dir) > 0);
-        assert_int_equal(collateral_scan(&w.v, &err), BAWN_OK);
-        world_snapshot(&w);
+        assert_true(asprintf(&w->config->collateral.directory, "%s/store", w->dir) > 0);
+        assert_int_equal(collateral_scan(&w->v, &err), BAWN_OK);
+        world_snapshot(w);
     }
-    snprintf(command, sizeof(command), "rm -rf %s/store", w.dir);
+    snprintf(command, sizeof(command), "rm -rf %s/store", w->dir);
     assert_int_equal(system(command), 0);
-    guest_destroy(&g);
-    world_destroy(&w);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_way),       cmocka_unit_test(restart),
-        cmocka_unit_test(replay),          cmocka_unit_test(denied_is_used),
-        cmocka_unit_test(wrong_tee),       cmocka_unit_test(forged_report),
-        cmocka_unit_test(other_tenant),    cmocka_unit_test(expiry),
-        cmocka_unit_test(forged_tokens),   cmocka_unit_test(revocation),
-        cmocka_unit_test(resources),       cmocka_unit_test(sealed_rows),
-        cmocka_unit_test(roles),           cmocka_unit_test(policies),
-        cmocka_unit_test(resource_policy), cmocka_unit_test(rotation),
-        cmocka_unit_test(nothing_leaks),   cmocka_unit_test(collateral),
-        cmocka_unit_test(kbs_store),
+        WORLD_TEST(whole_way),      WORLD_TEST(restart),       WORLD_TEST(replay),
+        WORLD_TEST(denied_is_used), WORLD_TEST(wrong_tee),     WORLD_TEST(forged_report),
+        WORLD_TEST(other_tenant),   WORLD_TEST(expiry),        WORLD_TEST(forged_tokens),
+        WORLD_TEST(revocation),     WORLD_TEST(resources),     WORLD_TEST(sealed_rows),
+        WORLD_TEST(roles),          WORLD_TEST(policies),      WORLD_TEST(resource_policy),
+        WORLD_TEST(rotation),       WORLD_TEST(nothing_leaks), WORLD_TEST(collateral),
+        WORLD_TEST(kbs_store),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

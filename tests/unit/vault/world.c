@@ -362,3 +362,24 @@ uint64_t log_count(struct world *w)
     assert_int_equal(log_size(w->v.db, &size, NULL), BAWN_OK);
     return size;
 }
+
+int world_begin(void **state)
+{
+    struct world *w = malloc(sizeof(*w));
+
+    assert_non_null(w);
+    world_create(w);
+    w->guest = guest_create();
+    *state = w;
+    return 0;
+}
+
+int world_end(void **state)
+{
+    struct world *w = *state;
+
+    guest_destroy(&w->guest);
+    world_destroy(w);
+    free(w);
+    return 0;
+}

@@ -37,8 +37,14 @@ struct world {
     int status; /* of the last answer */
     char *cookie;
     json_t *body;
-    char *text; /* the body, as sent */
+    char *text;         /* the body, as sent */
+    struct guest guest; /* WORLD_TEST */
 };
+
+/* A test whose *state is a world with a guest. */
+#define WORLD_TEST(test) cmocka_unit_test_setup_teardown(test, world_begin, world_end)
+int world_begin(void **state);
+int world_end(void **state);
 
 void world_create(struct world *w);
 /* With a guest that was launched with this host data; NULL: some. */
