@@ -165,6 +165,8 @@ static bool name_ok(const char *name)
 
 /* ---- Sections ---- */
 
+#define AT(member) offsetof(struct service_config, member)
+
 static enum bawn_status read_listens(struct config_reader *r, const struct config_at *at,
                                      json_t *value, const struct field *f, void *into)
 {
@@ -187,12 +189,33 @@ static enum bawn_status read_listens(struct config_reader *r, const struct confi
     return BAWN_OK;
 }
 
+static enum bawn_status read_names(struct config_reader *r, const struct config_at *at,
+                                   json_t *value, const struct field *f, void *into)
+{
+    struct config_names *names = into;
+    size_t n = json_array_size(value);
+    enum bawn_status st = BAWN_OK;
+
+    if (!json_is_array(value) || n > SERVICE_NAMES_MAX)
+        return config_fail(r, at, "must be an array of at most %d names", SERVICE_NAMES_MAX);
+    for (size_t i = 0; st == BAWN_OK && i < n; i++) {
+        const struct config_at here = { at, NULL, i };
+
+        names->n = i + 1;
+        st = read_text(r, &here, json_array_get(value, i), f, &names->at[i]);
+    }
+    return st;
+}
+
 static enum bawn_status read_status(struct config_reader *r, const struct config_at *at,
                                     json_t *value, const struct field *f, void *into)
 {
-    static const struct field fields[] = { { "listen", read_listens, 0, 0, 0 } };
+    static const struct field fields[] = {
+        { "listen", read_listens, AT(status), 0, 0 },
+        { "hosts", read_names, AT(status_hosts), 0, 0 },
+    };
     const struct config_at listen = { at, "listen", 0 };
-    const struct config_listens *listens = into;
+    const struct config_listens *listens = &((struct service_config *)into)->status;
     enum bawn_status st = READ_OBJECT(r, at, value, fields, into);
 
     (void)f;
@@ -222,8 +245,6 @@ static enum bawn_status read_tls(struct config_reader *r, const struct config_at
     return st;
 }
 
-#define AT(member) offsetof(struct service_config, member)
-
 static enum bawn_status read_admin(struct config_reader *r, const struct config_at *at,
                                    json_t *value, const struct field *f, void *into)
 {
@@ -231,6 +252,7 @@ static enum bawn_status read_admin(struct config_reader *r, const struct config_
         { "listen", read_listens, AT(admin.listen), 0, 0 },
         { "tls", read_tls, AT(admin.tls), 0, 0 },
         { "client_ca", read_file_name, AT(admin.client_ca), 0, 0 },
+        { "hosts", read_names, AT(admin.hosts), 0, 0 },
     };
     const struct service_config *c = into;
     enum bawn_status st = READ_OBJECT(r, at, value, fields, into);
@@ -362,6 +384,7 @@ static enum bawn_status read_limits(struct config_reader *r, const struct config
         { "body_timeout", read_uint, AT(limits.body_timeout), 1, 600 },
         { "idle_timeout", read_uint, AT(limits.idle_timeout), 1, 3600 },
         { "jobs", read_uint, AT(limits.jobs), 1, 10000 },
+        { "judge_timeout", read_uint, AT(limits.judge_timeout), 1, 600 },
         { "subscribers", read_uint, AT(limits.subscribers), 0, 100000 },
         { "session_tickets", read_bool, AT(limits.session_tickets), 0, 0 },
     };
@@ -400,6 +423,8 @@ static enum bawn_status read_log(struct config_reader *r, const struct config_at
     static const struct field fields[] = {
         { "origin", read_text, AT(log.origin), 0, 0 },
         { "checkpoint_seconds", read_uint, AT(log.checkpoint_seconds), 1, 86400 },
+        { "denials", read_uint, AT(log.denials), 0, 1000000 },
+        { "denials_per_client", read_uint, AT(log.denials_per_client), 0, 1000000 },
     };
 
     (void)f;
@@ -603,7 +628,7 @@ static const struct field top_fields[] = {
     { "listen", read_listens, AT(listen), 0, 0 },
     { "tls", read_tls, AT(tls), 0, 0 },
     { "admin", read_admin, 0, 0, 0 },
-    { "status", read_status, AT(status), 0, 0 },
+    { "status", read_status, 0, 0, 0 },
     { "database", read_database, AT(database), 0, 0 },
     { "keys", read_keys, 0, 0, 0 },
     { "token", read_token, 0, 0, 0 },
@@ -635,10 +660,13 @@ static bool set_defaults(struct service_config *c, const char *path)
     c->limits.body_timeout = 30;
     c->limits.idle_timeout = 60;
     c->limits.jobs = 64;
+    c->limits.judge_timeout = 10;
     c->limits.subscribers = 1024;
     c->limits.session_tickets = true;
     c->log.origin = strdup("bawn-attestd");
     c->log.checkpoint_seconds = 10;
+    c->log.denials = 600;
+    c->log.denials_per_client = 60;
     return c->path && c->database && c->token.issuer && c->log.origin;
 }
 
@@ -730,6 +758,12 @@ static void clear_listens(struct config_listens *listens)
     }
 }
 
+static void clear_names(struct config_names *names)
+{
+    for (size_t i = 0; i < names->n; i++)
+        free(names->at[i]);
+}
+
 static void clear_tenant(struct config_tenant *t)
 {
     free(t->name);
@@ -749,6 +783,8 @@ void config_destroy(struct service_config *c)
     clear_listens(&c->listen);
     clear_listens(&c->admin.listen);
     clear_listens(&c->status);
+    clear_names(&c->admin.hosts);
+    clear_names(&c->status_hosts);
     config_file_clear(&c->tls.certificate);
     config_file_clear(&c->tls.key);
     config_file_clear(&c->admin.tls.certificate);

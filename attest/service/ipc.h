@@ -35,6 +35,10 @@ enum ipc_op {
     IPC_READY,   /* fronts and vault, to supervisor: serving */
     IPC_FETCH,   /* vault, to fetch: `path`, on the mirror */
     IPC_FETCHED, /* the answer, with the same id: `error`, or "" and the blob */
+    IPC_BEARER,  /* front, to vault: whether `bearer` is a token of `tenant` in force */
+    IPC_PING,    /* front, to judge, and back: whether it still takes what it is given */
+    IPC_HUNG,    /* front, to supervisor: `judge` does not */
+    IPC_HEALTH,  /* vault, to fronts: `problem`, one line, or "" */
     IPC_OPS,
 };
 

@@ -23,6 +23,7 @@ extern const char
 #define SERVICE_LISTEN_MAX 8
 #define SERVICE_WORKERS_MAX 64
 #define SERVICE_EXIT_CONFIG 78           /* sysexits.h, EX_CONFIG: starting again does not help */
+#define SERVICE_NAMES_MAX 32
 #define SERVICE_TENANT_DEFAULT "default" /* of requests without the prefix /t/<tenant>/ */
 
 /* ---- Configuration (schema/config.schema.json, docs/attestd.md) ---- */
@@ -46,6 +47,12 @@ struct config_listen {
 
 struct config_listens {
     struct config_listen at[SERVICE_LISTEN_MAX];
+    size_t n;
+};
+
+/* Names that a request's Host may have. */
+struct config_names {
+    char *at[SERVICE_NAMES_MAX];
     size_t n;
 };
 
@@ -96,8 +103,10 @@ struct service_config {
         struct config_listens listen; /* none: no administration by network */
         struct config_tls tls;        /* the public one's when not given */
         struct config_file client_ca;
+        struct config_names hosts; /* besides its addresses and those of its certificate */
     } admin;
     struct config_listens status; /* plain HTTP, loopback or unix only */
+    struct config_names status_hosts;
 
     char *database; /* "sqlite:/path" (absolute), "postgresql://..." */
     struct {
@@ -126,6 +135,7 @@ struct service_config {
         unsigned body_timeout;   /* seconds for a body */
         unsigned idle_timeout;   /* seconds between requests */
         unsigned jobs;           /* outstanding, per judge */
+        unsigned judge_timeout;  /* seconds without an answer until a judge is ended */
         unsigned subscribers;    /* of server-sent events */
         bool session_tickets;    /* of TLS */
     } limits;
@@ -141,6 +151,8 @@ struct service_config {
     struct {
         char *origin;
         unsigned checkpoint_seconds;
+        unsigned denials;            /* written out per minute, of one tenant; 0: all */
+        unsigned denials_per_client; /* the same of one address; 0: no limit of its own */
     } log;
 
     char *user[ROLES]; /* when started as root; NULL: stay as started */

@@ -467,6 +467,18 @@ static void reload(struct supervisor *s)
     notify("READY=1");
 }
 
+/* A front can ask for no more than what a crash does anyway: the judge comes again. */
+static void end_hung(struct supervisor *s, const json_t *json)
+{
+    json_int_t n = json_integer_value(json_object_get(json, "judge"));
+
+    if (!json || n < 0 || n >= s->nr_judges || s->judges[n].pid <= 0)
+        return;
+    journal("error", "a judge is ended: it does not answer", "{s:i,s:i}", "judge", (int)n, "pid",
+            (int)s->judges[n].pid);
+    kill(s->judges[n].pid, SIGKILL);
+}
+
 static void read_control(struct supervisor *s, struct child *child)
 {
     struct bawn_error err;
@@ -479,6 +491,8 @@ static void read_control(struct supervisor *s, struct child *child)
     }
     while (ipc_next(child->control, &msg)) {
         child->ready |= msg.op == IPC_READY;
+        if (msg.op == IPC_HUNG && child->role == ROLE_FRONT)
+            end_hung(s, msg.json);
         ipc_msg_clear(&msg);
     }
     for (size_t i = 0; i < CORE; i++)

@@ -31,8 +31,8 @@ FULL = {
     "listen": ["tcp:127.0.0.1:1", "tcp:[::1]:2", "unix:/x", "vsock:any:3", "vsock:3:4"],
     "tls": {"certificate": "f", "key": "f"},
     "admin": {"listen": ["tcp:127.0.0.1:4"], "client_ca": "f",
-              "tls": {"certificate": "f", "key": "f"}},
-    "status": {"listen": ["unix:/y", "tcp:127.0.0.1:5"]},
+              "tls": {"certificate": "f", "key": "f"}, "hosts": ["attest.example"]},
+    "status": {"listen": ["unix:/y", "tcp:127.0.0.1:5"], "hosts": ["status.example"]},
     "database": "postgresql://host/name",
     "keys": {"storage": {"file": "f"}},
     "token": {"issuer": "i", "lifetime": 60, "algorithm": "ES256"},
@@ -40,14 +40,14 @@ FULL = {
     "workers": 3,
     "limits": {"body": 4096, "admin_body": 4096, "header": 4096, "rate": 0, "burst": 1,
                "connections": 1, "per_client": 1, "header_timeout": 1, "body_timeout": 1,
-               "idle_timeout": 1, "jobs": 1, "subscribers": 0, "session_tickets": False},
+               "idle_timeout": 1, "jobs": 1, "judge_timeout": 1, "subscribers": 0, "session_tickets": False},
     "tenants": {"default": {"policy": "f"}, "two": {
         "roots": ["f"], "test_roots": True, "admins": [
             {"name": "n", "certificate": "aB" * 32, "roles": ["policy", "secrets", "auditor"]},
             {"name": "m", "certificate": ":".join(["AB"] * 32), "roles": ["auditor"]}]}},
     "collateral": {"directory": "f", "mirror": "https://mirror.example",
                    "mirror_ca": "f"},
-    "log": {"origin": "o", "checkpoint_seconds": 5},
+    "log": {"origin": "o", "checkpoint_seconds": 5, "denials": 5, "denials_per_client": 0},
     "user": {"vault": "v", "judge": "j", "front": "f", "admin": "a", "fetch": "g"},
 }
 STORAGES = [{"tpm": "f"}, {"tpm": "f", "tcti": "device:/dev/tpmrm0"},

@@ -275,22 +275,40 @@ def admin_without(s):
     return None
 
 
+def subscribed(s, admin, headers=()):
+    """A connection that has the head of its stream, and what came with it."""
+    c = s.tls(admin=admin)
+    c.sendall(request("GET", "/bawn/v1/revocations/events", headers=headers))
+    return c, read_answer(c)
+
+
 def events(s):
-    """a subscriber hears of a revocation"""
-    with s.tls() as c:
-        c.sendall(request("GET", "/bawn/v1/revocations/events"))
-        answer = read_answer(c)
-        if answer[0] != 200 or answer[1]["content-type"] != "text/event-stream":
-            return answer
+    """subscribers hear of a revocation; of its reason those who show a token or are administrators"""
+    kinds_of = ((False, (), b'{"n":1}'), (False, [("Authorization", "Bearer a.b.c")], None),
+                (True, (), None))
+    streams = [subscribed(s, admin, headers) for admin, headers, _ in kinds_of]
+    try:
+        for _, answer in streams:
+            if answer[0] != 200 or answer[1]["content-type"] != "text/event-stream":
+                return answer
         with s.tls(admin=True) as a:
-            ask(a, "POST", "/bawn/v1/revocations", b"{}", JSON)
-        data = answer[2]
-        while b"data: " not in data:
-            part = c.recv(4096)
-            if not part:
-                return data
-            data += part
-        return b'event: revoked\ndata: {"n":1}\n\n' not in data and data
+            ask(a, "POST", "/bawn/v1/revocations", b"{}", JSON)  # the stand-in tells a reason
+        for (c, answer), (_, _, want) in zip(streams, kinds_of):
+            data = answer[2]
+            while b"data: " not in data:
+                part = c.recv(4096)
+                if not part:
+                    return data
+                data += part
+            want = want or b'{"n":1,"reason":"told"}'
+            if b"event: revoked\ndata: " + want + b"\n\n" not in data:
+                return (want, data)
+    finally:
+        for c, _ in streams:
+            c.close()
+    with s.tls(admin=True) as a:  # an administrator, but not of that tenant
+        answer = ask(a, "GET", "/t/other/bawn/v1/revocations/events")
+    return answer[0] != 403 and answer
 
 
 def slow(s):
@@ -364,6 +382,43 @@ class Page(html.parser.HTMLParser):
 
     def handle_data(self, data):
         self.text += data
+
+
+def loops(s):
+    """a judge that never returns is ended and replaced, and its client hears of it"""
+    mark = s.mark()
+    with s.tls() as c:
+        answer = ask(c, "POST", "/kbs/v0/attest", b"loop", JSON + COOKIE)
+        if answer[0] != 503 or kinds(answer) != "VerifierTimeout" or \
+                "retry-after" not in answer[1]:
+            return answer
+        s.wait_event("a judge is ended: it does not answer", mark)
+        s.wait_event("confined", mark, "judge")
+        for _ in range(4):
+            answer = ask(c, "POST", "/kbs/v0/attest", b"{}", JSON + COOKIE)
+            if answer[0] != 200:
+                return answer
+    return None
+
+
+def hosts(s):
+    """the status page and administrators' address answer under their own names alone"""
+    cases = [(2, "localhost", 200), (2, f"127.0.0.1:{s.port + 2}", 200), (2, "[::1]:9", 200),
+             (2, "status.example:80", 200), (2, "STATUS.example", 200), (2, "evil.example", 421),
+             (2, "localhost.evil.example", 421), (2, "127.0.0.1.evil.example", 421),
+             (2, "", 421), (2, "status.example:80:80", 421), (2, "[::1", 421),
+             (1, "localhost", 200), (1, f"127.0.0.1:{s.port + 1}", 200), (1, "evil.example", 421),
+             (1, "status.example", 421), (0, "anything.example", 200)]
+    for offset, host, want in cases:
+        with s.raw(offset=2) if offset == 2 else s.tls(admin=offset == 1) as c:
+            c.sendall(f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            answer = read_answer(c)
+        if answer[0] != want:
+            return (offset, host, answer)
+    with s.raw(offset=2) as c:
+        c.sendall(b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+        answer = read_answer(c)
+    return (answer[0] != 421 or b"script" in answer[2]) and answer
 
 
 def page(s):
@@ -442,7 +497,9 @@ def ends(s):
 def setup(config):
     config["tenants"]["other"] = {}
     config["workers"] = 2
-    config["limits"] = {"header_timeout": 3, "body_timeout": 3, "jobs": 2, "rate": 0}
+    config["limits"] = {"header_timeout": 3, "body_timeout": 3, "jobs": 2, "rate": 0,
+                        "judge_timeout": 2}
+    config["status"]["hosts"] = ["status.example"]
 
 
 # FRONT=attestd-front-asan: the same under the sanitizers.
@@ -450,7 +507,7 @@ service = Service(os.path.join(BUILD, "tests", os.environ.get("FRONT", "attestd-
 try:
     for test in (auth, auth_refused, attest, chunked, resource, tenants, paths, requests_refused,
                  methods, pipelined, oversize, old_tls, resumption, other_protocol, malformed_tls,
-                 admin, admin_without, events, slow, judge_dies, busy, page, metrics, reload, ends):
+                 admin, admin_without, events, slow, judge_dies, loops, busy, hosts, page, metrics, reload, ends):
         tap.run(test, service)
 finally:
     service.end()

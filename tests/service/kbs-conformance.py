@@ -290,6 +290,41 @@ def resource_policy(service, guest):
         ("no keys today" not in denied[2].decode() and denied)
 
 
+def reasons(service, guest):
+    """why a token was revoked is told to those with a token in force, or an administrator's rights"""
+    events = "/bawn/v1/revocations/events"
+    c, gone = Client(service), Client(service)
+    c.attest(guest)
+    gone.attest(guest)
+    headers = [("Authorization", "Bearer " + c.token)]
+    streams = [service.tls(), service.tls(), service.tls(admin=True)]
+    for sock, more in zip(streams, ([], headers, [])):
+        answer = ask(sock, "GET", events, headers=more)
+        if answer[0] != 200:
+            return answer
+    jti = json.loads(base64.urlsafe_b64decode(gone.token.split(".")[1] + "=="))["jti"]
+    body = {"kind": "token", "value": jti, "reason": "the disk was lost"}
+    answer = ask(service.tls(admin=True), "POST", "/bawn/v1/revoked", json.dumps(body).encode(), JSON)
+    if answer[0] != 200:
+        return answer
+    told = []
+    for sock in streams:
+        data = b""
+        while b"data: " not in data:
+            data += sock.recv(4096)
+        told.append((jti.encode() in data, b"the disk was lost" in data))
+        sock.close()
+    if told != [(True, False), (True, True), (True, True)]:
+        return told
+    for path, token_text in ((events, gone.token), (events, c.token + "A"), (events, "x"),
+                             ("/t/other" + events, c.token)):
+        answer = ask(service.tls(), "GET", path,
+                     headers=[("Authorization", "Bearer " + token_text)])
+        if answer[0] != 401:
+            return (path, answer)
+    return None
+
+
 def no_secrets(service, _):
     """journal and database have neither the secret nor a token"""
     with open(service.log_path, "rb") as f:
@@ -338,8 +373,8 @@ try:
                         "application/octet-stream")
     tap.point(stored[0] == 200, "a secret is stored", stored)
     for test in (challenge, token, resource, resource_jose, hash_algorithms, replay, other_key,
-                 other_nonce, malformed, errors, old_evidence, policies, resource_policy,
-                 no_secrets, ends):
+                 other_nonce, malformed, errors, old_evidence, reasons, policies,
+                 resource_policy, no_secrets, ends):
         tap.run(test, the_service, the_guest)
 finally:
     the_service.end()

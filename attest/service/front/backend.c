@@ -60,6 +60,7 @@ static struct job *job_begin(struct conn *c, struct judge *judge, job_reply_fn r
     if (!job)
         return NULL;
     *job = (struct job){ .id = f->next_id++, .conn = c, .judge = judge, .reply = reply };
+    job->began_us = front_now_us();
     LIST_INSERT_HEAD(bucket(f, job->id), job, hash);
     f->nr_jobs++;
     if (judge) {
@@ -82,8 +83,8 @@ static struct job *job_of(struct front *f, uint64_t id)
     struct job *job;
 
     LIST_FOREACH(job, bucket(f, id), hash)
-        if (job->id == id)
-            return job;
+    if (job->id == id)
+        return job;
     return NULL;
 }
 
@@ -107,18 +108,24 @@ static void job_reply(struct front *f, struct ipc_msg *msg)
 
 static void judge_gone(struct front *f, struct judge *judge)
 {
+    bool hung = judge->hung;
     struct job *job;
 
     journal("warning", "a judge is gone", "{s:i,s:i}", "judge", (int)(judge - f->judges), "jobs",
             (int)judge->nr_jobs);
     peer_destroy(judge->peer);
     judge->peer = NULL;
+    judge->pinged_us = 0;
+    judge->hung = false;
     while ((job = LIST_FIRST(&judge->jobs))) {
         struct conn *c = job->conn;
 
         job_end(f, job);
         if (c)
-            conn_error(c, 503, "Unavailable", "the verifier ended; try again", 1);
+            conn_error(c, 503, hung ? "VerifierTimeout" : "Unavailable",
+                       hung ? "the verifier did not answer in time and was ended; try again"
+                            : "the verifier ended; try again",
+                       1);
     }
 }
 
@@ -189,12 +196,22 @@ static struct peer *peer_create(struct front *f, int fd, struct judge *judge,
     return p;
 }
 
+static void take_health(struct front *f, const json_t *json)
+{
+    const char *problem = json_string_value(json_object_get(json, "problem"));
+
+    free(f->problem);
+    f->problem = problem && *problem ? strdup(problem) : NULL;
+}
+
 static void vault_message(struct peer *p, struct ipc_msg *msg)
 {
     if (msg->op == IPC_REPLY)
         job_reply(p->front, msg);
     else if (msg->op == IPC_EVENT)
         events_send(p->front, msg->json);
+    else if (msg->op == IPC_HEALTH)
+        take_health(p->front, msg->json);
 }
 
 /* A judge may refuse what it was given, and only that: decisions are the vault's. */
@@ -203,7 +220,9 @@ static void judge_message(struct peer *p, struct ipc_msg *msg)
     json_int_t status = json_integer_value(json_object_get(msg->json, "status"));
     const struct job *job = job_of(p->front, msg->id);
 
-    if (msg->op == IPC_REPLY && status >= 400 && job && job->judge == p->judge)
+    if (msg->op == IPC_PING)
+        p->judge->pinged_us = 0;
+    else if (msg->op == IPC_REPLY && status >= 400 && job && job->judge == p->judge)
         job_reply(p->front, msg);
 }
 
@@ -305,7 +324,7 @@ bool backend_judge(struct conn *c, const json_t *json, struct bawn_bytes blob, j
     for (size_t i = 0; i < SERVICE_WORKERS_MAX; i++) {
         struct judge *j = &f->judges[i];
 
-        if (j->peer && (!best || j->nr_jobs < best->nr_jobs))
+        if (j->peer && !j->hung && (!best || j->nr_jobs < best->nr_jobs))
             best = j;
     }
     if (!best)
@@ -322,6 +341,56 @@ unsigned backend_judges(const struct front *f)
     for (size_t i = 0; i < SERVICE_WORKERS_MAX; i++)
         n += f->judges[i].peer != NULL;
     return n;
+}
+
+/* ---- Judges that hang ---- */
+
+static int64_t oldest_job(const struct judge *judge)
+{
+    int64_t oldest = INT64_MAX;
+    const struct job *job;
+
+    LIST_FOREACH(job, &judge->jobs, of_judge)
+    if (job->began_us < oldest)
+        oldest = job->began_us;
+    return oldest;
+}
+
+/* The supervisor alone can end it. Its requests are answered when its socket closes. */
+static void report_hung(struct front *f, struct judge *judge)
+{
+    json_t *json = json_pack("{s:i}", "judge", (int)(judge - f->judges));
+
+    judge->hung = true;
+    journal("error", "a judge does not answer", "{s:i,s:i}", "judge", (int)(judge - f->judges),
+            "jobs", (int)judge->nr_jobs);
+    ipc_send(f->control->ipc, IPC_HUNG, 0, json, (struct bawn_bytes){ NULL, 0 }, -1, NULL);
+    peer_flush(f->control);
+    json_decref(json);
+}
+
+/* A request may wait for the vault: so the judge itself is asked, behind what it was given before.
+ */
+static void watch_judge(struct front *f, struct judge *judge, int64_t now)
+{
+    int64_t limit = (int64_t)f->config->limits.judge_timeout * 1000000;
+
+    if (!judge->peer || judge->hung)
+        return;
+    if (judge->pinged_us) {
+        if (now - judge->pinged_us >= limit)
+            report_hung(f, judge);
+    } else if (judge->nr_jobs && now - oldest_job(judge) >= 1000000) {
+        judge->pinged_us = now;
+        ipc_send(judge->peer->ipc, IPC_PING, 0, NULL, (struct bawn_bytes){ NULL, 0 }, -1, NULL);
+        peer_flush(judge->peer);
+    }
+}
+
+void backend_watch(struct front *f)
+{
+    for (size_t i = 0; i < SERVICE_WORKERS_MAX; i++)
+        watch_judge(f, &f->judges[i], front_now_us());
 }
 
 /* ---- Start and end ---- */
@@ -358,4 +427,5 @@ void backend_end(struct front *f)
         peer_destroy(f->judges[i].peer);
     peer_destroy(f->vault);
     peer_destroy(f->control);
+    free(f->problem);
 }

@@ -45,6 +45,12 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     events_send(context, NULL);
 }
 
+static void on_watch(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd, (void)what;
+    backend_watch(context);
+}
+
 static enum bawn_status add_door(struct front *f, enum door_kind kind, int fd,
                                  struct bawn_error *err)
 {
@@ -75,7 +81,7 @@ static enum bawn_status open_doors(struct front *f, const struct service_fds *fd
 static enum bawn_status start(struct front *f, const struct service_fds *fds,
                               struct bawn_error *err)
 {
-    const struct timeval tick = { TICK_SECONDS, 0 };
+    const struct timeval tick = { TICK_SECONDS, 0 }, second = { 1, 0 };
     uint8_t random[16];
     enum bawn_status st = BAWN_OK;
 
@@ -93,7 +99,8 @@ static enum bawn_status start(struct front *f, const struct service_fds *fds,
     if (st != BAWN_OK)
         return st;
     f->tick = event_new(f->base, -1, EV_PERSIST, on_tick, f);
-    if (!f->tick || event_add(f->tick, &tick))
+    f->watch = event_new(f->base, -1, EV_PERSIST, on_watch, f);
+    if (!f->tick || event_add(f->tick, &tick) || !f->watch || event_add(f->watch, &second))
         return bawn_fail(err, BAWN_E_NOMEM, "no memory");
     return open_doors(f, fds, err);
 }
@@ -111,6 +118,8 @@ static void end(struct front *f)
         event_free(f->doors[i].event);
     if (f->tick)
         event_free(f->tick);
+    if (f->watch)
+        event_free(f->watch);
     SSL_CTX_free(f->tls);
     limits_destroy(f->limits);
     if (f->base)

@@ -46,6 +46,7 @@ struct job {
     struct conn *conn;   /* NULL: the client has gone */
     struct judge *judge; /* NULL: the vault's */
     job_reply_fn reply;
+    int64_t began_us;
 };
 LIST_HEAD(job_list, job);
 
@@ -53,6 +54,8 @@ struct judge {
     struct peer *peer; /* NULL: none at present */
     struct job_list jobs;
     unsigned nr_jobs;
+    int64_t pinged_us; /* 0: no answer is waited for */
+    bool hung;         /* it will be ended */
 };
 
 /* ---- Connections ---- */
@@ -93,6 +96,7 @@ struct conn {
     size_t path_from;                  /* the first segment behind the tenant's prefix */
     bool expects_head;                 /* HEAD */
     bool keep;                         /* the connection, after the answer */
+    bool known;                        /* a subscriber who has shown who it is */
     struct job *job;
     int64_t began_us;
     size_t lingered;
@@ -124,7 +128,8 @@ struct front {
     unsigned nr_connections, nr_handshakes, nr_subscribers;
     size_t body_bytes; /* of all requests that are being read or judged */
     struct subscriber_list subscribers;
-    struct event *tick;
+    struct event *tick, *watch;
+    char *problem; /* what the vault says of itself (IPC_HEALTH), or NULL */
     bool stopping;
     int exit_status;
 };
@@ -139,6 +144,8 @@ enum bawn_status tls_context(SSL_CTX **ctx, const struct service_config *config,
                              enum service_role role, SSL_CTX *old, struct bawn_error *err);
 /* True, and the hex SHA-256 of the peer's certificate. */
 bool tls_identity(const SSL *ssl, char identity[65]);
+/* Whether the certificate of this connection's server is for that name or address. */
+bool tls_is_for(const SSL *ssl, const char *host);
 
 /* conn.c */
 void conn_accept(evutil_socket_t fd, short what, void *door);
@@ -155,6 +162,10 @@ void conn_error(struct conn *c, int status, const char *kind, const char *detail
                 unsigned retry_after);
 bool conn_stream_start(struct conn *c);
 void conn_wait(struct conn *c);
+
+/* host.c: whether Host names this service; false for a door that names can lead strangers to. */
+bool host_check(const struct conn *c);
+bool host_is_ours(struct slice host, const struct config_names *names, bool loopback);
 
 /* routes.c */
 struct route {
@@ -180,7 +191,8 @@ void handle_events(struct conn *c);
 void handle_health(struct conn *c);
 void handle_metrics(struct conn *c);
 void handle_page(struct conn *c);
-/* IPC_EVENT from the vault, to all subscribers of its tenant; the heartbeat with NULL. */
+/* IPC_EVENT from the vault, to all subscribers of its tenant; the heartbeat with NULL. Reasons go
+ * to those alone who are known. */
 void events_send(struct front *f, const json_t *event);
 
 /* backend.c */
@@ -195,6 +207,8 @@ bool backend_vault(struct conn *c, enum ipc_op op, const json_t *json, struct ba
 bool backend_judge(struct conn *c, const json_t *json, struct bawn_bytes blob, job_reply_fn reply);
 void job_forget(struct conn *c); /* its client has gone */
 unsigned backend_judges(const struct front *f);
+/* Every second: asks judges that keep a request, and reports those that do not answer. */
+void backend_watch(struct front *f);
 /* Answers with an IPC_REPLY as it is. */
 void reply_plain(struct conn *c, struct ipc_msg *reply);
 

@@ -199,11 +199,23 @@ void handle_admin(struct conn *c)
 
 /* ---- Operation ---- */
 
+/* "all: ..." and nothing can be served; else there is a part that cannot. */
+static void health_problem(struct conn *c, const char *problem)
+{
+    char text[256];
+    int n = snprintf(text, sizeof(text), "%s\n", problem);
+
+    conn_answer(c, strncmp(problem, "all", 3) ? 200 : 503, "text/plain", NULL, text,
+                n < (int)sizeof(text) ? (size_t)n : sizeof(text) - 1);
+}
+
 void handle_health(struct conn *c)
 {
     /* The administrators' front has no judges; without the vault no front is there to answer. */
     if (c->front->role == ROLE_FRONT && !backend_judges(c->front))
         conn_answer(c, 503, "text/plain", NULL, "no verifier\n", 12);
+    else if (c->front->problem)
+        health_problem(c, c->front->problem);
     else
         conn_answer(c, 200, "text/plain", NULL, "ok\n", 3);
 }
@@ -273,20 +285,64 @@ void handle_page(struct conn *c)
 
 /* ---- Server-sent events (WHATWG HTML, 9.2) ---- */
 
+static bool is_admin(const struct conn *c)
+{
+    const struct config_tenant *tenant = config_tenant(c->front->config, c->tenant);
+
+    for (size_t i = 0; tenant && i < tenant->nr_admins; i++)
+        if (!strcmp(tenant->admins[i].certificate, c->identity))
+            return true;
+    return false;
+}
+
+static void reply_bearer(struct conn *c, struct ipc_msg *reply)
+{
+    if (json_integer_value(json_object_get(reply->json, "status")) != 200) {
+        reply_plain(c, reply);
+        return;
+    }
+    c->known = true;
+    conn_stream_start(c);
+}
+
+/* Anybody may hear what is revoked; why, those who show a token or an administrator's certificate.
+ */
 void handle_events(struct conn *c)
 {
-    if (need_tenant(c))
+    struct slice bearer;
+    json_t *message;
+
+    if (!need_tenant(c))
+        return;
+    c->known = false;
+    if (c->door->kind == DOOR_ADMIN) {
+        c->known = is_admin(c);
+        if (c->known)
+            conn_stream_start(c);
+        else
+            conn_error(c, 403, "Unauthorized",
+                       "the client certificate is not one of an administrator of this tenant", 0);
+    } else if (http_bearer(&c->head, &bearer)) {
+        message = json_pack("{s:s,s:s%}", "tenant", c->tenant, "bearer", bearer.p, bearer.len);
+        backend_vault(c, IPC_BEARER, message, (struct bawn_bytes){ NULL, 0 }, reply_bearer);
+        json_decref(message);
+    } else {
         conn_stream_start(c);
+    }
 }
 
 void events_send(struct front *f, const json_t *event)
 {
     const char *name = json_string_value(json_object_get(event, "event"));
     const char *tenant = json_string_value(json_object_get(event, "tenant"));
-    const json_t *data = json_object_get(event, "data");
-    char *text = data ? json_dumps(data, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    json_t *data = json_object_get(event, "data"), *less = json_copy(data);
+    char *text[2] = { NULL, data ? json_dumps(data, JSON_COMPACT | JSON_ENCODE_ANY) : NULL };
     struct conn *c, *next;
 
+    json_object_del(less, "reason");
+    if (less)
+        text[0] = json_dumps(less, JSON_COMPACT | JSON_ENCODE_ANY);
+    json_decref(less);
     for (c = LIST_FIRST(&f->subscribers); c; c = next) {
         struct evbuffer *out = bufferevent_get_output(c->bev);
 
@@ -297,8 +353,9 @@ void events_send(struct front *f, const json_t *event)
             conn_close(c);
         else if (!event)
             evbuffer_add(out, ": alive\n\n", 9);
-        else if (text && header_safe(name, ""))
-            evbuffer_add_printf(out, "event: %s\ndata: %s\n\n", name, text);
+        else if (text[c->known] && header_safe(name, ""))
+            evbuffer_add_printf(out, "event: %s\ndata: %s\n\n", name, text[c->known]);
     }
-    free(text);
+    free(text[0]);
+    free(text[1]);
 }

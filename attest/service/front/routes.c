@@ -16,7 +16,8 @@ const struct route routes[] = {
     { "attest", "/kbs/v0/attest", HTTP_POST, DOOR_PUBLIC, handle_attest, true },
     { "resource", "/kbs/v0/resource/+/+/+", HTTP_GET | HTTP_POST, DOOR_PUBLIC, handle_resource,
       false },
-    { "events", "/bawn/v1/revocations/events", HTTP_GET, DOOR_PUBLIC, handle_events, false },
+    { "events", "/bawn/v1/revocations/events", HTTP_GET, DOOR_PUBLIC | DOOR_ADMIN, handle_events,
+      false },
     { "jwks", "/.well-known/jwks.json", READ, DOOR_PUBLIC | DOOR_ADMIN, handle_jwks, false },
     { "admin-resource", "/kbs/v0/resource/+/+/+", ANY, DOOR_ADMIN, handle_admin, false },
     { "attestation-policy", "/kbs/v0/attestation-policy/#", ANY, DOOR_ADMIN, handle_admin, false },
@@ -70,6 +71,11 @@ bool route_find(struct conn *c)
 
     if (!http_path_parse(c->head.path, &c->path) || !http_query_ok(c->head.query)) {
         conn_error(c, 400, "BadRequest", "the path or the query has what none has here", 0);
+        return false;
+    }
+    if (!host_check(c)) {
+        conn_error(c, 421, "BadRequest",
+                   "Host is no name of this address: add it to hosts in the configuration", 0);
         return false;
     }
     if (!find_tenant(c)) {

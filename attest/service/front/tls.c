@@ -4,7 +4,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include "attest/service/front/front.h"
 
@@ -146,6 +146,14 @@ enum bawn_status tls_context(SSL_CTX **out, const struct service_config *config,
     else
         SSL_CTX_free(ctx);
     return st;
+}
+
+bool tls_is_for(const SSL *ssl, const char *host)
+{
+    X509 *cert = SSL_get_certificate(ssl);
+
+    return cert && (X509_check_host(cert, host, strlen(host), 0, NULL) == 1 ||
+                    X509_check_ip_asc(cert, host, 0) == 1);
 }
 
 bool tls_identity(const SSL *ssl, char identity[65])

@@ -111,6 +111,8 @@ static enum bawn_status drain(struct process *p, struct ipc *from, enum ipc_op e
            ipc_next(from, &m)) {
         if (m.op == IPC_STOP)
             *stop = true;
+        else if (m.op == IPC_PING && from == p->front)
+            st = ipc_send(p->front, IPC_PING, 0, NULL, no_blob, -1, err);
         else if (m.op != expected)
             st = bawn_fail(err, BAWN_E_FORMAT, "a message of kind %d was not expected", m.op);
         else if (m.op == IPC_SNAPSHOT)

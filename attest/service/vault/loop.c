@@ -29,6 +29,7 @@ static const struct {
     { IPC_ADMIN, PEER_ADMIN, true, serve_admin },
     { IPC_KEYS, PEER_FRONT | PEER_ADMIN, false, serve_keys },
     { IPC_STATUS, PEER_ADMIN, false, serve_status },
+    { IPC_BEARER, PEER_FRONT, false, serve_bearer },
 };
 
 struct batch {

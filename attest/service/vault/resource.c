@@ -344,6 +344,30 @@ enum bawn_status serve_resource_get(struct vault *v, const struct ipc_msg *m, st
     return st;
 }
 
+/* ---- Whether a token is in force ---- */
+
+enum bawn_status serve_bearer(struct vault *v, const struct ipc_msg *m, struct reply *r,
+                              struct bawn_error *err)
+{
+    const char *tenant = text_of(m->json, "tenant"), *bearer = text_of(m->json, "bearer");
+    bool revoked = false;
+    char *jti = NULL;
+    enum bawn_status st;
+
+    if (!tenant || !bearer || !vault_tenant(v, tenant))
+        return reply_error(r, 404, "TenantNotFound", "there is no tenant of this name");
+    st = token_check(v, tenant, bearer, &jti, err);
+    if (st == BAWN_OK)
+        st = is_revoked(v, tenant, "token", jti, &revoked, err);
+    else if (st == BAWN_E_DENIED || st == BAWN_E_FORMAT)
+        st = reply_error(r, 401, "Unauthenticated", "%s", err->msg);
+    if (st == BAWN_OK && jti)
+        st = revoked ? reply_error(r, 401, "Unauthenticated", "the token is revoked")
+                     : reply_json(r, 200, json_object());
+    free(jti);
+    return st;
+}
+
 /* ---- Administration ---- */
 
 enum bawn_status admin_resource_set(struct vault *v, const struct admin_request *a, struct reply *r,

@@ -161,7 +161,7 @@ typedef enum bawn_status request_fn(struct vault *v, const struct ipc_msg *m, st
                                     struct bawn_error *err);
 
 request_fn serve_session_new, serve_decide, serve_resource_get, serve_admin, serve_keys,
-    serve_status;
+    serve_status, serve_bearer;
 
 /* Both return BAWN_OK, or BAWN_E_NOMEM. kind is the last part of the error's "type". */
 __attribute__((format(printf, 4, 5))) enum bawn_status reply_error(struct reply *r, int status,
