@@ -60,5 +60,14 @@ int main(int argc, char **argv)
             puts("The configuration is in order.");
         return st == BAWN_OK ? EXIT_SUCCESS : fail(st, &err);
     }
+    if (st == BAWN_OK && o.accept_state) {
+        st = config_read_files(config, ROLE_VAULT, &err);
+        if (st == BAWN_OK)
+            st = service_accept_state(config, &err);
+        config_destroy(config);
+        if (st == BAWN_OK)
+            puts("What the database has is accepted, and the log says so.");
+        return st == BAWN_OK ? EXIT_SUCCESS : fail(st, &err);
+    }
     return st == BAWN_OK ? supervisor_run(config) : fail(st, &err);
 }

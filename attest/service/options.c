@@ -39,6 +39,10 @@ static const struct option options[] = {
     { "config", "FILE", "the configuration (/etc/bawn/attestd.json)", set_path, FIELD(config) },
     { "check-config", NULL, "check the configuration and its files, and end", option_set_flag,
       FIELD(check) },
+    { "accept-state", NULL,
+      "take the policies, references, revocations and\n"
+      "                         signers in the database as they are, and end",
+      option_set_flag, FIELD(accept_state) },
     { "dev", NULL, "set itself up with self-signed material, and run", option_set_flag,
       FIELD(dev) },
     { "dir", "DIR", "with --dev: where (./bawn-attestd-dev)", set_path, FIELD(dir) },
@@ -53,7 +57,7 @@ static const struct option_table table = { OPTION_TABLE(options), .unknown = unk
 
 void options_help(void)
 {
-    puts("Usage: bawn-attestd [--config FILE] [--check-config]\n"
+    puts("Usage: bawn-attestd [--config FILE] [--check-config | --accept-state]\n"
          "       bawn-attestd --dev [--dir DIR] [--port N]\n\n"
          "Judges the evidence of confidential guests and releases secrets to those that a policy\n"
          "allows. Runs in the foreground; SIGHUP reloads, SIGTERM ends it in order.\n\nOptions:");

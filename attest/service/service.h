@@ -203,6 +203,9 @@ struct service_fds {
     struct front_metrics *metrics;  /* fronts: shared memory */
 };
 
+/* In the operator's own process, before any of these is there: the state that the database has is
+ * sealed as it is (vault/state.c). BAWN_E_IO, BAWN_E_DENIED. */
+enum bawn_status service_accept_state(struct service_config *config, struct bawn_error *err);
 int vault_main(struct service_config *config, const struct service_fds *fds);
 int judge_main(struct service_config *config, const struct service_fds *fds);
 int fetch_main(struct service_config *config, const struct service_fds *fds);

@@ -8,7 +8,7 @@
 struct options {
     const char *config, *dir;
     unsigned port; /* --dev: of the public address; the administrators' is the next, then status */
-    bool dev, check, help, version;
+    bool dev, check, accept_state, help, version;
 };
 
 /* BAWN_E_USAGE. */

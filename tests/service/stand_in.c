@@ -161,6 +161,12 @@ int vault_main(struct service_config *config, const struct service_fds *fds)
     return serve(1, vault_message);
 }
 
+enum bawn_status service_accept_state(struct service_config *config, struct bawn_error *err)
+{
+    (void)config;
+    return bawn_fail(err, BAWN_E_UNSUPPORTED, "there is no vault here");
+}
+
 int judge_main(struct service_config *config, const struct service_fds *fds)
 {
     struct bawn_error err = { "" };

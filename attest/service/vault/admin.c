@@ -19,34 +19,39 @@ static const struct {
     bool below;
     unsigned roles;
     admin_fn *serve;
+    int changes; /* 1 + the part of the state; 0: none */
 } routes[] = {
-    { "POST", "attestation-policy/activate", false, ADMIN_POLICY, admin_policy_activate },
-    { "POST", "resource-policy/activate", false, ADMIN_POLICY, admin_policy_activate },
+    { "POST", "attestation-policy/activate", false, ADMIN_POLICY, admin_policy_activate,
+      1 + STATE_POLICY },
+    { "POST", "resource-policy/activate", false, ADMIN_POLICY, admin_policy_activate,
+      1 + STATE_POLICY },
     { "POST", "attestation-policy/dry-run", false, ADMIN_POLICY | ADMIN_AUDITOR,
-      admin_policy_dry_run },
-    { "POST", "attestation-policy", true, ADMIN_POLICY, admin_policy_set },
-    { "PUT", "attestation-policy", true, ADMIN_POLICY, admin_policy_set },
-    { "GET", "attestation-policy", true, ADMIN_POLICY | ADMIN_AUDITOR, admin_policy_get },
-    { "POST", "resource-policy", true, ADMIN_POLICY, admin_policy_set },
-    { "PUT", "resource-policy", true, ADMIN_POLICY, admin_policy_set },
-    { "GET", "resource-policy", true, ADMIN_POLICY | ADMIN_AUDITOR, admin_policy_get },
-    { "POST", "reference-value-signer", true, ADMIN_POLICY, admin_signer_set },
-    { "GET", "reference-value-signer", true, ADMIN_POLICY | ADMIN_AUDITOR, admin_signer_get },
-    { "DELETE", "reference-value-signer", true, ADMIN_POLICY, admin_signer_delete },
-    { "POST", "reference-value", true, ADMIN_POLICY, admin_reference_set },
-    { "GET", "reference-value", true, ADMIN_POLICY | ADMIN_AUDITOR, admin_reference_get },
-    { "DELETE", "reference-value", true, ADMIN_POLICY, admin_reference_delete },
-    { "POST", "resource", true, ADMIN_SECRETS, admin_resource_set },
-    { "PUT", "resource", true, ADMIN_SECRETS, admin_resource_set },
-    { "GET", "resource", false, ADMIN_SECRETS | ADMIN_AUDITOR, admin_resource_list },
-    { "DELETE", "resource", true, ADMIN_SECRETS, admin_resource_delete },
-    { "POST", "collateral", true, ADMIN_POLICY, admin_collateral_set },
-    { "GET", "collateral", false, ANY, admin_collateral_get },
-    { "POST", "revoked", false, ADMIN_POLICY, admin_revoke },
-    { "GET", "revoked", false, ANY, admin_revoked_get },
-    { "POST", "keys/rotate", false, ADMIN_POLICY, admin_keys_rotate },
-    { "GET", "log/checkpoint", false, ADMIN_AUDITOR, admin_log_checkpoint },
-    { "GET", "log", false, ADMIN_AUDITOR, admin_log_get },
+      admin_policy_dry_run, 0 },
+    { "POST", "attestation-policy", true, ADMIN_POLICY, admin_policy_set, 1 + STATE_POLICY },
+    { "PUT", "attestation-policy", true, ADMIN_POLICY, admin_policy_set, 1 + STATE_POLICY },
+    { "GET", "attestation-policy", true, ADMIN_POLICY | ADMIN_AUDITOR, admin_policy_get, 0 },
+    { "POST", "resource-policy", true, ADMIN_POLICY, admin_policy_set, 1 + STATE_POLICY },
+    { "PUT", "resource-policy", true, ADMIN_POLICY, admin_policy_set, 1 + STATE_POLICY },
+    { "GET", "resource-policy", true, ADMIN_POLICY | ADMIN_AUDITOR, admin_policy_get, 0 },
+    { "POST", "reference-value-signer", true, ADMIN_POLICY, admin_signer_set, 1 + STATE_SIGNER },
+    { "GET", "reference-value-signer", true, ADMIN_POLICY | ADMIN_AUDITOR, admin_signer_get, 0 },
+    { "DELETE", "reference-value-signer", true, ADMIN_POLICY, admin_signer_delete,
+      1 + STATE_SIGNER },
+    { "POST", "reference-value", true, ADMIN_POLICY, admin_reference_set, 1 + STATE_REFERENCE },
+    { "GET", "reference-value", true, ADMIN_POLICY | ADMIN_AUDITOR, admin_reference_get, 0 },
+    { "DELETE", "reference-value", true, ADMIN_POLICY, admin_reference_delete,
+      1 + STATE_REFERENCE },
+    { "POST", "resource", true, ADMIN_SECRETS, admin_resource_set, 0 },
+    { "PUT", "resource", true, ADMIN_SECRETS, admin_resource_set, 0 },
+    { "GET", "resource", false, ADMIN_SECRETS | ADMIN_AUDITOR, admin_resource_list, 0 },
+    { "DELETE", "resource", true, ADMIN_SECRETS, admin_resource_delete, 0 },
+    { "POST", "collateral", true, ADMIN_POLICY, admin_collateral_set, 0 },
+    { "GET", "collateral", false, ANY, admin_collateral_get, 0 },
+    { "POST", "revoked", false, ADMIN_POLICY, admin_revoke, 1 + STATE_REVOKED },
+    { "GET", "revoked", false, ANY, admin_revoked_get, 0 },
+    { "POST", "keys/rotate", false, ADMIN_POLICY, admin_keys_rotate, 0 },
+    { "GET", "log/checkpoint", false, ADMIN_AUDITOR, admin_log_checkpoint, 0 },
+    { "GET", "log", false, ADMIN_AUDITOR, admin_log_get, 0 },
 };
 
 /* ---- Helpers ---- */
@@ -157,6 +162,24 @@ static const char *behind(const char *path, const char *route, bool below)
     return below && path[len] == '/' ? path + len + 1 : NULL;
 }
 
+/* Nothing is built on what is not to be believed: sealed with it, it would be. */
+static enum bawn_status change(struct vault *v, const struct admin_request *a, admin_fn *serve,
+                               enum state_part part, struct reply *r, struct bawn_error *err)
+{
+    enum bawn_status st = state_check(v, a->tenant, part, err);
+
+    if (st == BAWN_E_DENIED) {
+        journal("error", "a change is refused", "{s:s}", "why", err->msg);
+        v->reload = true;
+        return reply_error(r, 503, "StateNotAuthentic",
+                           "%s: restore a backup, or see --accept-state in bawn-attestd(8)",
+                           err->msg);
+    }
+    if (st == BAWN_OK)
+        st = serve(v, a, r, err);
+    return st == BAWN_OK && !r->undo ? state_seal(v, a->tenant, part, err) : st;
+}
+
 static enum bawn_status dispatch(struct vault *v, struct admin_request *a, struct reply *r,
                                  struct bawn_error *err)
 {
@@ -175,7 +198,9 @@ static enum bawn_status dispatch(struct vault *v, struct admin_request *a, struc
         }
         a->rest = rest;
         v->count.admin++;
-        return routes[i].serve(v, a, r, err);
+        return routes[i].changes
+                   ? change(v, a, routes[i].serve, (enum state_part)(routes[i].changes - 1), r, err)
+                   : routes[i].serve(v, a, r, err);
     }
     if (path_known)
         return reply_error(r, 405, "MethodNotAllowed", "%s is not served here", a->method);

@@ -249,6 +249,37 @@ enum bawn_status admin_policy_set(struct vault *v, const struct admin_request *a
     return st;
 }
 
+/* Texts that are not in force have no MAC: the hash that the administrator asks for is theirs, or
+ * they are not taken. BAWN_E_DENIED. */
+static enum bawn_status check_text(struct vault *v, const struct admin_request *a, const char *name,
+                                   const uint8_t *hash, struct bawn_error *err)
+{
+    struct found_text f = { NULL, 0 };
+    struct bawn_policy *policy = NULL;
+    struct bawn_error why = { "" };
+    enum bawn_status st = db_run(
+        v->db,
+        "SELECT text FROM policy WHERE tenant = $1 AND kind = $2 AND name = $3 AND hash = $4",
+        (struct db_value[]){ db_text(a->tenant), db_text(kind_of(a)), db_text(name),
+                             db_blob(hash, BAWN_POLICY_HASH_SIZE) },
+        4, take_text, &f, NULL, err);
+
+    if (st == BAWN_OK && f.text) {
+        st = compile(v, a->tenant, name, (struct bawn_bytes){ (uint8_t *)f.text, f.len }, &policy,
+                     &why);
+        if (st == BAWN_OK && CRYPTO_memcmp(bawn_policy_hash(policy), hash, BAWN_POLICY_HASH_SIZE))
+            st = bawn_fail(&why, BAWN_E_DENIED, "its text has another hash");
+        if (st != BAWN_OK && st != BAWN_E_IO && st != BAWN_E_NOMEM)
+            st =
+                bawn_fail(err, BAWN_E_DENIED, "policy %.64s cannot be used: %.300s", name, why.msg);
+        else if (st != BAWN_OK)
+            *err = why;
+        bawn_policy_destroy(policy);
+    }
+    free(f.text);
+    return st;
+}
+
 /* {"policy_id", "sha256"}: a text that was in force before. */
 enum bawn_status admin_policy_activate(struct vault *v, const struct admin_request *a,
                                        struct reply *r, struct bawn_error *err)
@@ -270,7 +301,9 @@ enum bawn_status admin_policy_activate(struct vault *v, const struct admin_reque
                            "the body is {\"policy_id\": name, \"sha256\": hash of a text that was "
                            "in force}");
     }
-    st = activate(v, a->tenant, kind_of(a), name, hash, &changed, err);
+    st = check_text(v, a, name, hash, err);
+    if (st == BAWN_OK)
+        st = activate(v, a->tenant, kind_of(a), name, hash, &changed, err);
     if (st == BAWN_OK && !changed) {
         st = bawn_fail(err, BAWN_E_DENIED, "there is no policy %.64s with this hash", name);
     } else if (st == BAWN_OK) {

@@ -134,22 +134,10 @@ static bool take_signer(void *context, const struct db_value *c, int n)
     return true;
 }
 
-/* Rows of the tenant's signers: '0' is behind '/'. */
-static enum bawn_status each_signer(struct vault *v, const char *tenant, db_row_fn fn,
-                                    void *context, struct bawn_error *err)
-{
-    char from[512], to[512];
-
-    signer_key(tenant, "", from);
-    snprintf(to, sizeof(to), "signer/%s0", tenant);
-    return db_run(v->db, "SELECT key, value FROM meta WHERE key > $1 AND key < $2 ORDER BY key",
-                  (struct db_value[]){ db_text(from), db_text(to) }, 2, fn, context, NULL, err);
-}
-
 static enum bawn_status take_corim(struct taking *t, struct bawn_bytes file, struct bawn_error *err)
 {
     struct signers s = { 0 };
-    enum bawn_status st = each_signer(t->v, t->a->tenant, take_signer, &s, err);
+    enum bawn_status st = state_read(t->v, t->a->tenant, STATE_SIGNER, take_signer, &s, err);
 
     if (st == BAWN_OK && !s.n)
         st = bawn_fail(err, BAWN_E_FORMAT,
@@ -201,7 +189,7 @@ enum bawn_status admin_signer_get(struct vault *v, const struct admin_request *a
                                   struct bawn_error *err)
 {
     json_t *signers = json_object();
-    enum bawn_status st = each_signer(v, a->tenant, list_signer, signers, err);
+    enum bawn_status st = state_read(v, a->tenant, STATE_SIGNER, list_signer, signers, err);
 
     if (st == BAWN_OK)
         return reply_json(r, 200, json_pack("{s:o}", "signers", signers));

@@ -125,18 +125,27 @@ static enum bawn_status store_session(struct vault *v, const struct session *s, 
     char *claims = allowed ? session_claims(d) : NULL;
     size_t len;
     char *key = allowed ? json_text(json_object_get(d, "tee_pubkey"), &len) : NULL;
+    uint8_t mac[STATE_MAC];
+    struct db_value row[8] = { db_blob(s->id, SESSION_ID),
+                               db_text(text_of(d, "tenant")),
+                               db_int(end > s->expires ? end : s->expires),
+                               db_text(jti),
+                               db_int(allowed),
+                               db_text(key),
+                               db_text(claims) };
     enum bawn_status st;
 
     if (allowed && (!claims || !key))
         st = bawn_fail(err, BAWN_E_NOMEM, "no memory for a session");
-    else
+    else if (allowed && !state_session_mac(v, row, 7, mac))
+        st = bawn_fail(err, BAWN_E_INTERNAL, "OpenSSL cannot compute a MAC");
+    else {
+        row[7] = allowed ? db_blob(mac, sizeof(mac)) : (struct db_value){ .type = DB_NULL };
         st = db_run(v->db,
-                    "INSERT INTO session (id, tenant, expires, jti, allowed, tee_key, claims)"
-                    " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                    (struct db_value[]){ db_blob(s->id, SESSION_ID), db_text(text_of(d, "tenant")),
-                                         db_int(end > s->expires ? end : s->expires), db_text(jti),
-                                         db_int(allowed), db_text(key), db_text(claims) },
-                    7, NULL, NULL, NULL, err);
+                    "INSERT INTO session (id, tenant, expires, jti, allowed, tee_key, claims, mac)"
+                    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                    row, 8, NULL, NULL, NULL, err);
+    }
     free(claims);
     free(key);
     return st;
@@ -261,7 +270,11 @@ static void remember(struct vault *v, const json_t *d, bool allowed, json_t *rea
 static enum bawn_status objections(struct vault *v, const struct session *s, const json_t *d,
                                    json_t *reasons, struct bawn_error *err)
 {
+    const struct tenant *t = vault_tenant(v, text_of(d, "tenant"));
     enum bawn_status st = check_nonce(s, d, reasons, err);
+
+    if (st == BAWN_OK && t->refused)
+        json_array_append_new(reasons, json_string(STATE_REFUSED));
 
     if (st == BAWN_OK)
         st = check_revoked(v, d, reasons, err);

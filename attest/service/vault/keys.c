@@ -115,9 +115,9 @@ const struct vault_key *keyring_current(const struct keyring *ring, enum key_kin
     return newest;
 }
 
-static void aad_of(const char *id, char aad[128])
+static void aad_of(const char *id, bool state, char aad[128])
 {
-    snprintf(aad, 128, "bawn-attestd keyring %s", id);
+    snprintf(aad, 128, "bawn-attestd keyring %s%s", id, state ? " with state" : "");
 }
 
 /* ---- Reading ---- */
@@ -152,8 +152,15 @@ static enum bawn_status open_key(struct keyring *ring, struct vault_key *k,
     size_t len;
     enum bawn_status st;
 
-    aad_of(k->id, aad);
+    if (strncmp(k->id, kind_names[k->kind], strlen(kind_names[k->kind])) != 0)
+        return bawn_fail(err, BAWN_E_DENIED, "the key %s is no %s key", k->id, kind_names[k->kind]);
+    aad_of(k->id, k->kind == KEY_LOG, aad);
     st = unseal(ring->storage, aad, sealed, &plain, &len, err);
+    if (st == BAWN_E_DENIED && k->kind == KEY_LOG) {
+        aad_of(k->id, false, aad);
+        st = unseal(ring->storage, aad, sealed, &plain, &len, err);
+        ring->old |= st == BAWN_OK;
+    }
     if (st != BAWN_OK)
         return st;
     p = plain;
@@ -207,6 +214,7 @@ static enum bawn_status read_all(struct keyring *ring, struct db *db, struct baw
     enum bawn_status st;
 
     keyring_clear(ring);
+    ring->old = false;
     st = db_run(db, "SELECT id, kind, created, retired, sealed FROM keyring ORDER BY created, id",
                 NULL, 0, take_row, &reading, NULL, err);
     return st != BAWN_OK ? st : reading.st;
@@ -253,7 +261,7 @@ static enum bawn_status insert(struct keyring *ring, struct db *db, enum key_kin
     plain = make_plain(kind, algorithm, &plain_len);
     if (!plain)
         return bawn_fail(err, BAWN_E_INTERNAL, "OpenSSL cannot make a %s key", kind_names[kind]);
-    aad_of(id, aad);
+    aad_of(id, false, aad);
     st = seal(ring->storage, aad, plain, (size_t)plain_len, &sealed, &len, err);
     OPENSSL_clear_free(plain, (size_t)plain_len);
     if (st != BAWN_OK)
@@ -263,6 +271,72 @@ static enum bawn_status insert(struct keyring *ring, struct db *db, enum key_kin
                                      db_blob(sealed, len) },
                 4, NULL, NULL, NULL, err);
     free(sealed);
+    return st;
+}
+
+static bool note_row(void *context, const struct db_value *c, int n)
+{
+    (void)c, (void)n;
+    *(bool *)context = true;
+    return false;
+}
+
+/* Without its log key a database would count as one that has no MACs yet. */
+static enum bawn_status check_unused(struct db *db, struct bawn_error *err)
+{
+    static const char *const used[] = { "SELECT 1 FROM policy LIMIT 1",
+                                        "SELECT 1 FROM reference LIMIT 1",
+                                        "SELECT 1 FROM revoked LIMIT 1",
+                                        "SELECT 1 FROM log_entry LIMIT 1",
+                                        "SELECT 1 FROM meta WHERE key LIKE 'signer/%' LIMIT 1" };
+    enum bawn_status st = BAWN_OK;
+    bool any = false;
+
+    for (size_t i = 0; st == BAWN_OK && i < sizeof(used) / sizeof(used[0]); i++)
+        st = db_run(db, used[i], NULL, 0, note_row, &any, NULL, err);
+    if (st == BAWN_OK && any)
+        st = bawn_fail(err, BAWN_E_DENIED,
+                       "the database is in use and has no key of the log: restore a backup");
+    return st;
+}
+
+enum bawn_status keyring_load_again(struct keyring *ring, struct db *db, struct bawn_error *err)
+{
+    return read_all(ring, db, err);
+}
+
+bool keyring_is_old(const struct keyring *ring)
+{
+    return ring->old;
+}
+
+enum bawn_status keyring_renew(struct keyring *ring, struct db *db, struct bawn_error *err)
+{
+    enum bawn_status st = BAWN_OK;
+
+    for (size_t i = 0; st == BAWN_OK && i < ring->n; i++) {
+        struct vault_key *k = &ring->key[i];
+        uint8_t *plain = NULL, *sealed = NULL;
+        char aad[128];
+        size_t len = 0;
+        int plain_len;
+
+        if (k->kind != KEY_LOG)
+            continue;
+        plain_len = i2d_PrivateKey(k->pkey, &plain);
+        if (plain_len <= 0)
+            return bawn_fail(err, BAWN_E_INTERNAL, "OpenSSL cannot write the log's key");
+        aad_of(k->id, true, aad);
+        st = seal(ring->storage, aad, plain, (size_t)plain_len, &sealed, &len, err);
+        OPENSSL_clear_free(plain, (size_t)plain_len);
+        if (st == BAWN_OK)
+            st = db_run(db, "UPDATE keyring SET sealed = $1 WHERE id = $2",
+                        (struct db_value[]){ db_blob(sealed, len), db_text(k->id) }, 2, NULL, NULL,
+                        NULL, err);
+        free(sealed);
+    }
+    if (st == BAWN_OK)
+        ring->old = false;
     return st;
 }
 
@@ -281,6 +355,10 @@ enum bawn_status keyring_load(struct keyring *ring, struct db *db, const char *t
         if (keyring_current(ring, (enum key_kind)kind))
             continue;
         snprintf(id, sizeof(id), "%s-1", kind_names[kind]);
+        if (kind == KEY_LOG)
+            st = check_unused(db, err);
+        if (st != BAWN_OK)
+            break;
         st = insert(ring, db, (enum key_kind)kind, id, token_algorithm, now, err);
         if (st == BAWN_E_DENIED) /* another replica was first */
             st = BAWN_OK;

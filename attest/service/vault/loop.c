@@ -279,7 +279,9 @@ static void reload_config(struct vault *v, const struct ipc_msg *m)
     }
     config_forget_storage(fresh); /* it is the old one's until a restart */
     v->config = fresh;
-    st = vault_load_tenants(v, &why);
+    st = state_open(v, false, &why);
+    if (st == BAWN_OK)
+        st = vault_load_tenants(v, &why);
     if (st != BAWN_OK) { /* tenants in memory are still those of the old one */
         journal("error", "the new configuration cannot be used", "{s:s}", "why", why.msg);
         v->config = old;

@@ -30,6 +30,8 @@ enum bawn_status vault_open(struct vault *v, struct service_config *config, stru
     if (st == BAWN_OK)
         st = keyring_load(&v->keys, v->db, config->token.algorithm, vault_now(v), err);
     if (st == BAWN_OK)
+        st = state_open(v, false, err);
+    if (st == BAWN_OK)
         st = collateral_scan(v, err);
     if (st == BAWN_OK)
         st = vault_load_tenants(v, err);
@@ -50,6 +52,8 @@ void vault_close(struct vault *v)
         bawn_policy_destroy(v->tenants[i].resource_policy);
         bawn_refs_destroy(v->tenants[i].refs);
         json_decref(v->tenants[i].policy);
+        json_decref(v->tenants[i].revoked);
+        free(v->tenants[i].refused);
     }
     free(v->tenants);
     dry_run_end(v);
@@ -61,6 +65,27 @@ void vault_close(struct vault *v)
     json_decref(v->tcb);
 }
 
+enum bawn_status service_accept_state(struct service_config *config, struct bawn_error *err)
+{
+    struct vault *v = calloc(1, sizeof(*v));
+    enum bawn_status st;
+
+    if (!v)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the vault");
+    v->config = config;
+    vault_clocks(v);
+    st = storage_key_load(config, v->keys.storage, err);
+    if (st == BAWN_OK)
+        st = db_open(&v->db, config->database, err);
+    if (st == BAWN_OK)
+        st = keyring_load(&v->keys, v->db, config->token.algorithm, vault_now(v), err);
+    if (st == BAWN_OK)
+        st = state_open(v, true, err);
+    vault_close(v);
+    free(v);
+    return st;
+}
+
 static enum bawn_status connect_peers(struct vault *v, const struct service_fds *fds,
                                       struct bawn_error *err)
 {
@@ -69,6 +94,7 @@ static enum bawn_status connect_peers(struct vault *v, const struct service_fds 
     v->admin = fds->admin >= 0 ? ipc_create(fds->admin) : NULL;
     if (!v->control || !v->front || (fds->admin >= 0 && !v->admin))
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for the vault's peers");
+    state_tell(v, true);
     return BAWN_OK;
 }
 

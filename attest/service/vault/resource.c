@@ -64,7 +64,8 @@ static void aad_of(const char *tenant, const char *path, char aad[1024])
 /* ---- The guest's session ---- */
 
 struct holder {
-    bool found, allowed;
+    const struct vault *v;
+    bool found, allowed, forged;
     int64_t expires;
     char id[2 * SESSION_ID + 1];
     char *jti;
@@ -80,17 +81,25 @@ static json_t *load_text(const struct db_value *v)
 static bool take_holder(void *context, const struct db_value *c, int n)
 {
     struct holder *h = context;
+    uint8_t mac[STATE_MAC];
 
-    if (n != 6)
+    if (n != 8)
         return false;
     h->found = true;
-    h->allowed = c[0].i != 0;
-    h->expires = c[1].i;
-    h->jti = c[2].type == DB_TEXT ? strdup((const char *)c[2].bytes.data) : NULL;
-    h->key = load_text(&c[3]);
-    h->state = load_text(&c[4]);
-    for (size_t i = 0; i < SESSION_ID && i < c[5].bytes.len; i++)
-        snprintf(h->id + 2 * i, 3, "%02x", c[5].bytes.data[i]);
+    h->allowed = c[4].i != 0;
+    if (!h->allowed)
+        return false;
+    h->forged = !state_session_mac(h->v, c, 7, mac) || c[7].type != DB_BLOB ||
+                c[7].bytes.len != sizeof(mac) ||
+                CRYPTO_memcmp(mac, c[7].bytes.data, sizeof(mac)) != 0;
+    if (h->forged)
+        return false;
+    h->expires = c[2].i;
+    h->jti = c[3].type == DB_TEXT ? strdup((const char *)c[3].bytes.data) : NULL;
+    h->key = load_text(&c[5]);
+    h->state = load_text(&c[6]);
+    for (size_t i = 0; i < SESSION_ID && i < c[0].bytes.len; i++)
+        snprintf(h->id + 2 * i, 3, "%02x", c[0].bytes.data[i]);
     return false;
 }
 
@@ -101,8 +110,9 @@ static void holder_clear(struct holder *h)
     json_decref(h->state);
 }
 
-#define HOLDER \
-    "SELECT allowed, expires, jti, tee_key, claims, id FROM session WHERE tenant = $1 AND "
+#define HOLDER                                                                    \
+    "SELECT id, tenant, expires, jti, allowed, tee_key, claims, mac FROM session" \
+    " WHERE tenant = $1 AND "
 
 /* BAWN_E_DENIED: not attested; err is for the client. */
 static enum bawn_status find_holder(struct vault *v, const struct ipc_msg *m, const char *tenant,
@@ -131,6 +141,9 @@ static enum bawn_status find_holder(struct vault *v, const struct ipc_msg *m, co
     free(jti);
     if (st != BAWN_OK)
         return st;
+    if (h->forged)
+        journal("error", "a session in the database is not one that this service wrote", "{s:s}",
+                "tenant", tenant);
     if (!h->found || !h->allowed || !h->jti || !h->key || !h->state || h->expires <= vault_now(v))
         return bawn_fail(err, BAWN_E_DENIED,
                          "this session has no successful attestation: POST attest comes first");
@@ -200,11 +213,13 @@ static enum bawn_status reasons_against(struct vault *v, const struct tenant *t,
     char *value;
     enum bawn_status st =
         find_revoked(v, t->config->name, json_object_get(h->state, "claims"), &value, err);
-    bool closed = st == BAWN_OK && (value || t->broken);
+    bool closed = st == BAWN_OK && (value || t->broken || t->refused);
 
     *reasons = NULL;
     if (closed && value)
         *reasons = json_pack("[o]", json_sprintf("the measurement %s is revoked", value));
+    else if (closed && t->refused)
+        *reasons = json_pack("[s]", STATE_REFUSED);
     else if (closed)
         *reasons = json_pack("[s]", "the resource policy cannot be used: an administrator must set "
                                     "it again");
@@ -324,7 +339,7 @@ enum bawn_status serve_resource_get(struct vault *v, const struct ipc_msg *m, st
     const char *tenant = text_of(m->json, "tenant"), *path = text_of(m->json, "path");
     struct bawn_error why = { "" };
     struct resource_name name;
-    struct holder h = { 0 };
+    struct holder h = { .v = v };
     enum bawn_status st;
 
     if (!tenant || !path || !vault_tenant(v, tenant))

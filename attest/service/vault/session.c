@@ -243,6 +243,17 @@ static enum bawn_status ask_revoked(struct vault *v, const struct db_value value
         values, 1 + ASKED, take_value, found, NULL, err);
 }
 
+/* Taken out of the database meanwhile, it stays revoked. */
+static bool remembered(const struct vault *v, const char *tenant, const char *kind,
+                       const char *value)
+{
+    const struct tenant *t = vault_tenant(v, tenant);
+    char key[16 + MEASUREMENT_DIGITS_MAX];
+    int n = snprintf(key, sizeof(key), "%s %s", kind, value);
+
+    return t && n < (int)sizeof(key) && json_object_get(t->revoked, key);
+}
+
 enum bawn_status find_revoked(struct vault *v, const char *tenant, const json_t *claims,
                               char **found, struct bawn_error *err)
 {
@@ -253,6 +264,14 @@ enum bawn_status find_revoked(struct vault *v, const char *tenant, const json_t 
     size_t n = 0;
 
     *found = NULL;
+    json_object_foreach((json_t *)(uintptr_t)claims, name, claim)
+    {
+        if (json_is_string(claim) && !*found &&
+            remembered(v, tenant, "measurement", json_string_value(claim)))
+            *found = strdup(json_string_value(claim));
+    }
+    if (*found)
+        return BAWN_OK;
     json_object_foreach((json_t *)(uintptr_t)claims, name, claim)
     {
         size_t len = json_string_length(claim);
@@ -281,7 +300,9 @@ static bool note_row(void *context, const struct db_value *c, int n)
 enum bawn_status is_revoked(struct vault *v, const char *tenant, const char *kind,
                             const char *value, bool *revoked, struct bawn_error *err)
 {
-    *revoked = false;
+    *revoked = remembered(v, tenant, kind, value);
+    if (*revoked)
+        return BAWN_OK;
     return db_run(v->db, "SELECT seq FROM revoked WHERE tenant = $1 AND kind = $2 AND value = $3",
                   (struct db_value[]){ db_text(tenant), db_text(kind), db_text(value) }, 3,
                   note_row, revoked, NULL, err);

@@ -135,11 +135,18 @@ enum bawn_status state_changed(struct vault *v, struct bawn_error *err)
 
 /* ---- Policies and references of a tenant ---- */
 
+struct texts {
+    json_t *object;
+    const char *kind;
+};
+
 static bool take_member(void *context, const struct db_value *c, int n)
 {
-    if (n == 2)
-        json_object_set_new(context, (const char *)c[0].bytes.data,
-                            json_stringn((const char *)c[1].bytes.data, c[1].bytes.len));
+    struct texts *t = context;
+
+    if (n == 4 && !strcmp((const char *)c[0].bytes.data, t->kind))
+        json_object_set_new(t->object, (const char *)c[1].bytes.data,
+                            json_stringn((const char *)c[3].bytes.data, c[3].bytes.len));
     return true;
 }
 
@@ -147,12 +154,11 @@ static bool take_member(void *context, const struct db_value *c, int n)
 static enum bawn_status active(struct vault *v, const char *tenant, const char *kind,
                                json_t **texts, struct bawn_error *err)
 {
+    struct texts t = { json_object(), kind };
     enum bawn_status st;
 
-    *texts = json_object();
-    st = db_run(
-        v->db, "SELECT name, text FROM policy WHERE tenant = $1 AND kind = $2 AND active = 1",
-        (struct db_value[]){ db_text(tenant), db_text(kind) }, 2, take_member, *texts, NULL, err);
+    *texts = t.object;
+    st = state_read(v, tenant, STATE_POLICY, take_member, &t, err);
     if (st != BAWN_OK) {
         json_decref(*texts);
         *texts = NULL;
@@ -197,12 +203,10 @@ static bool take_reference(void *context, const struct db_value *c, int n)
 static enum bawn_status references_of(struct vault *v, const char *tenant, json_t **list,
                                       struct bawn_error *err)
 {
-    struct db_value value = db_text(tenant);
     enum bawn_status st;
 
     *list = json_array();
-    st = db_run(v->db, "SELECT set_name, value, expires FROM reference WHERE tenant = $1", &value,
-                1, take_reference, *list, NULL, err);
+    st = state_read(v, tenant, STATE_REFERENCE, take_reference, *list, err);
     if (st != BAWN_OK) {
         json_decref(*list);
         *list = NULL;
@@ -217,6 +221,8 @@ static void tenant_clear(struct tenant *t)
     bawn_policy_destroy(t->resource_policy);
     bawn_refs_destroy(t->refs);
     json_decref(t->policy);
+    json_decref(t->revoked);
+    free(t->refused);
     *t = (struct tenant){ 0 };
 }
 
@@ -271,6 +277,60 @@ static enum bawn_status load_references(struct vault *v, struct tenant *t, struc
     return st;
 }
 
+static bool take_revoked(void *context, const struct db_value *c, int n)
+{
+    char key[16 + MEASUREMENT_DIGITS_MAX];
+
+    if (n >= 2 && snprintf(key, sizeof(key), "%s %s", (const char *)c[0].bytes.data,
+                           (const char *)c[1].bytes.data) < (int)sizeof(key))
+        json_object_set_new(context, key, json_true());
+    return true;
+}
+
+static enum bawn_status load_parts(struct vault *v, struct tenant *t, struct bawn_error *err)
+{
+    enum bawn_status st = load_references(v, t, err);
+
+    if (st == BAWN_OK)
+        st = load_resource_policy(v, t, err);
+    if (st == BAWN_OK) {
+        t->revoked = json_object();
+        st = state_read(v, t->config->name, STATE_REVOKED, take_revoked, t->revoked, err);
+    }
+    return st == BAWN_OK ? state_read(v, t->config->name, STATE_SIGNER, NULL, NULL, err) : st;
+}
+
+static enum bawn_status refuse(struct tenant *t, const char *why, struct bawn_error *err)
+{
+    if (t->refused)
+        return BAWN_OK;
+    journal("error", "a tenant's stored state is refused: it denies everything", "{s:s, s:s}",
+            "tenant", t->config->name, "why", why);
+    t->refused = strdup(why);
+    return t->refused ? BAWN_OK : bawn_fail(err, BAWN_E_NOMEM, "no memory for a tenant");
+}
+
+#define TRIES 3
+
+/* What is read while another replica changes it is read again. */
+static enum bawn_status load_tenant(struct vault *v, struct tenant *t,
+                                    const struct config_tenant *config, struct bawn_error *err)
+{
+    struct bawn_error why = { "" };
+    enum bawn_status st = BAWN_E_DENIED;
+
+    for (int i = 0; i < TRIES && st == BAWN_E_DENIED; i++) {
+        tenant_clear(t);
+        t->config = config;
+        st = load_parts(v, t, &why);
+    }
+    if (st == BAWN_E_DENIED)
+        return refuse(t, why.msg, err);
+    if (st != BAWN_OK)
+        *err = why;
+    return st;
+}
+
 enum bawn_status vault_load_tenants(struct vault *v, struct bawn_error *err)
 {
     size_t n = v->config->nr_tenants;
@@ -280,10 +340,7 @@ enum bawn_status vault_load_tenants(struct vault *v, struct bawn_error *err)
     if (!fresh)
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for tenants");
     for (size_t i = 0; i < n && st == BAWN_OK; i++) {
-        fresh[i].config = &v->config->tenants[i];
-        st = load_references(v, &fresh[i], err);
-        if (st == BAWN_OK)
-            st = load_resource_policy(v, &fresh[i], err);
+        st = load_tenant(v, &fresh[i], &v->config->tenants[i], err);
     }
     if (st == BAWN_OK) {
         struct tenant *old = v->tenants;
@@ -293,6 +350,7 @@ enum bawn_status vault_load_tenants(struct vault *v, struct bawn_error *err)
         v->nr_tenants = n;
         fresh = old;
         n = nr_old;
+        state_tell(v, false);
     }
     for (size_t i = 0; fresh && i < n; i++)
         tenant_clear(&fresh[i]);
@@ -406,17 +464,39 @@ static enum bawn_status policy_of(struct vault *v, const struct config_tenant *t
     return st;
 }
 
+/* Of a tenant that is refused: none, and not the configuration's instead. */
+static enum bawn_status rules_of(struct vault *v, struct tenant *t, json_t **policy,
+                                 json_t **references, struct bawn_error *err)
+{
+    struct bawn_error why = { "" };
+    enum bawn_status st = BAWN_E_DENIED;
+
+    for (int i = 0; i < TRIES && st == BAWN_E_DENIED && !t->refused; i++) {
+        json_decref(*policy);
+        *policy = *references = NULL;
+        st = policy_of(v, t->config, policy, &why);
+        if (st == BAWN_OK)
+            st = references_of(v, t->config->name, references, &why);
+    }
+    if (st == BAWN_E_DENIED) {
+        json_decref(*policy);
+        *policy = NULL;
+        *references = json_array();
+        st = refuse(t, why.msg, err);
+    } else if (st != BAWN_OK) {
+        *err = why;
+    }
+    check_policy(t, policy);
+    return st;
+}
+
 static enum bawn_status tenant_json(struct vault *v, struct tenant *tenant, json_t *all,
                                     struct bawn_error *err)
 {
     const struct config_tenant *t = tenant->config;
     json_t *references = NULL, *policy = NULL, *roots = json_array();
-    enum bawn_status st = policy_of(v, t, &policy, err);
+    enum bawn_status st = rules_of(v, tenant, &policy, &references, err);
 
-    if (st == BAWN_OK)
-        check_policy(tenant, &policy);
-    if (st == BAWN_OK)
-        st = references_of(v, t->name, &references, err);
     for (size_t i = 0; i < t->nr_roots; i++) {
         json_t *root = root_text(&t->roots[i]);
 
@@ -555,6 +635,7 @@ static bool tell(void *context, const struct db_value *c, int n)
 {
     struct vault *v = context;
     struct ipc *to[] = { v->front, v->admin };
+    struct tenant *t;
     json_t *event;
 
     if (n != 6)
@@ -563,6 +644,9 @@ static bool tell(void *context, const struct db_value *c, int n)
                       c[1].bytes.data, "data", "kind", c[2].bytes.data, "value", c[3].bytes.data,
                       "reason", c[4].bytes.data, "time", (json_int_t)c[5].i);
     v->last_event = c[0].i;
+    t = vault_tenant(v, (const char *)c[1].bytes.data);
+    if (t && t->revoked)
+        take_revoked(t->revoked, c + 2, 2);
     for (size_t i = 0; i < 2; i++)
         if (to[i] && event)
             ipc_send(to[i], IPC_EVENT, 0, event, (struct bawn_bytes){ 0 }, -1, NULL);

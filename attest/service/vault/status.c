@@ -54,7 +54,10 @@ static json_t *warnings_of(const struct vault *v, const json_t *collateral)
     size_t i;
 
     for (i = 0; i < v->nr_tenants; i++)
-        if (!v->tenants[i].policy)
+        if (v->tenants[i].refused)
+            json_array_append_new(list,
+                                  json_sprintf("Everything is denied: %s.", v->tenants[i].refused));
+        else if (!v->tenants[i].policy)
             json_array_append_new(list, json_sprintf("Tenant %s has no attestation policy: "
                                                      "everything is denied.",
                                                      v->tenants[i].config->name));

@@ -8,6 +8,7 @@
 
 #define POLL_MS 1000
 #define SWEEP_MS 60000
+#define WATCH_MS 60000
 #define WARNING_MS 3600000
 #define WARNING_DAYS 30
 #define RECONNECT_FIRST_MS 100u
@@ -179,6 +180,8 @@ int vault_upkeep(struct vault *v)
                             &err);
     if (st == BAWN_OK && due(v->mono_ms, &v->next_sweep, SWEEP_MS))
         st = sweep(v, &err);
+    if (st == BAWN_OK && due(v->mono_ms, &v->next_watch, WATCH_MS))
+        st = state_watch(v, &err);
     if (st == BAWN_OK && due(v->mono_ms, &v->next_warning, WARNING_MS))
         st = warn_of_collateral(v, &err);
     if (st != BAWN_OK)

@@ -41,6 +41,7 @@ struct keyring {
     uint8_t storage[KEY_SIZE];
     struct vault_key *key;
     size_t n;
+    bool old; /* the log's key is sealed as versions did that had no MACs of the state */
 };
 
 /* Sealed: a version byte, a nonce, AES-256-GCM's ciphertext and tag. aad is the row's identity. A
@@ -66,12 +67,18 @@ enum bawn_status tpm_unseal_key(const char *tcti, struct bawn_bytes blob, uint8_
 enum bawn_status pkcs11_unseal_key(const struct config_pkcs11 *config, struct bawn_bytes sealed,
                                    uint8_t key[KEY_SIZE], struct bawn_error *err);
 
-/* Reads the keyring and makes what is not there. */
+/* Reads the keyring and makes what is not there; not the log's key, where the database has state
+ * (BAWN_E_DENIED). */
 enum bawn_status keyring_load(struct keyring *ring, struct db *db, const char *token_algorithm,
                               int64_t now, struct bawn_error *err);
 /* A new key of that kind, the one before retired; in a transaction of the caller's. */
 enum bawn_status keyring_rotate(struct keyring *ring, struct db *db, enum key_kind kind,
                                 const char *token_algorithm, int64_t now, struct bawn_error *err);
+/* In a transaction of the caller's: reads it again; says by the log's key that there is state to be
+ * believed. */
+enum bawn_status keyring_load_again(struct keyring *ring, struct db *db, struct bawn_error *err);
+bool keyring_is_old(const struct keyring *ring);
+enum bawn_status keyring_renew(struct keyring *ring, struct db *db, struct bawn_error *err);
 const struct vault_key *keyring_current(const struct keyring *ring, enum key_kind kind);
 /* Forgets the keys; the storage key stays until keyring_wipe. */
 void keyring_clear(struct keyring *ring);
@@ -84,7 +91,9 @@ struct tenant {
     struct bawn_policy *resource_policy; /* NULL: none set; attestation alone decides */
     bool broken;                         /* one is set that cannot be used: nothing is released */
     struct bawn_refs *refs;
-    json_t *policy; /* {"id", "version", "sha256"} of the attestation policy in force; or NULL */
+    char *refused;   /* why its stored state is not believed, or NULL: it denies everything */
+    json_t *revoked; /* {"kind value": true}, as they were when they were read */
+    json_t *policy;  /* {"id", "version", "sha256"} of the attestation policy in force; or NULL */
 };
 
 struct judge_peer {
@@ -130,12 +139,13 @@ struct vault {
     bool revoked;            /* this turn: something was */
     bool reload;             /* the state in memory may not be what the database has */
     bool in_transaction, failed;
-    int64_t next_checkpoint, next_sweep, next_poll, next_reconnect, next_warning;
+    int64_t next_checkpoint, next_sweep, next_poll, next_reconnect, next_warning, next_watch;
     unsigned reconnect_wait; /* milliseconds */
     json_t *recent;          /* decisions for the status page, newest first */
     json_t *by_check;        /* {check or rule: how often it denied} */
     json_t *tcb;             /* of the last evidence that had any */
     struct dry_run *dry_run; /* under way, or NULL */
+    size_t refused;          /* tenants, as the fronts know it */
     struct counters count;
 };
 
@@ -151,6 +161,35 @@ void vault_close(struct vault *v);
 /* Tenants' policies and references, from the database. */
 enum bawn_status vault_load_tenants(struct vault *v, struct bawn_error *err);
 struct tenant *vault_tenant(const struct vault *v, const char *name);
+
+/* ---- What of the database is authenticated (state.c) ---- */
+
+enum state_part { STATE_POLICY, STATE_REFERENCE, STATE_REVOKED, STATE_SIGNER, STATE_PARTS };
+#define STATE_MAC 32
+#define STATE_REFUSED                                                                           \
+    "what the database has of this tenant is not what this service wrote: its operator has to " \
+    "look at it"
+
+/* The rows of a tenant's part, in order; BAWN_E_DENIED: after all, they are not those that were
+ * sealed, and what row made of them must be forgotten. Columns: kind, name, hash, text (policies in
+ * force); set, value, expires; kind, value, reason, created; key, value. */
+enum bawn_status state_read(struct vault *v, const char *tenant, enum state_part part,
+                            db_row_fn row, void *context, struct bawn_error *err);
+enum bawn_status state_check(struct vault *v, const char *tenant, enum state_part part,
+                             struct bawn_error *err);
+/* After a change, in its transaction; the state before was checked in it. */
+enum bawn_status state_seal(struct vault *v, const char *tenant, enum state_part part,
+                            struct bawn_error *err);
+/* At start and for a new configuration, in a transaction of its own: seals what is new. accept: all
+ * that there is. BAWN_E_DENIED: the database was altered. */
+enum bawn_status state_open(struct vault *v, bool accept, struct bawn_error *err);
+/* Looks whether the tenants are still to be believed; if not, what memory has is read anew. */
+enum bawn_status state_watch(struct vault *v, struct bawn_error *err);
+/* Tells the fronts how many are not, if that is news. */
+void state_tell(struct vault *v, bool anew);
+/* False: OpenSSL fails. */
+bool state_session_mac(const struct vault *v, const struct db_value *columns, size_t n,
+                       uint8_t out[STATE_MAC]);
 
 /* ---- Requests: each forms a reply (BAWN_OK, whatever its HTTP status), or fails, and what it
  * wrote is undone: BAWN_E_IO the database, others inside. ---- */
