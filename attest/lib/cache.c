@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The cache's two tables: found by hash, ordered by last use, allocated in one block when the
- * cache is made and never after (but for what OpenSSL allocates, and combs). Belongs to one thread.
- * What may be put in is crypto.c's matter; it is trusted.
+ * cache is made and never after. Belongs to one thread. What may be put in is crypto.c's
+ * matter; it is trusted.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -87,10 +87,6 @@ struct cache_slot *cache_add(struct cache_table *t, const uint8_t id[CACHE_ID])
     memcpy(s->id, id, CACHE_ID);
     EVP_PKEY_CTX_free(s->ready);
     s->ready = NULL;
-    t->combs -= s->comb != NULL;
-    comb_key_destroy(s->comb);
-    s->comb = NULL;
-    s->checks = 0;
     head = head_of(t, id);
     s->next = *head;
     *head = i;
@@ -139,11 +135,8 @@ static struct bawn_attest_cache *cache_make(uint32_t n, struct arena *a)
 
 static void cache_clear(struct bawn_attest_cache *cache)
 {
-    for (uint32_t i = 0; i < cache->keys.used; i++) {
+    for (uint32_t i = 0; i < cache->keys.used; i++)
         EVP_PKEY_CTX_free(cache->keys.slots[i].ready);
-        comb_key_destroy(cache->keys.slots[i].comb);
-    }
-    comb_destroy(cache->comb);
     for (int h = 0; h < HASH_ALGS; h++)
         EVP_MD_CTX_free(cache->md_ctx[h]);
     crypto_destroy(cache->own);

@@ -9,7 +9,6 @@
 
 #include <openssl/evp.h>
 
-#include "attest/lib/comb.h"
 #include "attest/lib/crypto.h"
 
 #define CACHE_ID 32   /* bytes of SHA-256 */
@@ -32,8 +31,6 @@ struct cache_slot {
     uint32_t newer, older; /* by last use */
     uint32_t next;         /* with the same head */
     EVP_PKEY_CTX *ready;   /* of a key; owned */
-    struct comb_key *comb; /* of a key on P-384 that is met often; owned */
-    uint32_t checks;       /* with it, until it has a comb */
 };
 
 struct cache_table {
@@ -41,7 +38,6 @@ struct cache_table {
     uint32_t *heads; /* of chains, by the first bytes of the id */
     uint32_t n, used, nr_heads;
     uint32_t newest, oldest;
-    uint32_t combs; /* slots that have one */
 };
 
 struct bawn_attest_cache {
@@ -49,7 +45,6 @@ struct bawn_attest_cache {
     struct crypto *own;            /* what crypto points to, when it is this cache's */
     EVP_MD_CTX *md_ctx[HASH_ALGS]; /* made at first use */
     struct cache_table memos, keys;
-    struct comb *comb; /* made at first use */
 };
 
 /* The slot of that id, now the newest, or NULL. */

@@ -271,7 +271,6 @@ struct question {
     const struct pubkey *key;
     const struct sig_alg *alg;
     struct bawn_bytes message, sig;
-    const uint8_t *r, *s; /* ECDSA given as two numbers; else NULL, and in sig alone */
 };
 
 /* A context for digests, the cache's, so that it is allocated once. */
@@ -358,28 +357,6 @@ static bool question_is_sound(const struct question *q)
     }
 }
 
-#define COMB_AFTER 16 /* checks under a key; working its multiples out takes as long as seven */
-#define COMBS_MAX 128 /* keys that have them at once, with 50 KiB each */
-
-/* The short way to a yes, for chips that send many reports. */
-static bool comb_says_yes(struct bawn_attest_cache *cache, struct cache_slot *slot,
-                          const struct question *q, const uint8_t *digest)
-{
-    if (q->key->type != KEY_P384 || !q->r || hash_size(q->alg->hash) != COMB_NUMBER)
-        return false;
-    if (!slot->comb && slot->checks < COMB_AFTER) {
-        slot->checks++;
-        return false;
-    }
-    if (!cache->comb)
-        cache->comb = comb_create();
-    if (!slot->comb && cache->comb && cache->keys.combs < COMBS_MAX) {
-        slot->comb = comb_key_create(cache->comb, q->key->point);
-        cache->keys.combs += slot->comb != NULL;
-    }
-    return slot->comb && comb_verify(cache->comb, slot->comb, digest, q->r, q->s);
-}
-
 /* Asks OpenSSL. key_id is NULL when there is no cache. */
 static bool verify_digest(struct bawn_attest_cache *cache, const struct question *q,
                           const uint8_t *key_id, const uint8_t *digest)
@@ -388,8 +365,6 @@ static bool verify_digest(struct bawn_attest_cache *cache, const struct question
     EVP_PKEY_CTX *ctx = slot ? slot->ready : NULL;
     bool ok;
 
-    if (slot && comb_says_yes(cache, slot, q, digest))
-        return true;
     if (!ctx) {
         ctx = key_ready(cache ? cache->crypto : NULL, q->key, q->alg);
         if (!ctx)
@@ -439,13 +414,13 @@ static bool answer(struct bawn_attest_cache *cache, const struct question *q, bo
 bool sig_verify(struct bawn_attest_cache *cache, const struct pubkey *key,
                 const struct sig_alg *alg, struct bawn_bytes message, struct bawn_bytes sig)
 {
-    return answer(cache, &(struct question){ key, alg, message, sig, NULL, NULL }, true);
+    return answer(cache, &(struct question){ key, alg, message, sig }, true);
 }
 
 bool sig_verify_once(struct bawn_attest_cache *cache, const struct pubkey *key,
                      const struct sig_alg *alg, struct bawn_bytes message, struct bawn_bytes sig)
 {
-    return answer(cache, &(struct question){ key, alg, message, sig, NULL, NULL }, false);
+    return answer(cache, &(struct question){ key, alg, message, sig }, false);
 }
 
 /* ---- ECDSA as two numbers ---- */
@@ -483,7 +458,7 @@ static bool raw(struct bawn_attest_cache *cache, const struct pubkey *key, enum 
         sig[n++] = DER_LONG_1;
     sig[n++] = (uint8_t)len;
     memcpy(sig + n, numbers, len);
-    return answer(cache, &(struct question){ key, &alg, message, { sig, n + len }, r, s }, keep);
+    return answer(cache, &(struct question){ key, &alg, message, { sig, n + len } }, keep);
 }
 
 bool sig_verify_raw(struct bawn_attest_cache *cache, const struct pubkey *key, enum hash_alg hash,
