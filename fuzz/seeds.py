@@ -162,12 +162,140 @@ def tpm_answers():
         yield b"\1" + data
 
 
+KEY = {"kty": "EC", "crv": "P-256", "alg": "ECDH-ES+A256KW",
+       "x": "axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY",
+       "y": "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}
+KEY_RSA = {"kty": "RSA", "alg": "RSA-OAEP-256", "e": "AQAB",
+           "n": base64.urlsafe_b64encode(b"\xc1" + bytes(range(255))).decode().rstrip("=")}
+INIT = b"algorithm = \"sha384\"\n"
+
+
+def canonical(value):
+    """RFC 8785, of what has ASCII names and no numbers."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def b64(data):
+    return base64.b64encode(data).decode()
+
+
+def put(data, at, new, room):
+    return data[:at] + new.ljust(room, b"\0")[:room] + data[at + room:]
+
+
+def azure_with(evidence, nonce):
+    """Its quote with that nonce (TPM 2.0 part 2, 10.12.8): magic, type, name, nonce."""
+    message = evidence["tpm_quote"]["message"]
+    message = base64.b64decode(message) if message.startswith("/1RDR") else bytes.fromhex(message)
+    at = 8 + int.from_bytes(message[6:8], "big")
+    end = at + 2 + int.from_bytes(message[at:at + 2], "big")
+    message = message[:at] + struct.pack(">H", len(nonce)) + nonce + message[end:]
+    return dict(evidence, tpm_quote=dict(evidence["tpm_quote"], message=message.hex()))
+
+
+def hcl_with(report, claims):
+    """With these runtime data, to which no report is bound (attest/lib/azure.c)."""
+    report = bytearray(base64.urlsafe_b64decode(report + "==="))[:0x4d4]
+    for at, value in ((8, 0x4d4 + len(claims)), (0x4c0, 20 + len(claims)), (0x4d0, len(claims))):
+        struct.pack_into("<I", report, at, value)
+    return b64(bytes(report) + claims)
+
+
+def bodies_once():
+    """Evidence of each kind: as it was recorded, and, no longer signed, bound to the runtime data."""
+    def read(name):
+        return next(files(name))
+    runtime = {"nonce": "bm9uY2U=", "tee-pubkey": KEY}
+    init = {"format": "toml", "body": INIT.decode()}
+    snp, genoa = read("snp/milan-v3-vcek-05b7438a.report.bin"), read("snp/genoa-v3-*.report.bin")
+    quote, sgx = read("tdx/tdx-v4-*-a187b0da.quote.bin"), read("tdx/sgx-v3-*-268c0681.quote.bin")
+    quote5 = read("tdx/tdx-v5-*-cf77a6e9.quote.bin")
+    bundle = json.loads(read("tdx/tdx-v4-*-a187b0da.collateral-2025-05-27.json"))
+    azures = [json.loads(read("azure/" + n)) for n in ("evidence-v1.json", "evidence-tdx-v1.json")]
+    tpm = json.loads(read("tpm/tpm_evidence.json"))
+    message, signature = read("tpm/quote.out"), read("tpm/quotesig.out")
+    keylime = {"ak_public": read("tpm/akpub.pem").decode(), "tpm_quote": {
+        "message": message.hex(), "signature": signature.hex(), "pcrs": ["00" * 32] * 24}}
+    vcek = b64(read("snp/genoa-v3-*.vcek.der"))
+
+    def body(primary, bound=runtime, wrapped=True, additional="{}", **more):
+        evidence = {"primary_evidence": primary, "additional_evidence": additional}
+        return json.dumps({"runtime-data": bound, "tee-evidence": evidence if wrapped else primary,
+                           **more}).encode()
+
+    yield body({"attestation_report": b64(genoa), "cert_chain": [vcek]})
+    yield body(b64(genoa))  # without VCEK: a mirror could have it
+    yield body({"attestation_report": b64(snp)})  # whose VCEK is in the snapshot
+    yield body({"attestation_report": b64(snp), "collateral": ["x", vcek, "-----BEGIN"]}, wrapped=False)
+    yield body({"quote": b64(quote), "collateral": bundle})
+    yield body(json.dumps({"quote": b64(quote5)}))
+    yield body(b64(json.dumps({"quote": b64(sgx), "collateral": "AA=="}).encode()))
+    yield from (body(evidence) for evidence in (tpm, keylime, *azures))
+    yield body(tpm, dict(runtime, **{"tee-pubkey": KEY_RSA}))
+    # Azure's parts that do not belong together, or are not all there.
+    yield body(dict(azures[1], hcl_report=azures[0]["hcl_report"]))
+    yield body(dict(azures[0], tpm_quote=azures[1]["tpm_quote"]))
+    yield body(dict(azures[1], td_quote=b64(quote5)))
+    yield body(dict(azures[1], ak_public=tpm["ak_public"]))
+    yield body(dict(azures[1], hcl_report=hcl_with(azures[1]["hcl_report"], json.dumps({
+        "keys": [{"kid": "HCLAkPub"}] * 2, "user-data": "00", "vm-configuration": {
+            "x": "A" * 9000, "n-1": 5, "vmUniqueId": "u", "?": 1, "o": {}}}).encode())))
+    yield body({k: v for k, v in azures[1].items() if k != "td_quote"})
+    yield body({k: v for k, v in azures[1].items() if k != "tpm_quote"})
+    yield body({"quote": b64(quote), "collateral": "-----BEGIN A-----\n-----END A-----\n" * 1500})
+    yield body(azures[1], additional=json.dumps({"nvidia": {"evidence": "AAAA"}}))
+    yield body(azures[1], additional={"nvidia": [{"evidence_list": []}]})
+    for name in ("sha256", "sha384", "sha512"):
+        digest = hashlib.new(name, canonical(runtime)).digest()
+        inner = hashlib.new(name, INIT).digest()
+        bound = put(put(snp, 0x50, digest, 64), 0xc0, inner, 32)
+        yield body(b64(bound), **{"init-data": init})
+        yield body(b64(put(put(quote, 568, digest, 64), 48 + 184, inner, 48)), **{"init-data": init})
+        yield body({"quote": b64(put(sgx, 368, digest, 64))}, **{"init-data": init})
+        for evidence in (azure_with(e, digest) for e in (tpm, *azures)):
+            yield body(evidence)
+    # Clients of protocol 0.4.0 hash the additional evidence too.
+    text = '{"nvidia":"AAAA"}'
+    digest = hashlib.sha384(canonical(dict(runtime, **{"additional-evidence": text}))).digest()
+    yield body(b64(put(quote, 568, digest, 64)), additional=text)
+    # Init data in PCR 8.
+    digest = hashlib.sha256(canonical(runtime)).digest()
+    measured = hashlib.sha256(bytes(32) + hashlib.sha256(INIT).digest()).hexdigest()
+    for evidence in (tpm, azures[1]):
+        evidence = azure_with(evidence, digest)
+        pcrs = list(evidence["tpm_quote"]["pcrs"])
+        for value in (pcrs[8], measured):
+            pcrs[8] = value
+            quoted = dict(evidence["tpm_quote"], pcrs=pcrs)
+            yield body(dict(evidence, tpm_quote=quoted), **{"init-data": init})
+    # What is refused before it is judged.
+    yield body(5)
+    yield body("...")
+    yield body({"collateral": [5]})
+    yield body({"collateral": ["AAAA"] * 40})
+    yield body(tpm, {"nonce": "", "tee-pubkey": KEY})
+    yield body(tpm, 5)
+    yield body(tpm, {"nonce": "n"})
+    yield body(tpm, dict(runtime, x="0" * (1 << 16)))
+    yield body(tpm, **{"init-data": {"format": "xml", "body": ""}})
+    yield body(tpm, **{"init-data": 5})
+    yield json.dumps({"runtime-data": runtime}).encode()
+    yield b"[]"
+
+
+def bodies():
+    """Each for every tenant of the target, which is chosen by the length."""
+    for text in bodies_once():
+        yield from (text + b" " * n for n in range(4))
+
+
 SEEDS = {
     "agent-tpm": tpm_answers,
     "policy-parse": policies,
     "policy-evaluate": claims,
     "platform-firmware": firmware,
     "attest-launch": launch,
+    "judge-body": bodies,
     "attest-x509": x509,
     "attest-json": json_texts,
     "attest-codec": codec,
