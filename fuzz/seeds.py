@@ -202,7 +202,7 @@ def hcl_with(report, claims):
 
 
 def bodies_once():
-    """Evidence of each kind: as it was recorded, and, no longer signed, bound to the runtime data."""
+    """Evidence of each kind: as it was recorded, and, no longer signed, bound to the session."""
     def read(name):
         return next(files(name))
     runtime = {"nonce": "bm9uY2U=", "tee-pubkey": KEY}
@@ -226,7 +226,8 @@ def bodies_once():
     yield body({"attestation_report": b64(genoa), "cert_chain": [vcek]})
     yield body(b64(genoa))  # without VCEK: a mirror could have it
     yield body({"attestation_report": b64(snp)})  # whose VCEK is in the snapshot
-    yield body({"attestation_report": b64(snp), "collateral": ["x", vcek, "-----BEGIN"]}, wrapped=False)
+    yield body({"attestation_report": b64(snp), "collateral": ["x", vcek, "-----BEGIN"]},
+               wrapped=False)
     yield body({"quote": b64(quote), "collateral": bundle})
     yield body(json.dumps({"quote": b64(quote5)}))
     yield body(b64(json.dumps({"quote": b64(sgx), "collateral": "AA=="}).encode()))
@@ -238,8 +239,8 @@ def bodies_once():
     yield body(dict(azures[1], td_quote=b64(quote5)))
     yield body(dict(azures[1], ak_public=tpm["ak_public"]))
     yield body(dict(azures[1], hcl_report=hcl_with(azures[1]["hcl_report"], json.dumps({
-        "keys": [{"kid": "HCLAkPub"}] * 2, "user-data": "00", "vm-configuration": {
-            "x": "A" * 9000, "n-1": 5, "vmUniqueId": "u", "?": 1, "o": {}}}).encode())))
+        "keys": [{"kid": "HCLAkPub"}] * 2, "user-data": "00" * 5000, "vm-configuration": {
+            "x": "A", "n-1": 5, "vmUniqueId": "u", "?": 1, "o": {}}}).encode())))
     yield body({k: v for k, v in azures[1].items() if k != "td_quote"})
     yield body({k: v for k, v in azures[1].items() if k != "tpm_quote"})
     yield body({"quote": b64(quote), "collateral": "-----BEGIN A-----\n-----END A-----\n" * 1500})
@@ -250,7 +251,8 @@ def bodies_once():
         inner = hashlib.new(name, INIT).digest()
         bound = put(put(snp, 0x50, digest, 64), 0xc0, inner, 32)
         yield body(b64(bound), **{"init-data": init})
-        yield body(b64(put(put(quote, 568, digest, 64), 48 + 184, inner, 48)), **{"init-data": init})
+        bound = put(put(quote, 568, digest, 64), 48 + 184, inner, 48)
+        yield body(b64(bound), **{"init-data": init})
         yield body({"quote": b64(put(sgx, 368, digest, 64))}, **{"init-data": init})
         for evidence in (azure_with(e, digest) for e in (tpm, *azures)):
             yield body(evidence)

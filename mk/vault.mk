@@ -34,6 +34,9 @@ fuzz_lib_corim := $(corim_src)
 fuzz_ld_corim := -lcrypto
 fuzz_lib_judge := $(filter-out %/main.c,$(judge_src)) $(jose_src) $(policy_src) $(attest_src)
 fuzz_ld_judge := -ljansson -lcrypto -lm
+$(B)/obj/%/fuzz/judge/body.o: $(wildcard tests/vectors/tdx/*a187b0da.collateral-2025-05-27.json \
+	tests/vectors/snp/milan-v3-vcek-05b7438a.vcek.der tests/vectors/snp/crl/milan.crl.der \
+	tests/vectors/tpm/tpm_evidence.json)
 
 # A guest for the tests of the whole service (tests/service/kbs-conformance.py).
 $(B)/tests/kbs-guest: $(call objs,release,tests/service/kbs_guest.c tests/unit/firmware/rig.c \

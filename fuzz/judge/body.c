@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 EMBED(body_tcb, "tdx/tdx-v4-00806f050000-a187b0da.collateral-2025-05-27.json");
 EMBED(body_vcek, "snp/milan-v3-vcek-05b7438a.vcek.der");
 EMBED(body_crl, "snp/crl/milan.crl.der");
-EMBED(body_ak, "tpm/akpub.pem");
+EMBED(body_tpm, "tpm/tpm_evidence.json");
 
 static const char policy[] =
     "{\"bawn_policy\":1,\"id\":\"p\",\"version\":\"1\",\"test_roots\":true,\"evidence\":[\"snp\","
@@ -64,10 +64,22 @@ static void add(struct blobs *b, const char *name, const uint8_t *data, size_t l
     json_array_append_new(b->list, json_pack("{s:s, s:I}", "name", name, "len", (json_int_t)len));
 }
 
+/* The key of a recorded TPM, as an administrator would name it. */
+static json_t *root_of_tpm(void)
+{
+    json_t *evidence =
+        json_loadb((const char *)body_tpm, (size_t)(body_tpm_end - body_tpm), 0, NULL);
+    json_t *root = json_sprintf("-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----\n",
+                                json_string_value(json_object_get(evidence, "ak_public")));
+
+    json_decref(evidence);
+    return root;
+}
+
 static json_t *state_of(json_t *list)
 {
     json_t *p = json_pack("{s:s, s:s, s:{}}", "name", "p", "text", policy, "includes");
-    json_t *root = json_stringn((const char *)body_ak, (size_t)(body_ak_end - body_ak));
+    json_t *root = root_of_tpm();
 
     return json_pack(
         "{s:{s:{s:O, s:[[s,s,I]]}, s:{s:O, s:[O]}, s:{s:o, s:[o], s:b}, s:{}}, s:O}", "tenants",
