@@ -45,3 +45,10 @@ $(B)/tests/kbs-guest: $(call objs,release,tests/service/kbs_guest.c tests/unit/f
 	$(call say,LD,$@)
 	$(Q)$(CC) $(harden_ld) -o $@ $^ -lcmocka -ljansson -lcrypto
 service-test: $(B)/tests/kbs-guest $(B)/bin/bawn-audit
+
+# A token of NSS for tests/service/storage-pkcs11.py.
+$(B)/tests/nss-token: $(call objs,release,tests/service/nss_token.c tests/unit/vault/nss.c)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(harden_ld) -o $@ $^ -lcmocka -lcrypto
+service-test: $(B)/tests/nss-token

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""A storage key that a PKCS#11 token (SoftHSM) keeps, in the whole service: the vault opens it, locks
+"""A storage key that a PKCS#11 token (SoftHSM, NSS) keeps, in the whole service: the vault opens it, locks
 itself in and serves; what is wrong with token, PIN, key or module is said at the start, and leaves
-nothing behind. The guest is the software platform's. About 5 s."""
+nothing behind. The guest is the software platform's. About 3 s."""
 import glob
 import hashlib
 import json
@@ -34,6 +34,8 @@ class TokenService(Service):
         umask 022
         P="pkcs11-tool --module $MODULE --token-label bawn --login --pin $PIN"
         O="-pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md"
+        mkdir nss
+        $NSS nss nss storage $PIN >nss.pem
         exec >/dev/null 2>&1
         softhsm2-util --init-token --free --label bawn --so-pin 123456 --pin $PIN
         head -c 32 /dev/urandom >key
@@ -42,6 +44,8 @@ class TokenService(Service):
         for md in sha1 sha256; do
             openssl pkeyutl -encrypt -pubin -keyform DER -inkey rsa.der -in key -out rsa.$md $O:$md
         done
+        openssl pkeyutl -encrypt -pubin -inkey nss.pem -in key -out nss.sealed $O:sha256 \\
+            -pkeyopt rsa_mgf1_md:sha256
         $P --keygen --key-type AES:32 --label aes --usage-decrypt
         head -c 16 /dev/urandom >iv
         $P --encrypt -m AES-CBC-PAD --label aes --iv $(od -An -v -tx1 iv | tr -d ' \\n') \\
@@ -52,7 +56,7 @@ class TokenService(Service):
         echo $PIN >pin
         echo 27182818 >pin.wrong
         cp pin pin.open
-        chmod 600 pin pin.wrong rsa.* aes.sealed
+        chmod 600 pin pin.wrong rsa.* aes.sealed nss.sealed
         chmod 644 pin.open
         rm key iv body other.pem
         """
@@ -65,8 +69,10 @@ class TokenService(Service):
             f.write(f"directories.tokendir = {self.path('tokens')}\n")
         os.environ["SOFTHSM2_CONF"] = self.path("softhsm.conf")
         subprocess.run(["bash", "-e", "-c", self.MAKE], check=True, cwd=self.path(""),
-                       env=dict(os.environ, MODULE=MODULE, PIN=PIN))
+                       env=dict(os.environ, MODULE=MODULE, PIN=PIN,
+                                NSS=os.path.join(BUILD, "tests/nss-token")))
         guest.begin(self.path("root.pem"))
+        NSS["pkcs11"]["init_args"] = NSS["pkcs11"]["init_args"].format(self.path("nss"))
         os.remove(self.path("attestd.db"))
         self.change(lambda c: c["tenants"]["default"].update(roots=["root.pem"]))
         self.configure(RSA)
@@ -121,6 +127,9 @@ def pkcs11(sealed, key, **more):
 
 RSA = pkcs11("rsa.sha1", "rsa", oaep="sha1")
 AES = pkcs11("aes.sealed", "aes")
+NSS = pkcs11("nss.sealed", "storage", module="/usr/lib/x86_64-linux-gnu/libsoftokn3.so", token="nss",
+             init_args="configdir='sql:{}' certPrefix='' keyPrefix='' secmod='secmod.db' "
+                       "dbTokenDescription='nss'")  # OAEP with SHA-256
 
 
 def store(service):
@@ -165,7 +174,7 @@ def confined(service, before):
     with open(f"/proc/{service.vault()}/maps", encoding="ascii") as maps, \
             open(f"/proc/{service.vault()}/mem", "rb") as memory:
         for line in maps:
-            if "softhsm" in line:
+            if "softhsm" in line or "libsoftokn" in line:
                 return line
             if "rw-p" not in line:
                 continue
@@ -178,7 +187,7 @@ def confined(service, before):
 
 def serves(service, guest):
     """a secret is released under each kind of key, by a vault that is locked in and forgot the PIN"""
-    for storage in (RSA, AES):
+    for storage in (RSA, AES, NSS):
         service.configure(storage, storage["pkcs11"]["key"] + ".db")
         before = service.begin()
         try:
@@ -213,13 +222,17 @@ def again(service, guest):
 
 
 def other_kind(service, guest):
-    """the same key sealed otherwise opens the same database"""
-    service.configure(AES)
-    service.begin()
-    try:
-        return release(service, guest)
-    finally:
-        service.stop()
+    """the same key sealed otherwise, and by another token, opens the same database"""
+    for storage in (AES, NSS):
+        service.configure(storage)
+        service.begin()
+        try:
+            problem = release(service, guest)
+        finally:
+            service.stop()
+        if problem:
+            return problem
+    return None
 
 
 def locked_after_change(service, _):
