@@ -38,9 +38,13 @@ char *b64url_encode(const void *data, size_t len)
 
 static int digit(char c)
 {
-    const char *at = c ? strchr(alphabet, c) : NULL;
-
-    return at ? (int)(at - alphabet) : -1;
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '-' ? 62 : c == '_' ? 63 : -1;
 }
 
 enum bawn_status b64url_decode(const char *text, size_t text_len, uint8_t **out, size_t *len,

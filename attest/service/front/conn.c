@@ -27,6 +27,8 @@
 #define LINGER_MAX (4u << 20)
 #define BODY_FIRST 4096u
 #define BODY_STEP 16384u
+#define ONE_RECORD 15000u /* of 16 KiB (RFC 8446, 5.1) */
+#define HEAD_ROOM 512u
 
 static void conn_input(struct conn *c);
 
@@ -168,6 +170,10 @@ static void answer_head(struct conn *c, int status, const char *type, const char
 {
     struct evbuffer *out = bufferevent_get_output(c->bev);
 
+    /* With the body behind it in one piece of memory, an answer is one record and one system call.
+     */
+    if (len < ONE_RECORD)
+        evbuffer_expand(out, len + HEAD_ROOM + (headers ? strlen(headers) : 0));
     evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\n", status, http_reason(status));
     if (status != 204)
         evbuffer_add_printf(out, "Content-Type: %s\r\nContent-Length: %zu\r\n",

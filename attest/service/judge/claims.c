@@ -42,7 +42,8 @@ json_t *claims_write(const struct bawn_claim *claims, size_t n, json_t **kinds)
     for (size_t i = 0; text && i < n; i++) {
         const struct bawn_claim *c = &claims[i];
         enum bawn_claim_kind kind = c->kind;
-        char name[NAME_MAX_LEN];
+        char indexed[NAME_MAX_LEN];
+        const char *name = c->name;
         size_t len = bawn_claim_print(c, text, TEXT_MAX);
         json_t *value = len < TEXT_MAX ? json_string(text) : NULL;
 
@@ -52,10 +53,10 @@ json_t *claims_write(const struct bawn_claim *claims, size_t n, json_t **kinds)
             kind = BAWN_CLAIM_TEXT;
             value = json_string(text);
         }
-        if (c->index >= 0)
-            snprintf(name, sizeof(name), "%s[%d]", c->name, c->index);
-        else
-            snprintf(name, sizeof(name), "%s", c->name);
+        if (c->index >= 0) {
+            snprintf(indexed, sizeof(indexed), "%s[%d]", c->name, c->index);
+            name = indexed;
+        }
         json_object_set_new(object, name, value);
         if (guess(text) != kind)
             json_object_set_new(*kinds, name, json_string(kind_names[kind]));

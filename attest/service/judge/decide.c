@@ -147,8 +147,8 @@ static enum bawn_verdict verify_under(struct judge *j, const struct bawn_trust *
     return bawn_attest_verify(trust, j->cache, &input, result);
 }
 
-/* The result that counts. Where the tenant's roots are only for TPM keys, all else is judged without
- * them. */
+/* The result that counts. Where the tenant's roots are only for TPM keys, all else is judged
+ * without them. */
 static struct bawn_attest_result *verify(struct judge *j, const struct judge_tenant *t,
                                          const struct judge_request *r, int64_t now)
 {
@@ -268,11 +268,12 @@ static json_t *vector_of(const struct bawn_policy_result *result)
 
 static json_t *hash_text(const uint8_t *hash, size_t len)
 {
-    char text[129];
+    static const char digits[] = "0123456789abcdef";
+    char text[128];
 
-    for (size_t i = 0; i < len && i < 64; i++)
-        snprintf(text + 2 * i, 3, "%02x", hash[i]);
-    return json_string(text);
+    for (size_t i = 0; i < 2 * len && i < sizeof(text); i++)
+        text[i] = digits[i % 2 ? hash[i / 2] & 15 : hash[i / 2] >> 4];
+    return json_stringn(text, 2 * len < sizeof(text) ? 2 * len : sizeof(text));
 }
 
 static json_t *evidence_hash(const struct judge_request *r)

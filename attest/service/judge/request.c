@@ -114,8 +114,8 @@ static enum bawn_status take_endorsement(struct judge_request *r, const json_t *
     size_t len;
 
     if (json_is_object(value)) {
-        data = (uint8_t *)json_dumps(value, JSON_COMPACT);
-        return give(r, data, data ? strlen((char *)data) : 0, err);
+        data = (uint8_t *)json_text(value, &len);
+        return give(r, data, data ? len : 0, err);
     }
     if (!json_is_string(value))
         return bawn_fail(err, BAWN_E_FORMAT,
@@ -162,10 +162,9 @@ static enum bawn_status take_primary(struct judge_request *r, const json_t *valu
 
         if (st != BAWN_OK)
             return st;
-        r->evidence = (uint8_t *)json_dumps(value, JSON_COMPACT);
+        r->evidence = (uint8_t *)json_text(value, &r->evidence_len);
         if (!r->evidence)
             return bawn_fail(err, BAWN_E_NOMEM, "no memory for the evidence");
-        r->evidence_len = strlen((char *)r->evidence);
         r->kind = BAWN_EVIDENCE_JSON;
         return BAWN_OK;
     }

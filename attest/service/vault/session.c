@@ -224,11 +224,28 @@ enum bawn_status serve_session_new(struct vault *v, const struct ipc_msg *m, str
 /* Values asked for by one statement; its index finds each. */
 #define ASKED 16
 
+static bool note_row(void *context, const struct db_value *c, int n)
+{
+    (void)c;
+    *(bool *)context = n > 0;
+    return false;
+}
+
 static bool take_value(void *context, const struct db_value *c, int n)
 {
     if (n == 1 && c[0].type == DB_TEXT)
         *(char **)context = strdup((const char *)c[0].bytes.data);
     return false;
+}
+
+/* Mostly there is none: then nothing need be looked for. */
+static enum bawn_status any_revoked(struct vault *v, const char *tenant, bool *any,
+                                    struct bawn_error *err)
+{
+    *any = false;
+    return db_run(v->db,
+                  "SELECT seq FROM revoked WHERE tenant = $1 AND kind = 'measurement' LIMIT 1",
+                  (struct db_value[]){ db_text(tenant) }, 1, note_row, any, NULL, err);
 }
 
 /* values: the tenant, then up to ASKED more; those that are not there are NULL, which is in no
@@ -258,12 +275,15 @@ enum bawn_status find_revoked(struct vault *v, const char *tenant, const json_t 
                               char **found, struct bawn_error *err)
 {
     struct db_value values[1 + ASKED] = { db_text(tenant) };
-    enum bawn_status st = BAWN_OK;
     const char *name;
     json_t *claim;
     size_t n = 0;
+    bool any;
+    enum bawn_status st = any_revoked(v, tenant, &any, err);
 
     *found = NULL;
+    if (st != BAWN_OK || !any)
+        return st;
     json_object_foreach((json_t *)(uintptr_t)claims, name, claim)
     {
         if (json_is_string(claim) && !*found &&
@@ -288,13 +308,6 @@ enum bawn_status find_revoked(struct vault *v, const char *tenant, const json_t 
             values[n--] = (struct db_value){ .type = DB_NULL };
     }
     return n ? ask_revoked(v, values, found, err) : st;
-}
-
-static bool note_row(void *context, const struct db_value *c, int n)
-{
-    (void)c;
-    *(bool *)context = n > 0;
-    return false;
 }
 
 enum bawn_status is_revoked(struct vault *v, const char *tenant, const char *kind,
