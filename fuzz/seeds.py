@@ -290,8 +290,15 @@ def bodies():
     for text in bodies_once():
         yield from (text + b" " * n for n in range(4))
 
+def ratls():
+    for data in files("ratls/snp.pem", "ratls/tpm.pem"):
+        yield data
+        for _, der in pem_blocks(data):
+            yield der
+
 
 SEEDS = {
+    "attest-ratls": ratls,
     "agent-tpm": tpm_answers,
     "policy-parse": policies,
     "policy-evaluate": claims,

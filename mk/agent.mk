@@ -8,6 +8,8 @@ user_src += $(agent_src) $(agent_only)
 ifneq ($(and $(have_libs),$(call have_header,openssl/ssl.h)),)
 programs += $(B)/bin/bawn-agent
 programs: $(B)/bin/bawn-agent
+# The guest of tests/attest/ratls-cli.py.
+attest-test: $(B)/tests/kbs-guest
 else
 skip_programs += bawn-agent:~no~OpenSSL~headers
 endif

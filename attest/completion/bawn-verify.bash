@@ -27,6 +27,7 @@ _bawn_verify()
 	else
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		[[ $COMP_CWORD == 1 && ratls == "$cur"* ]] && COMPREPLY+=(ratls)
 	fi
 }
 complete -F _bawn_verify bawn-verify

@@ -85,6 +85,10 @@ static bool run_judges(struct verification *v)
     if (!needed || needed == PROOF_HCL)
         return check_missing(v->r, &signed_evidence, NULL, NULL,
                              "nothing in the evidence is signed by hardware");
+    if (v->input->kind == BAWN_EVIDENCE_RATLS) {
+        ratls_verify(v);
+        needed |= PROOF_RATLS;
+    }
     if (result_clean(v->r) && (v->r->proofs & needed) != needed)
         return check_missing(v->r, &judged_whole, arena_text(v->arena, "checks %#x", needed),
                              arena_text(v->arena, "checks %#x", v->r->proofs & needed),

@@ -377,6 +377,8 @@ static bool take_apart(struct verification *v)
     enum bawn_evidence_kind given = v->input->kind;
     enum taken t = TAKEN_INNER;
 
+    if (given == BAWN_EVIDENCE_RATLS && !ratls_take(v, &data))
+        return false;
     for (unsigned layer = 0; t == TAKEN_INNER && layer < MAX_LAYERS; layer++) {
         if (layer)
             data = inner;
@@ -389,7 +391,7 @@ static bool take_apart(struct verification *v)
                              "the evidence is wrapped more than %d times", MAX_LAYERS);
     if (t == TAKEN_NONE)
         return take_as_given(v, data);
-    if (given != BAWN_EVIDENCE_ANY && given != v->ev.kind)
+    if (given != BAWN_EVIDENCE_ANY && given != BAWN_EVIDENCE_RATLS && given != v->ev.kind)
         return check_missing(v->r, &evidence_form, kind_name(given), kind_name(v->ev.kind),
                              "the evidence is not what it was given as");
     return true;

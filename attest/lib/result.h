@@ -89,6 +89,7 @@ enum proof {
     PROOF_TPM_QUOTE = 1 << 8,
     PROOF_TPM_KEY = 1 << 9, /* something vouches for the attestation key */
     PROOF_HCL = 1 << 10, /* Azure's runtime data is bound to the report */
+    PROOF_RATLS = 1 << 11, /* the evidence is bound to the certificate's key */
 };
 
 struct check {

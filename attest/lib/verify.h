@@ -64,6 +64,10 @@ struct verification {
     int64_t at;
     struct evidence ev;
     struct endorsements end;
+    struct {
+        struct bawn_bytes spki, name,
+            tee; /* key, common name; what the evidence is said to be of */
+    } ratls;     /* of BAWN_EVIDENCE_RATLS */
 };
 
 /* evidence.c: recognises and takes apart. False: findings say why. */
@@ -98,6 +102,11 @@ void tpm_verify(struct verification *v);      /* tpm.c: ev.tpm_message (ak_publi
 void eventlog_verify(struct verification *v); /* eventlog.c: ev.event_log, ev.cc_log */
 void azure_verify(
     struct verification *v); /* azure.c: ev.hcl_report; sets ev.snp_report, ak_public */
+/* ratls.c: the certificate of BAWN_EVIDENCE_RATLS, and the evidence in it. False: findings say why.
+ */
+bool ratls_take(struct verification *v, struct bawn_bytes *evidence);
+/* Whether the evidence, which has been judged, is about the certificate's key. */
+void ratls_verify(struct verification *v);
 /* expect.c */
 void expect_verify(struct verification *v);
 

@@ -192,6 +192,8 @@ static enum bawn_status set_type(void *options, const struct option *self, const
     struct verify_options *o = options;
 
     (void)self;
+    if (o->ratls)
+        return bawn_fail(err, BAWN_E_USAGE, "--type: ratls judges what is in the certificate");
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         if (!strcmp(kinds[i].name, value)) {
             o->kind = kinds[i].kind;
@@ -248,9 +250,13 @@ enum bawn_status verify_options_parse(struct verify_options *o, int argc, char *
     enum bawn_status st;
 
     *o = (struct verify_options){ .kind = BAWN_EVIDENCE_ANY };
-    st = options_read(&table, NULL, argc - 1, argv + 1, o, NULL, err);
+    o->ratls = argc > 1 && !strcmp(argv[1], "ratls");
+    if (o->ratls)
+        o->kind = BAWN_EVIDENCE_RATLS;
+    st = options_read(&table, NULL, argc - 1 - o->ratls, argv + 1 + o->ratls, o, NULL, err);
     if (st == BAWN_OK && !o->evidence && !o->help && !o->version)
-        return bawn_fail(err, BAWN_E_USAGE, "which evidence? Give a file, or - for stdin");
+        return bawn_fail(err, BAWN_E_USAGE, "which %s? Give a file, or - for stdin",
+                         o->ratls ? "certificate" : "evidence");
     if (st == BAWN_OK && o->kind_implies) {
         o->nr_implied = 1;
         st = add_expect(o, NULL, o->kind_implies, err);
@@ -270,10 +276,14 @@ void verify_options_free(struct verify_options *o)
 
 void verify_options_help(void)
 {
-    printf("Usage: bawn-verify [OPTION]... EVIDENCE\n\n"
-           "Judges evidence of a confidential VM (an SEV-SNP report, a TDX or SGX quote, a TPM\n"
-           "quote, Azure's vTPM evidence, an event log) and says why. EVIDENCE is a file, or -\n"
-           "for stdin: raw, JSON, hex or base64. Reads files only; never asks the network.\n\n");
+    printf(
+        "Usage: bawn-verify [OPTION]... EVIDENCE\n"
+        "       bawn-verify ratls [OPTION]... CERTIFICATE\n\n"
+        "Judges evidence of a confidential VM (an SEV-SNP report, a TDX or SGX quote, a TPM\n"
+        "quote, Azure's vTPM evidence, an event log) and says why. EVIDENCE is a file, or -\n"
+        "for stdin: raw, JSON, hex or base64. Reads files only; never asks the network.\n"
+        "ratls: judges a TLS certificate with evidence about its key, as bawn-agent ra-tls makes\n"
+        "it: DER, PEM, or what openssl s_client prints.\n\n");
     options_print(&table, NULL, 22);
     printf("\nExit status: 0 trusted, 1 not trusted, 2 cannot judge, 64 usage.\n\n"
            "Examples:\n"
@@ -282,5 +292,7 @@ void verify_options_help(void)
            "  bawn-verify --endorsements collateral.json --explain quote.bin\n"
            "  bawn-verify --at 2026-02-18 --endorsements collateral.json --json quote.bin\n"
            "  bawn-verify --expect snp.report_data=00ff --expect 'snp.guest_svn>=2' report.bin\n"
-           "  cat evidence.json | bawn-verify -\n");
+           "  cat evidence.json | bawn-verify -\n"
+           "  openssl s_client -connect 192.0.2.1:443 </dev/null | bawn-verify ratls --root ak.pem "
+           "-\n");
 }

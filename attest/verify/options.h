@@ -22,6 +22,7 @@ struct verify_options {
     size_t nr_expect, nr_implied; /* nr_implied of them by --type */
     char **owned;                 /* claim names of expect */
     struct verify_time at;
+    bool ratls; /* the command: the evidence is an RA-TLS certificate */
     enum bawn_evidence_kind kind;
     const char *kind_implies; /* NULL, or what must also hold of that kind, as for --expect */
     bool strict, explain, json, events, list_claims, help, version;

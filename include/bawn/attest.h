@@ -66,6 +66,8 @@ enum bawn_evidence_kind {
     BAWN_EVIDENCE_TPM,     /* TPMS_ATTEST */
     BAWN_EVIDENCE_LOG,     /* TCG or CCEL event log alone: replayed, never trusted by itself */
     BAWN_EVIDENCE_JSON,    /* JSON evidence in one of the known forms */
+    BAWN_EVIDENCE_RATLS,   /* certificate that carries evidence about its key: never recognised,
+                              only when it is asked for */
     BAWN_EVIDENCE_KINDS,
 };
 

@@ -321,6 +321,37 @@ def additional(s):
     return None if plain and status == 0 and "tpm_quote" in json.loads(out) else err
 
 
+def ra_tls(s):
+    """bawn-verify ratls trusts the certificate by the TPM's key, in a file and from s_client"""
+    paths = [s.tpm.path(name) for name in ("ra.pem", "ra.key")]
+    status, _, err = s.tpm.agent("ra-tls", "--cert", paths[0], "--key", paths[1], "--cn", "db.test")
+    if status:
+        return err
+
+    def verify(root, cert, stdin=b""):
+        done = subprocess.run((VERIFY, "ratls", "--root", root, cert), input=stdin, check=False,
+                              stdout=subprocess.PIPE)
+        return done.returncode, done.stdout.decode()
+    answers = [verify(s.tpm.path("made.pem"), paths[0])]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with subprocess.Popen(("openssl", "s_server", "-accept", address, "-cert", paths[0], "-key",
+                           paths[1]), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT) as server:
+        for line in server.stdout:
+            if b"ACCEPT" in line:
+                break
+        seen = subprocess.run(("openssl", "s_client", "-connect", address), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout
+        server.terminate()
+    answers.append(verify(s.tpm.path("made.pem"), "-", seen))
+    if any(a[0] or "RA-TLS certificate of db.test: TPM 2.0 quote" not in a[1] for a in answers):
+        return answers
+    foreign = verify(s.other.ak("made.pem"), paths[0])
+    return None if foreign[0] == 2 and "nothing vouches" in foreign[1] else foreign
+
+
 def usage(s):
     """wrong handles, keys, certificates and combinations are refused with words"""
     cases = (
@@ -377,7 +408,8 @@ def main():
             s.administer("resource/default/key/disk", SECRET, "application/octet-stream")
             for test in (templates, manual, right_pcr, no_keys_left, token_for_tpm, extended_pcr,
                          persistent, certified, another_certificate, another_tpm, wrong_nonce,
-                         event_log, huge_log, additional, usage, hostile):
+                         event_log, huge_log, additional, ra_tls, usage,
+                         hostile):
                 tap.run(test, s)
         finally:
             s.end()

@@ -831,6 +831,8 @@ def completion():
     assert complete("bawn-verify", "--type", "s") == ["snp", "sgx"]
     assert complete("bawn-verify", os.path.join(VECTORS, "tpm/akp")) == [vector("tpm/akpub.pem")]
     assert complete("bawn-verify", "--at", "''") == []
+    assert complete("bawn-verify", "ratl") == ["ratls"]
+    assert complete("bawn-verify", "ratls", "--ro") == ["--root"]
     # Bash splits words at an equals sign.
     assert complete("bawn-verify", "--type", "=", "s") == ["snp", "sgx"]
     assert len(complete("bawn-verify", "--type", "=")) == 8
