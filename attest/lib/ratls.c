@@ -215,7 +215,7 @@ bool ratls_take(struct verification *v, struct bawn_bytes *evidence)
 {
     /* 1.3.6.1.5.5.7.1.35, id-pe-cmw */
     static const uint8_t id_pe_cmw[] = { 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x23 };
-    struct bawn_bytes der, value, record;
+    struct bawn_bytes der = { 0 }, value, record = { 0 };
     struct bawn_error err = { "" };
     struct x509 cert;
 

@@ -85,8 +85,10 @@ static enum bawn_status talk(void *to, const uint8_t *command, size_t len,
 {
     int fd = *(const int *)to;
     struct pollfd ready = { .fd = fd, .events = POLLIN };
-    ssize_t n = write(fd, command, len);
+    ssize_t n = send(fd, command, len, MSG_NOSIGNAL);
 
+    if (n < 0 && errno == ENOTSOCK)
+        n = write(fd, command, len);
     *answer_len = 0;
     if (n < 0 || (size_t)n != len)
         return bawn_fail(err, BAWN_E_IO, "cannot write to the TPM: %m");
