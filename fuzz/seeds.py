@@ -290,6 +290,7 @@ def bodies():
     for text in bodies_once():
         yield from (text + b" " * n for n in range(4))
 
+
 def ratls():
     for data in files("ratls/snp.pem", "ratls/tpm.pem"):
         yield data
