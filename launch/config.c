@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "bawn/snp.h"
+#include "common/bytes.h"
 #include "launch/launch.h"
 
 /* Room for every served key many times over; bounds what one API call makes us parse. */
@@ -462,27 +463,9 @@ enum bawn_status bawn_vm_config_add_disk(struct bawn_vm_config *cfg, const char 
     return BAWN_OK;
 }
 
-/* A digit's value, or -1. */
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 bool bawn_hex_parse(const char *text, uint8_t *bytes, size_t len)
 {
-    if (strlen(text) != 2 * len)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-
-        if (high < 0 || low < 0)
-            return false;
-        bytes[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
+    return strlen(text) == 2 * len && hex_parse(text, bytes, len);
 }
 
 bool bawn_u64_parse(const char *text, uint64_t *n)

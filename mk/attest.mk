@@ -24,10 +24,10 @@ $(B)/lib/libattest-cov.a: $(call objs,cov,$(attest_src) $(unit_attest_shared))
 $(cov_tests): $(B)/cov/%: $(B)/obj/cov/tests/unit/%.o $(B)/lib/libattest-cov.a
 	$(call say,LD,$@)
 	$(Q)$(cov_link) $(call unit_libs,tests/unit/$*.c) -lcmocka $(libs)
-$(B)/cov/bawn-verify: $(call objs,cov,$(verify_src) $(options_src) tests/attest/no_sandbox.c) $(B)/lib/libattest-cov.a
+$(B)/cov/bawn-verify: $(call objs,cov,$(verify_src) $(base_src) tests/attest/no_sandbox.c) $(B)/lib/libattest-cov.a
 	$(call say,LD,$@)
 	$(Q)$(cov_link) -lcrypto -lseccomp
-$(B)/cov/bawn-measure: $(call objs,cov,$(measure_src) $(options_src) $(launch_src) tests/attest/no_sandbox.c) \
+$(B)/cov/bawn-measure: $(call objs,cov,$(measure_src) $(base_src) $(launch_src) tests/attest/no_sandbox.c) \
 		$(B)/lib/libattest-cov.a
 	$(call say,LD,$@)
 	$(Q)$(cov_link) $(libs)

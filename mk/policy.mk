@@ -37,7 +37,7 @@ programs: $(B)/bin/bawn-policy $(policy_libs)
 endif
 # Files and times are given as to bawn-verify, so they are read by the same code.
 $(B)/bin/bawn-policy: $(call objs,release,$(policy_cmd_src) attest/verify/files.c \
-	attest/verify/options.c $(options_src) $(confine_src)) $(B)/lib/libbawn-policy.a $(B)/lib/libbawn-attest.a
+	attest/verify/options.c $(base_src) $(confine_src)) $(B)/lib/libbawn-policy.a $(B)/lib/libbawn-attest.a
 $(B)/bin/bawn-policy: libs := -ljansson -lcrypto -lseccomp
 
 # tests/unit/policy/x_test.c

@@ -28,7 +28,7 @@ programs += $(B)/bin/bawn-audit
 programs: $(B)/bin/bawn-audit
 endif
 $(B)/bin/bawn-audit: $(call objs,release,$(audit_src) $(log_src) $(log_needs) $(store_src) \
-	$(confine_src) $(options_src)) $(B)/lib/libbawn-attest.a
+	$(confine_src) $(base_src)) $(B)/lib/libbawn-attest.a
 $(B)/bin/bawn-audit: libs += -lseccomp $(store_libs)
 
 $(B)/audit/log-writer: $(call objs,release,tests/audit/log-writer.c $(log_src) $(log_needs) \

@@ -31,7 +31,7 @@ attest_src := $(wildcard attest/lib/*.c)
 measure_src := $(wildcard attest/measure/*.c)
 verify_src := $(wildcard attest/verify/*.c)
 common_src := $(wildcard common/*.c)
-options_src := common/options.c
+base_src := $(filter-out common/confine.c,$(common_src)) # what needs no libseccomp
 confine_src := $(wildcard attest/common/*.c) common/confine.c
 user_src := $(launch_src) $(wildcard vmm/*.c) $(attest_src) $(measure_src) $(verify_src) \
 	$(sort $(confine_src) $(common_src))
@@ -55,10 +55,10 @@ $(B)/obj/$(1)/%.o: %.c
 endef
 $(foreach v,release pic asan clang,$(eval $(call variant,$(v))))
 
-$(B)/bin/bawn: $(call objs,release,vmm/main.c $(vmm_src) $(launch_src) $(options_src)) $(B)/lib/libbawn-attest.a
-$(B)/bin/bawn-measure: $(call objs,release,$(measure_src) $(confine_src) $(options_src) $(launch_src)) \
+$(B)/bin/bawn: $(call objs,release,vmm/main.c $(vmm_src) $(launch_src) $(base_src)) $(B)/lib/libbawn-attest.a
+$(B)/bin/bawn-measure: $(call objs,release,$(measure_src) $(confine_src) $(base_src) $(launch_src)) \
 	$(B)/lib/libbawn-attest.a
-$(B)/bin/bawn-verify: $(call objs,release,$(verify_src) $(confine_src) $(options_src)) \
+$(B)/bin/bawn-verify: $(call objs,release,$(verify_src) $(confine_src) $(base_src)) \
 	$(B)/lib/libbawn-attest.a
 $(B)/bin/bawn-verify: libs := -lcrypto -lseccomp
 $(B)/bin/bawn-measure: libs += -lseccomp
@@ -135,7 +135,7 @@ attest-test: $(programs) $(attest_libs) $(filter $(B)/%,$(attest_tests)) ## test
 unit_src := $(wildcard tests/unit/*/*_test.c)
 unit_programs := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 unit_objs_launch := $(call objs,asan,$(launch_src)) $(B)/lib/libattest-asan.a
-unit_objs_vmm := $(call objs,asan,$(vmm_src) $(launch_src) $(options_src)) \
+unit_objs_vmm := $(call objs,asan,$(vmm_src) $(launch_src) $(base_src)) \
 	$(B)/lib/libattest-asan.a
 $(B)/lib/libcommon-asan.a: $(call objs,asan,$(common_src))
 unit_objs_common := $(B)/lib/libcommon-asan.a

@@ -7,6 +7,7 @@
 #define BAWN_AUDIT_H
 
 #include "attest/log/reader.h"
+#include "common/bytes.h"
 
 enum audit_exit {
     AUDIT_GOOD = 0,
@@ -115,7 +116,6 @@ void audit_print_json(json_t *value);
 /* What an entry is of: its "type", or in logs that have none its "kind". May be NULL. */
 const char *audit_type(const json_t *entry);
 bool audit_number(const char *text, uint64_t *number);
-void audit_hex(const uint8_t *data, size_t len, char *text);
 json_t *audit_base64(const uint8_t *data, size_t len);
 
 #endif

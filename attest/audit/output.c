@@ -67,12 +67,6 @@ void audit_print_json(json_t *value)
     json_decref(value);
 }
 
-void audit_hex(const uint8_t *data, size_t len, char *text)
-{
-    for (size_t i = 0; i < len; i++)
-        snprintf(text + 2 * i, 3, "%02x", data[i]);
-}
-
 json_t *audit_base64(const uint8_t *data, size_t len)
 {
     char text[64];

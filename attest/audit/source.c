@@ -30,31 +30,17 @@
 static enum bawn_status read_small(const char *path, struct bawn_bytes *out, struct bawn_error *err)
 {
     const size_t most = 4 * FILE_MAX;
-    uint8_t *data = malloc(most + 1);
-    size_t len = 0;
-    ssize_t n = 1;
-    int fd;
+    int fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : dup(STDIN_FILENO);
+    enum bawn_status st;
 
-    if (!data)
-        return bawn_fail(err, BAWN_E_NOMEM, "no memory");
-    fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : dup(STDIN_FILENO);
-    while (fd >= 0 && len <= most && (n = read(fd, data + len, most + 1 - len)) != 0) {
-        if (n < 0 && errno != EINTR)
-            break;
-        len += n > 0 ? (size_t)n : 0;
-    }
-    if (fd < 0 || n < 0)
-        bawn_fail(err, BAWN_E_IO, "cannot read %s: %m", path);
-    else if (len > most)
-        bawn_fail(err, BAWN_E_IO, "%s: larger than %zu MiB, which it cannot be", path, most >> 20);
-    if (fd >= 0)
-        close(fd);
-    if (fd < 0 || n < 0 || len > most) {
-        free(data);
-        return BAWN_E_IO;
-    }
-    *out = (struct bawn_bytes){ data, len };
-    return BAWN_OK;
+    if (fd < 0)
+        return bawn_fail(err, BAWN_E_IO, "cannot read %s: %m", path);
+    st = bytes_read(fd, path, most, out, err);
+    close(fd);
+    return st != BAWN_E_FORMAT
+               ? st
+               : bawn_fail(err, BAWN_E_IO, "%s: larger than %zu MiB, which it cannot be", path,
+                           most >> 20);
 }
 
 /* The file grew shorter while it was read. */

@@ -46,7 +46,7 @@ static void print_json(const struct audit *a, const struct log_summary *s, bool 
     json_t *findings = json_array();
     char root[2 * LOG_HASH + 1];
 
-    audit_hex(s->root, LOG_HASH, root);
+    hex_print(s->root, LOG_HASH, root);
     for (size_t i = 0; i < s->nr_findings; i++) {
         const struct log_finding *f = &s->findings[i];
 
@@ -66,7 +66,7 @@ static void print_plain(const struct audit *a, const struct log_summary *s, bool
 {
     char root[2 * LOG_HASH + 1];
 
-    audit_hex(s->root, LOG_HASH, root);
+    hex_print(s->root, LOG_HASH, root);
     printf("%s: %" PRIu64 " entries, %" PRIu64 " of them signed for; %" PRIu64
            " checkpoints verified, %" PRIu64 " of %zu kept ones agree\nroot %s\n",
            good ? "GOOD" : "NOT GOOD", s->entries, s->signed_entries, s->checkpoints, s->kept,

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "attest/jose/jose.h"
+#include "common/bytes.h"
 
 #define CHUNK 256 /* rows that are read at a time */
 
@@ -110,17 +111,6 @@ static enum bawn_status write_head(struct db *db, const struct head *head, struc
 
 /* ---- Appending ---- */
 
-static void hex(const uint8_t *data, size_t len, char *text)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < len; i++) {
-        text[2 * i] = digits[data[i] >> 4];
-        text[2 * i + 1] = digits[data[i] & 15];
-    }
-    text[2 * len] = '\0';
-}
-
 /* RFC 3339 with milliseconds. */
 static bool format_time(int64_t now_ms, char text[32])
 {
@@ -150,7 +140,7 @@ static enum bawn_status compose(const json_t *entry, const struct head *head, in
                          "a log entry must be an object without seq, time and prev");
     if (!format_time(now_ms, time))
         return bawn_fail(err, BAWN_E_INTERNAL, "no such time for a log entry");
-    hex(head->last, LOG_HASH, prev);
+    hex_print(head->last, LOG_HASH, prev);
     all = json_copy((json_t *)(uintptr_t)entry); /* shallow: the members are shared */
     if (!all || json_object_set_new(all, "seq", json_integer((json_int_t)head->tree.size)) ||
         json_object_set_new(all, "time", json_string(time)) ||

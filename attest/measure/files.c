@@ -14,6 +14,8 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "common/bytes.h"
+
 #define BLOCK ((size_t)1 << 18)
 
 static enum bawn_status open_input(int *fd, const char *path, struct bawn_error *err)
@@ -37,7 +39,7 @@ static ssize_t read_some(int fd, void *buf, size_t len, const char *path, struct
 
 enum bawn_status input_read(struct input *in, const char *path, size_t max, struct bawn_error *err)
 {
-    size_t room = 0;
+    struct bawn_bytes bytes = { NULL, 0 };
     enum bawn_status st;
     int fd;
 
@@ -45,36 +47,13 @@ enum bawn_status input_read(struct input *in, const char *path, size_t max, stru
     st = open_input(&fd, path, err);
     if (st != BAWN_OK)
         return st;
-    for (;;) {
-        ssize_t n;
-
-        if (in->len == room) {
-            uint8_t *more;
-
-            room = room ? 2 * room : BLOCK;
-            more = realloc(in->data, room);
-            if (!more) {
-                st = bawn_fail(err, BAWN_E_NOMEM, "no memory for %s", path);
-                break;
-            }
-            in->data = more;
-        }
-        n = read_some(fd, in->data + in->len, room - in->len, path, err);
-        if (n <= 0) {
-            st = n ? BAWN_E_IO : BAWN_OK;
-            break;
-        }
-        in->len += (size_t)n;
-        if (in->len > max) {
-            st = bawn_fail(err, BAWN_E_IO, "%s is too large: at most %zu bytes are taken", path,
-                           max);
-            break;
-        }
-    }
+    st = bytes_read(fd, path, max, &bytes, err);
     close(fd);
-    if (st != BAWN_OK)
-        input_free(in);
-    return st;
+    *in = (struct input){ (uint8_t *)(uintptr_t)bytes.data, bytes.len };
+    return st != BAWN_E_FORMAT
+               ? st
+               : bawn_fail(err, BAWN_E_IO, "%s is too large: at most %zu bytes are taken", path,
+                           max);
 }
 
 void input_free(struct input *in)

@@ -56,29 +56,13 @@ enum bawn_status set_format(void *options, const struct option *self, const char
     return BAWN_OK;
 }
 
-static int nibble(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *at = strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c);
-
-    return c && at ? (int)(at - digits) : -1;
-}
-
 enum bawn_status parse_hex(const char *option, const char *value, uint8_t *out, size_t len,
                            struct bawn_error *err)
 {
-    bool ok = strlen(value) == 2 * len;
-
-    for (size_t i = 0; ok && i < len; i++) {
-        int high = nibble(value[2 * i]), low = nibble(value[2 * i + 1]);
-
-        ok = high >= 0 && low >= 0;
-        if (ok)
-            out[i] = (uint8_t)(high << 4 | low);
-    }
-    return ok ? BAWN_OK
-              : bawn_fail(err, BAWN_E_USAGE, "--%s %s: must be %zu hexadecimal digits", option,
-                          value, 2 * len);
+    return bawn_hex_parse(value, out, len)
+               ? BAWN_OK
+               : bawn_fail(err, BAWN_E_USAGE, "--%s %s: must be %zu hexadecimal digits", option,
+                           value, 2 * len);
 }
 
 /* ---- Of a machine ---- */

@@ -7,7 +7,6 @@
 #include "attest/verify/files.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,38 +14,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Reads to the end, or to one byte more than allowed. */
+#include "common/bytes.h"
+
 static enum bawn_status read_fd(int fd, const char *name, struct bawn_bytes *out,
                                 struct bawn_error *err)
 {
-    size_t room = 0, len = 0;
-    uint8_t *data = NULL, *more;
-    ssize_t n;
+    enum bawn_status st = bytes_read(fd, name, FILE_MAX, out, err);
 
-    do {
-        if (len == room) {
-            room = room ? room * 2 : 16384;
-            if (room > FILE_MAX + 1)
-                room = FILE_MAX + 1;
-            more = realloc(data, room);
-            if (!more) {
-                free(data);
-                return bawn_fail(err, BAWN_E_NOMEM, "%s: no memory", name);
-            }
-            data = more;
-        }
-        n = read(fd, data + len, room - len);
-        if (n > 0)
-            len += (size_t)n;
-    } while ((n > 0 && len <= FILE_MAX) || (n < 0 && errno == EINTR));
-    if (n < 0 || len > FILE_MAX) {
-        free(data);
-        return n < 0 ? bawn_fail(err, BAWN_E_IO, "cannot read %s: %m", name)
-                     : bawn_fail(err, BAWN_E_IO, "%s: larger than %zu MiB, which no evidence is",
-                                 name, FILE_MAX >> 20);
-    }
-    *out = (struct bawn_bytes){ data, len };
-    return BAWN_OK;
+    return st != BAWN_E_FORMAT
+               ? st
+               : bawn_fail(err, BAWN_E_IO, "%s: larger than %zu MiB, which no evidence is", name,
+                           FILE_MAX >> 20);
 }
 
 static enum bawn_status read_path(int dir, const char *path, struct bawn_bytes *out,

@@ -13,42 +13,10 @@
 
 #include <jansson.h>
 
+#include "common/bytes.h"
+
 #define LOG_MAX ((size_t)256 << 20)
 #define REFERENCES_MAX ((size_t)64 << 20)
-
-static enum bawn_status read_all(int fd, const char *path, size_t max, struct bawn_bytes *out,
-                                 struct bawn_error *err)
-{
-    size_t room = 16384, len = 0;
-    uint8_t *data = malloc(room);
-    ssize_t n = 1;
-
-    if (!data)
-        return bawn_fail(err, BAWN_E_NOMEM, "no memory for %s", path);
-    while (n && len <= max) {
-        if (len == room) {
-            uint8_t *more = realloc(data, room * 2);
-
-            if (!more) {
-                n = -1;
-                break;
-            }
-            data = more;
-            room *= 2;
-        }
-        n = read(fd, data + len, room - len);
-        if (n < 0 && errno != EINTR)
-            break;
-        len += n > 0 ? (size_t)n : 0;
-    }
-    if (n < 0 || len > max) {
-        free(data);
-        return n < 0 ? bawn_fail(err, BAWN_E_IO, "cannot read %s: %m", path)
-                     : bawn_fail(err, BAWN_E_IO, "%s: larger than %zu bytes", path, max);
-    }
-    *out = (struct bawn_bytes){ data, len };
-    return BAWN_OK;
-}
 
 enum bawn_status input_read(const char *path, size_t max, struct bawn_bytes *out,
                             struct bawn_error *err)
@@ -59,7 +27,7 @@ enum bawn_status input_read(const char *path, size_t max, struct bawn_bytes *out
     *out = (struct bawn_bytes){ NULL, 0 };
     if (fd < 0)
         return bawn_fail(err, BAWN_E_IO, "cannot open %s: %m", path);
-    st = read_all(fd, path, max, out, err);
+    st = bytes_read(fd, path, max, out, err);
     if (fd != STDIN_FILENO)
         close(fd);
     return st;

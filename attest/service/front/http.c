@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Requests of clients, all of it hostile. Strict: what could be read in two ways is refused. */
 #include "attest/service/front/http.h"
+#include "common/bytes.h"
 
 #include <string.h>
 #include <strings.h>
@@ -315,14 +316,6 @@ bool http_query_ok(struct slice query)
 
 /* ---- Chunks ---- */
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The size's line, and the line ends behind data and at the end. */
 static bool chunk_line(struct http_chunks *c, uint8_t byte)
 {
@@ -341,9 +334,9 @@ static bool chunk_line(struct http_chunks *c, uint8_t byte)
         c->cr = true;
         return true;
     }
-    if (c->state != CHUNK_SIZE || hex_digit(byte) < 0 || c->digits == 8)
+    if (c->state != CHUNK_SIZE || hex_digit((char)byte) < 0 || c->digits == 8)
         return false;
-    c->left = (c->digits++ ? c->left * 16 : 0) + (uint64_t)hex_digit(byte);
+    c->left = (c->digits++ ? c->left * 16 : 0) + (uint64_t)hex_digit((char)byte);
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include "attest/jose/jose.h"
 #include "attest/log/log.h"
 #include "attest/service/vault/vault.h"
+#include "common/bytes.h"
 
 #define ANY (ADMIN_POLICY | ADMIN_SECRETS | ADMIN_AUDITOR)
 
@@ -73,14 +74,6 @@ bool base64_any(const char *text, size_t len, uint8_t **out, size_t *out_len)
     ok = b64url_decode(url, n, out, out_len, NULL) == BAWN_OK;
     free(url);
     return ok;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static void percent_decode(char *text)

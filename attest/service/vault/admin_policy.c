@@ -11,6 +11,7 @@
 
 #include "attest/jose/jose.h"
 #include "attest/service/vault/vault.h"
+#include "common/bytes.h"
 
 #define DEFAULT_NAME "default"
 
@@ -184,12 +185,6 @@ static enum bawn_status store(struct vault *v, const struct admin_request *a, co
     return st == BAWN_OK ? activate(v, a->tenant, kind, b->name, hash, &changed, err) : st;
 }
 
-static void hex_of(const uint8_t *data, size_t len, char *out)
-{
-    for (size_t i = 0; i < len; i++)
-        snprintf(out + 2 * i, 3, "%02x", data[i]);
-}
-
 static enum bawn_status set(struct vault *v, const struct admin_request *a, const char *kind,
                             struct body *b, struct reply *r, struct bawn_error *err)
 {
@@ -206,7 +201,7 @@ static enum bawn_status set(struct vault *v, const struct admin_request *a, cons
         return st;
     }
     ((char *)b->text)[b->len] = '\0';
-    hex_of(bawn_policy_hash(policy), BAWN_POLICY_HASH_SIZE, hash);
+    hex_print(bawn_policy_hash(policy), BAWN_POLICY_HASH_SIZE, hash);
     st = store(v, a, kind, b, bawn_policy_hash(policy), err);
     if (st == BAWN_OK)
         st = log_admin(v, a, "policy.set",
@@ -330,7 +325,7 @@ static bool list_policy(void *context, const struct db_value *c, int n)
 
     if (n != 6 || c[1].bytes.len > BAWN_POLICY_HASH_SIZE)
         return true;
-    hex_of(c[1].bytes.data, c[1].bytes.len, hash);
+    hex_print(c[1].bytes.data, c[1].bytes.len, hash);
     entry = json_pack("{s:s, s:s, s:s, s:I, s:b, s:s}", "policy_id", c[0].bytes.data, "sha256",
                       hash, "author", c[2].bytes.data, "created", (json_int_t)c[3].i, "active",
                       c[4].i != 0, "policy", c[5].bytes.data);

@@ -14,6 +14,7 @@
 
 #include "attest/jose/jose.h"
 #include "attest/service/vault/vault.h"
+#include "common/bytes.h"
 
 static const char *const kind_names[KEY_KINDS] = {
     [KEY_SESSION] = "session",
@@ -22,14 +23,6 @@ static const char *const kind_names[KEY_KINDS] = {
 };
 
 /* ---- Storage key ---- */
-
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* 32 bytes, or 64 hexadecimal digits and perhaps a line end. */
 static enum bawn_status key_from_file(const struct config_file *file, uint8_t key[KEY_SIZE],
@@ -43,15 +36,7 @@ static enum bawn_status key_from_file(const struct config_file *file, uint8_t ke
     }
     while (len && (file->data[len - 1] == '\n' || file->data[len - 1] == '\r'))
         len--;
-    for (size_t i = 0; len == (size_t)2 * KEY_SIZE && i < KEY_SIZE; i++) {
-        int high = hex_digit(file->data[2 * i]), low = hex_digit(file->data[2 * i + 1]);
-
-        if (high < 0 || low < 0)
-            len = 0;
-        else
-            key[i] = (uint8_t)(high << 4 | low);
-    }
-    if (len == (size_t)2 * KEY_SIZE)
+    if (len == (size_t)2 * KEY_SIZE && hex_parse((const char *)file->data, key, KEY_SIZE))
         return BAWN_OK;
     return bawn_fail(err, BAWN_E_CONFIG,
                      "%s: a storage key is 32 bytes or 64 hexadecimal digits "
