@@ -15,14 +15,14 @@ skip_programs += bawn-agent:~no~OpenSSL~headers
 endif
 # The linker warns of dlopen, although guest/agent/static.c has replaced it: the C library has its
 # own below another name.
-$(B)/bin/bawn-agent: $(call objs,release,$(agent_only) $(agent_src) $(jose_src))
+$(B)/bin/bawn-agent: $(call objs,release,$(agent_only) $(agent_src) $(jose_src) $(base_src))
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -static-pie -Wl,--no-warnings -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections -o $@ $^ \
 		-ljansson -lssl -lcrypto -lm -lpthread
 
 # tests/unit/agent/x_test.c, and the command at work against a server of the tests.
-$(B)/lib/libagent-asan.a: $(call objs,asan,$(agent_src))
+$(B)/lib/libagent-asan.a: $(call objs,asan,$(agent_src) $(base_src))
 agent_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/agent/*_test.c))
 $(agent_tests): $(B)/lib/libagent-asan.a $(B)/lib/libjose-asan.a
 $(agent_tests): libs := -lssl $(libs)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "attest/jose/jose.h"
+#include "common/bytes.h"
 #include "guest/agent/agent.h"
 
 /* Keys and secrets are not to be found in a core file, in swap or by another process. */
@@ -66,14 +67,7 @@ static bool parse_hex(const char *text, uint8_t *out, size_t size)
 {
     size_t n = strlen(text);
 
-    if (n % 2 || n / 2 > size || strspn(text, "0123456789abcdefABCDEF") != n)
-        return false;
-    for (size_t i = 0; i < n / 2; i++) {
-        char digits[3] = { text[2 * i], text[2 * i + 1], '\0' };
-
-        out[i] = (uint8_t)strtoul(digits, NULL, 16);
-    }
-    return true;
+    return n % 2 == 0 && n / 2 <= size && hex_parse(text, out, n / 2);
 }
 
 static enum bawn_status evidence_for(const struct agent_options *o, json_t **json,

@@ -9,21 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/options.h"
 #include "guest/agent/agent.h"
 
 #define CMDLINE "/proc/cmdline"
 #define CMDLINE_KEY "bawn.attest="
-#define FIELD(name) offsetof(struct agent_options, name)
+#define FIELD(name) .field = offsetof(struct agent_options, name)
 
 enum { CMDLINE_MAX = 64 << 10, TIMEOUT_DEFAULT = 60, TIMEOUT_MAX = 86400, DAYS_MAX = 3650 };
-
-#define GET (1 << CMD_GET)
-#define TOKEN (1 << CMD_TOKEN)
-#define EVIDENCE (1 << CMD_EVIDENCE)
-#define RA_TLS (1 << CMD_RA_TLS)
-#define AK (1 << CMD_AK)
-#define GIVES (GET | TOKEN | EVIDENCE | RA_TLS)
-#define ALL (GIVES | AK)
 
 static const struct {
     const char *name, *help;
@@ -35,59 +28,95 @@ static const struct {
     [CMD_AK] = { "ak", "print the TPM's attestation key (PEM), for a verifier to know it by" },
 };
 
-enum kind { FLAG, TEXT, NUMBER };
+static enum bawn_status set_text(void *options, const struct option *self, const char *value,
+                                 struct bawn_error *err)
+{
+    if (!*value)
+        return bawn_fail(err, BAWN_E_USAGE, "--%s: it is empty", self->name);
+    return option_set_text(options, self, value, err);
+}
 
-static const struct option {
-    const char *name;
-    enum kind kind;
-    unsigned for_commands;
-    size_t field;
-    unsigned max; /* NUMBER: from 1 to this */
-    const char *arg, *help;
-} options[] = {
-    { "server", TEXT, GET | TOKEN, FIELD(server), 0, "ADDRESS",
-      "tcp:IP:PORT, vsock:CID:PORT or unix:PATH" },
-    { "ca", TEXT, GET | TOKEN, FIELD(ca), 0, "FILE",
-      "trust servers with a certificate of this CA" },
-    { "pin", TEXT, GET | TOKEN, FIELD(pin), 0, "HEX",
-      "trust the server with this SHA-256 of its public key (SPKI)" },
-    { "server-name", TEXT, GET | TOKEN, FIELD(server_name), 0, "NAME",
-      "what its certificate must name besides, under --ca" },
-    { "cmdline", FLAG, GET | TOKEN, FIELD(cmdline), 0, NULL,
+static enum bawn_status set_number(void *options, const struct option *self, const char *value,
+                                   struct bawn_error *err)
+{
+    unsigned long number;
+    char *end;
+
+    errno = 0;
+    number = strtoul(value, &end, 10);
+    if (*value < '0' || *value > '9' || errno || *end || !number || number > self->max)
+        return bawn_fail(err, BAWN_E_USAGE, "--%s %.100s: give a number from 1 to %u", self->name,
+                         value, self->max);
+    *(unsigned *)option_field(options, self) = (unsigned)number;
+    return BAWN_OK;
+}
+
+static enum bawn_status unknown(const char *text, const char *command, struct bawn_error *err)
+{
+    return bawn_fail(err, BAWN_E_USAGE, "%s takes no %.200s; see bawn-agent --help", command, text);
+}
+
+static const struct option options[] = {
+    { "server", "ADDRESS", "tcp:IP:PORT, vsock:CID:PORT or unix:PATH", set_text, FIELD(server),
+      .commands = "get token" },
+    { "ca", "FILE", "trust servers with a certificate of this CA", set_text, FIELD(ca),
+      .commands = "get token" },
+    { "pin", "HEX", "trust the server with this SHA-256 of its public key (SPKI)", set_text,
+      FIELD(pin), .commands = "get token" },
+    { "server-name", "NAME", "what its certificate must name besides, under --ca", set_text,
+      FIELD(server_name), .commands = "get token" },
+    { "cmdline", NULL,
       "take these from bawn.attest=ADDRESS[,pin=][,ca=][,name=][,tenant=][,resource=] "
-      "in " CMDLINE },
-    { "tenant", TEXT, GET | TOKEN, FIELD(tenant), 0, "NAME", "the tenant at the service" },
-    { "resource", TEXT, GET, FIELD(resource), 0, "R/T/T", "what to get: REPOSITORY/TYPE/TAG" },
-    { "key-type", TEXT, GET | TOKEN | EVIDENCE, FIELD(key_type), 0, "ec|rsa",
-      "the guest's ephemeral key: P-256 (ec) or RSA-3072" },
-    { "timeout", NUMBER, GET | TOKEN, FIELD(timeout), TIMEOUT_MAX, "SECONDS",
-      "how long to try (60)" },
-    { "tee", TEXT, GIVES, FIELD(tee), 0, "snp|tdx|tpm", "whose evidence (the first that is here)" },
-    { "tpm-ak", TEXT, ALL, FIELD(tpm_ak), 0, "HANDLE",
-      "the TPM's persistent attestation key (one made by a fixed template)" },
-    { "ak-cert", TEXT, GIVES, FIELD(ak_cert), 0, "FILE",
-      "certificates of that key, which go with the evidence (PEM)" },
-    { "with-tpm", FLAG, GET | TOKEN | EVIDENCE, FIELD(with_tpm), 0, NULL,
-      "beside SNP or TDX also a TPM's quote, as additional evidence" },
-    { "output", TEXT, GET | TOKEN | EVIDENCE | AK, FIELD(output), 0, "FD|FILE",
-      "a descriptor's number, or a file (standard output)" },
-    { "luks", TEXT, GET, FIELD(luks), 0, "DEVICE", "open this LUKS volume with the secret" },
-    { "name", TEXT, GET, FIELD(luks_name), 0, "NAME", "as /dev/mapper/NAME" },
-    { "nonce", TEXT, EVIDENCE, FIELD(nonce), 0, "TEXT",
-      "make the whole attestation request for this nonce" },
-    { "report-data", TEXT, EVIDENCE, FIELD(report_data), 0, "HEX",
-      "make evidence with these up to 64 bytes, zeros behind" },
-    { "cert", TEXT, RA_TLS, FIELD(cert), 0, "FILE", "where the certificate goes (PEM)" },
-    { "key", TEXT, RA_TLS, FIELD(key), 0, "FILE", "where the private key goes (PEM, mode 600)" },
-    { "cn", TEXT, RA_TLS, FIELD(cn), 0, "NAME", "the certificate's name (localhost)" },
-    { "days", NUMBER, RA_TLS, FIELD(days), DAYS_MAX, "N", "its validity (30)" },
-    { "quiet", FLAG, ALL, FIELD(quiet), 0, NULL, "say nothing but errors" },
+      "in " CMDLINE,
+      option_set_flag, FIELD(cmdline), .commands = "get token" },
+    { "tenant", "NAME", "the tenant at the service", set_text, FIELD(tenant),
+      .commands = "get token" },
+    { "resource", "R/T/T", "what to get: REPOSITORY/TYPE/TAG", set_text, FIELD(resource),
+      .commands = "get" },
+    { "key-type", "ec|rsa", "the guest's ephemeral key: P-256 (ec) or RSA-3072", set_text,
+      FIELD(key_type), .commands = "get token evidence" },
+    { "timeout", "SECONDS", "how long to try (60)", set_number, FIELD(timeout),
+      .commands = "get token", .max = TIMEOUT_MAX },
+    { "tee", "snp|tdx|tpm", "whose evidence (the first that is here)", set_text, FIELD(tee),
+      .commands = "get token evidence ra-tls" },
+    { "tpm-ak", "HANDLE", "the TPM's persistent attestation key (one made by a fixed template)",
+      set_text, FIELD(tpm_ak), .commands = "get token evidence ra-tls ak" },
+    { "ak-cert", "FILE", "certificates of that key, which go with the evidence (PEM)", set_text,
+      FIELD(ak_cert), .commands = "get token evidence ra-tls" },
+    { "with-tpm", NULL, "beside SNP or TDX also a TPM's quote, as additional evidence",
+      option_set_flag, FIELD(with_tpm), .commands = "get token evidence" },
+    { "output", "FD|FILE", "a descriptor's number, or a file (standard output)", set_text,
+      FIELD(output), .commands = "get token evidence ak" },
+    { "luks", "DEVICE", "open this LUKS volume with the secret", set_text, FIELD(luks),
+      .commands = "get" },
+    { "name", "NAME", "as /dev/mapper/NAME", set_text, FIELD(luks_name), .commands = "get" },
+    { "nonce", "TEXT", "make the whole attestation request for this nonce", set_text, FIELD(nonce),
+      .commands = "evidence" },
+    { "report-data", "HEX", "make evidence with these up to 64 bytes, zeros behind", set_text,
+      FIELD(report_data), .commands = "evidence" },
+    { "cert", "FILE", "where the certificate goes (PEM)", set_text, FIELD(cert),
+      .commands = "ra-tls" },
+    { "key", "FILE", "where the private key goes (PEM, mode 600)", set_text, FIELD(key),
+      .commands = "ra-tls" },
+    { "cn", "NAME", "the certificate's name (localhost)", set_text, FIELD(cn),
+      .commands = "ra-tls" },
+    { "days", "N", "its validity (30)", set_number, FIELD(days), .commands = "ra-tls",
+      .max = DAYS_MAX },
+    { "quiet", NULL, "say nothing but errors", option_set_flag, FIELD(quiet),
+      .commands = "get token evidence ra-tls ak" },
     /* For tests; not in the help. */
-    { "root", TEXT, ALL, FIELD(root), 0, "DIR", NULL },
+    { "root", "DIR", NULL, option_set_text, FIELD(root) },
 };
+static const struct option_table table = { OPTION_TABLE(options), .unknown = unknown };
 
-#define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static bool first_is(const char *words, const char *word)
+{
+    size_t len = strlen(word);
+
+    return !strncmp(words, word, len) && (words[len] == ' ' || !words[len]);
+}
 
 void agent_usage(void)
 {
@@ -96,15 +125,11 @@ void agent_usage(void)
          "Runs inside a confidential guest: proves to an attestation service what the guest is.\n");
     for (size_t c = 0; c < NR_COMMANDS; c++) {
         printf("  %-9s %s\n", commands[c].name, commands[c].help);
-        for (size_t i = 0; i < NR_OPTIONS; i++) {
-            char text[64];
-
-            if (!options[i].help || !(options[i].for_commands & 1U << c) ||
-                (c && options[i].for_commands & 1))
+        for (size_t i = 0; i < table.n; i++) {
+            if (!options[i].help || !first_is(options[i].commands, commands[c].name))
                 continue; /* shown with the first command that has it */
-            snprintf(text, sizeof(text), "--%s%s%s", options[i].name, options[i].arg ? " " : "",
-                     options[i].arg ? options[i].arg : "");
-            printf("      %-24s %s\n", text, options[i].help);
+            option_print(&options[i], 6, 24);
+            putchar('\n');
         }
     }
     puts(
@@ -131,68 +156,17 @@ void agent_say(const struct agent_options *o, const char *fmt, ...)
 
 /* ---- argv ---- */
 
-static enum bawn_status set_option(struct agent_options *o, const struct option *opt,
-                                   const char *value, struct bawn_error *err)
-{
-    void *field = (char *)o + opt->field;
-    unsigned long number;
-    char *end;
-
-    if (opt->kind == FLAG) {
-        *(bool *)field = true;
-    } else if (opt->kind == TEXT) {
-        if (!*value && strcmp(opt->name, "root") != 0)
-            return bawn_fail(err, BAWN_E_USAGE, "--%s: it is empty", opt->name);
-        *(const char **)field = value;
-    } else {
-        errno = 0;
-        number = strtoul(value, &end, 10);
-        if (*value < '0' || *value > '9' || errno || *end || !number || number > opt->max)
-            return bawn_fail(err, BAWN_E_USAGE, "--%s %.100s: give a number from 1 to %u",
-                             opt->name, value, opt->max);
-        *(unsigned *)field = (unsigned)number;
-    }
-    return BAWN_OK;
-}
-
-static const struct option *find_option(const char *name, size_t len)
-{
-    for (size_t i = 0; i < NR_OPTIONS; i++)
-        if (strlen(options[i].name) == len && !memcmp(options[i].name, name, len))
-            return &options[i];
-    return NULL;
-}
-
+/* Behind "--" is what to run. */
 static enum bawn_status read_options(struct agent_options *o, int argc, char **argv,
                                      struct bawn_error *err)
 {
-    for (int i = 2; i < argc; i++) {
-        const char *arg = argv[i], *equals = strchr(arg, '='), *value = NULL;
-        const struct option *opt;
-        enum bawn_status status;
+    int n = 2;
 
-        if (!strcmp(arg, "--")) {
-            o->run = &argv[i + 1];
-            break;
-        }
-        opt = strncmp(arg, "--", 2) != 0
-                  ? NULL
-                  : find_option(arg + 2, equals ? (size_t)(equals - arg - 2) : strlen(arg + 2));
-        if (!opt || !(opt->for_commands & 1U << o->command))
-            return bawn_fail(err, BAWN_E_USAGE, "%s takes no %.200s; see bawn-agent --help",
-                             argv[1], arg);
-        if (equals)
-            value = equals + 1;
-        else if (opt->kind != FLAG && i + 1 < argc)
-            value = argv[++i];
-        if ((opt->kind == FLAG) != !value)
-            return bawn_fail(err, BAWN_E_USAGE, "--%s %s", opt->name,
-                             value ? "takes no value" : "needs a value");
-        status = set_option(o, opt, value, err);
-        if (status != BAWN_OK)
-            return status;
-    }
-    return BAWN_OK;
+    while (n < argc && strcmp(argv[n], "--") != 0)
+        n++;
+    if (n < argc)
+        o->run = &argv[n + 1];
+    return options_read(&table, argv[1], n - 2, argv + 2, o, NULL, err);
 }
 
 /* ---- The kernel's command line ---- */

@@ -23,6 +23,7 @@
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
 
+#include "common/bytes.h"
 #include "guest/agent/agent.h"
 
 int64_t agent_now_ms(void)
@@ -135,25 +136,9 @@ static enum bawn_status parse_server(const char *server, union address *a, sockl
 
 /* ---- What is pinned ---- */
 
-static int hex_digit(char c)
-{
-    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
-
-    return at ? (int)(at - digits) : -1;
-}
-
 static bool parse_pin(const char *text, uint8_t pin[PIN_SIZE])
 {
-    if (strlen(text) != 2 * PIN_SIZE)
-        return false;
-    for (size_t i = 0; i < PIN_SIZE; i++) {
-        int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-
-        if (high < 0 || low < 0)
-            return false;
-        pin[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
+    return strlen(text) == 2 * PIN_SIZE && hex_parse(text, pin, PIN_SIZE);
 }
 
 /* Called in place of the verification of the chain. */
