@@ -5,7 +5,7 @@
 lint: sparse clang-build tidy cppcheck ## sparse on the module; clang, clang-tidy and cppcheck on userspace
 
 tidy_stamps := $(patsubst %.c,$(B)/lint/tidy/%,$(user_src))
-$(B)/lint/tidy/%: %.c .clang-tidy $(wildcard include/bawn/*.h launch/*.h vmm/*.h attest/*.h)
+$(B)/lint/tidy/%: %.c .clang-tidy $(wildcard include/bawn/*.h common/*.h launch/*.h vmm/*.h attest/*.h)
 	@mkdir -p $(@D)
 	$(call say,TIDY,$<)
 	$(Q)clang-tidy --quiet $< -- $(common) $(clang_warn) >$@.log 2>&1 || { cat $@.log; exit 1; }
@@ -13,7 +13,7 @@ $(B)/lint/tidy/%: %.c .clang-tidy $(wildcard include/bawn/*.h launch/*.h vmm/*.h
 tidy: $(tidy_stamps)
 
 cppcheck: $(B)/lint/cppcheck
-$(B)/lint/cppcheck: $(user_src) $(wildcard include/bawn/*.h launch/*.h vmm/*.h attest/*.h)
+$(B)/lint/cppcheck: $(user_src) $(wildcard include/bawn/*.h common/*.h launch/*.h vmm/*.h attest/*.h)
 	@mkdir -p $(@D)
 	$(call say,CPPCHK,userspace)
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
@@ -34,5 +34,5 @@ $(B)/lint/sparse: $(module_deps)
 	@touch $@
 
 format-check: ## show where clang-format would lay out the code in another way
-	@for f in $(user_src) $(wildcard launch/*.h vmm/*.h kernel/*/*.[ch]); do \
+	@for f in $(user_src) $(wildcard common/*.h launch/*.h vmm/*.h kernel/*/*.[ch]); do \
 		clang-format $$f | diff -u --label $$f --label formatted $$f - ; done
