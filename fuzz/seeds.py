@@ -325,11 +325,15 @@ SEEDS = {
 }
 
 
+def contents(target):
+    """The target's seeds."""
+    here = os.path.join(os.path.dirname(os.path.realpath(__file__)), "seeds", target)
+    return SEEDS[target]() if target in SEEDS else files(os.path.join(here, "*"))
+
+
 def write(target, folder):
     """Writes the target's seeds into the folder and says how many there are."""
-    here = os.path.join(os.path.dirname(os.path.realpath(__file__)), "seeds", target)
-    given = SEEDS[target]() if target in SEEDS else files(os.path.join(here, "*"))
-    seeds = {hashlib.sha256(s).hexdigest()[:16]: s for s in given}
+    seeds = {hashlib.sha256(s).hexdigest()[:16]: s for s in contents(target)}
     for name, data in seeds.items():
         with open(os.path.join(folder, name), "wb") as f:
             f.write(data)

@@ -1,13 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-# Fuzz targets: one libFuzzer entry function in each fuzz/<room>/*.c, built by clang with address
-# and undefined-behaviour sanitizers. AFL++ takes the same entry (make fuzz-afl).
+# Fuzz targets: one libFuzzer entry function in each fuzz/<room>/*.c, and the same target in the
+# variants that a campaign runs (docs/fuzzing.md). Everything of a variant is in its own folder.
 
 flags_fuzz := $(common) $(clang_warn) -O1 -g -fno-omit-frame-pointer \
 	-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
+flags_bare = $(filter-out -fsanitize% -fno-sanitize%,$(flags_fuzz))
+afl_clang := AFL_QUIET=1 afl-clang-fast
+cmplog_clang := AFL_QUIET=1 AFL_LLVM_CMPLOG=1 afl-clang-fast
+cov_flags := -fprofile-instr-generate -fcoverage-mapping
+
+# Variant: folder of its programs, compiler, flags of the objects, flags of the link.
+#   fuzz    libFuzzer, ASan and UBSan: smoke, triage, and the campaign where there is no AFL++
+#   afl     AFL++, ASan and UBSan
+#   plain   AFL++ alone, for speed
+#   cmplog  AFL++ with what comparisons compared
+#   cov     (objects: fuzzcov) libFuzzer's main, llvm-cov's counters
+#   oss     as OSS-Fuzz's environment says: CC, CFLAGS, CXX, CXXFLAGS, LIB_FUZZING_ENGINE
 cc_fuzz = $(CLANG)
-flags_afl := $(filter-out -fsanitize%,$(flags_fuzz)) -fsanitize=address,undefined
-cc_afl = AFL_QUIET=1 afl-clang-fast
-$(foreach v,fuzz afl,$(eval $(call variant,$(v))))
+cc_afl = $(afl_clang)
+flags_afl = $(flags_bare) -fsanitize=address,undefined -fno-sanitize-recover=all
+cc_plain = $(afl_clang)
+flags_plain = $(filter-out -O1,$(flags_bare)) -O2
+cc_cmplog = $(cmplog_clang)
+flags_cmplog = $(flags_plain)
+cc_fuzzcov = $(CLANG)
+flags_fuzzcov = $(flags_bare) $(cov_flags)
+cc_oss = $(CC)
+flags_oss = $(filter-out -Werror -O1,$(flags_bare)) $(CFLAGS)
+fuzz_variants := fuzz afl plain cmplog fuzzcov oss
+$(foreach v,$(fuzz_variants),$(eval $(call variant,$(v))))
 
 # A room that is fuzzed: fuzz/R/x.c is the target R-x, fuzz/R/common.c is what they share. Its sources
 # and link flags are fuzz_lib_R and fuzz_ld_R, set here or in its own mk/ file, which comes before.
@@ -32,19 +53,72 @@ fuzz_names = $(patsubst fuzz/$(1)/%.c,$(1)-%,$(filter-out %/common.c,$(wildcard 
 fuzz_targets := $(foreach r,$(fuzz_rooms),$(call fuzz_names,$(r)))
 fuzz_programs := $(addprefix $(B)/fuzz/,$(fuzz_targets))
 
-# Room, variant of objects, folder of programs, compiler
+# Room, variant of objects, folder of programs, how it is linked
 define fuzz_room
 $(B)/lib/lib$(1)-$(2).a: $(call objs,$(2),$(sort $(fuzz_lib_$(1)) $(wildcard fuzz/$(1)/common.c)))
 $(addprefix $(3)/,$(call fuzz_names,$(1))): $(3)/$(1)-%: $(B)/obj/$(2)/fuzz/$(1)/%.o $(B)/lib/lib$(1)-$(2).a
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
-	$$(Q)$(4) -fsanitize=address,undefined,fuzzer -o $$@ $$^ $$(fuzz_ld_$(1))
+	$$(Q)$(4) -o $$@ $$^ $$(fuzz_ld_$(1)) $(5)
 endef
-$(foreach r,$(fuzz_rooms),$(eval $(call fuzz_room,$(r),fuzz,$(B)/fuzz,$(CLANG))))
-$(foreach r,$(fuzz_rooms),$(eval $(call fuzz_room,$(r),afl,$(B)/fuzz/afl,AFL_QUIET=1 afl-clang-fast)))
+fuzz_variant = $(foreach r,$(fuzz_rooms),$(eval $(call fuzz_room,$(r),$(1),$(2),$(3),$(4))))
+sanitized := -fsanitize=address,undefined,fuzzer
+$(call fuzz_variant,fuzz,$(B)/fuzz,$(CLANG) $(sanitized))
+$(call fuzz_variant,afl,$(B)/fuzz/afl,$(afl_clang) $(sanitized))
+$(call fuzz_variant,plain,$(B)/fuzz/plain,$(afl_clang) -fsanitize=fuzzer)
+$(call fuzz_variant,cmplog,$(B)/fuzz/cmplog,$(cmplog_clang) -fsanitize=fuzzer)
+$(call fuzz_variant,fuzzcov,$(B)/fuzz/cov,$(CLANG) $(cov_flags) -fsanitize=fuzzer)
+$(call fuzz_variant,oss,$(B)/fuzz/oss,$(CXX) $(CXXFLAGS),$(LIB_FUZZING_ENGINE))
 
-.PHONY: fuzz-programs fuzz-smoke fuzz-afl
+# What nothing costs: beside each figure of bench-fuzz, the fuzzer's own.
+$(B)/fuzz/empty: $(B)/obj/fuzz/fuzz/empty.o
+	$(call say,LD,$@)
+	$(Q)$(CLANG) $(sanitized) -o $@ $^
+$(B)/fuzz/afl/empty: $(B)/obj/afl/fuzz/empty.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(afl_clang) $(sanitized) -o $@ $^
+$(B)/fuzz/plain/empty: $(B)/obj/plain/fuzz/empty.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(afl_clang) -fsanitize=fuzzer -o $@ $^
+
+have_afl := $(shell command -v afl-clang-fast >/dev/null 2>&1 && command -v afl-fuzz)
+FUZZ_TIME ?= 60
+FUZZ_JOBS ?= $(shell nproc)
+FUZZ_SCORE_BUDGET ?= 10m
+fuzz_in = $(addprefix $(B)/fuzz/$(1)/,$(fuzz_targets))
+# What a campaign takes: with AFL++, the mix; and always libFuzzer's.
+fuzz_mix := $(fuzz_programs) $(if $(have_afl),$(call fuzz_in,afl) $(call fuzz_in,plain) $(call fuzz_in,cmplog))
+fuzz_empty := $(B)/fuzz/empty $(if $(have_afl),$(B)/fuzz/afl/empty $(B)/fuzz/plain/empty)
+bawn_fuzz := fuzz/bawn-fuzz --build $(B)
+
+.PHONY: fuzz-programs fuzz-mix fuzz-smoke fuzz-afl fuzz-oss fuzz fuzz-coverage bench-fuzz fuzz-score fuzz-test
 fuzz-programs: $(fuzz_programs)
-fuzz-afl: $(addprefix $(B)/fuzz/afl/,$(fuzz_targets)) ## build the fuzz targets for AFL++
-fuzz-smoke: $(fuzz_programs) ## run each fuzz target on its seeds and a fixed number of mutations
+fuzz-mix: $(fuzz_mix)
+fuzz-oss: $(call fuzz_in,oss)
+fuzz-afl: $(call fuzz_in,afl) ## build the fuzz targets for AFL++
+fuzz-smoke: $(fuzz_programs) ## run each fuzz target on its past finds, its seeds and a fixed number of mutations
 	@fuzz/smoke $(B) $(fuzz_targets)
+fuzz: $(fuzz_mix) ## fuzz every target for FUZZ_TIME seconds (60) of CPU each, then triage
+	@$(bawn_fuzz) run --resume --jobs $(FUZZ_JOBS) --budget $(FUZZ_TIME)
+	@$(bawn_fuzz) triage
+fuzz-coverage: $(call fuzz_in,cov) ## what the campaign's corpus reaches: build/fuzz/campaign/coverage
+	@$(bawn_fuzz) coverage
+bench-fuzz: $(fuzz_mix) $(fuzz_empty) ## executions per second of each target, beside an empty one
+	@fuzz/bench $(B) $(fuzz_targets)
+fuzz-score: $(fuzz_mix) ## find the seeded bugs of fuzz/seeded, each within FUZZ_SCORE_BUDGET (10m)
+	@fuzz/score --build $(B) --budget $(FUZZ_SCORE_BUDGET) --jobs $(FUZZ_JOBS)
+fuzz-test: ## test bawn-fuzz, and what is written for other fuzzers
+	@BAWN_BUILD=$(B) tests/tap.py fuzz $(wildcard tests/fuzz/*-*.py)
+
+install: install-fuzz
+.PHONY: install-fuzz
+install-fuzz: # the command, its parts, completion
+	$(call install_to,$(prefix)/lib/bawn/campaign,644,$(wildcard fuzz/campaign/*.py))
+	$(call install_to,$(prefix)/lib/bawn,755,fuzz/bawn-fuzz)
+	install -d $(DESTDIR)$(prefix)/bin
+	ln -sf ../lib/bawn/bawn-fuzz $(DESTDIR)$(prefix)/bin/bawn-fuzz
+	install -d $(DESTDIR)$(prefix)/share/bash-completion/completions
+	install -m 644 fuzz/completion/bawn-fuzz.bash \
+		$(DESTDIR)$(prefix)/share/bash-completion/completions/bawn-fuzz
