@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The machine from start to stop, what a finding looks like, and the oracles over live VMs: whom a
+ * page belongs to that a nested table maps. Trusts the module with nothing.
+ */
+#include <execinfo.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/bawn.h"
+#include "internal.h"
+
+#define BACKTRACE 32
+
+struct sim_options sim_options;
+struct sim_stats sim_counts;
+static bool always, started;
+
+/* ---- Findings ---- */
+
+static const char *const class_names[SIM_CLASSES] = {
+    [SIM_LEAK] = "LEAK",
+    [SIM_LOCK] = "LOCK",
+    [SIM_DOUBLE_FETCH] = "DOUBLE_FETCH",
+    [SIM_OWNERSHIP] = "OWNERSHIP",
+    [SIM_UNBOUNDED] = "UNBOUNDED",
+    [SIM_DEADLOCK] = "DEADLOCK",
+    [SIM_WARN] = "WARN",
+    [SIM_COPY_OUT] = "COPY_OUT",
+    [SIM_STATE] = "STATE",
+    [SIM_HARDWARE] = "HARDWARE",
+};
+
+void sim_fault(enum sim_class class, const char *fmt, ...)
+{
+    void *frames[BACKTRACE];
+    va_list args;
+
+    fprintf(stderr, "sim: %s: ", class_names[class]);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+    fflush(stderr);
+    backtrace_symbols_fd(frames, backtrace(frames, BACKTRACE), STDERR_FILENO);
+    abort();
+}
+
+void sim_warn(const char *what, const char *file, int line)
+{
+    sim_fault(SIM_WARN, "%s at %s:%d", what, file, line);
+}
+
+void sim_printk(const char *fmt, ...)
+{
+    static int verbose = -1;
+    va_list args;
+
+    if (verbose < 0)
+        verbose = getenv("BAWN_SIM_VERBOSE") != NULL;
+    if (!verbose)
+        return;
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+}
+
+/* ---- The input ---- */
+
+void sim_bytes(struct sim_input *in, void *to, size_t n)
+{
+    size_t have = min(n, in->len - in->at);
+
+    memset(to, 0, n);
+    if (have)
+        memcpy(to, in->data + in->at, have);
+    in->at += have;
+}
+
+uint8_t sim_u8(struct sim_input *in)
+{
+    return in->at < in->len ? in->data[in->at++] : 0;
+}
+
+uint16_t sim_u16(struct sim_input *in)
+{
+    uint16_t v;
+
+    sim_bytes(in, &v, sizeof(v));
+    return v;
+}
+
+uint32_t sim_u32(struct sim_input *in)
+{
+    uint32_t v;
+
+    sim_bytes(in, &v, sizeof(v));
+    return v;
+}
+
+uint64_t sim_u64(struct sim_input *in)
+{
+    uint64_t v;
+
+    sim_bytes(in, &v, sizeof(v));
+    return v;
+}
+
+/* ---- Nested tables ---- */
+
+#define NPT_P 1ull
+#define NPT_W 2ull
+#define NPT_PS 0x80ull
+#define NPT_ADDRESS 0x000ffffffffff000ull
+
+static u64 *table_at(u64 entry)
+{
+    return sim_va(entry & NPT_ADDRESS);
+}
+
+void *sim_guest(struct bawn_vcpu *vcpu, uint64_t gpa, bool write, bool private)
+{
+    struct bawn_vm *vm = vcpu->vm;
+    u64 *table = vm->root, entry = 0, low;
+    int level;
+
+    gpa &= NPT_ADDRESS | 0xfff;
+    if (private)
+        gpa |= vm->private_alias;
+    for (level = vm->root_level; level; level--) {
+        entry = table[gpa >> (12 + 9 * (level - 1)) & 511];
+        if (!(entry & NPT_P) || (write && !(entry & NPT_W)) ||
+            (vm->mmio_leaf && entry == vm->mmio_leaf))
+            return NULL;
+        if (level == 1 || entry & NPT_PS)
+            break;
+        table = table_at(entry);
+    }
+    low = (1ull << (12 + 9 * (level - 1))) - 1;
+    return sim_va((entry & NPT_ADDRESS & ~low) | (gpa & low));
+}
+
+struct walk {
+    struct bawn_vm *vm;
+    u64 leaves[4]; /* by level */
+};
+
+static const struct bawn_memslot *slot_of(struct bawn_vm *vm, gfn_t gfn)
+{
+    const struct bawn_memslots *s = vm->slots;
+    unsigned int i;
+
+    for (i = 0; i < s->nr; i++)
+        if (gfn - s->slot[i].base < s->slot[i].npages)
+            return &s->slot[i];
+    return NULL;
+}
+
+/* A page of shared memory: the one that the process has there now, with no more rights. */
+static void judge_shared(struct walk *w, gfn_t gfn, struct page *page, bool write)
+{
+    const struct bawn_memslot *slot = slot_of(w->vm, gfn);
+    u64 hva = slot->hva + ((gfn - slot->base) << PAGE_SHIFT);
+    struct vm_area_struct *v = vma_lookup(w->vm->mm, hva);
+    struct page *now = v ? sim_user_page(w->vm->mm, hva, false) : NULL;
+
+    if (now != page)
+        sim_fault(SIM_OWNERSHIP,
+                  "gfn %#llx is mapped to page %#llx, which is not the process's any more", gfn,
+                  page_to_pfn(page));
+    if (write && (!(v->vm_flags & VM_WRITE) || slot->flags & KVM_MEM_READONLY))
+        sim_fault(SIM_OWNERSHIP, "gfn %#llx is mapped writable, but it is read-only", gfn);
+    if (write && slot->dirty && !test_bit(gfn - slot->base, slot->dirty))
+        sim_fault(SIM_STATE, "gfn %#llx can be written without being logged", gfn);
+}
+
+static void judge_leaf(struct walk *w, gfn_t at, u64 entry)
+{
+    gfn_t alias = w->vm->private_alias >> PAGE_SHIFT;
+    bool private_place = alias && at & alias;
+    gfn_t gfn = at & ~alias;
+    struct page *page;
+    bool private;
+
+    if (w->vm->mmio_leaf && entry == w->vm->mmio_leaf)
+        return;
+    if (!pfn_valid((entry & NPT_ADDRESS) >> PAGE_SHIFT))
+        sim_fault(SIM_HARDWARE, "gfn %#llx is mapped to %#llx, where no memory is", at, entry);
+    page = pfn_to_page((entry & NPT_ADDRESS) >> PAGE_SHIFT);
+    if (page->refs <= 0)
+        sim_fault(SIM_OWNERSHIP, "gfn %#llx is mapped to page %#llx, which is free", at,
+                  page_to_pfn(page));
+    if (!slot_of(w->vm, gfn))
+        sim_fault(SIM_OWNERSHIP, "gfn %#llx is mapped without a memory slot", at);
+    private = bawn_is_private(w->vm, gfn);
+    if (private_place && !private)
+        sim_fault(SIM_OWNERSHIP, "gfn %#llx is shared, but mapped as private", gfn);
+    if (!private) {
+        if (page->mapping)
+            sim_fault(SIM_OWNERSHIP, "gfn %#llx is shared, but maps a page of private memory", gfn);
+        judge_shared(w, gfn, page, entry & NPT_W);
+    } else if (page->user || !page->mapping) {
+        sim_fault(SIM_OWNERSHIP, "gfn %#llx is private, but its page is %s", gfn,
+                  page->user ? "mapped by the process" : "not of private memory");
+    }
+}
+
+static void judge_table(struct walk *w, u64 *table, int level, gfn_t base)
+{
+    gfn_t step = 1ull << (9 * (level - 1)), i;
+
+    for (i = 0; i < 512; i++) {
+        u64 entry = table[i];
+
+        if (!(entry & NPT_P))
+            continue;
+        if (level > 1 && !(entry & NPT_PS)) {
+            judge_table(w, table_at(entry), level - 1, base + i * step);
+            continue;
+        }
+        w->leaves[min(level, 3)]++;
+        judge_leaf(w, base + i * step, entry);
+    }
+}
+
+static void judge_vm(struct bawn_vm *vm)
+{
+    struct walk w = { .vm = vm };
+
+    if (!vm->root)
+        return;
+    judge_table(&w, vm->root, vm->root_level, 0);
+    if (w.leaves[1] != vm->stat.pages_4k || w.leaves[2] != vm->stat.pages_2m ||
+        w.leaves[3] != vm->stat.pages_1g)
+        sim_fault(SIM_STATE, "%llu pages are mapped, but %llu are counted", w.leaves[1],
+                  vm->stat.pages_4k);
+    sim_snp_check(vm);
+}
+
+/* In the middle of another task's call a rule may be broken for a moment. */
+static bool quiet(void)
+{
+    int i;
+
+    for (i = 0; i < SIM_MAX_TASKS; i++)
+        if (sim_tasks[i].used && !sim_tasks[i].ended && sim_tasks[i].depth)
+            return false;
+    return true;
+}
+
+void sim_check(void)
+{
+    struct mmu_notifier *n;
+    int i;
+
+    if (!quiet())
+        return;
+    /* Every VM is known to the memory of its process. */
+    for (i = 0; i < 2; i++)
+        for (n = sim_mm[i].notifiers; n; n = n->next)
+            judge_vm(container_of(n, struct bawn_vm, notifier));
+}
+
+void sim_check_always(bool on)
+{
+    always = on;
+}
+
+void sim_check_entry(void)
+{
+    sim_cpu_balance();
+    if (always)
+        sim_check();
+}
+
+/* ---- What snp.c and svm.c serve, where they are linked ---- */
+
+#define weak __attribute__((weak))
+weak void sim_snp_start(void)
+{
+}
+weak void sim_snp_reset(void)
+{
+}
+weak void sim_snp_stop(void)
+{
+}
+weak void sim_snp_page_use(struct page *page, bool by_user)
+{
+    (void)page;
+    (void)by_user;
+}
+weak void sim_snp_check(struct bawn_vm *vm)
+{
+    (void)vm;
+}
+weak void sim_svm_start(void)
+{
+}
+weak void sim_svm_reset(void)
+{
+}
+weak int bawn_snp_hw_init(void)
+{
+    return 0;
+}
+weak void bawn_snp_hw_exit(void)
+{
+}
+
+/* ---- Life ---- */
+
+void sim_start(const struct sim_options *options)
+{
+    int r;
+
+    sim_options = *options;
+    sim_memory_start(options->memory);
+    sim_lock_start();
+    sim_task_start();
+    sim_user_start();
+    sim_cpu_start();
+    sim_svm_start();
+    sim_entry_begin("load");
+    r = sim_module_init();
+    sim_entry_end();
+    if (r)
+        sim_fault(SIM_STATE, "the module does not load: %d", r);
+    sim_snp_start();
+    sim_memory_mark();
+    started = true;
+    sim_reset();
+}
+
+static void end_process(void)
+{
+    sim_task_reset();
+    sim_file_reset();
+    sim_entry_begin("exit");
+    sim_user_reset();
+    sim_entry_end();
+    sim_file_check();
+    sim_time_check();
+}
+
+void sim_reset(void)
+{
+    end_process();
+    always = false;
+    sim_snp_reset();
+    sim_svm_reset();
+    sim_cpu_reset();
+    sim_time_reset();
+    sim_lock_reset();
+    sim_memory_reset();
+}
+
+void sim_stop(void)
+{
+    end_process();
+    sim_snp_stop();
+    sim_entry_begin("unload");
+    sim_module_exit();
+    sim_entry_end();
+    sim_memory_stop();
+    started = false;
+}
+
+const struct sim_stats *sim_stats(void)
+{
+    return &sim_counts;
+}

@@ -1,0 +1,722 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The process: its address space, whose pages are pages of the arena, and every copy that crosses
+ * its border: faults on plan, memory that is read twice, kernel bytes that were never written.
+ * A second process has an address space too, an empty one. Trusts the module with nothing.
+ */
+#include <stdlib.h>
+
+#include "internal.h"
+
+#ifdef SIM_MSAN
+#include <sanitizer/msan_interface.h>
+#endif
+
+#define FIRST_ADDRESS 0x10000000ull
+#define LAST_ADDRESS (1ull << 46)
+#define MAX_SIZE (64ull << 30)
+#define CHUNK_PAGES 512ul
+
+struct mm_struct sim_mm[2];
+struct mm_struct *sim_table_mm;
+static u32 copy_fails_in = UINT32_MAX;
+static sim_race_fn race;
+static void *race_context;
+
+/* ---- Areas ---- */
+
+struct vm_area_struct *vma_lookup(struct mm_struct *mm, unsigned long address)
+{
+    int i;
+
+    for (i = 0; i < mm->nr_vma; i++)
+        if (address >= mm->vma[i]->vm_start && address < mm->vma[i]->vm_end)
+            return mm->vma[i];
+    return NULL;
+}
+
+static bool overlaps(struct mm_struct *mm, u64 start, u64 end)
+{
+    int i;
+
+    for (i = 0; i < mm->nr_vma; i++)
+        if (start < mm->vma[i]->vm_end && mm->vma[i]->vm_start < end)
+            return true;
+    return false;
+}
+
+static size_t nr_chunks(const struct vm_area_struct *v)
+{
+    return (vma_pages(v) + CHUNK_PAGES - 1) / CHUNK_PAGES;
+}
+
+static struct vm_area_struct *add_area(struct mm_struct *mm, u64 start, u64 size)
+{
+    struct vm_area_struct *v;
+
+    if (!size || size > MAX_SIZE || offset_in_page(start | size) || start >= LAST_ADDRESS ||
+        size > LAST_ADDRESS - start || mm->nr_vma == (int)ARRAY_SIZE(mm->vma) ||
+        overlaps(mm, start, start + size))
+        return NULL;
+    v = calloc(1, sizeof(*v));
+    if (!v)
+        abort();
+    v->vm_start = start;
+    v->vm_end = start + size;
+    v->vm_flags = VM_READ | VM_WRITE;
+    v->vm_mm = mm;
+    v->chunks = calloc(nr_chunks(v), sizeof(*v->chunks));
+    if (!v->chunks)
+        abort();
+    mm->vma[mm->nr_vma++] = v;
+    return v;
+}
+
+bool sim_map_at(uint64_t address, size_t size)
+{
+    return add_area(&sim_mm[0], address, size);
+}
+
+static u64 place(size_t size)
+{
+    struct mm_struct *mm = &sim_mm[0];
+    u64 at = mm->next;
+
+    while (overlaps(mm, at, at + size) && at < LAST_ADDRESS)
+        at += PMD_SIZE;
+    return at;
+}
+
+uint64_t sim_map(size_t size)
+{
+    u64 at = place(size);
+
+    if (!add_area(&sim_mm[0], at, size))
+        return 0;
+    /* A hole of a page at least, so that running out of one is seen. */
+    sim_mm[0].next = ALIGN(at + size + PAGE_SIZE, PMD_SIZE);
+    return at;
+}
+
+u64 sim_map_file(struct file *file, size_t size, u64 offset)
+{
+    u64 at = place(size);
+    struct vm_area_struct *v = add_area(&sim_mm[0], at, size);
+
+    if (!v)
+        return 0;
+    v->vm_flags |= VM_SHARED;
+    v->vm_pgoff = offset >> PAGE_SHIFT;
+    v->vm_file = file;
+    if (!file->f_op->mmap || file->f_op->mmap(file, v)) {
+        free(v->chunks);
+        free(v);
+        sim_mm[0].nr_vma--;
+        return 0;
+    }
+    file->refs++;
+    sim_mm[0].next = ALIGN(at + size + PAGE_SIZE, PMD_SIZE);
+    return at;
+}
+
+/* ---- Pages of areas ---- */
+
+static struct page **slot_of(struct vm_area_struct *v, u64 address, bool make)
+{
+    u64 n = (address - v->vm_start) >> PAGE_SHIFT;
+    struct page ***chunk = &v->chunks[n / CHUNK_PAGES];
+
+    if (!*chunk && make) {
+        *chunk = calloc(CHUNK_PAGES, sizeof(**chunk));
+        if (!*chunk)
+            abort();
+    }
+    return *chunk ? &(*chunk)[n % CHUNK_PAGES] : NULL;
+}
+
+static void drop_page(struct page **slot)
+{
+    (*slot)->user--;
+    put_page(*slot);
+    *slot = NULL;
+}
+
+static struct page *fault_in(struct vm_area_struct *v, u64 address)
+{
+    struct vm_fault vmf = { .vma = v,
+                            .pgoff = v->vm_pgoff + ((address - v->vm_start) >> PAGE_SHIFT) };
+
+    if (!v->vm_ops)
+        return alloc_page(GFP_USER | __GFP_ATOMIC | __GFP_ZERO);
+    return v->vm_ops->fault(&vmf) ? NULL : vmf.page;
+}
+
+struct page *sim_user_page(struct mm_struct *mm, u64 address, bool write)
+{
+    struct vm_area_struct *v = vma_lookup(mm, address);
+    struct page **slot;
+
+    if (!v || !(v->vm_flags & VM_READ) || (write && !(v->vm_flags & VM_WRITE)))
+        return NULL;
+    slot = slot_of(v, address, true);
+    if (!*slot) {
+        *slot = fault_in(v, address);
+        if (!*slot)
+            return NULL;
+        (*slot)->user++;
+    }
+    return *slot;
+}
+
+void *sim_user(uint64_t address)
+{
+    struct page *page = sim_user_page(&sim_mm[0], address, false);
+
+    return page ? (u8 *)page_address(page) + offset_in_page(address) : NULL;
+}
+
+static bool direct_copy(u64 address, void *buf, size_t n, bool write)
+{
+    u8 *p = buf;
+
+    while (n) {
+        size_t part = min(n, PAGE_SIZE - offset_in_page(address));
+        u8 *at = sim_user(address);
+
+        if (!at)
+            return false;
+        if (write)
+            memcpy(at, p, part);
+        else
+            memcpy(p, at, part);
+        address += part;
+        p += part;
+        n -= part;
+    }
+    return true;
+}
+
+bool sim_poke(uint64_t address, const void *from, size_t n)
+{
+    return direct_copy(address, (void *)from, n, true);
+}
+
+bool sim_peek(uint64_t address, void *to, size_t n)
+{
+    return direct_copy(address, to, n, false);
+}
+
+/* ---- Changes of the address space, of which notifiers are told ---- */
+
+static void notify(struct mm_struct *mm, u64 start, u64 end, bool begin)
+{
+    struct mmu_notifier_range r = { mm, start, end };
+    struct mmu_notifier *n;
+
+    for (n = mm->notifiers; n; n = n->next) {
+        if (begin)
+            n->ops->invalidate_range_start(n, &r);
+        else
+            n->ops->invalidate_range_end(n, &r);
+    }
+}
+
+/* mm's own lock for writing. */
+static void mm_lock(struct mm_struct *mm)
+{
+    sim_order(&mm->mmap_lock);
+    while (mm->readers || mm->mmap_lock.owner)
+        sim_block(&mm->mmap_lock, TASK_UNINTERRUPTIBLE);
+    mm->mmap_lock.owner = current;
+    sim_acquire(&mm->mmap_lock, false);
+}
+
+static void mm_unlock(struct mm_struct *mm)
+{
+    sim_release(&mm->mmap_lock);
+    mm->mmap_lock.owner = NULL;
+    sim_wake(&mm->mmap_lock);
+}
+
+static void drop_range(struct vm_area_struct *v, u64 start, u64 end)
+{
+    u64 at = max(start, (u64)v->vm_start);
+
+    for (end = min(end, (u64)v->vm_end); at < end; at += PAGE_SIZE) {
+        struct page **slot = slot_of(v, at, false);
+
+        if (!slot)
+            at = min(end, v->vm_start + ALIGN(at - v->vm_start + 1, PMD_SIZE)) - PAGE_SIZE;
+        else if (*slot)
+            drop_page(slot);
+    }
+}
+
+static void free_area(struct mm_struct *mm, int i)
+{
+    struct vm_area_struct *v = mm->vma[i];
+    size_t c;
+
+    drop_range(v, v->vm_start, v->vm_end);
+    for (c = 0; c < nr_chunks(v); c++)
+        free(v->chunks[c]);
+    free(v->chunks);
+    if (v->vm_file)
+        fput(v->vm_file);
+    free(v);
+    mm->vma[i] = mm->vma[--mm->nr_vma];
+}
+
+/* Whole areas go; of others the pages. */
+void sim_unmap(uint64_t address, size_t size)
+{
+    struct mm_struct *mm = &sim_mm[0];
+    u64 start = address & PAGE_MASK, end;
+    int i;
+
+    if (__builtin_add_overflow(address, size, &end) || end > LAST_ADDRESS)
+        end = LAST_ADDRESS;
+    if (start >= end)
+        return;
+    end = PAGE_ALIGN(end);
+    sim_entry_begin("munmap");
+    mm_lock(mm);
+    notify(mm, start, end, true);
+    for (i = mm->nr_vma - 1; i >= 0; i--) {
+        struct vm_area_struct *v = mm->vma[i];
+
+        if (start <= v->vm_start && v->vm_end <= end)
+            free_area(mm, i);
+        else
+            drop_range(v, start, end);
+    }
+    notify(mm, start, end, false);
+    mm_unlock(mm);
+    sim_entry_end();
+}
+
+/* Of whole areas. */
+void sim_protect(uint64_t address, size_t size, bool writable)
+{
+    struct mm_struct *mm = &sim_mm[0];
+    u64 start = address & PAGE_MASK, end = min(start + size, LAST_ADDRESS);
+    int i;
+
+    sim_entry_begin("mprotect");
+    mm_lock(mm);
+    notify(mm, start, end, true);
+    for (i = 0; i < mm->nr_vma; i++) {
+        struct vm_area_struct *v = mm->vma[i];
+
+        if (v->vm_start < end && start < v->vm_end)
+            v->vm_flags = writable ? v->vm_flags | VM_WRITE : v->vm_flags & ~VM_WRITE;
+    }
+    notify(mm, start, end, false);
+    mm_unlock(mm);
+    sim_entry_end();
+}
+
+void sim_migrate(uint64_t address)
+{
+    struct mm_struct *mm = &sim_mm[0];
+    u64 start = address & PAGE_MASK;
+    struct vm_area_struct *v = vma_lookup(mm, start);
+    struct page **slot, *page;
+
+    if (!v || v->vm_ops)
+        return;
+    sim_entry_begin("migrate");
+    mm_lock(mm);
+    notify(mm, start, start + PAGE_SIZE, true);
+    slot = slot_of(v, start, false);
+    /* Who holds a reference keeps the page where it is. */
+    page = slot && *slot && (*slot)->refs == 1 ? alloc_page(GFP_USER) : NULL;
+    if (page) {
+        memcpy(page_address(page), page_address(*slot), PAGE_SIZE);
+        drop_page(slot);
+        *slot = page;
+        page->user++;
+    }
+    notify(mm, start, start + PAGE_SIZE, false);
+    mm_unlock(mm);
+    sim_entry_end();
+}
+
+int mmu_notifier_register(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+    if (sim_alloc_fails())
+        return -ENOMEM;
+    mm_lock(mm);
+    WARN_ON(mn->registered);
+    mn->next = mm->notifiers;
+    mn->registered = true;
+    mm->notifiers = mn;
+    mm->refs++;
+    mm_unlock(mm);
+    return 0;
+}
+
+void mmu_notifier_unregister(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+    struct mmu_notifier **p = &mm->notifiers;
+
+    sim_need_sleepable("mmu_notifier_unregister()");
+    while (*p && *p != mn)
+        p = &(*p)->next;
+    WARN_ON(!*p);
+    if (mn->ops->release)
+        mn->ops->release(mn, mm);
+    *p = mn->next;
+    mn->registered = false;
+    mm->refs--;
+}
+
+int mmap_read_lock_killable(struct mm_struct *mm)
+{
+    sim_need_sleepable("mmap_read_lock()");
+    sim_order(&mm->mmap_lock);
+    while (mm->mmap_lock.owner) {
+        if (fatal_signal_pending(current))
+            return -EINTR;
+        sim_block(&mm->mmap_lock, TASK_KILLABLE);
+    }
+    mm->readers++;
+    sim_acquire(&mm->mmap_lock, false);
+    return 0;
+}
+
+void mmap_read_unlock(struct mm_struct *mm)
+{
+    sim_release(&mm->mmap_lock);
+    if (!--mm->readers)
+        sim_wake(&mm->mmap_lock);
+}
+
+void mmgrab(struct mm_struct *mm)
+{
+    mm->refs++;
+}
+
+void mmdrop(struct mm_struct *mm)
+{
+    WARN_ON(mm->refs <= 0);
+    mm->refs--;
+}
+
+/* ---- The host's page tables ---- */
+
+pgd_t *sim_table(struct mm_struct *mm, unsigned long address, int level)
+{
+    static pgd_t entry[6];
+    u64 size = level == 2 ? PMD_SIZE : level == 3 ? PUD_SIZE : PGDIR_SIZE;
+    u64 start = address & ~(size - 1), end = start + size;
+    int i;
+
+    entry[level].v = 0;
+    for (i = 0; i < mm->nr_vma && !entry[level].v; i++) {
+        struct vm_area_struct *v = mm->vma[i];
+        u64 at = max(start, (u64)v->vm_start), stop = min(end, (u64)v->vm_end);
+
+        for (; at < stop; at = v->vm_start + ALIGN(at - v->vm_start + 1, PMD_SIZE))
+            if (slot_of(v, at, false))
+                entry[level].v = 1;
+    }
+    return &entry[level];
+}
+
+/* ---- Pages for the module ---- */
+
+static long get_one(struct mm_struct *mm, u64 address, unsigned int flags, struct page **page)
+{
+    *page = sim_user_page(mm, address, flags & FOLL_WRITE);
+    if (!*page)
+        return -EFAULT;
+    get_page(*page);
+    return 1;
+}
+
+long get_user_pages_unlocked(unsigned long start, unsigned long n, struct page **pages,
+                             unsigned int flags)
+{
+    struct mm_struct *mm = current->mm;
+    long r;
+
+    (void)n; /* the module asks for one */
+    sim_step();
+    if (flags & FOLL_INTERRUPTIBLE && signal_pending(current))
+        return -EINTR;
+    if (fatal_signal_pending(current))
+        return -EINTR;
+    if (sim_alloc_fails())
+        return -ENOMEM;
+    r = mmap_read_lock_killable(mm);
+    if (r)
+        return r;
+    /* Only a page that is there already can be had for a hole of a core dump. */
+    if (flags & FOLL_DUMP && !sim_user_page(mm, start, false))
+        r = -EFAULT;
+    else
+        r = get_one(mm, start, flags, pages);
+    mmap_read_unlock(mm);
+    sim_switch_point();
+    return r;
+}
+
+bool get_user_page_fast_only(unsigned long address, unsigned int flags, struct page **page)
+{
+    struct vm_area_struct *v = vma_lookup(current->mm, address);
+    struct page **slot = v ? slot_of(v, address, false) : NULL;
+
+    sim_step();
+    if (!slot || !*slot || (flags & FOLL_WRITE && !(v->vm_flags & VM_WRITE)))
+        return false;
+    get_page(*slot);
+    *page = *slot;
+    return true;
+}
+
+/* ---- Copies ---- */
+
+void sim_fail_copy(uint32_t nth_byte)
+{
+    copy_fails_in = nth_byte;
+}
+
+void sim_set_race(sim_race_fn fn, void *context)
+{
+    race = fn;
+    race_context = context;
+}
+
+void sim_watch(uint64_t address, size_t size)
+{
+    struct sim_task *t = sim_self;
+
+    if (size && t->nr_watched < SIM_MAX_WATCHED)
+        t->watched[t->nr_watched++] = (struct sim_range){ address, address + size };
+}
+
+/* Notes a read of [start, end) as far as it is watched. */
+static bool watch_read(u64 start, u64 end)
+{
+    struct sim_task *t = sim_self;
+    bool watched = false;
+    int i, j;
+
+    for (i = 0; i < t->nr_watched; i++) {
+        u64 lo = max(start, t->watched[i].start), hi = min(end, t->watched[i].end);
+
+        if (lo >= hi)
+            continue;
+        watched = true;
+        for (j = 0; j < t->nr_read; j++)
+            if (lo < t->read[j].end && t->read[j].start < hi)
+                sim_fault(SIM_DOUBLE_FETCH, "%s reads byte %#llx of user memory a second time",
+                          t->entry ? t->entry : "the module", max(lo, t->read[j].start));
+        if (t->nr_read < SIM_MAX_READS)
+            t->read[t->nr_read++] = (struct sim_range){ lo, hi };
+    }
+    return watched;
+}
+
+static bool in_user_space(u64 address, u64 n)
+{
+    return address < TASK_SIZE_MAX && n <= TASK_SIZE_MAX - address;
+}
+
+bool access_ok(const void __user *p, unsigned long n)
+{
+    return in_user_space((u64)p, n);
+}
+
+/* How many of n bytes can be copied before the planned fault. */
+static size_t before_fault(size_t n)
+{
+    if (copy_fails_in == UINT32_MAX)
+        return n;
+    if (copy_fails_in >= n) {
+        copy_fails_in -= (u32)n;
+        return n;
+    }
+    n = copy_fails_in;
+    copy_fails_in = UINT32_MAX;
+    return n;
+}
+
+/* The place of user memory: NULL, and it may sleep for it unless page faults are disabled. */
+static u8 *reach(u64 address, bool write)
+{
+    struct page *page;
+
+    if (sim_self->no_fault || sim_in_irq) {
+        struct vm_area_struct *v = current->mm ? vma_lookup(current->mm, address) : NULL;
+        struct page **slot = v ? slot_of(v, address, false) : NULL;
+
+        page = slot && (!write || v->vm_flags & VM_WRITE) ? *slot : NULL;
+    } else {
+        page = current->mm ? sim_user_page(current->mm, address, write) : NULL;
+    }
+    if (!page)
+        return NULL;
+    sim_snp_page_use(page, true);
+    return (u8 *)page_address(page) + offset_in_page(address);
+}
+
+/* How many bytes were not copied. */
+static size_t copy(u64 address, u8 *buf, size_t n, bool write)
+{
+    size_t done = 0, room = before_fault(n);
+
+    if (!in_user_space(address, n))
+        return n;
+    while (done < room) {
+        size_t part = min(room - done, PAGE_SIZE - offset_in_page(address + done));
+        u8 *at = reach(address + done, write);
+
+        if (!at)
+            break;
+        if (write)
+            memcpy(at, buf + done, part);
+        else
+            memcpy(buf + done, at, part);
+        done += part;
+    }
+    return n - done;
+}
+
+static void before_copy(void)
+{
+    sim_step();
+    if (sim_self->no_fault)
+        return;
+    sim_need_sleepable("a copy from or to userspace");
+    sim_switch_point();
+}
+
+unsigned long copy_from_user(void *to, const void __user *from, unsigned long n)
+{
+    u64 address = (u64)from;
+    bool watched;
+    size_t left;
+
+    if (!n)
+        return 0;
+    before_copy();
+    watched = sim_self->nr_watched && in_user_space(address, n) && watch_read(address, address + n);
+    if (watched && race)
+        race(race_context, address, n, false);
+    left = copy(address, to, n, false);
+    if (watched && race)
+        race(race_context, address, n, true);
+    if (left)
+        memset((u8 *)to + n - left, 0, left);
+#ifdef SIM_MSAN
+    __msan_unpoison(to, n);
+#endif
+    return left;
+}
+
+unsigned long copy_to_user(void __user *to, const void *from, unsigned long n)
+{
+    if (!n)
+        return 0;
+    before_copy();
+#ifdef SIM_MSAN
+    if (__msan_test_shadow(from, n) >= 0) {
+        fprintf(stderr, "sim: COPY_OUT: byte %ld of %lu to user %p\n",
+                (long)__msan_test_shadow(from, n), n, (void *)to);
+        __msan_check_mem_is_initialized(from, n);
+    }
+#endif
+    return copy((u64)to, (u8 *)from, n, true);
+}
+
+unsigned long clear_user(void __user *to, unsigned long n)
+{
+    static const u8 zeroes[PAGE_SIZE];
+    u64 done = 0;
+
+    while (done < n) {
+        size_t part = min(n - done, PAGE_SIZE), left;
+
+        before_copy();
+        left = copy((u64)to + done, (u8 *)zeroes, part, true);
+        done += part - left;
+        if (left)
+            break;
+    }
+    return n - done;
+}
+
+bool user_access_begin(const void __user *p, unsigned long n)
+{
+    before_copy();
+    return in_user_space((u64)p, n);
+}
+
+void user_access_end(void)
+{
+}
+
+int sim_cmpxchg_user(void __user *p, void *old, u64 new, size_t size)
+{
+    u8 *at;
+
+    if (before_fault(size) != size || offset_in_page(p) + size > PAGE_SIZE)
+        return -1;
+    at = reach((u64)p, true);
+    if (!at)
+        return -1;
+    if (memcmp(at, old, size)) {
+        memcpy(old, at, size);
+        return 0;
+    }
+    memcpy(at, &new, size);
+    return 1;
+}
+
+void pagefault_disable(void)
+{
+    sim_self->no_fault++;
+    sim_self->preempt++;
+}
+
+void pagefault_enable(void)
+{
+    if (sim_self->no_fault <= 0)
+        sim_fault(SIM_LOCK, "page faults are enabled more often than disabled");
+    sim_self->no_fault--;
+    preempt_enable();
+}
+
+/* ---- Life ---- */
+
+void sim_user_start(void)
+{
+    static struct sim_lock_class class = { .name = "mmap_lock" };
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        memset(&sim_mm[i], 0, sizeof(sim_mm[i]));
+        sim_mm[i].number = i;
+        sim_mm[i].refs = 1;
+        sim_lock_init(&sim_mm[i].mmap_lock, &class);
+        sim_mm[i].next = FIRST_ADDRESS;
+    }
+}
+
+/* The process exits, its memory goes. */
+void sim_user_reset(void)
+{
+    int i;
+
+    copy_fails_in = UINT32_MAX;
+    race = NULL;
+    for (i = 0; i < 2; i++) {
+        struct mm_struct *mm = &sim_mm[i];
+
+        while (mm->nr_vma)
+            free_area(mm, mm->nr_vma - 1);
+        mm->next = FIRST_ADDRESS;
+    }
+}

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+# The module in userspace (fuzz/sim): libsim-<variant>.a has kernel/core, measure, snp and svm,
+# unchanged, on the simulated kernel. Variants: asan (gcc; the unit tests), fuzz (libFuzzer), afl,
+# msan. The simulation itself is never instrumented for coverage, so that fuzzers see the module.
+
+# Constants of the architecture come from the kernel's own headers.
+sim_headers := $(lastword $(shell ls -d /usr/src/linux-headers-$(KERNEL_SERIES)*-common 2>/dev/null | sort -V))
+
+sim_src := $(wildcard fuzz/sim/*.c)
+sim_module_src := $(wildcard $(addsuffix /*.c,kernel/core kernel/measure kernel/svm)) \
+	$(filter-out kernel/snp/hw.c,$(wildcard kernel/snp/*.c)) $(firmware_src)
+
+# The kernel's language, and warnings as kernel/Kbuild has them.
+sim_includes := -Ifuzz/sim/include -I. -Ikernel/core -Ikernel -Iinclude -Iplatform \
+	-idirafter $(sim_headers)
+sim_warn := -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers \
+	-Wno-type-limits -Wno-shift-negative-value -Wno-pointer-sign \
+	-Wno-address-of-packed-member
+sim_common := $(filter-out -std=c11 $(includes) -Wvla,$(common)) -std=gnu11 -fno-strict-aliasing \
+	$(sim_warn) $(sim_includes)
+sim_clang := $(sim_common) $(clang_warn) -O1 -g \
+	-fno-omit-frame-pointer -fno-sanitize-recover=all
+sim_coverage := -fsanitize=fuzzer-no-link
+
+flags_sim-asan := $(sim_common) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all
+flags_sim-fuzz := $(sim_clang) -fsanitize=address,undefined
+flags_sim-afl := $(flags_sim-fuzz)
+flags_sim-msan := $(sim_clang) -fsanitize=memory
+flags_module-asan := $(flags_sim-asan)
+flags_module-fuzz := $(flags_sim-fuzz) $(sim_coverage)
+flags_module-afl := $(flags_sim-fuzz)
+flags_module-msan := $(flags_sim-msan) $(sim_coverage)
+cc_sim-asan = $(CC)
+cc_sim-fuzz = $(CLANG)
+cc_sim-afl = $(CLANG)
+cc_sim-msan = $(CLANG)
+cc_module-asan = $(CC)
+cc_module-fuzz = $(CLANG)
+cc_module-afl = AFL_QUIET=1 afl-clang-fast
+cc_module-msan = $(CLANG)
+
+# The one name that the simulation puts something else behind: the backend that main.c takes.
+sim_backend := '-Dbawn_svm_ops=(*sim_backend_ops)'
+
+define sim_variant
+$(call variant,sim-$(1))
+$(call variant,module-$(1))
+$(B)/obj/module-$(1)/kernel/core/main.o: private flags_module-$(1) += $(sim_backend)
+$(B)/lib/libsim-$(1).a: $(call objs,sim-$(1),$(sim_src)) $(call objs,module-$(1),$(sim_module_src))
+endef
+$(foreach v,asan fuzz afl msan,$(eval $(call sim_variant,$(v))))
