@@ -75,6 +75,7 @@ enum bawn_status service_accept_state(struct service_config *config, struct bawn
     v->config = config;
     vault_clocks(v);
     st = storage_key_load(config, v->keys.storage, err);
+    config_forget_storage(config);
     if (st == BAWN_OK)
         st = db_open(&v->db, config->database, err);
     if (st == BAWN_OK)

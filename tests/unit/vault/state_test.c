@@ -261,8 +261,10 @@ static void altered_text(void **state)
 static enum bawn_status open_again(struct world *w, struct bawn_error *err)
 {
     struct vault v;
-    enum bawn_status st = vault_open(&v, w->config, err);
+    enum bawn_status st;
 
+    assert_int_equal(config_read_files(w->config, ROLE_VAULT, err), BAWN_OK);
+    st = vault_open(&v, w->config, err);
     vault_close(&v);
     return st;
 }
@@ -342,6 +344,7 @@ static void accepted(void **state)
     world_create(&w);
     plant_policy(&w, "attestation");
     refused(&w, "policies");
+    assert_int_equal(config_read_files(w.config, ROLE_VAULT, &err), BAWN_OK);
     assert_int_equal(service_accept_state(w.config, &err), BAWN_OK);
     entry = log_entry(&w, log_count(&w) - 1);
     assert_string_equal(text_of(entry, "action"), "state.accept");
