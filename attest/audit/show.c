@@ -31,6 +31,7 @@ static const struct {
     { "attest", "a guest's evidence was judged" },
     { "release", "a resource was asked for" },
     { "admin", "an administrator changed something" },
+    { "denials", "more was denied than is written out" },
     { "revoke", "something was revoked" },
     { "service", "the service itself" },
 };
@@ -49,6 +50,10 @@ static void show_decision(const json_t *e)
     printf("%s%s\n", what ? ": " : "", what ? what : "");
     if (json_is_boolean(allowed))
         printf("%-14s %s\n", "Decision", json_is_true(allowed) ? "ALLOWED" : "DENIED");
+    if (json_is_integer(json_object_get(e, "more")))
+        printf("%-14s DENIED %lld more times\n", "Decision",
+               (long long)json_integer_value(json_object_get(e, "more")));
+    line("Of type", text_of(e, "what"));
     line("Verdict", text_of(e, "verdict"));
     for (i = 0; i < json_array_size(reasons); i++)
         line(i ? "" : "Why", json_string_value(json_array_get(reasons, i)));
@@ -68,6 +73,8 @@ static void show_who(const json_t *e)
         { "evidence_sha384", "Evidence hash" },
         { "foreign_root", "Foreign root" },
         { "status", "Status" },
+        { "client", "Client" },
+        { "example", "For example" },
         { "session", "Session" },
         { "jti", "Token" },
     };

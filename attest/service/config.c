@@ -665,8 +665,8 @@ static bool set_defaults(struct service_config *c, const char *path)
     c->limits.session_tickets = true;
     c->log.origin = strdup("bawn-attestd");
     c->log.checkpoint_seconds = 10;
-    c->log.denials = 600;
-    c->log.denials_per_client = 60;
+    c->log.denials = 60;
+    c->log.denials_per_client = 20;
     return c->path && c->database && c->token.issuer && c->log.origin;
 }
 

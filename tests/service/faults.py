@@ -48,7 +48,7 @@ class FaultService(Service):
     def configure(self, config):
         config["tenants"]["default"]["roots"] = [os.path.join(self.identity, "root.pem")]
         config["limits"] = {"rate": 0}
-        config["log"] = {"checkpoint_seconds": 1}
+        config["log"] = {"checkpoint_seconds": 1, "denials": 0}
         config["workers"] = 2
         if self.also:
             self.also(config)

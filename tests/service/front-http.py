@@ -55,7 +55,8 @@ def attest(s):
     with s.tls() as c:
         answer = ask(c, "POST", "/kbs/v0/attest", b'{"a":1}', JSON + COOKIE)
         if answer[0] != 200 or json.loads(answer[2]) != {
-                "asked": {"tenant": "default", "cookie": "abc.1.def"}, "body": 7}:
+                "asked": {"tenant": "default", "cookie": "abc.1.def",
+                          "client": "127.0.0.1"}, "body": 7}:
             return answer
         answer = ask(c, "POST", "/kbs/v0/attest", b'{"a":1}', JSON)
         if answer[0] != 401 or kinds(answer) != "MissingCookie":
@@ -90,7 +91,7 @@ def resource(s):
     with s.tls() as c:
         answer = ask(c, "GET", path, None, COOKIE)
         asked = json.loads(answer[2])["asked"]
-        if asked != {"tenant": "default", "path": "default/key/disk", "cookie": "abc.1.def"}:
+        if asked != {"tenant": "default", "path": "default/key/disk", "cookie": "abc.1.def", "client": "127.0.0.1"}:
             return answer
         answer = ask(c, "POST", path, b"", [("Authorization", "Bearer a.b.c")])
         if json.loads(answer[2])["asked"].get("bearer") != "a.b.c":

@@ -69,6 +69,15 @@ void reply_plain(struct conn *c, struct ipc_msg *reply)
 
 /* ---- Guests ---- */
 
+static void client_text(const struct conn *c, char text[CLIENT_TEXT])
+{
+    struct sockaddr_storage address = { .ss_family = AF_UNIX };
+    socklen_t len = sizeof(address);
+
+    (void)!getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&address, &len);
+    limits_name((const struct sockaddr *)&address, text);
+}
+
 /* 0.4.0 and what is compatible with it: 0.4.x. */
 static bool version_ok(const char *version)
 {
@@ -123,6 +132,7 @@ void handle_auth(struct conn *c)
 void handle_attest(struct conn *c)
 {
     struct slice cookie;
+    char client[CLIENT_TEXT];
     json_t *message;
 
     if (!need_tenant(c))
@@ -135,7 +145,9 @@ void handle_attest(struct conn *c)
         conn_error(c, 400, "BadRequest", "the body must be an object with tee-evidence", 0);
         return;
     }
-    message = json_pack("{s:s,s:s%}", "tenant", c->tenant, "cookie", cookie.p, cookie.len);
+    client_text(c, client);
+    message = json_pack("{s:s,s:s%,s:s}", "tenant", c->tenant, "cookie", cookie.p, cookie.len,
+                        "client", client);
     backend_judge(c, message, body_of(c), reply_plain);
     json_decref(message);
 }
@@ -144,7 +156,7 @@ void handle_resource(struct conn *c)
 {
     const struct slice *s = &c->path.segment[c->path_from + 3];
     struct slice credential;
-    char path[3 * (HTTP_SEGMENT_MAX + 1)];
+    char path[3 * (HTTP_SEGMENT_MAX + 1)], client[CLIENT_TEXT];
     const char *kind;
     json_t *message;
 
@@ -160,8 +172,9 @@ void handle_resource(struct conn *c)
     }
     snprintf(path, sizeof(path), "%.*s/%.*s/%.*s", (int)s[0].len, s[0].p, (int)s[1].len, s[1].p,
              (int)s[2].len, s[2].p);
-    message = json_pack("{s:s,s:s,s:s%}", "tenant", c->tenant, "path", path, kind, credential.p,
-                        credential.len);
+    client_text(c, client);
+    message = json_pack("{s:s,s:s,s:s%,s:s}", "tenant", c->tenant, "path", path, kind, credential.p,
+                        credential.len, "client", client);
     backend_vault(c, IPC_RESOURCE_GET, message, (struct bawn_bytes){ NULL, 0 }, reply_plain);
     json_decref(message);
 }

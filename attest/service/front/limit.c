@@ -2,7 +2,9 @@
 /* Addresses come from the kernel and cannot be forged by who completed a connection. */
 #include "attest/service/front/limit.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -70,6 +72,25 @@ static uint64_t address_of(const struct sockaddr *address)
         return n;
     }
     return OTHER(3);
+}
+
+void limits_name(const struct sockaddr *address, char text[CLIENT_TEXT])
+{
+    uint64_t n = address_of(address);
+    bool other = n >> 56 == 0xff;
+    struct in_addr in = { htonl((uint32_t)n) };
+    struct in6_addr in6 = { 0 };
+
+    for (int i = 0; i < 8; i++)
+        in6.s6_addr[i] = (uint8_t)(n >> (56 - 8 * i));
+    if (!other && inet_ntop(AF_INET6, &in6, text, CLIENT_TEXT - 4))
+        strcat(text, "/64");
+    else if (other && (n >> 40 & 0xff) == 1)
+        inet_ntop(AF_INET, &in, text, CLIENT_TEXT);
+    else if (other && (n >> 40 & 0xff) == 2)
+        snprintf(text, CLIENT_TEXT, "vsock:%u", (unsigned)n);
+    else
+        snprintf(text, CLIENT_TEXT, "unix");
 }
 
 struct client *limits_client(struct limits *l, const struct sockaddr *address)

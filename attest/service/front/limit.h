@@ -26,6 +26,9 @@ void limits_destroy(struct limits *l);
 /* The client of an address: an IPv4 address, an IPv6 network of 64 bits, a vsock CID, or all of a
  * unix socket. NULL: its place is taken by clients that have connections. */
 struct client *limits_client(struct limits *l, const struct sockaddr *address);
+/* As the log names it: "192.0.2.1", "2001:db8::/64", "vsock:3", "unix". */
+#define CLIENT_TEXT 64
+void limits_name(const struct sockaddr *address, char text[CLIENT_TEXT]);
 /* Takes one token. False: none left. rate 0: always. */
 bool client_take(struct client *c, unsigned rate, unsigned burst, int64_t now_ms);
 

@@ -145,7 +145,8 @@ static long long integer(const json_t *object, const char *key)
 
 static void print_vault(struct evbuffer *out, const json_t *status)
 {
-    static const char *const events[] = { "sessions", "released", "refused", "admin", "errors" };
+    static const char *const events[] = { "sessions", "released", "refused",
+                                          "admin",    "errors",   "summed" };
     const json_t *decisions = json_object_get(status, "decisions"), *log, *entry;
     json_t *checks = json_object_get(decisions, "by_check"), *count;
     const char *check;

@@ -81,6 +81,8 @@ static enum bawn_status serve_job(struct process *p, const struct ipc_msg *m,
         return refuse(p, m->id, 503, "Busy", "no memory", err);
     if (st != BAWN_OK)
         return refuse(p, m->id, 400, "InvalidRequest", why.msg, err);
+    if (json_object_get(m->json, "client"))
+        json_object_set(decision, "client", json_object_get(m->json, "client"));
     st = ipc_send(p->vault, IPC_DECIDE, m->id, decision, no_blob, -1, err);
     json_decref(decision);
     if (st == BAWN_E_FORMAT)

@@ -158,7 +158,7 @@ static enum bawn_status log_decision(struct vault *v, const struct session *s, c
     static const char *const members[] = {
         "tenant",   "tee",    "kind",      "subject",         "verdict", "foreign_root",
         "findings", "claims", "policy",    "claim_kinds",     "trace",   "vector",
-        "status",   "hash",   "init_data", "evidence_sha384",
+        "status",   "hash",   "init_data", "evidence_sha384", "client",
     };
     json_t *entry =
         json_pack("{s:s, s:b, s:O}", "type", "attest", "allowed", allowed, "reasons", reasons);
@@ -289,7 +289,7 @@ static enum bawn_status objections(struct vault *v, const struct session *s, con
 static enum bawn_status conclude(struct vault *v, const struct session *s, const json_t *d,
                                  json_t *reasons, char **token, struct bawn_error *err)
 {
-    bool allowed = !json_array_size(reasons);
+    bool allowed = !json_array_size(reasons), written;
     char *jti = NULL;
     uint64_t seq = 0;
     enum bawn_status st = allowed ? token_issue(v, d, token, &jti, err) : BAWN_OK;
@@ -306,9 +306,13 @@ static enum bawn_status conclude(struct vault *v, const struct session *s, const
         allowed = false;
         st = BAWN_OK;
     }
-    if (st == BAWN_OK)
+    written = st != BAWN_OK || allowed ||
+              denial_is_written(v, text_of(d, "tenant"), "attest", text_of(d, "client"), reasons);
+    if (st == BAWN_OK && written)
         st = log_decision(v, s, d, allowed, jti, reasons, &seq, err);
-    if (st == BAWN_OK)
+    if (st == BAWN_OK && !written)
+        count_denial(v, d);
+    else if (st == BAWN_OK)
         remember(v, d, allowed, reasons, seq);
     free(jti);
     return st;

@@ -57,6 +57,7 @@ void vault_close(struct vault *v)
     }
     free(v->tenants);
     dry_run_end(v);
+    denials_end(v);
     fetch_end(v);
     keyring_wipe(&v->keys);
     db_close(v->db);
@@ -132,6 +133,8 @@ int vault_main(struct service_config *config, const struct service_fds *fds)
     if (st == BAWN_OK)
         st = serve(v, &err);
     config = v->config ? v->config : config; /* a reload may have brought another */
+    if (v->db && !db_lost(v->db) && denials_sum_up(v, true, &late) != BAWN_OK)
+        journal("error", "the last denials are not summed up", "{s:s}", "why", late.msg);
     if (v->db && keyring_current(&v->keys, KEY_LOG) && !db_lost(v->db) &&
         log_checkpoint(v->db, keyring_current(&v->keys, KEY_LOG)->pkey, config->log.origin,
                        &late) != BAWN_OK)

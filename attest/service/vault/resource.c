@@ -298,9 +298,9 @@ static enum bawn_status log_release(struct vault *v, const char *tenant, const c
 }
 
 /* The policy comes first: who may not have a resource does not learn whether it is there. */
-static enum bawn_status release(struct vault *v, const char *tenant, const struct holder *h,
-                                const struct resource_name *name, struct reply *r,
-                                struct bawn_error *err)
+static enum bawn_status release(struct vault *v, const char *tenant, const char *client,
+                                const struct holder *h, const struct resource_name *name,
+                                struct reply *r, struct bawn_error *err)
 {
     struct secret s = { 0 };
     json_t *reasons;
@@ -308,7 +308,8 @@ static enum bawn_status release(struct vault *v, const char *tenant, const struc
 
     if (st == BAWN_OK && reasons) {
         v->count.refused++;
-        st = log_release(v, tenant, name->path, h, reasons, err);
+        if (denial_is_written(v, tenant, "release", client, reasons))
+            st = log_release(v, tenant, name->path, h, reasons, err);
         if (st == BAWN_OK)
             st = reply_denied(r, 403, "ResourceDenied",
                               json_string_value(json_array_get(reasons, 0)), reasons);
@@ -348,7 +349,7 @@ enum bawn_status serve_resource_get(struct vault *v, const struct ipc_msg *m, st
         return reply_error(r, 400, "InvalidRequestPath", "%s", why.msg);
     st = find_holder(v, m, tenant, &h, &why);
     if (st == BAWN_OK) {
-        st = release(v, tenant, &h, &name, r, err);
+        st = release(v, tenant, text_of(m->json, "client"), &h, &name, r, err);
     } else if (st == BAWN_E_DENIED) {
         v->count.refused++;
         st = reply_error(r, 401, "Unauthenticated", "%s", why.msg);

@@ -98,11 +98,12 @@ static enum bawn_status log_json(struct vault *v, json_t **json, struct bawn_err
 
 static json_t *decisions_json(const struct vault *v)
 {
-    return json_pack("{s:I, s:I, s:O, s:I, s:I, s:I, s:I, s:I}", "allowed",
-                     (json_int_t)v->count.allowed, "denied", (json_int_t)v->count.denied,
-                     "by_check", v->by_check, "sessions", (json_int_t)v->count.sessions, "released",
-                     (json_int_t)v->count.released, "refused", (json_int_t)v->count.refused,
-                     "admin", (json_int_t)v->count.admin, "errors", (json_int_t)v->count.errors);
+    return json_pack("{s:I, s:I, s:I, s:O, s:I, s:I, s:I, s:I, s:I}", "allowed",
+                     (json_int_t)v->count.allowed, "denied", (json_int_t)v->count.denied, "summed",
+                     (json_int_t)v->count.summed, "by_check", v->by_check, "sessions",
+                     (json_int_t)v->count.sessions, "released", (json_int_t)v->count.released,
+                     "refused", (json_int_t)v->count.refused, "admin", (json_int_t)v->count.admin,
+                     "errors", (json_int_t)v->count.errors);
 }
 
 enum bawn_status serve_status(struct vault *v, const struct ipc_msg *m, struct reply *r,

@@ -180,6 +180,8 @@ int vault_upkeep(struct vault *v)
                             &err);
     if (st == BAWN_OK && due(v->mono_ms, &v->next_sweep, SWEEP_MS))
         st = sweep(v, &err);
+    if (st == BAWN_OK)
+        st = denials_sum_up(v, false, &err);
     if (st == BAWN_OK && due(v->mono_ms, &v->next_watch, WATCH_MS))
         st = state_watch(v, &err);
     if (st == BAWN_OK && due(v->mono_ms, &v->next_warning, WARNING_MS))

@@ -117,8 +117,10 @@ struct reply {
 };
 
 struct dry_run;
+struct denials;
 
 struct counters {
+    uint64_t summed; /* denials that the log has as a number alone */
     uint64_t sessions, allowed, denied, released, refused, admin, errors;
 };
 
@@ -145,6 +147,7 @@ struct vault {
     json_t *by_check;        /* {check or rule: how often it denied} */
     json_t *tcb;             /* of the last evidence that had any */
     struct dry_run *dry_run; /* under way, or NULL */
+    struct denials *denials; /* of this minute, or NULL */
     size_t refused;          /* tenants, as the fronts know it */
     struct counters count;
 };
@@ -244,6 +247,16 @@ enum bawn_status find_revoked(struct vault *v, const char *tenant, const json_t 
                               char **found, struct bawn_error *err);
 enum bawn_status is_revoked(struct vault *v, const char *tenant, const char *kind,
                             const char *value, bool *revoked, struct bawn_error *err);
+
+/* ---- Denials in the log (denials.c) ---- */
+
+/* False: it is counted, and the count will be written. what: "attest", "release"; client (may be
+ * NULL) as the front names it. */
+bool denial_is_written(struct vault *v, const char *tenant, const char *what, const char *client,
+                       const json_t *reasons);
+/* Writes the counts of a minute that is over, or (now) of this one; in a transaction of its own. */
+enum bawn_status denials_sum_up(struct vault *v, bool now, struct bawn_error *err);
+void denials_end(struct vault *v);
 
 /* ---- Tokens (token.c) ---- */
 

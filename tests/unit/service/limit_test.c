@@ -63,6 +63,39 @@ static struct client *local(struct limits *l)
     return limits_client(l, (const struct sockaddr *)&a);
 }
 
+static void names(void **state)
+{
+    static const struct {
+        int family;
+        const char *address, *name;
+    } cases[] = {
+        { AF_INET, "192.0.2.1", "192.0.2.1" },
+        { AF_INET6, "::ffff:192.0.2.1", "192.0.2.1" },
+        { AF_INET6, "2001:db8:0:5:ffff::9", "2001:db8:0:5::/64" },
+        { AF_INET6, "fe80::1", "fe80::/64" },
+    };
+    const struct sockaddr_vm vm = { .svm_family = AF_VSOCK, .svm_cid = 0xfffffffe };
+    const struct sockaddr_un un = { .sun_family = AF_UNIX };
+    char text[CLIENT_TEXT];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sockaddr_in in = { .sin_family = AF_INET };
+        struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
+        bool six = cases[i].family == AF_INET6;
+
+        assert_int_equal(inet_pton(cases[i].family, cases[i].address,
+                                   six ? (void *)&in6.sin6_addr : (void *)&in.sin_addr),
+                         1);
+        limits_name(six ? (const struct sockaddr *)&in6 : (const struct sockaddr *)&in, text);
+        assert_string_equal(text, cases[i].name);
+    }
+    limits_name((const struct sockaddr *)&vm, text);
+    assert_string_equal(text, "vsock:4294967294");
+    limits_name((const struct sockaddr *)&un, text);
+    assert_string_equal(text, "unix");
+}
+
 static void same_client(void **state)
 {
     struct limits *l = *state;
@@ -167,6 +200,7 @@ static void extremes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names),
         cmocka_unit_test_setup_teardown(same_client, setup, teardown),
         cmocka_unit_test_setup_teardown(families_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(many_addresses, setup, teardown),
