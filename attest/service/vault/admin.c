@@ -213,6 +213,8 @@ enum bawn_status serve_admin(struct vault *v, const struct ipc_msg *m, struct re
         .type = text_of(m->json, "type"),
         .body = { m->blob, m->blob_len },
     };
+    bool changed;
+    enum bawn_status st;
     const struct tenant *t = a.tenant ? vault_tenant(v, a.tenant) : NULL;
 
     if (!a.method || !a.path)
@@ -229,5 +231,11 @@ enum bawn_status serve_admin(struct vault *v, const struct ipc_msg *m, struct re
         a.path += 7;
     else if (!strncmp(a.path, "bawn/v1/", 8))
         a.path += 8;
-    return dispatch(v, &a, r, err);
+    changed = v->changed;
+    v->changed = false;
+    st = dispatch(v, &a, r, err);
+    if (st == BAWN_OK && v->changed && !r->undo)
+        st = state_fits(v, err);
+    v->changed |= changed;
+    return st;
 }

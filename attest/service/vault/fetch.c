@@ -475,6 +475,8 @@ static enum bawn_status take(struct vault *v, const struct wanted *w, struct baw
     if (st == BAWN_OK)
         st = state_changed(v, err);
     if (st == BAWN_OK)
+        st = state_fits(v, err);
+    if (st == BAWN_OK)
         st = db_commit(v->db, err);
     else
         db_rollback(v->db);

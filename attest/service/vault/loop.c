@@ -270,6 +270,7 @@ static void reload_config(struct vault *v, const struct ipc_msg *m)
 {
     struct service_config *old = v->config, *fresh = old;
     struct bawn_error why = { "" };
+    bool loaded;
     enum bawn_status st = config_reload(&fresh, ROLE_VAULT, old->path, m->json,
                                         (struct bawn_bytes){ m->blob, m->blob_len }, &why);
 
@@ -282,9 +283,20 @@ static void reload_config(struct vault *v, const struct ipc_msg *m)
     st = state_open(v, false, &why);
     if (st == BAWN_OK)
         st = vault_load_tenants(v, &why);
-    if (st != BAWN_OK) { /* tenants in memory are still those of the old one */
+    loaded = st == BAWN_OK;
+    if (st == BAWN_OK)
+        st = state_fits(v, &why);
+    if (st != BAWN_OK) {
         journal("error", "the new configuration cannot be used", "{s:s}", "why", why.msg);
         v->config = old;
+        if (loaded &&
+            vault_load_tenants(v, &why) != BAWN_OK) { /* they must not be of one that is gone */
+            journal("error", "the state cannot be read", "{s:s}", "why", why.msg);
+            v->config = fresh;
+            v->reload = true;
+            config_destroy(old);
+            return;
+        }
         config_destroy(fresh);
         return;
     }

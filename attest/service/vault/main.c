@@ -17,6 +17,7 @@ static bool take_seq(void *context, const struct db_value *c, int n)
 
 enum bawn_status vault_open(struct vault *v, struct service_config *config, struct bawn_error *err)
 {
+    struct bawn_error large = { "" };
     enum bawn_status st;
 
     *v = (struct vault){ .config = config, .recent = json_array(), .by_check = json_object() };
@@ -35,6 +36,9 @@ enum bawn_status vault_open(struct vault *v, struct service_config *config, stru
         st = collateral_scan(v, err);
     if (st == BAWN_OK)
         st = vault_load_tenants(v, err);
+    /* What the database has in excess can be deleted once it runs. */
+    if (st == BAWN_OK && state_fits(v, &large) != BAWN_OK)
+        journal("error", "judges cannot be given the state", "{s:s}", "why", large.msg);
     if (st == BAWN_OK)
         st = db_run(v->db, "SELECT max(seq) FROM revoked", NULL, 0, take_seq, &v->last_event, NULL,
                     err);

@@ -294,14 +294,6 @@ enum bawn_status find_revoked(struct vault *v, const char *tenant, const json_t 
         return BAWN_OK;
     json_object_foreach((json_t *)(uintptr_t)claims, name, claim)
     {
-        if (json_is_string(claim) && !*found &&
-            remembered(v, tenant, "measurement", json_string_value(claim)))
-            *found = strdup(json_string_value(claim));
-    }
-    if (*found)
-        return BAWN_OK;
-    json_object_foreach((json_t *)(uintptr_t)claims, name, claim)
-    {
         size_t len = json_string_length(claim);
 
         if (len < MEASUREMENT_DIGITS || len > MEASUREMENT_DIGITS_MAX)

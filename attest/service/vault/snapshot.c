@@ -88,42 +88,92 @@ static bool take_size(void *context, const struct db_value *c, int n)
     return false;
 }
 
-/* What judges could not be given is refused to who brings it, while the state before is still in
- * force. JSON makes a text longer, by escapes; rows have their names and punctuation. */
-static enum bawn_status check_size(struct vault *v, struct bawn_error *err)
+/* What the configuration adds: `most` in JSON, where a character may become six bytes, and a root
+ * is PEM; at least its files' size. */
+static int64_t configured(const struct vault *v, bool most)
 {
-    static const char *const sums[] = {
-        "SELECT CAST(coalesce(sum(length(text) * 2 + length(name) + 200), 0) AS @INT@)"
-        " FROM policy WHERE active = 1",
-        "SELECT CAST(coalesce(sum(length(set_name) + length(value) + 40), 0) AS @INT@)"
-        " FROM reference",
-        "SELECT CAST(coalesce(sum(length(data) + length(name) + 40), 0) AS @INT@) FROM collateral",
-    };
-    enum bawn_status st = BAWN_OK;
     int64_t size = 0;
 
-    for (size_t i = 0; st == BAWN_OK && i < sizeof(sums) / sizeof(sums[0]); i++)
-        st = db_run(v->db, sums[i], NULL, 0, take_size, &size, NULL, err);
+    for (size_t i = 0; i < v->config->nr_tenants; i++) {
+        const struct config_tenant *t = &v->config->tenants[i];
+
+        size += (int64_t)t->policy.len * (most ? 6 : 1) + 200;
+        for (size_t k = 0; k < t->nr_roots; k++)
+            size += (int64_t)t->roots[k].len * (most ? 2 : 1) + (most ? 100 : 0);
+    }
+    return size;
+}
+
+/* What judges could not be given is refused to who brings it, while the state before is still in
+ * force. JSON makes a text longer, by escapes, and the database counts characters: *most is what it
+ * cannot exceed. */
+static enum bawn_status check_size(struct vault *v, int64_t *most, struct bawn_error *err)
+{
+    static const struct {
+        const char *sql;
+        int most;
+    } sums[] = {
+        { "SELECT CAST(coalesce(sum(length(text) + length(name) + 40), 0) AS @INT@)"
+          " FROM policy WHERE active = 1",
+          6 },
+        { "SELECT CAST(coalesce(sum(length(set_name) + length(value) + 20), 0) AS @INT@)"
+          " FROM reference",
+          6 },
+        { "SELECT CAST(coalesce(sum(length(data) + length(name) + 40), 0) AS @INT@)"
+          " FROM collateral",
+          2 },
+    };
+    enum bawn_status st = BAWN_OK;
+    int64_t size = configured(v, false);
+
+    *most = configured(v, true);
+    for (size_t i = 0; st == BAWN_OK && i < sizeof(sums) / sizeof(sums[0]); i++) {
+        int64_t n = 0;
+
+        st = db_run(v->db, sums[i].sql, NULL, 0, take_size, &n, NULL, err);
+        size += n;
+        *most += n * sums[i].most;
+    }
     if (st == BAWN_OK && size > (int64_t)IPC_BLOB_MAX)
         st = bawn_fail(err, BAWN_E_CONFIG,
-                       "policies, references and collateral would be %lld bytes together, and %u "
-                       "are served: delete what is not needed",
+                       "policies, references, roots and collateral would be %lld bytes together, "
+                       "and %u are served: delete what is not needed",
                        (long long)size, IPC_BLOB_MAX);
     return st;
+}
+
+enum bawn_status state_fits(struct vault *v, struct bawn_error *err)
+{
+    uint8_t *blobs;
+    json_t *json;
+    int64_t most;
+    size_t len;
+    enum bawn_status st = check_size(v, &most, err);
+
+    if (st != BAWN_OK || most <= (int64_t)IPC_BLOB_MAX)
+        return st;
+    /* That near to the limit there is only one way to know. */
+    st = snapshot_make(v, &json, &blobs, &len, err);
+    if (st == BAWN_OK) {
+        json_decref(json);
+        free(blobs);
+    }
+    v->reload |= st != BAWN_OK;
+    return st == BAWN_E_FORMAT ? BAWN_E_CONFIG : st;
 }
 
 enum bawn_status state_changed(struct vault *v, struct bawn_error *err)
 {
     struct db_value value;
     char text[24];
-    int64_t serial;
+    int64_t serial, most;
     enum bawn_status st = serial_read(v, &serial, err);
 
     if (st != BAWN_OK)
         return st;
     snprintf(text, sizeof(text), "%lld", (long long)serial + 1);
     value = db_text(text);
-    st = check_size(v, err);
+    st = check_size(v, &most, err);
     if (st != BAWN_OK)
         return st;
     v->changed = true;

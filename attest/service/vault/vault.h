@@ -322,6 +322,10 @@ void dry_run_end(struct vault *v);
  * would be too large. */
 enum bawn_status state_changed(struct vault *v, struct bawn_error *err);
 
+/* After state_changed() and what belongs to it, in the same transaction: whether judges can be
+ * given what is in force then. BAWN_E_CONFIG. */
+enum bawn_status state_fits(struct vault *v, struct bawn_error *err);
+
 /* ---- Snapshots (snapshot.c) ---- */
 
 enum bawn_status snapshot_make(struct vault *v, json_t **json, uint8_t **blobs, size_t *len,

@@ -187,6 +187,66 @@ static void too_large(void **state)
     free(body);
 }
 
+/* A character is one to the database, and six bytes to judges. */
+static void escapes(void **state)
+{
+    json_t *sets = json_object(), *values = json_array();
+    struct guest g = guest_create();
+    char value[4001], *body, set[2] = "a";
+    unsigned taken = 0;
+    struct world w;
+
+    (void)state;
+    world_create(&w);
+    memset(value, 1, 4000);
+    value[4000] = '\0';
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(value, 6, "%05u", i);
+        value[5] = 1;
+        json_array_append_new(values, json_string(value));
+    }
+    for (; set[0] <= 'c'; set[0]++) {
+        json_object_clear(sets);
+        json_object_set(sets, set, values);
+        body = json_dumps(sets, JSON_COMPACT);
+        taken += admin(&w, "blue", AUTHOR, "POST", "reference-value", body) == 200;
+        free(body);
+    }
+    assert_int_equal(taken, 2); /* 24 MB each */
+    assert_int_equal(w.status, 413);
+    world_restart(&w); /* judges can be given what there is */
+    assert_null(vault_tenant(&w.v, "blue")->refused);
+    assert_int_equal(guest_attest(&w, &g, "blue"), 200);
+    json_decref(sets);
+    json_decref(values);
+    guest_destroy(&g);
+    world_destroy(&w);
+}
+
+/* The configuration's roots have their part of what judges can be given. */
+static void roots_count(void **state)
+{
+    static const char values[] = "{\"set\": \"value\"}";
+    struct world w;
+    uint8_t *data, *before;
+    size_t len;
+
+    (void)state;
+    world_create(&w);
+    before = w.config->tenants[1].roots[0].data;
+    len = w.config->tenants[1].roots[0].len;
+    data = calloc(1, IPC_BLOB_MAX);
+    assert_non_null(data);
+    w.config->tenants[1].roots[0].data = data;
+    w.config->tenants[1].roots[0].len = IPC_BLOB_MAX;
+    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "reference-value", values), 413);
+    w.config->tenants[1].roots[0].data = before;
+    w.config->tenants[1].roots[0].len = len;
+    free(data);
+    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "reference-value", values), 200);
+    world_destroy(&w);
+}
+
 /* A state that is not what its length says is refused, and the one before stays. */
 static void broken_state(void **state)
 {
@@ -263,8 +323,9 @@ static void dry_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(revocations), WORLD_TEST(revoked_anywhere), WORLD_TEST(large_state),
-        WORLD_TEST(too_large),   WORLD_TEST(broken_state),     WORLD_TEST(dry_run),
+        WORLD_TEST(revocations),   WORLD_TEST(revoked_anywhere),  WORLD_TEST(large_state),
+        WORLD_TEST(too_large),     WORLD_TEST(broken_state),      WORLD_TEST(dry_run),
+        cmocka_unit_test(escapes), cmocka_unit_test(roots_count),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
