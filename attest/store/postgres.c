@@ -5,10 +5,13 @@
  * and would queue for its head anyway; so they queue in one place, in one order, and no caller
  * meets a deadlock or a serialization failure. Trusts the server that the URL names.
  */
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include <postgresql/libpq-fe.h>
 
@@ -22,11 +25,14 @@ struct stmt {
     bool guarded; /* can meet a uniqueness constraint: see run() */
 };
 
-/* What a connection is set to. Timeouts in milliseconds: a replica that stops in a transaction
- * must not hold up the others for ever. synchronous_commit: never weaker than on. */
+/* What a connection is set to. Timeouts in milliseconds: a replica that hangs in a transaction has
+ * the lock until the server ends its session, after 10 s in which it said nothing, or as long
+ * without reading; others give up waiting before that, and answer that they cannot now.
+ * synchronous_commit: never weaker than on. */
 static const char settings[] =
-    "SET statement_timeout = 30000; SET lock_timeout = 10000;"
-    "SET idle_in_transaction_session_timeout = 30000; SET client_min_messages = error;"
+    "SET statement_timeout = 20000; SET lock_timeout = 5000;"
+    "SET idle_in_transaction_session_timeout = 10000; SET tcp_user_timeout = 10000;"
+    "SET client_min_messages = error;"
     "SET bytea_output = 'hex'; SET standard_conforming_strings = on;"
     "SET default_transaction_isolation = 'read committed';"
     "SELECT set_config('synchronous_commit', 'on', false)"
@@ -61,6 +67,8 @@ static enum bawn_status fail(struct db *db, const PGresult *result, struct bawn_
 
     if (!state)
         state = "";
+    if (!result && db->lost)
+        text = "the server does not answer";
     if (!text)
         text = PQerrorMessage(handle(db));
     if (PQstatus(handle(db)) != CONNECTION_OK || ends_connection(state))
@@ -83,10 +91,72 @@ static enum bawn_status check(struct db *db, PGresult *result, struct bawn_error
     return st;
 }
 
+/* ---- Waiting ---- */
+
+/* For one answer: more than the server's own timeouts allow. A server that is stopped, or behind a
+ * network that swallows what is sent, does not say that it is gone. */
+#define ANSWER_MS 30000
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* False: it did not come, or the connection went. */
+static bool wait_answer(PGconn *conn)
+{
+    int64_t until = now_ms() + ANSWER_MS, left;
+
+    while (PQisBusy(conn)) {
+        struct pollfd p = { PQsocket(conn), POLLIN, 0 };
+
+        left = until - now_ms();
+        if (left <= 0 || (poll(&p, 1, (int)left) < 0 && errno != EINTR))
+            return false;
+        if (p.revents && PQconsumeInput(conn) != 1)
+            return true; /* PQgetResult() says why */
+    }
+    return true;
+}
+
+/* What was sent is answered: by the last result, or the first that failed, as PQexec() has it.
+ * NULL: the connection is of no use any longer. */
+static PGresult *answer(struct db *db, int sent)
+{
+    PGresult *result = NULL, *next;
+
+    if (sent != 1)
+        return NULL;
+    for (;;) {
+        if (!wait_answer(handle(db))) {
+            PQclear(result);
+            db->lost = true;
+            return NULL;
+        }
+        next = PQgetResult(handle(db));
+        if (!next)
+            return result;
+        if (result && PQresultStatus(result) == PGRES_FATAL_ERROR) {
+            PQclear(next);
+        } else {
+            PQclear(result);
+            result = next;
+        }
+    }
+}
+
+static PGresult *query(struct db *db, const char *sql)
+{
+    return answer(db, PQsendQuery(handle(db), sql));
+}
+
 static enum bawn_status script(struct db *db, const char *sql, struct bawn_error *err)
 {
     enum bawn_status st = BAWN_OK;
-    PGresult *result = PQexec(handle(db), sql);
+    PGresult *result = query(db, sql);
 
     /* A COMMIT of a transaction that failed before succeeds, and says that it rolled back. */
     if (!strcmp(sql, "COMMIT") && PQresultStatus(result) == PGRES_COMMAND_OK &&
@@ -155,7 +225,7 @@ static enum bawn_status prepare(struct db *db, const char *sql, int n, struct st
         return bawn_fail(err, BAWN_E_NOMEM, "no memory");
     snprintf(made->name, sizeof(made->name), "s%llu", (unsigned long long)++db->names);
     made->guarded = can_conflict(sql);
-    st = check(db, PQprepare(handle(db), made->name, sql, n, NULL), err);
+    st = check(db, answer(db, PQsendPrepare(handle(db), made->name, sql, n, NULL)), err);
     if (st != BAWN_OK) {
         free(made);
         return st;
@@ -172,7 +242,7 @@ static void drop(struct db *db, struct stmt *stmt)
      * connection ends: names are not used again. */
     if (!db->lost) {
         snprintf(sql, sizeof(sql), "DEALLOCATE %s", stmt->name);
-        PQclear(PQexec(handle(db), sql));
+        PQclear(query(db, sql));
     }
     free(stmt);
 }
@@ -257,7 +327,7 @@ static PGresult *execute(struct db *db, const struct stmt *stmt, const struct db
             values[i] = "";
         }
     }
-    return PQexecPrepared(handle(db), stmt->name, n, values, lengths, formats, 0);
+    return answer(db, PQsendQueryPrepared(handle(db), stmt->name, n, values, lengths, formats, 0));
 }
 
 static enum bawn_status run(struct db *db, struct stmt *stmt, const struct db_value *params, int n,
