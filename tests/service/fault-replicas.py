@@ -122,7 +122,10 @@ def replica_gone(replicas, load, auditor):
     """Stays away for a while: the other one alone."""
     load.more(5)
     for _, pid in replicas[1].children() + [("", replicas[1].process.pid)]:
-        os.kill(pid, signal.SIGKILL)
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:  # it saw another one's end first
+            pass
     replicas[1].process.wait()
     load.more(20)
     problem = auditor.check(load)
