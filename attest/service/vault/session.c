@@ -261,37 +261,38 @@ static enum bawn_status ask_revoked(struct vault *v, const struct db_value value
 }
 
 /* Taken out of the database meanwhile, it stays revoked. */
-static bool remembered(const struct vault *v, const char *tenant, const char *kind,
-                       const char *value)
+static bool remembered(const struct tenant *t, const char *kind, const char *value)
 {
-    const struct tenant *t = vault_tenant(v, tenant);
     char key[16 + MEASUREMENT_DIGITS_MAX];
-    int n = snprintf(key, sizeof(key), "%s %s", kind, value);
 
-    return t && n < (int)sizeof(key) && json_object_get(t->revoked, key);
+    return t && json_object_size(t->revoked) &&
+           snprintf(key, sizeof(key), "%s %s", kind, value) < (int)sizeof(key) &&
+           json_object_get(t->revoked, key);
 }
 
 enum bawn_status find_revoked(struct vault *v, const char *tenant, const json_t *claims,
                               char **found, struct bawn_error *err)
 {
     struct db_value values[1 + ASKED] = { db_text(tenant) };
+    const struct tenant *t = vault_tenant(v, tenant);
     const char *name;
     json_t *claim;
     size_t n = 0;
     bool any;
-    enum bawn_status st = any_revoked(v, tenant, &any, err);
+    enum bawn_status st;
 
     *found = NULL;
-    if (st != BAWN_OK || !any)
-        return st;
     json_object_foreach((json_t *)(uintptr_t)claims, name, claim)
     {
         if (json_is_string(claim) && !*found &&
-            remembered(v, tenant, "measurement", json_string_value(claim)))
+            remembered(t, "measurement", json_string_value(claim)))
             *found = strdup(json_string_value(claim));
     }
     if (*found)
         return BAWN_OK;
+    st = any_revoked(v, tenant, &any, err);
+    if (st != BAWN_OK || !any)
+        return st;
     json_object_foreach((json_t *)(uintptr_t)claims, name, claim)
     {
         size_t len = json_string_length(claim);
@@ -313,7 +314,7 @@ enum bawn_status find_revoked(struct vault *v, const char *tenant, const json_t 
 enum bawn_status is_revoked(struct vault *v, const char *tenant, const char *kind,
                             const char *value, bool *revoked, struct bawn_error *err)
 {
-    *revoked = remembered(v, tenant, kind, value);
+    *revoked = remembered(vault_tenant(v, tenant), kind, value);
     if (*revoked)
         return BAWN_OK;
     return db_run(v->db, "SELECT seq FROM revoked WHERE tenant = $1 AND kind = $2 AND value = $3",
