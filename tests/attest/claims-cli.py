@@ -19,6 +19,9 @@ import sys
 import textwrap
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+from points import run_all, test  # noqa: E402
+
 PAGE = "docs/claims.md"
 PROGRAM = os.environ.get("BAWN_VERIFY", os.path.join(
     ROOT, os.environ.get("BAWN_BUILD", "build"), "bin/bawn-verify"))
@@ -30,13 +33,6 @@ MADE = {"hcl.vm_configuration.<key>", "tpm.<bank>.pcr"}
 # Checks that have no struct check: a result without memory, and what the command itself says.
 OTHER_CHECKS = {"memory", "input"}
 KINDS = {"number": int, "boolean": bool, "bytes": str, "text": str}
-
-TESTS = []
-
-
-def test(function):
-    TESTS.append(function)
-    return function
 
 
 # ---- The sources ----
@@ -215,16 +211,7 @@ def main():
             file.write(text[:text.index(BEGIN) + len(BEGIN)] + written(sources()[0]) +
                        text[text.index(END):])
         return 0
-    for number, function in enumerate(TESTS, 1):
-        try:
-            function()
-            print(f"ok {number} - {function.__doc__}", flush=True)
-        except Exception as error:  # pylint: disable=broad-except
-            print(f"not ok {number} - {function.__doc__}", flush=True)
-            for line in (f"{type(error).__name__}: {error}").splitlines()[:40]:
-                print(f"# {line}", flush=True)
-    print(f"1..{len(TESTS)}")
-    return 0
+    return run_all()
 
 
 if __name__ == "__main__":

@@ -10,17 +10,13 @@ import sys
 import tempfile
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+from points import run_all, test  # noqa: E402
+
 PROGRAM = os.environ.get("BAWN_VERIFY", os.path.join(
     ROOT, os.environ.get("BAWN_BUILD", "build"), "bin/bawn-verify"))
 VECTORS = os.path.join(ROOT, "tests/vectors")
 TRUSTED, NOT_TRUSTED, CANNOT_JUDGE, USAGE = 0, 1, 2, 64
-
-TESTS = []
-
-
-def test(function):
-    TESTS.append(function)
-    return function
 
 
 def vector(path):
@@ -852,16 +848,7 @@ def sandboxed():
 
 def main():
     os.chdir(ROOT)
-    for number, function in enumerate(TESTS, 1):
-        try:
-            function()
-            print(f"ok {number} - {function.__doc__}", flush=True)
-        except Exception as error:  # pylint: disable=broad-except
-            print(f"not ok {number} - {function.__doc__}", flush=True)
-            for line in (f"{type(error).__name__}: {error}").splitlines()[:40]:
-                print(f"# {line}", flush=True)
-    print(f"1..{len(TESTS)}")
-    return 0
+    return run_all()
 
 
 if __name__ == "__main__":

@@ -14,14 +14,11 @@ import tempfile
 import jsonschema
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+from points import run_all, test  # noqa: E402
+
 PROGRAM = os.path.join(ROOT, os.environ.get("BAWN_BUILD", "build"), "bin/bawn-policy")
 KINDS = {"number": "UINT", "boolean": "BOOL", "bytes": "BYTES", "text": "TEXT", "any": "ANY"}
-TESTS = []
-
-
-def test(function):
-    TESTS.append(function)
-    return function
 
 
 def expand(name):
@@ -161,16 +158,7 @@ def schema_agrees():
 
 def main():
     os.chdir(ROOT)
-    for number, function in enumerate(TESTS, 1):
-        try:
-            function()
-            print(f"ok {number} - {function.__doc__}", flush=True)
-        except Exception as error:  # pylint: disable=broad-except
-            print(f"not ok {number} - {function.__doc__}", flush=True)
-            for line in f"{type(error).__name__}: {error}".splitlines()[:40]:
-                print(f"# {line}", flush=True)
-    print(f"1..{len(TESTS)}")
-    return 0
+    return run_all()
 
 
 if __name__ == "__main__":
