@@ -173,7 +173,7 @@ static enum bawn_status kept_write(struct vault *v, const char *key, const uint8
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for a MAC");
     for (size_t i = 0; i < MAC; i++)
         snprintf(value + 2 * i, 3, "%02x", mac[i]);
-    strcpy(value + (size_t)2 * MAC, rest);
+    memcpy(value + (size_t)2 * MAC, rest, strlen(rest) + 1);
     st = db_run(v->db,
                 "INSERT INTO meta (key, value) VALUES ($1, $2)"
                 " ON CONFLICT (key) DO UPDATE SET value = $2",
@@ -257,18 +257,20 @@ static bool has_name(const char *names, const char *name)
 static enum bawn_status add_tenants(struct vault *v, const char *names, bool all, bool *added,
                                     struct bawn_error *err)
 {
-    char *more = strdup(names), *longer;
+    char *more = strdup(names), *longer = NULL;
     uint8_t mac[MAC];
-    enum bawn_status st = more ? BAWN_OK : BAWN_E_NOMEM;
+    enum bawn_status st = BAWN_OK;
 
+    if (!more)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the tenants' names");
     for (size_t i = 0; st == BAWN_OK && i < v->config->nr_tenants; i++) {
         const char *name = v->config->tenants[i].name;
         bool known = has_name(more, name);
 
         if (!known) {
             *added = true;
-            if (asprintf(&longer, "%s%s%s", more, *more ? " " : "", name) < 0) {
-                st = BAWN_E_NOMEM;
+            if (asprintf(&longer, "%s%s%s", more, *more ? " " : "", name) < 0 || !longer) {
+                st = bawn_fail(err, BAWN_E_NOMEM, "no memory for the tenants' names");
                 break;
             }
             free(more);
@@ -281,8 +283,6 @@ static enum bawn_status add_tenants(struct vault *v, const char *names, bool all
         st = tenants_mac(v, more, mac) ? kept_write(v, TENANTS, mac, more, err)
                                        : bawn_fail(err, BAWN_E_INTERNAL, "OpenSSL fails at a MAC");
     }
-    if (!more)
-        st = bawn_fail(err, BAWN_E_NOMEM, "no memory for the tenants' names");
     free(more);
     return st;
 }
