@@ -50,3 +50,7 @@ $(B)/obj/module-$(1)/kernel/core/main.o: private flags_module-$(1) += $(sim_back
 $(B)/lib/libsim-$(1).a: $(call objs,sim-$(1),$(sim_src)) $(call objs,module-$(1),$(sim_module_src))
 endef
 $(foreach v,asan fuzz afl msan,$(eval $(call sim_variant,$(v))))
+
+# Unit tests of the simulation itself, in its own language.
+$(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/sim/*_test.c)): $(B)/lib/libsim-asan.a
+$(B)/obj/asan/tests/unit/sim/%.o: flags_asan := $(flags_sim-asan)

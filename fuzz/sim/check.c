@@ -14,7 +14,7 @@
 
 struct sim_options sim_options;
 struct sim_stats sim_counts;
-static bool always, started;
+static bool always;
 
 /* ---- Findings ---- */
 
@@ -328,7 +328,6 @@ void sim_start(const struct sim_options *options)
         sim_fault(SIM_STATE, "the module does not load: %d", r);
     sim_snp_start();
     sim_memory_mark();
-    started = true;
     sim_reset();
 }
 
@@ -363,7 +362,6 @@ void sim_stop(void)
     sim_module_exit();
     sim_entry_end();
     sim_memory_stop();
-    started = false;
 }
 
 const struct sim_stats *sim_stats(void)

@@ -45,7 +45,9 @@ bool fatal_signal_pending(struct task_struct *t);
 bool single_task_running(void);
 void cpu_relax(void);
 #define sched_info_on() 1
+#ifndef BUS_MCEERR_AR
 #define BUS_MCEERR_AR 4
+#endif
 int send_sig_mceerr(int code, void *address, short lsb, struct task_struct *t);
 
 struct rcuwait {
