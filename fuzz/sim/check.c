@@ -273,41 +273,6 @@ void sim_check_entry(void)
         sim_check();
 }
 
-/* ---- What snp.c and svm.c serve, where they are linked ---- */
-
-#define weak __attribute__((weak))
-weak void sim_snp_start(void)
-{
-}
-weak void sim_snp_reset(void)
-{
-}
-weak void sim_snp_stop(void)
-{
-}
-weak void sim_snp_page_use(struct page *page, bool by_user)
-{
-    (void)page;
-    (void)by_user;
-}
-weak void sim_snp_check(struct bawn_vm *vm)
-{
-    (void)vm;
-}
-weak void sim_svm_start(void)
-{
-}
-weak void sim_svm_reset(void)
-{
-}
-weak int bawn_snp_hw_init(void)
-{
-    return 0;
-}
-weak void bawn_snp_hw_exit(void)
-{
-}
-
 /* ---- Life ---- */
 
 void sim_start(const struct sim_options *options)

@@ -50,14 +50,14 @@ static const struct {
     { 0x80000006, 0, false, { 0x5c002200, 0x6c004200, 0x04006140, 0x01009140 } },
     { 0x80000007, 0, false, { 0, 0x3b, 0, 0x6799 } },
     { 0x80000008, 0, false, { 0x00003034, 0x791ef257, 0x00007005, 0x00010000 } },
-    { 0x8000000a, 0, false, { 0x1, 0x8000, 0, 0x1ebfbcff } },
+    { 0x8000000a, 0, false, { 0x1, 0x208, 0, 0x1ebfbcff } },
     { 0x80000019, 0, false, { 0xf048f040, 0xf0400000, 0, 0 } },
     { 0x8000001a, 0, false, { 0x6, 0, 0, 0 } },
     { 0x8000001d, 0, true, { 0x4121, 0x01c0003f, 0x3f, 0 } },
     { 0x8000001d, 1, true, { 0x4122, 0x01c0003f, 0x3f, 0 } },
     { 0x8000001d, 2, true, { 0x4143, 0x01c0003f, 0x7ff, 2 } },
     { 0x8000001d, 3, true, { 0x3c163, 0x03c0003f, 0x7fff, 1 } },
-    { 0x8000001f, 0, false, { 0x0101fd3f, 0x00004173, 0x1fd, 0x1 } },
+    { 0x8000001f, 0, false, { 0x0101fd3f, 0x00004173, 0x1fd, 0x9 } },
     { 0x80000021, 0, false, { 0x62fcf, 0x15c, 0, 0 } },
 };
 
@@ -178,6 +178,7 @@ void sim_wrmsr(u32 index, u64 value)
 
     if (!m || !m->writable)
         sim_fault(SIM_HARDWARE, "WRMSR %#x, which cannot be written", index);
+    sim_svm_check_msr(index, value);
     m->value = value;
 }
 
@@ -299,6 +300,11 @@ void cpu_emergency_unregister_virt_callback(void (*fn)(void))
 {
     WARN_ON(emergency != fn);
     emergency = NULL;
+}
+
+void sim_svm_emergency(void)
+{
+    emergency();
 }
 
 static struct {

@@ -172,5 +172,9 @@ void sim_snp_check(struct bawn_vm *vm);
 void sim_snp_page_use(struct page *page, bool by_user);
 void sim_svm_start(void); /* before the module is: sets sim_backend_ops */
 void sim_svm_reset(void);
+/* A write that the CPU refuses is a finding. */
+void sim_svm_check_msr(u32 index, u64 value);
+/* The host crashes: calls what the module asked to be called then. cpu.c */
+void sim_svm_emergency(void);
 
 #endif

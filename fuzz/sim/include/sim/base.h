@@ -344,6 +344,9 @@ typedef struct {
     long counter;
 } atomic_long_t;
 typedef struct {
+    s64 counter;
+} atomic64_t;
+typedef struct {
     int refs;
 } refcount_t;
 struct kref {
@@ -352,6 +355,7 @@ struct kref {
 #define atomic_read(v) ((v)->counter)
 #define atomic_set(v, n) ((void)((v)->counter = (n)))
 #define atomic_inc(v) ((void)(v)->counter++)
+#define atomic64_inc(v) atomic_inc(v)
 static inline int atomic_xchg(atomic_t *v, int n)
 {
     int was = v->counter;
