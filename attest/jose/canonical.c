@@ -3,6 +3,7 @@
  * JSON written: in the canonical form of RFC 8785, so that two values have the same text only if
  * they are the same, and as it is, for who reads it back at once.
  */
+#include <endian.h>
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
@@ -46,6 +47,32 @@ static void put_text(struct out *o, const char *text)
     put(o, text, strlen(text));
 }
 
+/* Of eight bytes: a mark in each that is a control character, '"', '\\' or not ASCII. Bytes above a
+ * marked one may be marked in error, so the lowest mark counts. */
+static uint64_t marks_of(uint64_t x)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    uint64_t quote = x ^ ones * '"', back = x ^ ones * '\\';
+
+    return (x | (x - ones * 0x20) | ((quote - ones) & ~quote) | ((back - ones) & ~back)) & high;
+}
+
+size_t json_plain(const uint8_t *text, size_t len)
+{
+    size_t n = 0;
+    uint64_t x, marks;
+
+    for (; len - n >= sizeof(x); n += sizeof(x)) {
+        memcpy(&x, text + n, sizeof(x));
+        marks = marks_of(le64toh(x));
+        if (marks)
+            return n + (size_t)__builtin_ctzll(marks) / 8;
+    }
+    while (n < len && text[n] >= 0x20 && text[n] < 0x80 && text[n] != '"' && text[n] != '\\')
+        n++;
+    return n;
+}
+
 /* RFC 8785, 3.2.2.2 */
 static void put_string(struct out *o, const char *text, size_t len)
 {
@@ -56,7 +83,7 @@ static void put_string(struct out *o, const char *text, size_t len)
     size_t from = 0;
 
     put(o, "\"", 1);
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; (i += json_plain((const uint8_t *)text + i, len - i)) < len; i++) {
         uint8_t c = (uint8_t)text[i];
         char escape[8];
 

@@ -33,6 +33,9 @@ struct jose_curve {
     const char *hash;
 };
 
+/* How many bytes from the first on stand for themselves in a JSON text and are ASCII. */
+size_t json_plain(const uint8_t *text, size_t len);
+
 /* NULL: none of ours. */
 const struct jose_curve *jose_curve_of(const EVP_PKEY *key);
 const struct jose_curve *jose_curve_named(const char *crv);

@@ -146,8 +146,8 @@ static bool scan_string(struct reader *r, bool *escaped)
         size_t n = 1, len;
         int c;
 
-        while ((c = peek(r, 0)) >= 0x20 && c < 0x80 && c != '"' && c != '\\')
-            r->at++;
+        r->at += json_plain(r->text + r->at, r->len - r->at);
+        c = peek(r, 0);
 
         if (c == '"')
             return true;
