@@ -24,7 +24,7 @@ static void put(struct out *o, const char *text, size_t len)
     if (o->failed)
         return;
     if (len >= o->size - o->len) {
-        size_t size = o->size ? o->size : 256;
+        size_t size = o->size ? o->size : 2048;
         char *grown = NULL;
 
         while (size <= SIZE_MAX / 2 && size - o->len <= len)

@@ -19,7 +19,7 @@
 
 #define READ_STEP 65536u
 #define READ_AT_ONCE (1u << 20) /* then other connections have their turn */
-#define KEEP 65536u             /* a buffer's memory that is kept when it is empty */
+#define KEEP (4 * READ_STEP)    /* a buffer of up to this size is kept when it is empty */
 #define FDS_MAX 16              /* descriptors on their way */
 
 /* Bytes from start to end are in use. Frames may hold secrets, so what is given up is wiped. */
