@@ -23,7 +23,7 @@ static void put(struct out *o, const char *text, size_t len)
 {
     if (o->failed)
         return;
-    if (len >= o->size - o->len) {
+    if (!o->text || len >= o->size - o->len) {
         size_t size = o->size ? o->size : 2048;
         char *grown = NULL;
 

@@ -192,7 +192,7 @@ static enum bawn_status queue_fd(struct ipc *ipc, int fd, struct bawn_error *err
 
 static void append(struct buffer *b, const void *data, size_t len)
 {
-    if (len)
+    if (data && len)
         memcpy(b->data + b->end, data, len);
     b->end += len;
 }
