@@ -2,7 +2,7 @@
 /*
  * JSON (RFC 8259) read strictly into jansson's values: UTF-8, no member twice, no zero byte in a
  * text, nothing behind the value, nesting up to a limit. The text is hostile. jansson's own reader
- * takes the same and refuses the same, in five times as long.
+ * takes the same and refuses the same, in four times as long.
  */
 #include <errno.h>
 #include <math.h>
