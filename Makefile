@@ -26,9 +26,9 @@ include mk/shim.mk
 include mk/module.mk
 include mk/platform-kmod.mk
 include mk/lab.mk
-include mk/sim.mk
 include mk/lint.mk
 include mk/fuzz.mk
+include mk/sim.mk
 include mk/attest.mk
 
 .PHONY: all help deps demo check skipped clean install

@@ -32,7 +32,7 @@ $(foreach v,$(fuzz_variants),$(eval $(call variant,$(v))))
 
 # A room that is fuzzed: fuzz/R/x.c is the target R-x, fuzz/R/common.c is what they share. Its sources
 # and link flags are fuzz_lib_R and fuzz_ld_R, set here or in its own mk/ file, which comes before.
-fuzz_rooms += attest platform vmm launch
+fuzz_rooms += attest platform vmm launch kernel
 fuzz_lib_attest := $(attest_src)
 # These targets see every signature as good, so that what lies behind one is reached. Signatures
 # themselves are the mutation tests' business.
@@ -49,6 +49,10 @@ fuzz_ld_vmm = -Wl,--wrap=bawn_mem_at $(fuzz_ld_$(@F))
 fuzz_ld_vmm-virtio_rng := -Wl,--wrap=getrandom
 fuzz_ld_vmm-virtio_vsock := -Wl,--wrap=bawn_vsock_socket_accept,--wrap=bawn_vsock_socket_connect
 
+# bawn.ko on a simulated kernel (mk/sim.mk).
+fuzz_ld_kernel := -lcrypto
+fuzz_sim_rooms := kernel
+
 fuzz_names = $(patsubst fuzz/$(1)/%.c,$(1)-%,$(filter-out %/common.c,$(wildcard fuzz/$(1)/*.c)))
 fuzz_targets := $(foreach r,$(fuzz_rooms),$(call fuzz_names,$(r)))
 fuzz_programs := $(addprefix $(B)/fuzz/,$(fuzz_targets))
@@ -56,7 +60,8 @@ fuzz_programs := $(addprefix $(B)/fuzz/,$(fuzz_targets))
 # Room, variant of objects, folder of programs, how it is linked
 define fuzz_room
 $(B)/lib/lib$(1)-$(2).a: $(call objs,$(2),$(sort $(fuzz_lib_$(1)) $(wildcard fuzz/$(1)/common.c)))
-$(addprefix $(3)/,$(call fuzz_names,$(1))): $(3)/$(1)-%: $(B)/obj/$(2)/fuzz/$(1)/%.o $(B)/lib/lib$(1)-$(2).a
+$(addprefix $(3)/,$(call fuzz_names,$(1))): $(3)/$(1)-%: $(B)/obj/$(2)/fuzz/$(1)/%.o $(B)/lib/lib$(1)-$(2).a \
+		$(if $(filter $(1),$(fuzz_sim_rooms)),$(B)/lib/libsim-$(2).a)
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
 	$$(Q)$(4) -o $$@ $$^ $$(fuzz_ld_$(1)) $(5)

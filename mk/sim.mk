@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The module in userspace (fuzz/sim): libsim-<variant>.a has kernel/core, measure, snp and svm,
-# unchanged, on the simulated kernel. Variants: asan (gcc; the unit tests), fuzz (libFuzzer), afl,
-# msan. The simulation itself is never instrumented for coverage, so that fuzzers see the module.
+# unchanged, on the simulated kernel; for each variant of a fuzz target (mk/fuzz.mk), msan, and asan
+# (the unit tests). The simulation itself is never instrumented for coverage: fuzzers see the module.
 
 # Constants of the architecture come from the kernel's own headers.
 sim_headers := $(lastword $(shell ls -d /usr/src/linux-headers-$(KERNEL_SERIES)*-common 2>/dev/null | sort -V))
@@ -22,55 +22,49 @@ sim_warn := -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializ
 	-Wno-address-of-packed-member
 sim_common := $(filter-out -std=c11 $(includes) -Wvla,$(common)) -std=gnu11 -fno-strict-aliasing -fwrapv \
 	$(sim_warn) $(sim_includes)
-sim_clang := $(sim_common) $(clang_warn) -O1 -g \
-	-fno-omit-frame-pointer -fno-sanitize-recover=all
-sim_coverage := -fsanitize=fuzzer-no-link
 
-flags_sim-asan := $(sim_common) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
-	-fno-sanitize-recover=all
-flags_sim-fuzz := $(sim_clang) -fsanitize=address,undefined
-flags_sim-afl := $(flags_sim-fuzz)
-flags_sim-msan := $(sim_clang) -fsanitize=memory
-sim_sanitize := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
-flags_user-asan := $(flags_asan)
-flags_user-fuzz := $(common) $(clang_warn) $(sim_sanitize) -fsanitize=address,undefined
-flags_user-afl := $(flags_user-fuzz)
-flags_user-msan := $(common) $(clang_warn) $(sim_sanitize) -fsanitize=memory
-flags_module-asan := $(flags_sim-asan)
-flags_module-fuzz := $(flags_sim-fuzz) $(sim_coverage)
-flags_module-afl := $(flags_sim-fuzz)
-flags_module-msan := $(flags_sim-msan) $(sim_coverage)
-cc_sim-asan = $(CC)
-cc_sim-fuzz = $(CLANG)
-cc_sim-afl = $(CLANG)
-cc_sim-msan = $(CLANG)
-cc_user-asan = $(CC)
-cc_user-fuzz = $(CLANG)
-cc_user-afl = $(CLANG)
-cc_user-msan = $(CLANG)
-cc_module-asan = $(CC)
-cc_module-fuzz = $(CLANG)
-cc_module-afl = AFL_QUIET=1 afl-clang-fast
-cc_module-msan = $(CLANG)
+cc_msan = $(CLANG)
+flags_msan := $(flags_bare) -fsanitize=memory,fuzzer-no-link -fno-sanitize-recover=all
+$(eval $(call variant,msan))
+
+# Of a variant's flags all but its language; and of these all but coverage.
+comma := ,
+sim_kept = $(filter -O% -g% -f%,$(1))
+sim_uncovered = $(subst $(comma)fuzzer-no-link,,$(filter-out $(cov_flags),$(1)))
 
 # The one name that the simulation puts something else behind: the backend that main.c takes.
 sim_backend := '-Dbawn_svm_ops=(*sim_backend_ops)'
-
 # SVM's instructions, which are the model's here.
 sim_insn := kernel/svm/main.o kernel/svm/vcpu.o kernel/svm/es.o
 
 define sim_variant
+cc_module-$(1) = $$(cc_$(1))
+cc_sim-$(1) = $(if $(filter asan oss,$(1)),$$(CC),$$(CLANG))
+cc_user-$(1) = $$(cc_sim-$(1))
+flags_module-$(1) := $(sim_common) $(if $(filter asan,$(1)),,$(clang_warn)) $(call sim_kept,$(flags_$(1)))
+flags_sim-$(1) := $(sim_common) $(if $(filter asan,$(1)),,$(clang_warn)) \
+	$(call sim_uncovered,$(call sim_kept,$(flags_$(1))))
+flags_user-$(1) := $(call sim_uncovered,$(flags_$(1)))
+endef
+define sim_rules
+$(call variant,module-$(1))
 $(call variant,sim-$(1))
 $(call variant,user-$(1))
-$(call variant,module-$(1))
 $(B)/obj/module-$(1)/kernel/core/main.o: private flags_module-$(1) += $(sim_backend)
 $(addprefix $(B)/obj/module-$(1)/,$(sim_insn)): private flags_module-$(1) += \
 	-include fuzz/sim/svm_insn.h
 $(B)/lib/libsim-$(1).a: $(call objs,sim-$(1),$(sim_src)) $(call objs,user-$(1),$(sim_user_src)) \
 	$(call objs,module-$(1),$(sim_module_src))
+# Targets and tests that know the module's types.
+$(B)/obj/$(1)/fuzz/kernel/%.o $(B)/obj/$(1)/tests/unit/sim/%.o: flags_$(1) := $(flags_module-$(1))
 endef
-$(foreach v,asan fuzz afl msan,$(eval $(call sim_variant,$(v))))
+sim_variants := asan msan $(fuzz_variants)
+$(foreach v,$(sim_variants),$(eval $(call sim_variant,$(v))))
+$(foreach v,$(sim_variants),$(eval $(call sim_rules,$(v))))
 
-# Unit tests of the simulation itself, in its own language.
+# MSan for those targets alone of which next to nothing is another library's.
+$(eval $(call fuzz_room,kernel,msan,$(B)/fuzz/msan,$(CLANG) -fsanitize=memory$(comma)fuzzer,))
+.PHONY: fuzz-msan
+fuzz-msan: $(addprefix $(B)/fuzz/msan/,$(call fuzz_names,kernel)) ## build the module's fuzz targets with MSan
+
 $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/sim/*_test.c)): $(B)/lib/libsim-asan.a
-$(B)/obj/asan/tests/unit/sim/%.o: flags_asan := $(flags_sim-asan)

@@ -377,9 +377,17 @@ bool sim_enter_guest(struct sim_entry *entry)
 /* ---- The neutral backend ---- */
 
 static const u32 backend_msrs[] = {
-    MSR_FS_BASE,        MSR_GS_BASE,          MSR_KERNEL_GS_BASE,    MSR_STAR,
-    MSR_LSTAR,          MSR_CSTAR,            MSR_SYSCALL_MASK,      MSR_IA32_SYSENTER_CS,
-    MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, MSR_IA32_CR_PAT,
+    MSR_FS_BASE,
+    MSR_GS_BASE,
+    MSR_KERNEL_GS_BASE,
+    MSR_STAR,
+    MSR_LSTAR,
+    MSR_CSTAR,
+    MSR_SYSCALL_MASK,
+    MSR_IA32_SYSENTER_CS,
+    MSR_IA32_SYSENTER_ESP,
+    MSR_IA32_SYSENTER_EIP,
+    MSR_IA32_CR_PAT,
 };
 
 struct neutral {

@@ -109,7 +109,7 @@ void sim_run_work(void);
 /* ---- Memory: memory.c ---- */
 
 void sim_memory_start(size_t size);
-void sim_memory_mark(void); /* what is allocated now is the module's own */
+void sim_memory_mark(void);  /* what is allocated now is the module's own */
 void sim_memory_reset(void); /* SIM_LEAK beyond it */
 void sim_memory_stop(void);
 struct page *sim_page_of(const void *address); /* NULL: not in the arena */

@@ -30,8 +30,8 @@ struct page *sim_pages;
 u8 *sim_arena;
 u64 sim_nr_pages;
 
-static u64 bump, bump_mark;      /* pages from here on were never used since the mark */
-static struct list_head freed;   /* ... but these */
+static u64 bump, bump_mark;    /* pages from here on were never used since the mark */
+static struct list_head freed; /* ... but these */
 static u64 pages_out, pages_mark;
 static u32 fail_in = UINT32_MAX;
 static struct page *zero_page;
@@ -48,7 +48,7 @@ static struct {
     size_t size;
     void *caller;
     u64 next_free;
-} *slabs;
+} * slabs;
 static u64 nr_slabs, free_slab, slabs_out, slabs_mark;
 
 void sim_memory_start(size_t size)
@@ -396,8 +396,7 @@ static void show_slabs(void)
 
     for (i = 0; i < nr_slabs; i++)
         if (slabs[i].slab)
-            fprintf(stderr, "sim: allocated: %zu bytes by %p\n", slabs[i].size,
-                    slabs[i].caller);
+            fprintf(stderr, "sim: allocated: %zu bytes by %p\n", slabs[i].size, slabs[i].caller);
 }
 
 void sim_memory_reset(void)

@@ -79,8 +79,8 @@ static inline bool sim_more(const struct sim_input *in)
 }
 
 /* Plans, counted from the call; UINT32_MAX is never. */
-void sim_fail_alloc(uint32_t nth);         /* the n-th allocation (0: the next) fails, once */
-void sim_fail_copy(uint32_t nth_byte);     /* the n-th byte copied from or to user memory faults */
+void sim_fail_alloc(uint32_t nth);     /* the n-th allocation (0: the next) fails, once */
+void sim_fail_copy(uint32_t nth_byte); /* the n-th byte copied from or to user memory faults */
 /* schedule[i] decides at the i-th place where a switch can be (0: none; else modulo the runnable
  * others). Not copied: stays until sim_reset(). */
 void sim_schedule(const uint8_t *schedule, size_t n);
@@ -114,7 +114,7 @@ long sim_read(int fd, void *to, size_t n);
 long sim_write(int fd, const void *from, size_t n);
 int sim_eventfd(uint64_t count);
 long sim_fallocate(int fd, int mode, uint64_t offset, uint64_t size); /* guest_memfd */
-unsigned sim_poll(int fd); /* EPOLL* */
+unsigned sim_poll(int fd);                                            /* EPOLL* */
 /* KVM_RUN and others by a second process with another address space. */
 void sim_other_process(bool on);
 
@@ -122,7 +122,7 @@ void sim_other_process(bool on);
 
 /* Runs fn as another task of the same process; it ends with its function. -EAGAIN: too many. */
 int sim_spawn(void (*fn)(void *), void *argument);
-void sim_yield(void);   /* a place to switch, always taken when another can run */
+void sim_yield(void); /* a place to switch, always taken when another can run */
 void sim_join_all(void);
 /* A signal for the calling task (or by number, as sim_spawn returned it): pending until taken. */
 void sim_signal(int task);

@@ -8,8 +8,8 @@
 
 #include "internal.h"
 
-#define BOOT_NS 1000000000ull          /* the machine is up for a second */
-#define GUEST_NS 1000                  /* what a guest runs between two exits */
+#define BOOT_NS 1000000000ull /* the machine is up for a second */
+#define GUEST_NS 1000         /* what a guest runs between two exits */
 #define REAL_OFFSET 1700000000000000000ull
 
 static u64 now = BOOT_NS;

@@ -259,8 +259,9 @@ static void test_mmio(void **state)
 
 static void apic_on(struct sim_entry *e)
 {
-    wrmsr(e, MSR_IA32_APICBASE, APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_BSP |
-                                    MSR_IA32_APICBASE_ENABLE | X2APIC_ENABLE);
+    wrmsr(e, MSR_IA32_APICBASE,
+          APIC_DEFAULT_PHYS_BASE | MSR_IA32_APICBASE_BSP | MSR_IA32_APICBASE_ENABLE |
+              X2APIC_ENABLE);
 }
 
 static void apic_enable(struct sim_entry *e)
@@ -428,11 +429,10 @@ static long set_private(u64 gpa, u64 size, bool private)
 
 static void test_private_memory(void **state)
 {
-    static const step_fn program[] = { do_touch, memory_is_there, do_touch, memory_is_there,
-                                       do_touch, do_out };
+    static const step_fn program[] = { do_touch,        memory_is_there, do_touch,
+                                       memory_is_there, do_touch,        do_out };
     struct kvm_create_guest_memfd create_memfd = { .size = MEMORY };
-    struct kvm_userspace_memory_region2 r = { .flags = KVM_MEM_GUEST_MEMFD,
-                                              .memory_size = MEMORY };
+    struct kvm_userspace_memory_region2 r = { .flags = KVM_MEM_GUEST_MEMFD, .memory_size = MEMORY };
     int memfd;
 
     (void)state;
@@ -486,9 +486,9 @@ static void try_life(void)
     struct kvm_enable_cap cap = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
     struct kvm_enable_cap measure = { .cap = KVM_CAP_BAWN_MEASURE };
     struct kvm_create_guest_memfd memfd = { .size = MEMORY };
-    struct kvm_userspace_memory_region2 r = { .flags = KVM_MEM_GUEST_MEMFD, .slot = 1,
-                                              .guest_phys_addr = MEMORY,
-                                              .memory_size = MEMORY };
+    struct kvm_userspace_memory_region2 r = {
+        .flags = KVM_MEM_GUEST_MEMFD, .slot = 1, .guest_phys_addr = MEMORY, .memory_size = MEMORY
+    };
     struct kvm_irqfd irq = { .gsi = 5 };
     struct kvm_ioeventfd io = { .addr = 0x81, .len = 1, .flags = KVM_IOEVENTFD_FLAG_PIO };
     static u8 page[PAGE_SIZE];

@@ -99,12 +99,12 @@ typedef long ssize_t;
 /* ---- Faults: SIM_WARN ---- */
 
 __attribute__((noreturn)) void sim_warn(const char *what, const char *file, int line);
-#define WARN_ON(x)                              \
-    ({                                          \
-        bool __warn = !!(x);                    \
-        if (unlikely(__warn))                   \
-            sim_warn(#x, __FILE__, __LINE__);   \
-        __warn;                                 \
+#define WARN_ON(x)                            \
+    ({                                        \
+        bool __warn = !!(x);                  \
+        if (unlikely(__warn))                 \
+            sim_warn(#x, __FILE__, __LINE__); \
+        __warn;                               \
     })
 #define WARN_ON_ONCE(x) WARN_ON(x)
 #define WARN(x, ...) WARN_ON(x)
@@ -138,44 +138,44 @@ __printf(1, 2) void sim_printk(const char *fmt, ...);
 /* ---- Arithmetic ---- */
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define min(a, b)                  \
-    ({                             \
-        __typeof__(a) __a = (a);   \
-        __typeof__(b) __b = (b);   \
-        __a < __b ? __a : __b;     \
+#define min(a, b)                \
+    ({                           \
+        __typeof__(a) __a = (a); \
+        __typeof__(b) __b = (b); \
+        __a < __b ? __a : __b;   \
     })
-#define max(a, b)                  \
-    ({                             \
-        __typeof__(a) __a = (a);   \
-        __typeof__(b) __b = (b);   \
-        __a > __b ? __a : __b;     \
+#define max(a, b)                \
+    ({                           \
+        __typeof__(a) __a = (a); \
+        __typeof__(b) __b = (b); \
+        __a > __b ? __a : __b;   \
     })
-#define min3(a, b, c)                                   \
-    ({                                                  \
-        __typeof__(a) __x = (a);                        \
-        __typeof__(b) __y = (b);                        \
-        __typeof__(c) __z = (c);                        \
-        __typeof__(__x + __y + __z) __m = __x;          \
-        __m = __y < __m ? __y : __m;                    \
-        __z < __m ? __z : __m;                          \
+#define min3(a, b, c)                          \
+    ({                                         \
+        __typeof__(a) __x = (a);               \
+        __typeof__(b) __y = (b);               \
+        __typeof__(c) __z = (c);               \
+        __typeof__(__x + __y + __z) __m = __x; \
+        __m = __y < __m ? __y : __m;           \
+        __z < __m ? __z : __m;                 \
     })
-#define min_t(type, a, b)                                       \
-    ({                                                          \
-        type __a = (type)(a), __b = (type)(b);                  \
-        __a < __b ? __a : __b;                                  \
+#define min_t(type, a, b)                      \
+    ({                                         \
+        type __a = (type)(a), __b = (type)(b); \
+        __a < __b ? __a : __b;                 \
     })
-#define max_t(type, a, b)                                       \
-    ({                                                          \
-        type __a = (type)(a), __b = (type)(b);                  \
-        __a > __b ? __a : __b;                                  \
+#define max_t(type, a, b)                      \
+    ({                                         \
+        type __a = (type)(a), __b = (type)(b); \
+        __a > __b ? __a : __b;                 \
     })
 #define clamp_t(type, v, lo, hi) min_t(type, max_t(type, v, lo), hi)
 #define clamp(v, lo, hi) clamp_t(__typeof__(v), v, lo, hi)
-#define swap(a, b)                 \
-    do {                           \
-        __typeof__(a) __t = (a);   \
-        (a) = (b);                 \
-        (b) = __t;                 \
+#define swap(a, b)               \
+    do {                         \
+        __typeof__(a) __t = (a); \
+        (a) = (b);               \
+        (b) = __t;               \
     } while (0)
 #define ALIGN(x, a) (((x) + ((__typeof__(x))(a)-1)) & ~((__typeof__(x))(a)-1))
 #define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a)-1))
@@ -370,20 +370,23 @@ static inline long atomic_long_fetch_andnot(long mask, atomic_long_t *v)
     v->counter &= ~mask;
     return was;
 }
-#define xchg(p, v)                       \
-    ({                                   \
-        __typeof__(*(p)) __was = *(p);   \
-        *(p) = (v);                      \
-        __was;                           \
+#define xchg(p, v)                     \
+    ({                                 \
+        __typeof__(*(p)) __was = *(p); \
+        *(p) = (v);                    \
+        __was;                         \
     })
-#define cmpxchg(p, old, new)             \
-    ({                                   \
-        __typeof__(*(p)) __was = *(p);   \
-        if (__was == (old))              \
-            *(p) = (new);                \
-        __was;                           \
+#define cmpxchg(p, old, new)           \
+    ({                                 \
+        __typeof__(*(p)) __was = *(p); \
+        if (__was == (old))            \
+            *(p) = (new);              \
+        __was;                         \
     })
-#define REFCOUNT_INIT(n) { n }
+#define REFCOUNT_INIT(n) \
+    {                    \
+        n                \
+    }
 static inline void refcount_set(refcount_t *r, int n)
 {
     r->refs = n;
@@ -423,7 +426,10 @@ static inline int kref_put(struct kref *k, void (*release)(struct kref *k))
 struct list_head {
     struct list_head *next, *prev;
 };
-#define LIST_HEAD_INIT(name) { &(name), &(name) }
+#define LIST_HEAD_INIT(name) \
+    {                        \
+        &(name), &(name)     \
+    }
 #define LIST_HEAD(name) struct list_head name = LIST_HEAD_INIT(name)
 #define LIST_POISON ((void *)0xdead000000000100UL)
 static inline void INIT_LIST_HEAD(struct list_head *l)
@@ -477,20 +483,17 @@ static inline void list_del_rcu(struct list_head *n)
 #define list_add_rcu list_add
 #define list_entry(p, type, member) container_of(p, type, member)
 #define list_first_entry(l, type, member) list_entry((l)->next, type, member)
-#define list_for_each_entry(p, l, member)                            \
-    for (p = list_entry((l)->next, __typeof__(*p), member);          \
-         &p->member != (l);                                          \
+#define list_for_each_entry(p, l, member)                                      \
+    for (p = list_entry((l)->next, __typeof__(*p), member); &p->member != (l); \
          p = list_entry(p->member.next, __typeof__(*p), member))
-#define list_for_each_entry_safe(p, n, l, member)                    \
-    for (p = list_entry((l)->next, __typeof__(*p), member),          \
-        n = list_entry(p->member.next, __typeof__(*p), member);      \
-         &p->member != (l);                                          \
-         p = n, n = list_entry(n->member.next, __typeof__(*n), member))
+#define list_for_each_entry_safe(p, n, l, member)               \
+    for (p = list_entry((l)->next, __typeof__(*p), member),     \
+        n = list_entry(p->member.next, __typeof__(*p), member); \
+         &p->member != (l); p = n, n = list_entry(n->member.next, __typeof__(*n), member))
 #define list_for_each_entry_rcu(p, l, member, ...) list_for_each_entry(p, l, member)
-#define list_for_each_entry_srcu(p, l, member, cond) \
-    for (sim_need_reader(cond), p = list_entry((l)->next, __typeof__(*p), member);  \
-         &p->member != (l);                                          \
-         p = list_entry(p->member.next, __typeof__(*p), member))
+#define list_for_each_entry_srcu(p, l, member, cond)                               \
+    for (sim_need_reader(cond), p = list_entry((l)->next, __typeof__(*p), member); \
+         &p->member != (l); p = list_entry(p->member.next, __typeof__(*p), member))
 void sim_need_reader(bool reader);
 
 /* ---- Strings ---- */

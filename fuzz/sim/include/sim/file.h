@@ -132,8 +132,8 @@ void *folio_detach_private(struct folio *f);
 typedef struct poll_table_struct {
     void (*_qproc)(struct file *file, wait_queue_head_t *head, struct poll_table_struct *pt);
 } poll_table;
-static inline void init_poll_funcptr(poll_table *pt, void (*fn)(struct file *, wait_queue_head_t *,
-                                                                poll_table *))
+static inline void init_poll_funcptr(poll_table *pt,
+                                     void (*fn)(struct file *, wait_queue_head_t *, poll_table *))
 {
     pt->_qproc = fn;
 }
@@ -187,8 +187,7 @@ struct crypto_shash;
 struct shash_desc {
     struct crypto_shash *tfm;
 };
-#define SHASH_DESC_ON_STACK(desc, tfm) \
-    struct shash_desc desc##_sim_, *desc = &desc##_sim_
+#define SHASH_DESC_ON_STACK(desc, tfm) struct shash_desc desc##_sim_, *desc = &desc##_sim_
 struct crypto_shash *crypto_alloc_shash(const char *name, u32 type, u32 mask);
 void crypto_free_shash(struct crypto_shash *tfm);
 int crypto_shash_init(struct shash_desc *desc);

@@ -25,12 +25,18 @@ struct sim_lock {
 struct mutex {
     struct sim_lock lock;
 };
-#define SIM_LOCK_INIT(name_) { .class = &(struct sim_lock_class){ .name = name_ } }
+#define SIM_LOCK_INIT(name_)              \
+    {                                     \
+        .class = &(struct sim_lock_class) \
+        {                                 \
+            .name = name_                 \
+        }                                 \
+    }
 #define DEFINE_MUTEX(x) struct mutex x = { SIM_LOCK_INIT(#x) }
-#define mutex_init(m)                                        \
-    do {                                                     \
+#define mutex_init(m)                                         \
+    do {                                                      \
         static struct sim_lock_class class_ = { .name = #m }; \
-        sim_lock_init(&(m)->lock, &class_);                  \
+        sim_lock_init(&(m)->lock, &class_);                   \
     } while (0)
 #define mutex_destroy(m) ((void)(m))
 void sim_lock_init(struct sim_lock *lock, struct sim_lock_class *class);
@@ -49,10 +55,10 @@ typedef struct spinlock {
 typedef spinlock_t raw_spinlock_t;
 #define DEFINE_SPINLOCK(x) spinlock_t x = { SIM_LOCK_INIT(#x) }
 #define DEFINE_RAW_SPINLOCK DEFINE_SPINLOCK
-#define spin_lock_init(l)                                    \
-    do {                                                     \
+#define spin_lock_init(l)                                     \
+    do {                                                      \
         static struct sim_lock_class class_ = { .name = #l }; \
-        sim_lock_init(&(l)->lock, &class_);                  \
+        sim_lock_init(&(l)->lock, &class_);                   \
     } while (0)
 #define raw_spin_lock_init spin_lock_init
 void spin_lock(spinlock_t *l);
@@ -118,22 +124,22 @@ void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
 #define rcu_dereference(p) READ_ONCE(p)
 #define rcu_dereference_raw(p) READ_ONCE(p)
 #define rcu_access_pointer(p) READ_ONCE(p)
-#define rcu_dereference_protected(p, held)     \
-    ({                                         \
-        WARN_ON(!(held));                      \
-        READ_ONCE(p);                          \
+#define rcu_dereference_protected(p, held) \
+    ({                                     \
+        WARN_ON(!(held));                  \
+        READ_ONCE(p);                      \
     })
 #define rcu_assign_pointer(p, v) WRITE_ONCE(p, v)
 #define RCU_INITIALIZER(v) (v)
 #define unrcu_pointer(p) (p)
 #define RCU_INIT_POINTER(p, v) WRITE_ONCE(p, v)
-#define rcu_replace_pointer(p, new, held)      \
-    ({                                         \
-        __typeof__(p) __old;                   \
-        WARN_ON(!(held));                      \
-        __old = READ_ONCE(p);                  \
-        WRITE_ONCE(p, new);                    \
-        __old;                                 \
+#define rcu_replace_pointer(p, new, held) \
+    ({                                    \
+        __typeof__(p) __old;              \
+        WARN_ON(!(held));                 \
+        __old = READ_ONCE(p);             \
+        WRITE_ONCE(p, new);               \
+        __old;                            \
     })
 
 struct srcu_struct {
@@ -154,15 +160,15 @@ void srcu_read_unlock(struct srcu_struct *s, int index);
 bool srcu_read_lock_held(const struct srcu_struct *s);
 void synchronize_srcu(struct srcu_struct *s);
 #define synchronize_srcu_expedited synchronize_srcu
-#define srcu_dereference(p, s)                 \
-    ({                                         \
+#define srcu_dereference(p, s)                   \
+    ({                                           \
         sim_need_reader(srcu_read_lock_held(s)); \
-        READ_ONCE(p);                          \
+        READ_ONCE(p);                            \
     })
-#define srcu_dereference_check(p, s, c)                         \
-    ({                                                          \
-        sim_need_reader(srcu_read_lock_held(s) || (c));         \
-        READ_ONCE(p);                                           \
+#define srcu_dereference_check(p, s, c)                 \
+    ({                                                  \
+        sim_need_reader(srcu_read_lock_held(s) || (c)); \
+        READ_ONCE(p);                                   \
     })
 
 #endif

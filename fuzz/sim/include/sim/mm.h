@@ -32,10 +32,10 @@ struct page {
     struct address_space *mapping; /* of a file */
     pgoff_t index;
     void *private;
-    int refs;       /* 0: free */
+    int refs; /* 0: free */
     u8 locked, uptodate, has_private, dirty;
-    u8 user;        /* in how many user mappings */
-    u8 firmware;    /* snp.c */
+    u8 user;                /* in how many user mappings */
+    u8 firmware;            /* snp.c */
     struct page *hash_next; /* in its file */
 };
 struct folio {
@@ -121,17 +121,17 @@ void *memdup_user(const void __user *from, size_t size);
 unsigned long copy_from_user(void *to, const void __user *from, unsigned long n);
 unsigned long copy_to_user(void __user *to, const void *from, unsigned long n);
 unsigned long clear_user(void __user *to, unsigned long n);
-#define get_user(x, p)                                                    \
-    ({                                                                    \
-        __typeof__(*(p)) __v = 0;                                         \
-        int __r = copy_from_user(&__v, p, sizeof(__v)) ? -EFAULT : 0;     \
-        (x) = __v;                                                        \
-        __r;                                                              \
+#define get_user(x, p)                                                \
+    ({                                                                \
+        __typeof__(*(p)) __v = 0;                                     \
+        int __r = copy_from_user(&__v, p, sizeof(__v)) ? -EFAULT : 0; \
+        (x) = __v;                                                    \
+        __r;                                                          \
     })
-#define put_user(x, p)                                        \
-    ({                                                        \
-        __typeof__(*(p)) __v = (x);                           \
-        copy_to_user(p, &__v, sizeof(__v)) ? -EFAULT : 0;     \
+#define put_user(x, p)                                    \
+    ({                                                    \
+        __typeof__(*(p)) __v = (x);                       \
+        copy_to_user(p, &__v, sizeof(__v)) ? -EFAULT : 0; \
     })
 #define u64_to_user_ptr(x) ((void __user *)(unsigned long)(x))
 #define untagged_addr(a) (a)
@@ -140,12 +140,12 @@ bool user_access_begin(const void __user *p, unsigned long n);
 void user_access_end(void);
 /* -1: a fault; otherwise whether *old was there. */
 int sim_cmpxchg_user(void __user *p, void *old, u64 new, size_t size);
-#define unsafe_try_cmpxchg_user(p, old, new, label)                         \
-    ({                                                                      \
-        int __r = sim_cmpxchg_user(p, old, (u64)(new), sizeof(*(p)));       \
-        if (__r < 0)                                                        \
-            goto label;                                                     \
-        __r > 0;                                                            \
+#define unsafe_try_cmpxchg_user(p, old, new, label)                   \
+    ({                                                                \
+        int __r = sim_cmpxchg_user(p, old, (u64)(new), sizeof(*(p))); \
+        if (__r < 0)                                                  \
+            goto label;                                               \
+        __r > 0;                                                      \
     })
 void pagefault_disable(void);
 void pagefault_enable(void);

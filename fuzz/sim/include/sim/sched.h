@@ -91,8 +91,9 @@ typedef struct wait_queue_head {
     spinlock_t lock;
     struct list_head head;
 } wait_queue_head_t;
-static inline void init_waitqueue_func_entry(
-    wait_queue_entry_t *w, int (*func)(wait_queue_entry_t *, unsigned int, int, void *))
+static inline void init_waitqueue_func_entry(wait_queue_entry_t *w,
+                                             int (*func)(wait_queue_entry_t *, unsigned int, int,
+                                                         void *))
 {
     w->func = func;
     INIT_LIST_HEAD(&w->entry);
@@ -148,11 +149,11 @@ struct work_struct {
     bool queued;
 };
 struct workqueue_struct;
-#define INIT_WORK(w, f)                        \
-    do {                                       \
-        (w)->func = (f);                       \
-        (w)->queued = false;                   \
-        INIT_LIST_HEAD(&(w)->entry);           \
+#define INIT_WORK(w, f)              \
+    do {                             \
+        (w)->func = (f);             \
+        (w)->queued = false;         \
+        INIT_LIST_HEAD(&(w)->entry); \
     } while (0)
 struct workqueue_struct *alloc_workqueue(const char *name, unsigned int flags, int max, ...);
 void destroy_workqueue(struct workqueue_struct *wq);
@@ -179,17 +180,18 @@ void on_each_cpu(void (*fn)(void *), void *arg, int wait);
 #define DEFINE_PER_CPU(type, name) __typeof__(type) name
 #define DECLARE_PER_CPU(type, name) extern __typeof__(type) name
 #define per_cpu_ptr(p, cpu) ((void)(cpu), (p))
-#define this_cpu_ptr(p)             \
-    ({                              \
-        (void)smp_processor_id();   \
-        (p);                        \
+#define this_cpu_ptr(p)           \
+    ({                            \
+        (void)smp_processor_id(); \
+        (p);                      \
     })
 #define this_cpu_read(v) (v)
 #define this_cpu_write(v, n) ((v) = (n))
 #define per_cpu(v, cpu) (v)
 
 #define CPUHP_AP_KVM_ONLINE 200
-int cpuhp_setup_state(int state, const char *name, int (*up)(unsigned int), int (*down)(unsigned int));
+int cpuhp_setup_state(int state, const char *name, int (*up)(unsigned int),
+                      int (*down)(unsigned int));
 void cpuhp_remove_state(int state);
 struct syscore_ops {
     int (*suspend)(void);

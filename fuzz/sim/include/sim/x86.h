@@ -43,8 +43,7 @@ struct cpuinfo_x86 {
     u8 x86_phys_bits;
 };
 extern struct cpuinfo_x86 boot_cpu_data;
-#define boot_cpu_has(f) \
-    (boot_cpu_data.x86_capability[(f) / 32] >> ((f) % 32) & 1)
+#define boot_cpu_has(f) (boot_cpu_data.x86_capability[(f) / 32] >> ((f) % 32) & 1)
 #define cpu_feature_enabled boot_cpu_has
 
 /* ---- CPUID and MSRs ---- */
