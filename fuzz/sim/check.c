@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The machine from start to stop, what a finding looks like, and the oracles over live VMs: whom a
- * page belongs to that a nested table maps. Trusts the module with nothing.
+ * What a finding looks like, the target's input, and the oracles over live VMs: whom a page belongs
+ * to that a nested table maps. Trusts the module with nothing.
  */
 #include <execinfo.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 
 struct sim_options sim_options;
 struct sim_stats sim_counts;
+struct sim_hooks sim_hooks;
 static bool always;
 
 /* ---- Findings ---- */
@@ -63,47 +64,6 @@ void sim_printk(const char *fmt, ...)
     va_start(args, fmt);
     vfprintf(stderr, fmt, args);
     va_end(args);
-}
-
-/* ---- The input ---- */
-
-void sim_bytes(struct sim_input *in, void *to, size_t n)
-{
-    size_t have = min(n, in->len - in->at);
-
-    memset(to, 0, n);
-    if (have)
-        memcpy(to, in->data + in->at, have);
-    in->at += have;
-}
-
-uint8_t sim_u8(struct sim_input *in)
-{
-    return in->at < in->len ? in->data[in->at++] : 0;
-}
-
-uint16_t sim_u16(struct sim_input *in)
-{
-    uint16_t v;
-
-    sim_bytes(in, &v, sizeof(v));
-    return v;
-}
-
-uint32_t sim_u32(struct sim_input *in)
-{
-    uint32_t v;
-
-    sim_bytes(in, &v, sizeof(v));
-    return v;
-}
-
-uint64_t sim_u64(struct sim_input *in)
-{
-    uint64_t v;
-
-    sim_bytes(in, &v, sizeof(v));
-    return v;
 }
 
 /* ---- Nested tables ---- */
@@ -234,7 +194,8 @@ static void judge_vm(struct bawn_vm *vm)
         w.leaves[3] != vm->stat.pages_1g)
         sim_fault(SIM_STATE, "%llu pages are mapped, but %llu are counted", w.leaves[1],
                   vm->stat.pages_4k);
-    sim_snp_check(vm);
+    if (sim_hooks.check)
+        sim_hooks.check(vm);
 }
 
 /* In the middle of another task's call a rule may be broken for a moment. */
@@ -273,63 +234,60 @@ void sim_check_entry(void)
         sim_check();
 }
 
-/* ---- Life ---- */
+/* ---- A kernel without the module ---- */
 
-void sim_start(const struct sim_options *options)
+void sim_bare(const struct sim_options *options)
 {
-    int r;
-
     sim_options = *options;
     sim_memory_start(options->memory);
     sim_lock_start();
     sim_task_start();
     sim_user_start();
     sim_cpu_start();
-    sim_svm_start();
-    sim_entry_begin("load");
-    r = sim_module_init();
-    sim_entry_end();
-    if (r)
-        sim_fault(SIM_STATE, "the module does not load: %d", r);
-    sim_snp_start();
-    sim_memory_mark();
-    sim_reset();
-}
-
-static void end_process(void)
-{
-    sim_task_reset();
-    sim_file_reset();
-    sim_entry_begin("exit");
-    sim_user_reset();
-    sim_entry_end();
-    sim_file_check();
-    sim_time_check();
-}
-
-void sim_reset(void)
-{
-    end_process();
-    always = false;
-    sim_snp_reset();
-    sim_svm_reset();
-    sim_cpu_reset();
-    sim_time_reset();
-    sim_lock_reset();
-    sim_memory_reset();
-}
-
-void sim_stop(void)
-{
-    end_process();
-    sim_snp_stop();
-    sim_entry_begin("unload");
-    sim_module_exit();
-    sim_entry_end();
-    sim_memory_stop();
 }
 
 const struct sim_stats *sim_stats(void)
 {
     return &sim_counts;
+}
+
+/* ---- The input ---- */
+
+void sim_bytes(struct sim_input *in, void *to, size_t n)
+{
+    size_t have = min(n, in->len - in->at);
+
+    memset(to, 0, n);
+    if (have)
+        memcpy(to, in->data + in->at, have);
+    in->at += have;
+}
+
+uint8_t sim_u8(struct sim_input *in)
+{
+    return in->at < in->len ? in->data[in->at++] : 0;
+}
+
+uint16_t sim_u16(struct sim_input *in)
+{
+    uint16_t v;
+
+    sim_bytes(in, &v, sizeof(v));
+    return v;
+}
+
+uint32_t sim_u32(struct sim_input *in)
+{
+    uint32_t v;
+
+    sim_bytes(in, &v, sizeof(v));
+    return v;
+}
+
+uint64_t sim_u64(struct sim_input *in)
+{
+    uint64_t v;
+
+    sim_bytes(in, &v, sizeof(v));
+    return v;
 }

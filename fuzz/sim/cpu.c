@@ -178,7 +178,8 @@ void sim_wrmsr(u32 index, u64 value)
 
     if (!m || !m->writable)
         sim_fault(SIM_HARDWARE, "WRMSR %#x, which cannot be written", index);
-    sim_svm_check_msr(index, value);
+    if (sim_hooks.check_msr)
+        sim_hooks.check_msr(index, value);
     m->value = value;
 }
 

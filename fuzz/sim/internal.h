@@ -163,7 +163,16 @@ extern struct sim_options sim_options;
 extern struct sim_stats sim_counts;
 void sim_check_entry(void); /* at the end of each entry */
 
-/* snp.c's and svm.c's, where they are linked; what they do in check.c is nothing. */
+/* Of the hardware, in a machine that has the module; NULL otherwise (sim_bare()). */
+struct sim_hooks {
+    void (*page_use)(struct page *page, bool by_user);
+    void (*check)(struct bawn_vm *vm);
+    void (*check_msr)(u32 index, u64 value);
+};
+extern struct sim_hooks sim_hooks;
+
+/* ---- snp.c and svm.c ---- */
+
 void sim_snp_start(void); /* the module is loaded */
 void sim_snp_reset(void);
 void sim_snp_stop(void);

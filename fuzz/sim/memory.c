@@ -202,7 +202,8 @@ static void give_back(struct page *page)
     if (page->user)
         sim_fault(SIM_OWNERSHIP, "page %#llx is freed while the process has it mapped",
                   page_to_pfn(page));
-    sim_snp_page_use(page, false);
+    if (sim_hooks.page_use)
+        sim_hooks.page_use(page, false);
     page->refs = 0;
     page->locked = 0;
     page->mapping = NULL;

@@ -54,6 +54,8 @@ struct sim_options {
 /* Loads the module (module_init) on a new machine. Once in a process; sim_reset() between inputs
  * brings everything back to here (files closed, tasks ended, memory checked and equal). */
 void sim_start(const struct sim_options *options);
+/* A kernel without the module, for tests of single files of it; there is no way back. */
+void sim_bare(const struct sim_options *options);
 /* Closes what the input left open, runs deferred work and RCU, then SIM_LEAK if anything is left
  * beyond what the loaded module holds. Time, randomness and fault plans start anew. */
 void sim_reset(void);

@@ -558,7 +558,8 @@ static u8 *reach(u64 address, bool write)
     }
     if (!page)
         return NULL;
-    sim_snp_page_use(page, true);
+    if (sim_hooks.page_use)
+        sim_hooks.page_use(page, true);
     return (u8 *)page_address(page) + offset_in_page(address);
 }
 
