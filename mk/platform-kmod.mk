@@ -43,12 +43,6 @@ $(B)/lint/platform-sparse: $(platform_deps) $(B)/platform/cloud/bawn_platform.ko
 	$(Q)! grep -E 'platform/sparse/[a-z_]+\.[ch]:[0-9]+:[0-9]+: (warning|error)' $@.log
 	@touch $@
 
-# The unit tests of its files (tests/unit/kernel/platform_*).
-$(B)/obj/asan/platform/kmod/%.o $(B)/obj/asan/tests/unit/kernel/platform_%.o: \
-	flags_asan := $(filter-out -std=c11 $(includes) -Wvla -Wmissing-prototypes,$(flags_asan)) \
-	-std=gnu11 -Wno-unused-parameter -Wno-sign-compare \
-	-Itests/unit/kernel/include -Iplatform/kmod -Ikernel/core -Ikernel -Iinclude
-
 # The lab's: keys take long to make on an emulated processor, so they come from here.
 $(B)/lab/platform-state: $(B)/bin/bawn-platformd
 	$(call say,KEYS,$@)

@@ -68,3 +68,6 @@ $(eval $(call fuzz_room,kernel,msan,$(B)/fuzz/msan,$(CLANG) -fsanitize=memory$(c
 fuzz-msan: $(addprefix $(B)/fuzz/msan/,$(call fuzz_names,kernel)) ## build the module's fuzz targets with MSan
 
 $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/sim/*_test.c)): $(B)/lib/libsim-asan.a
+# Tests of single files of kernel/ and platform/kmod play the others themselves.
+$(B)/obj/asan/tests/unit/kernel/%.o: flags_asan := $(filter-out -Wmissing-prototypes,$(flags_module-asan)) \
+	-Iplatform/kmod

@@ -130,9 +130,12 @@ attest-test: $(programs) $(attest_libs) $(filter $(B)/%,$(attest_tests)) ## test
 	@BAWN_BUILD=$(B) tests/tap.py attest $(attest_tests)
 
 # Unit tests. tests/unit/<room>/x_test.c links its room's sources; a test of kernel code names
-# them in a line "sources: kernel/core/insn.c ..." near its top, a test against another library
-# names that in a line "libs: -lx".
+# them in a line "sources: kernel/core/insn.c ..." near its top, and fuzz/sim (mk/sim.mk) is its
+# kernel; a test against another library names that in a line "libs: -lx".
 unit_src := $(wildcard tests/unit/*/*_test.c)
+ifeq ($(wildcard /usr/src/linux-headers-*-common),)
+unit_src := $(filter-out tests/unit/kernel/% tests/unit/sim/%,$(unit_src))
+endif
 unit_programs := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 unit_objs_launch := $(call objs,asan,$(launch_src)) $(B)/lib/libattest-asan.a
 unit_objs_vmm := $(call objs,asan,$(vmm_src) $(launch_src) $(base_src)) \
@@ -146,14 +149,10 @@ unit_objs_attest := $(if $(unit_attest_shared),$(B)/lib/libunit-attest.a) $(B)/l
 unit_libs = $(shell sed -n '1,5s,^// libs: *,,p' $(1))
 unit_kernel_src = $(shell sed -n '1,20s,^[/* ]*sources: *\([^*]*\).*,\1,p' $(1))
 
-$(B)/obj/asan/kernel/%.o $(B)/obj/asan/tests/unit/kernel/%.o: \
-	flags_asan := $(filter-out -std=c11 $(includes) -Wvla -Wmissing-prototypes,$(flags_asan)) \
-	-std=gnu11 -Wno-unused-parameter -Wno-sign-compare \
-	-Itests/unit/kernel/include -Ikernel/core -Ikernel -Iinclude
-
 define unit_program
 $(B)/unit/$(1): $(B)/obj/asan/tests/unit/$(1).o $(if $(filter kernel/%,$(1)), \
-	$(call objs,asan,$(call unit_kernel_src,tests/unit/$(1).c)),$(unit_objs_$(firstword $(subst /, ,$(1)))))
+	$(call objs,module-asan,$(call unit_kernel_src,tests/unit/$(1).c)) $(B)/lib/libsim-asan.a, \
+	$(unit_objs_$(firstword $(subst /, ,$(1)))))
 $(B)/unit/$(1): libs += $(call unit_libs,tests/unit/$(1).c)
 endef
 $(foreach t,$(unit_src),$(eval $(call unit_program,$(patsubst tests/unit/%.c,%,$(t)))))

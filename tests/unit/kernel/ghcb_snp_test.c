@@ -280,12 +280,15 @@ static void test_guest_request(void **state)
     host.command_result = -EINVAL;
     ask_request(false, 5);
     expect_answer(vmgexit(vcpu), 0, 1ull << 63);
-    mutex_killed = true; /* while it waits for another vCPU's request */
+    /* Killed while it waits for another vCPU's request. */
+    snp_vm.request_lock.lock.owner = &sim_tasks[1].task;
+    sim_self->killed = true;
     ask_request(false, 5);
     assert_int_equal(bawn_snp_vmgexit(vcpu), -EINTR);
     ask_request(true, 5);
     assert_int_equal(bawn_snp_vmgexit(vcpu), -EINTR);
-    mutex_killed = false;
+    sim_self->killed = false;
+    snp_vm.request_lock.lock.owner = NULL;
 
     host.command_result = 0;
     host.commands = 0;

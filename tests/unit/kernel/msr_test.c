@@ -5,7 +5,7 @@
  * and what guest and userspace may do to every register in it and to all others.
  */
 #include "guest_mock.h"
-#include "msr_shim.h"
+#include "fuzz/sim/sim.h"
 #include "msr.c"
 
 static struct {
@@ -110,10 +110,19 @@ static struct bawn_vcpu *guest(bool features)
     bawn_cpu = &ops;
     memset(&cpu, 0, sizeof(cpu));
     cpu.features = mock.features = features;
-    shim_barriers = 0;
+    wrmsrl(MSR_IA32_PRED_CMD, 0);
     memset(banks, 0, sizeof(banks));
     bawn_msr_reset(vcpu);
     return vcpu;
+}
+
+/* Did a write reach the processor? */
+static bool barrier_done(void)
+{
+    u64 value;
+
+    rdmsrl(MSR_IA32_PRED_CMD, value);
+    return value & PRED_CMD_IBPB;
 }
 
 static int rd(struct bawn_vcpu *vcpu, u32 index, u64 *value, bool host)
@@ -159,8 +168,7 @@ static void test_every_register(void **state)
 
                 if (ret == BAWN_MSR_UNKNOWN ||
                     (ret == BAWN_MSR_OK &&
-                     (value & ~m->valid || m->flags & READ_ONLY ||
-                      (m->flags & HOST_SET && !host) ||
+                     (value & ~m->valid || m->flags & READ_ONLY || (m->flags & HOST_SET && !host) ||
                       (m->flags & CANONICAL && value == 1ull << 63))))
                     fail_msg("0x%x takes %llx: %d", index, value, ret);
                 ret = rd(vcpu, index, &got, host);
@@ -193,7 +201,7 @@ static void test_unknown(void **state)
     assert_int_equal(rd(vcpu, MSR_TSC_AUX, &value, true), BAWN_MSR_OK);
     assert_int_equal(wr(vcpu, MSR_IA32_SPEC_CTRL, 1, false), BAWN_MSR_INVALID);
     assert_int_equal(wr(vcpu, MSR_IA32_PRED_CMD, 1, false), BAWN_MSR_INVALID);
-    assert_int_equal(shim_barriers, 0);
+    assert_false(barrier_done());
 }
 
 static void test_values(void **state)
@@ -202,7 +210,7 @@ static void test_values(void **state)
     u64 value;
 
     assert_int_equal(wr(vcpu, MSR_IA32_PRED_CMD, 1, false), BAWN_MSR_OK);
-    assert_int_equal(shim_barriers, 1);
+    assert_true(barrier_done());
     assert_int_equal(wr(vcpu, MSR_IA32_CR_PAT, 0x0202020202020202, false), BAWN_MSR_INVALID);
     assert_int_equal(wr(vcpu, MSR_IA32_CR_PAT, 0x0007040600070405, false), BAWN_MSR_OK);
     assert_int_equal(vcpu->pat, 0x0007040600070405);
@@ -253,23 +261,35 @@ static void test_ioctls(void **state)
         struct kvm_msrs head;
         struct kvm_msr_entry e[3];
     } m = { .head.nmsrs = 3, .e = { { .index = MSR_STAR, .data = 8 }, { .index = 0x12345 } } };
+    uint64_t user = sim_map(PAGE_SIZE);
+    struct kvm_msr_list *user_list = (void *)user;
+    struct kvm_msrs *user_msrs = (void *)user;
 
-    assert_int_equal(bawn_msr_list(&list.head, false), -E2BIG);
+    sim_poke(user, &list, sizeof(list));
+    assert_int_equal(bawn_msr_list(user_list, false), -E2BIG);
+    sim_peek(user, &list, sizeof(list));
     assert_in_range(list.head.nmsrs, 40, 200);
     assert_int_equal(list.index[1], 0);
-    assert_int_equal(bawn_msr_list(&list.head, false), 0);
-    assert_int_equal(bawn_msrs_ioctl(vcpu, &m.head, true), 1); /* until the first bad one */
+    assert_int_equal(bawn_msr_list(user_list, false), 0);
+    sim_poke(user, &m, sizeof(m));
+    assert_int_equal(bawn_msrs_ioctl(vcpu, user_msrs, true), 1); /* until the first bad one */
     assert_int_equal(cpu.backend, 8);
     m.e[0].data = 0;
-    assert_int_equal(bawn_msrs_ioctl(vcpu, &m.head, false), 1);
+    sim_poke(user, &m, sizeof(m));
+    assert_int_equal(bawn_msrs_ioctl(vcpu, user_msrs, false), 1);
+    sim_peek(user, &m, sizeof(m));
     assert_int_equal(m.e[0].data, 8);
     m.head.nmsrs = MAX_MSRS_IOCTL + 1;
-    assert_int_equal(bawn_msrs_ioctl(vcpu, &m.head, false), -E2BIG);
+    sim_poke(user, &m, sizeof(m));
+    assert_int_equal(bawn_msrs_ioctl(vcpu, user_msrs, false), -E2BIG);
     m.head.nmsrs = 1;
-    assert_int_equal(bawn_feature_msrs_ioctl(&m.head), 0); /* STAR is no feature */
+    sim_poke(user, &m, sizeof(m));
+    assert_int_equal(bawn_feature_msrs_ioctl(user_msrs), 0); /* STAR is no feature */
     m.e[0].index = MSR_IA32_UCODE_REV;
-    assert_int_equal(bawn_feature_msrs_ioctl(&m.head), 1);
-    assert_int_equal(m.e[0].data, 0x0a101148);
+    sim_poke(user, &m, sizeof(m));
+    assert_int_equal(bawn_feature_msrs_ioctl(user_msrs), 1);
+    sim_peek(user, &m, sizeof(m));
+    assert_int_equal(m.e[0].data, sim_rdmsr(MSR_IA32_UCODE_REV));
 }
 
 int main(void)
@@ -280,5 +300,8 @@ int main(void)
         cmocka_unit_test(test_machine_check), cmocka_unit_test(test_ioctls),
     };
 
+    static const struct sim_options small = { .memory = 2 << 20 };
+
+    sim_bare(&small);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

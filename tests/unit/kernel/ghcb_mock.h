@@ -7,11 +7,15 @@
 #define GHCB_MOCK_H
 
 #define MOCK_EXECUTION
+#include <linux/psp-sev.h>
+
+#include "fuzz/sim/internal.h"
 #include "guest_mock.h"
 #include "snp/ghcb.h"
 #include "bawn/psp.h"
 
-/* kernel_shim.h's attributes: with any there, pages 16 to 31 of each 32 are private. */
+/* Of each 32 pages 16 to 31 are private: as far as NR_PAGES. */
+#define NR_PAGES 0x1000
 #define PAGE(gfn) ((gpa_t)(gfn) << 12)
 #define GHCB_PAGE PAGE(2)
 #define OTHER PAGE(4) /* shared memory */
@@ -25,7 +29,8 @@
 static struct bawn_snp_vm snp_vm;
 static struct bawn_snp_vcpu snp, target_snp;
 static struct bawn_vcpu target;
-static u8 ghcb_copy[PAGE_SIZE], request_page[PAGE_SIZE], response_page[PAGE_SIZE];
+static u8 ghcb_copy[PAGE_SIZE];
+static struct page *context, *request_page, *response_page;
 static u64 msr_value; /* GHCB MSR */
 static u64 gpr_before[VCPU_NR_GPR];
 static struct {
@@ -37,8 +42,6 @@ static struct {
     u32 fw_error;
     u64 xcr0;
 } host;
-
-bool mutex_killed;
 
 /* ---- The kernel around it ---- */
 
@@ -92,7 +95,7 @@ u64 bawn_read_guest_tsc(struct bawn_vcpu *vcpu, u64 host_tsc)
 void bawn_vcpu_request(struct bawn_vcpu *vcpu, int req)
 {
     assert_ptr_equal(vcpu, &target);
-    assert_int_equal(target_snp.ap_lock.locked, 0);
+    assert_false(mutex_is_locked(&target_snp.ap_lock));
     host.requests++;
 }
 
@@ -123,13 +126,13 @@ static inline int command(int cmd, void *buf, u32 len, u32 *fw_error)
 
     assert_int_equal(cmd, 0x94);
     assert_int_equal(len, sizeof(*r));
-    assert_ptr_equal((void *)(uintptr_t)r->gctx_paddr, snp_vm.context);
-    assert_int_equal(snp_vm.request_lock.locked, 1);
+    assert_int_equal(r->gctx_paddr, page_to_phys(snp_vm.context));
+    assert_true(lockdep_is_held(&snp_vm.request_lock));
     host.commands++;
     *fw_error = host.fw_error;
     if (!host.command_result)
         for (unsigned int i = 0; i < PAGE_SIZE; i++)
-            ((u8 *)(uintptr_t)r->res_paddr)[i] = ((u8 *)(uintptr_t)r->req_paddr)[i] ^ 0x5a;
+            ((u8 *)__va(r->res_paddr))[i] = ((u8 *)__va(r->req_paddr))[i] ^ 0x5a;
     return host.command_result;
 }
 
@@ -142,10 +145,29 @@ static inline struct ghcb *page(void)
     return (struct ghcb *)(mock.memory + GHCB_PAGE);
 }
 
+/* Once: a kernel, its pages and what is private. */
+static inline void start(struct xarray *attributes)
+{
+    static const struct sim_options small = { .memory = 2 << 20 };
+
+    sim_bare(&small);
+    context = alloc_page(GFP_KERNEL | __GFP_ZERO);
+    request_page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+    response_page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+    xa_init(attributes);
+    for (gfn_t gfn = 0; gfn < NR_PAGES; gfn++)
+        if (gfn & 16)
+            xa_store(attributes, gfn, xa_mk_value(KVM_MEMORY_ATTRIBUTE_PRIVATE), GFP_KERNEL);
+}
+
 static inline struct bawn_vcpu *reset(void)
 {
     static struct bawn_cpu_ops cpu_ops;
+    static struct xarray attributes;
     struct bawn_vcpu *vcpu = mock_reset();
+
+    if (!context)
+        start(&attributes);
 
     cpu_ops = mock_ops;
     cpu_ops.set_nmi_mask = set_nmi_mask;
@@ -155,15 +177,18 @@ static inline struct bawn_vcpu *reset(void)
     snp_vm = (struct bawn_snp_vm){ .ops = &snp_ops,
                                    .vmsa_features = FEATURES,
                                    .ghcb_version = 2,
-                                   .context = (struct page *)ghcb_copy,
-                                   .request_page = (struct page *)request_page,
-                                   .response_page = (struct page *)response_page };
+                                   .context = context,
+                                   .request_page = request_page,
+                                   .response_page = response_page };
+    mutex_init(&snp_vm.request_lock);
     snp = (struct bawn_snp_vcpu){ .ghcb = ghcb_copy, .ghcb_gpa = GHCB_PAGE };
+    mutex_init(&snp.ap_lock);
     target_snp = (struct bawn_snp_vcpu){ .ap_vmsa_gpa = INVALID_GPA };
+    mutex_init(&target_snp.ap_lock);
     target = (struct bawn_vcpu){ .vm = &mock.vm, .id = APIC_ID, .snp = &target_snp };
     mock.vm.type = 4; /* KVM_X86_SNP_VM */
     mock.vm.snp = &snp_vm;
-    mock.vm.attributes.head = &mock;
+    mock.vm.attributes = attributes;
     mock.vm.hypercall_exits = BIT_ULL(KVM_HC_MAP_GPA_RANGE);
     mock.vm.by_id[APIC_ID] = &target;
     mock.rom_from = ROM;
@@ -199,7 +224,7 @@ static inline int vmgexit(struct bawn_vcpu *vcpu)
     memset(&mock.run, 0xaa, sizeof(mock.run));
     r = bawn_snp_vmgexit(vcpu);
     assert_memory_equal(vcpu->gpr, gpr_before, sizeof(gpr_before));
-    assert_int_equal(snp_vm.request_lock.locked, 0);
+    assert_false(mutex_is_locked(&snp_vm.request_lock));
     assert_true(r == 0 || r == 1);
     return r;
 }
