@@ -63,7 +63,7 @@ def codec():
 
 def certificate_table():
     """A report with the table of an extended guest request behind it (AMD 56421, 4.1.8.1)."""
-    vcek_guid = uuid.UUID("63da758d-e664-4564-adc5-f4b93be8accd").bytes_le
+    vcek_guid = uuid.UUID("63da758d-e664-4564-adc5-f4b93be8accd").bytes
     for report in files("snp/milan-v3-vcek-05b7438a.report.bin"):
         for cert in files("snp/milan-v3-vcek-05b7438a.vcek.der"):
             table = vcek_guid + struct.pack("<II", 48, len(cert)) + bytes(24) + cert
