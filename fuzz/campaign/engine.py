@@ -9,7 +9,7 @@ import shutil
 import subprocess
 
 from . import tree as trees
-from .folder import TAG
+from .folder import TAG, core_seconds
 
 MAX_LEN = 65536
 RSS_MB = 2048
@@ -126,6 +126,10 @@ class Instance:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=f,
                                             stderr=subprocess.STDOUT, env=self.environment(),
                                             cwd=self.target.tree.root, start_new_session=True)
+
+    def core_seconds(self):
+        """Of this start so far, as far as its processes live."""
+        return core_seconds(f"{TAG}={self.folder.tag(self.name)}".encode())
 
     def ended(self):
         """Cleans up after the process."""

@@ -13,6 +13,7 @@ STATE = "state.json"
 SLICES = 6               # of an instance's share, at most so many
 SHORTEST, LONGEST = 10, 300
 GRACE = 10               # seconds to end in, for a fuzzer that is told to
+PATIENCE = 10            # seconds of waiting that count as one of a core
 TRIES = 3                # starts in a row that lead to nothing
 
 
@@ -23,14 +24,17 @@ class Slice:
         self.instance = instance
         self.record = record
         self.until = until       # seconds of this slice; None: until it ends by itself
+        self.used = 0            # seconds of a core
+        self.base = record["seconds"]
         self.execs = record["execs"]
-        self.started = self.counted = time.monotonic()
+        self.started = time.monotonic()
         self.told = None
 
     def count(self):
-        now = time.monotonic()
-        self.record["seconds"] += now - self.counted
-        self.counted = now
+        """Time that others had the core does not count; but one that waits for ever ends."""
+        waited = (time.monotonic() - self.started) / PATIENCE
+        self.used = max(self.used, self.instance.core_seconds(), waited)
+        self.record["seconds"] = self.base + self.used
 
 
 class Runner:
@@ -142,8 +146,7 @@ class Runner:
             if process.poll() is not None:
                 self.end(running)
                 continue
-            late = running.until is not None and now - running.started >= \
-                running.until + (0 if running.instance.afl else GRACE)
+            late = running.until is not None and running.used >= running.until
             if running.told is None and (late or self.stopping):
                 running.told = now
                 process.send_signal(signal.SIGTERM)
@@ -166,7 +169,7 @@ class Runner:
         try:
             while self.step():
                 time.sleep(interval)
-                if time.monotonic() - saved >= 2:
+                if time.monotonic() - saved >= 1:
                     saved = time.monotonic()
                     for running in self.running:
                         self.count(running)
