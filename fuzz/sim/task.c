@@ -24,7 +24,7 @@
  * many again it must be over. */
 #define KILLED_AFTER 8
 /* Guest entries in one system call, before its task gets a signal. */
-#define MAX_GUEST_ENTRIES 1024
+#define MAX_GUEST_ENTRIES 128
 
 struct sim_fiber {
     void *sp;
