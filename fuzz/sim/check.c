@@ -134,7 +134,8 @@ static void judge_shared(struct walk *w, gfn_t gfn, struct page *page, bool writ
         sim_fault(SIM_STATE, "gfn %#llx can be written without being logged", gfn);
 }
 
-static void judge_leaf(struct walk *w, gfn_t at, u64 entry)
+/* One page of 4 KiB; a larger leaf is as many. */
+static void judge_page(struct walk *w, gfn_t at, u64 entry)
 {
     gfn_t alias = w->vm->private_alias >> PAGE_SHIFT;
     bool private_place = alias && at & alias;
@@ -142,8 +143,6 @@ static void judge_leaf(struct walk *w, gfn_t at, u64 entry)
     struct page *page;
     bool private;
 
-    if (w->vm->mmio_leaf && entry == w->vm->mmio_leaf)
-        return;
     if (!pfn_valid((entry & NPT_ADDRESS) >> PAGE_SHIFT))
         sim_fault(SIM_HARDWARE, "gfn %#llx is mapped to %#llx, where no memory is", at, entry);
     page = pfn_to_page((entry & NPT_ADDRESS) >> PAGE_SHIFT);
@@ -165,6 +164,19 @@ static void judge_leaf(struct walk *w, gfn_t at, u64 entry)
     }
 }
 
+static void judge_leaf(struct walk *w, gfn_t at, u64 entry, int level)
+{
+    u64 n = 1ull << (9 * (level - 1)), i;
+
+    if (w->vm->mmio_leaf && entry == w->vm->mmio_leaf)
+        return;
+    if (entry & NPT_ADDRESS & ((n << PAGE_SHIFT) - 1))
+        sim_fault(SIM_HARDWARE, "gfn %#llx is mapped by a large leaf that is not aligned: %#llx",
+                  at, entry);
+    for (i = 0; i < n; i++)
+        judge_page(w, at + i, entry + (i << PAGE_SHIFT));
+}
+
 static void judge_table(struct walk *w, u64 *table, int level, gfn_t base)
 {
     gfn_t step = 1ull << (9 * (level - 1)), i;
@@ -179,7 +191,7 @@ static void judge_table(struct walk *w, u64 *table, int level, gfn_t base)
             continue;
         }
         w->leaves[min(level, 3)]++;
-        judge_leaf(w, base + i * step, entry);
+        judge_leaf(w, base + i * step, entry, level);
     }
 }
 

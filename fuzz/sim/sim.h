@@ -98,6 +98,12 @@ void sim_unmap(uint64_t address, size_t size);
 void sim_protect(uint64_t address, size_t size, bool writable);
 /* Gives another page behind an address, as migration, KSM and swap do. */
 void sim_migrate(uint64_t address);
+/* Makes one page of 2 MiB behind the address, as khugepaged does. False: not there, not aligned,
+ * somebody holds one of its pages, no memory. */
+bool sim_collapse(uint64_t address);
+/* Asks whether guests used the range, as reclaim does; true: one did. */
+enum sim_age { SIM_AGE_TEST, SIM_AGE_CLEAR, SIM_AGE_CLEAR_FLUSH };
+bool sim_age(uint64_t address, size_t size, enum sim_age how);
 /* The bytes behind a user address, as the process sees them; NULL outside its memory. Up to the
  * next page's border. */
 void *sim_user(uint64_t address);

@@ -206,6 +206,51 @@ bool sim_peek(uint64_t address, void *to, size_t n)
     return direct_copy(address, to, n, false);
 }
 
+/* ---- Large pages: 2 MiB of an area that are one, and that its page table maps as one ---- */
+
+static bool whole_chunk(const struct vm_area_struct *v, u64 address)
+{
+    return !(v->vm_start & ~PMD_MASK) && (address | ~PMD_MASK) < v->vm_end;
+}
+
+static void split_chunk(struct vm_area_struct *v, u64 address)
+{
+    if (v->large)
+        v->large[(address - v->vm_start) >> PMD_SHIFT] = false;
+}
+
+/* The pages of a chunk become this one's, with their content. */
+static void fill_large(struct vm_area_struct *v, u64 start, struct page *large)
+{
+    u64 i;
+
+    split_page(large, PMD_SHIFT - PAGE_SHIFT);
+    for (i = 0; i < CHUNK_PAGES; i++) {
+        struct page **slot = slot_of(v, start + i * PAGE_SIZE, true);
+
+        if (*slot) {
+            memcpy(page_address(&large[i]), page_address(*slot), PAGE_SIZE);
+            drop_page(slot);
+        }
+        *slot = &large[i];
+        large[i].user++;
+    }
+    v->large[(start - v->vm_start) >> PMD_SHIFT] = true;
+}
+
+static bool movable(struct vm_area_struct *v, u64 start)
+{
+    u64 i;
+
+    for (i = 0; i < CHUNK_PAGES; i++) {
+        struct page **slot = slot_of(v, start + i * PAGE_SIZE, false);
+
+        if (slot && *slot && (*slot)->refs != 1)
+            return false;
+    }
+    return true;
+}
+
 /* ---- Changes of the address space, of which notifiers are told ---- */
 
 static void notify(struct mm_struct *mm, u64 start, u64 end, bool begin)
@@ -245,6 +290,7 @@ static void drop_range(struct vm_area_struct *v, u64 start, u64 end)
     for (end = min(end, (u64)v->vm_end); at < end; at += PAGE_SIZE) {
         struct page **slot = slot_of(v, at, false);
 
+        split_chunk(v, at);
         if (!slot)
             at = min(end, v->vm_start + ALIGN(at - v->vm_start + 1, PMD_SIZE)) - PAGE_SIZE;
         else if (*slot)
@@ -261,6 +307,7 @@ static void free_area(struct mm_struct *mm, int i)
     for (c = 0; c < nr_chunks(v); c++)
         free(v->chunks[c]);
     free(v->chunks);
+    free(v->large);
     if (v->vm_file)
         fput(v->vm_file);
     free(v);
@@ -333,6 +380,7 @@ void sim_migrate(uint64_t address)
     page = slot && *slot && (*slot)->refs == 1 ? alloc_page(GFP_USER) : NULL;
     if (page) {
         memcpy(page_address(page), page_address(*slot), PAGE_SIZE);
+        split_chunk(v, start);
         drop_page(slot);
         *slot = page;
         page->user++;
@@ -340,6 +388,54 @@ void sim_migrate(uint64_t address)
     notify(mm, start, start + PAGE_SIZE, false);
     mm_unlock(mm);
     sim_entry_end();
+}
+
+bool sim_collapse(uint64_t address)
+{
+    struct mm_struct *mm = &sim_mm[0];
+    u64 start = address & PMD_MASK;
+    struct vm_area_struct *v = vma_lookup(mm, start);
+    struct page *large;
+
+    if (!v || v->vm_ops || !whole_chunk(v, start) ||
+        (v->large && v->large[(start - v->vm_start) >> PMD_SHIFT]))
+        return false;
+    sim_entry_begin("collapse");
+    if (!v->large)
+        v->large = calloc(nr_chunks(v), sizeof(*v->large));
+    mm_lock(mm);
+    notify(mm, start, start + PMD_SIZE, true);
+    large = v->large && movable(v, start)
+                ? alloc_pages(GFP_USER | __GFP_ZERO, PMD_SHIFT - PAGE_SHIFT)
+                : NULL;
+    if (large)
+        fill_large(v, start, large);
+    notify(mm, start, start + PMD_SIZE, false);
+    mm_unlock(mm);
+    sim_entry_end();
+    return large;
+}
+
+bool sim_age(uint64_t address, size_t size, enum sim_age how)
+{
+    struct mm_struct *mm = &sim_mm[0];
+    u64 start = address & PAGE_MASK, end;
+    struct mmu_notifier *n;
+    bool young = false;
+
+    if (__builtin_add_overflow(address, size, &end) || end > LAST_ADDRESS)
+        end = LAST_ADDRESS;
+    if (start >= end)
+        return false;
+    sim_entry_begin("age");
+    mm_lock(mm);
+    for (n = mm->notifiers; n; n = n->next)
+        young |= how == SIM_AGE_TEST    ? n->ops->test_young(n, mm, start)
+                 : how == SIM_AGE_CLEAR ? n->ops->clear_young(n, mm, start, end)
+                                        : n->ops->clear_flush_young(n, mm, start, end);
+    mm_unlock(mm);
+    sim_entry_end();
+    return young;
 }
 
 int mmu_notifier_register(struct mmu_notifier *mn, struct mm_struct *mm)
@@ -405,6 +501,11 @@ void mmdrop(struct mm_struct *mm)
 
 /* ---- The host's page tables ---- */
 
+static bool is_large(const struct vm_area_struct *v, u64 address)
+{
+    return v->large && v->large[(address - v->vm_start) >> PMD_SHIFT];
+}
+
 pgd_t *sim_table(struct mm_struct *mm, unsigned long address, int level)
 {
     static pgd_t entry[6];
@@ -419,7 +520,7 @@ pgd_t *sim_table(struct mm_struct *mm, unsigned long address, int level)
 
         for (; at < stop; at = v->vm_start + ALIGN(at - v->vm_start + 1, PMD_SIZE))
             if (slot_of(v, at, false))
-                entry[level].v = 1;
+                entry[level].v = level == 2 && is_large(v, at) ? 3 : 1;
     }
     return &entry[level];
 }

@@ -216,6 +216,49 @@ static void test_memory(void **state)
     teardown_vm();
 }
 
+static void large_is_gone(struct sim_entry *e)
+{
+    assert_int_equal(e->vcpu->vm->stat.pages_2m, 0);
+    assert_int_equal(e->vcpu->vm->stat.pages_4k, 1);
+    do_out(e);
+}
+
+static void do_out_far(struct sim_entry *e)
+{
+    assert_int_equal(e->vcpu->vm->stat.pages_2m, 1);
+    assert_non_null(sim_guest(e->vcpu, PMD_SIZE - 1, true, false));
+    assert_null(sim_guest(e->vcpu, PMD_SIZE, false, false));
+    do_out(e);
+}
+
+static void test_large_page(void **state)
+{
+    static const step_fn program[] = { do_touch, do_out_far, do_touch, large_is_gone };
+    static const step_fn first[] = { do_touch, memory_is_there };
+    uint64_t large;
+
+    (void)state;
+    create(KVM_X86_DEFAULT_VM, false);
+    assert_int_equal(add_slot(0, 0, 0, 0, 0), 0);
+    large = sim_map(2 * PMD_SIZE);
+    assert_int_equal(add_slot(0, 0, 0, 2 * PMD_SIZE, large), 0);
+    sim_check_always(true);
+    start(first);
+    assert_int_equal(kvm_run(), 0);
+    assert_true(sim_collapse(large + PAGE_SIZE));
+    assert_false(sim_collapse(large));
+    assert_int_equal(*(u8 *)sim_user(large + 0x3008), 0x99);
+    start(program);
+    assert_int_equal(kvm_run(), 0);
+    assert_true(sim_age(large, PAGE_SIZE, SIM_AGE_TEST));
+    assert_true(sim_age(large, PAGE_SIZE, SIM_AGE_CLEAR_FLUSH));
+    assert_false(sim_age(large, PAGE_SIZE, SIM_AGE_CLEAR));
+    /* One page of it moves: it is no large one any more. */
+    sim_migrate(large);
+    assert_int_equal(kvm_run(), 0);
+    teardown_vm();
+}
+
 #define DEVICE 0xd0000010ull
 
 static void do_mmio(struct sim_entry *e)
@@ -605,19 +648,13 @@ static void test_same_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exits),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_mmio),
-        cmocka_unit_test(test_timer),
-        cmocka_unit_test(test_halted_for_good),
-        cmocka_unit_test(test_ioeventfd),
-        cmocka_unit_test(test_irqfd),
-        cmocka_unit_test(test_dirty_log),
-        cmocka_unit_test(test_private_memory),
-        cmocka_unit_test(test_memory_fault),
-        cmocka_unit_test(test_allocations_fail),
-        cmocka_unit_test(test_copies_fail),
-        cmocka_unit_test(test_same_run),
+        cmocka_unit_test(test_exits),        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_large_page),   cmocka_unit_test(test_mmio),
+        cmocka_unit_test(test_timer),        cmocka_unit_test(test_halted_for_good),
+        cmocka_unit_test(test_ioeventfd),    cmocka_unit_test(test_irqfd),
+        cmocka_unit_test(test_dirty_log),    cmocka_unit_test(test_private_memory),
+        cmocka_unit_test(test_memory_fault), cmocka_unit_test(test_allocations_fail),
+        cmocka_unit_test(test_copies_fail),  cmocka_unit_test(test_same_run),
     };
     static const struct sim_options options = { .backend = SIM_NEUTRAL };
     int r;

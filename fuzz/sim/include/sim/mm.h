@@ -174,6 +174,7 @@ struct vm_area_struct {
     struct file *vm_file;
     const struct vm_operations_struct *vm_ops;
     struct page ***chunks; /* one for each 2 MiB: 512 pages; user.c */
+    bool *large;           /* ... which are one page; NULL: none is */
 };
 struct vm_fault {
     struct vm_area_struct *vma;
