@@ -132,7 +132,11 @@ void sim_user_start(void);
 void sim_user_reset(void);
 /* The page behind an address, made when absent; NULL: none, or not with that right. */
 struct page *sim_user_page(struct mm_struct *mm, u64 address, bool write);
+/* ... when it is there already. */
+struct page *sim_user_present(struct mm_struct *mm, u64 address, bool write);
 u64 sim_map_file(struct file *file, size_t size, u64 offset);
+
+void sim_copy_reset(void); /* copy.c */
 
 /* ---- Files: file.c ---- */
 

@@ -24,6 +24,7 @@ void sim_start(const struct sim_options *options)
 
 static void end_process(void)
 {
+    sim_copy_reset();
     sim_task_reset();
     sim_file_reset();
     sim_entry_begin("exit");

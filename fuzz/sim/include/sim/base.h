@@ -483,17 +483,18 @@ static inline void list_del_rcu(struct list_head *n)
 #define list_add_rcu list_add
 #define list_entry(p, type, member) container_of(p, type, member)
 #define list_first_entry(l, type, member) list_entry((l)->next, type, member)
-#define list_for_each_entry(p, l, member)                                      \
-    for (p = list_entry((l)->next, __typeof__(*p), member); &p->member != (l); \
-         p = list_entry(p->member.next, __typeof__(*p), member))
-#define list_for_each_entry_safe(p, n, l, member)               \
-    for (p = list_entry((l)->next, __typeof__(*p), member),     \
-        n = list_entry(p->member.next, __typeof__(*p), member); \
-         &p->member != (l); p = n, n = list_entry(n->member.next, __typeof__(*n), member))
+#define list_for_each_entry(p, l, member)                                            \
+    for ((p) = list_entry((l)->next, __typeof__(*(p)), member); &(p)->member != (l); \
+         (p) = list_entry((p)->member.next, __typeof__(*(p)), member))
+#define list_for_each_entry_safe(p, n, l, member)                     \
+    for ((p) = list_entry((l)->next, __typeof__(*(p)), member),       \
+        (n) = list_entry((p)->member.next, __typeof__(*(p)), member); \
+         &(p)->member != (l);                                         \
+         (p) = (n), (n) = list_entry((n)->member.next, __typeof__(*(n)), member))
 #define list_for_each_entry_rcu(p, l, member, ...) list_for_each_entry(p, l, member)
-#define list_for_each_entry_srcu(p, l, member, cond)                               \
-    for (sim_need_reader(cond), p = list_entry((l)->next, __typeof__(*p), member); \
-         &p->member != (l); p = list_entry(p->member.next, __typeof__(*p), member))
+#define list_for_each_entry_srcu(p, l, member, cond)                                   \
+    for (sim_need_reader(cond), (p) = list_entry((l)->next, __typeof__(*(p)), member); \
+         &(p)->member != (l); (p) = list_entry((p)->member.next, __typeof__(*(p)), member))
 void sim_need_reader(bool reader);
 
 /* ---- Strings ---- */

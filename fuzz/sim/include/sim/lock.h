@@ -29,7 +29,7 @@ struct mutex {
     {                                     \
         .class = &(struct sim_lock_class) \
         {                                 \
-            .name = name_                 \
+            .name = (name_)               \
         }                                 \
     }
 #define DEFINE_MUTEX(x) struct mutex x = { SIM_LOCK_INIT(#x) }
