@@ -136,6 +136,7 @@ struct page *sim_user_page(struct mm_struct *mm, u64 address, bool write);
 struct page *sim_user_present(struct mm_struct *mm, u64 address, bool write);
 u64 sim_map_file(struct file *file, size_t size, u64 offset);
 
+void sim_user_check(void); /* SIM_COPY_OUT by stores to mapped pages */
 void sim_copy_reset(void); /* copy.c */
 
 /* ---- Files: file.c ---- */

@@ -615,6 +615,7 @@ void sim_entry_end(void)
     t->signal = t->killed = false;
     t->nr_watched = 0;
     sim_steps = 0;
+    sim_user_check();
     sim_check_entry();
     sim_switch_point();
 }

@@ -8,6 +8,10 @@
 
 #include "internal.h"
 
+#ifdef SIM_MSAN
+#include <sanitizer/msan_interface.h>
+#endif
+
 #define FIRST_ADDRESS 0x10000000ull
 #define LAST_ADDRESS (1ull << 46)
 #define MAX_SIZE (64ull << 30)
@@ -574,6 +578,30 @@ bool get_user_page_fast_only(unsigned long address, unsigned int flags, struct p
     get_page(present);
     *page = present;
     return true;
+}
+
+/* ---- What the module wrote into pages that the process has of its files ---- */
+
+void sim_user_check(void)
+{
+#ifdef SIM_MSAN
+    struct mm_struct *mm = &sim_mm[0];
+    int i;
+
+    for (i = 0; i < mm->nr_vma; i++) {
+        struct vm_area_struct *v = mm->vma[i];
+        u64 at;
+
+        for (at = v->vm_start; v->vm_ops && at < v->vm_end; at += PAGE_SIZE) {
+            struct page *page = sim_user_present(mm, at, false);
+            long bad = page ? (long)__msan_test_shadow(page_address(page), PAGE_SIZE) : -1;
+
+            if (bad >= 0)
+                sim_fault(SIM_COPY_OUT, "byte %ld of page %llu of a mapped file was never written",
+                          bad, v->vm_pgoff + ((at - v->vm_start) >> PAGE_SHIFT));
+        }
+    }
+#endif
 }
 
 /* ---- Life ---- */

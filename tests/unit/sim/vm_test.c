@@ -520,6 +520,86 @@ static void test_memory_fault(void **state)
     teardown_vm();
 }
 
+/* ---- Two vCPUs and a VMM that changes their memory, in any order ---- */
+
+static int second;
+
+/* Each touches a page, looks for it and goes on to the next, until its count is out. */
+static void walk_memory(void *context, struct sim_entry *e)
+{
+    uint64_t *count = &e->gpr[VCPU_R15];
+    u64 gpa = (*count * 7 + (u64)e->vcpu->id) % (MEMORY / PAGE_SIZE) * PAGE_SIZE;
+
+    (void)context;
+    if (!(*count)--) {
+        do_out(e);
+        return;
+    }
+    e->exit->npf.gpa = gpa;
+    e->exit->npf.access = BAWN_FAULT_WRITE;
+    if (!sim_guest(e->vcpu, gpa, true, false))
+        e->exit->kind = BAWN_EXIT_NPF;
+}
+
+static void run_vcpu(void *fd)
+{
+    sim_ioctl(*(int *)fd, KVM_RUN, 0);
+}
+
+static void disturb(u32 n)
+{
+    struct kvm_dirty_log log = { .slot = 0, .dirty_bitmap = (void *)(arg + PAGE_SIZE) };
+
+    switch (n % 5) {
+    case 0:
+        sim_migrate(memory + (n & 0xff000));
+        break;
+    case 1:
+        add_slot(0, n & KVM_MEM_LOG_DIRTY_PAGES, 0, MEMORY, memory);
+        break;
+    case 2:
+        CALL(vm, KVM_GET_DIRTY_LOG, log);
+        break;
+    case 3:
+        add_slot(0, 0, 0, 0, 0);
+        add_slot(0, 0, 0, MEMORY, memory);
+        break;
+    default:
+        sim_age(memory, MEMORY, SIM_AGE_CLEAR_FLUSH);
+        break;
+    }
+}
+
+static void test_any_order(void **state)
+{
+    static u8 schedule[96];
+    u64 switches = sim_stats()->switches;
+    struct kvm_regs regs = { .r15 = 20 };
+    u32 seed, random = 1, i;
+
+    (void)state;
+    for (seed = 0; seed < 300; seed++) {
+        for (i = 0; i < sizeof(schedule); i++) {
+            random = random * 1664525 + 1013904223;
+            schedule[i] = random >> 24 & (random >> 20 & 1 ? 3 : 0);
+        }
+        create(KVM_X86_DEFAULT_VM, false);
+        second = (int)sim_ioctl(vm, KVM_CREATE_VCPU, 1);
+        assert_int_equal(CALL(cpu, KVM_SET_REGS, regs), 0);
+        assert_int_equal(CALL(second, KVM_SET_REGS, regs), 0);
+        sim_check_always(true);
+        sim_set_guest(walk_memory, NULL);
+        sim_schedule(schedule, sizeof(schedule));
+        assert_true(sim_spawn(run_vcpu, &cpu) > 0);
+        assert_true(sim_spawn(run_vcpu, &second) > 0);
+        for (i = 0; i < 6; i++)
+            disturb(random >> i);
+        sim_join_all();
+        teardown_vm();
+    }
+    assert_true(sim_stats()->switches - switches > 3000);
+}
+
 /* ---- Whatever fails ---- */
 
 /* As create() and a run, where each call may be refused. */
@@ -648,13 +728,21 @@ static void test_same_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exits),        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_large_page),   cmocka_unit_test(test_mmio),
-        cmocka_unit_test(test_timer),        cmocka_unit_test(test_halted_for_good),
-        cmocka_unit_test(test_ioeventfd),    cmocka_unit_test(test_irqfd),
-        cmocka_unit_test(test_dirty_log),    cmocka_unit_test(test_private_memory),
-        cmocka_unit_test(test_memory_fault), cmocka_unit_test(test_allocations_fail),
-        cmocka_unit_test(test_copies_fail),  cmocka_unit_test(test_same_run),
+        cmocka_unit_test(test_exits),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_large_page),
+        cmocka_unit_test(test_mmio),
+        cmocka_unit_test(test_timer),
+        cmocka_unit_test(test_halted_for_good),
+        cmocka_unit_test(test_ioeventfd),
+        cmocka_unit_test(test_irqfd),
+        cmocka_unit_test(test_dirty_log),
+        cmocka_unit_test(test_private_memory),
+        cmocka_unit_test(test_memory_fault),
+        cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_allocations_fail),
+        cmocka_unit_test(test_copies_fail),
+        cmocka_unit_test(test_same_run),
     };
     static const struct sim_options options = { .backend = SIM_NEUTRAL };
     int r;
