@@ -8,6 +8,7 @@ import json
 import os
 import re
 import struct
+import sys
 import uuid
 
 import seeds_vmm
@@ -338,3 +339,10 @@ def write(target, folder):
         with open(os.path.join(folder, name), "wb") as f:
             f.write(data)
     return len(seeds)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: seeds.py TARGET FOLDER")
+    if not write(sys.argv[1], sys.argv[2]):
+        sys.exit(f"seeds.py: {sys.argv[1]} has no seeds")

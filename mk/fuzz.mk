@@ -66,6 +66,7 @@ $(addprefix $(3)/,$(call fuzz_names,$(1))): $(3)/$(1)-%: $(B)/obj/$(2)/fuzz/$(1)
 	$$(call say,LD,$$@)
 	$$(Q)$(4) -o $$@ $$^ $$(fuzz_ld_$(1)) $(5)
 endef
+, := ,
 fuzz_variant = $(foreach r,$(fuzz_rooms),$(eval $(call fuzz_room,$(r),$(1),$(2),$(3),$(4))))
 sanitized := -fsanitize=address,undefined,fuzzer
 $(call fuzz_variant,fuzz,$(B)/fuzz,$(CLANG) $(sanitized))
@@ -73,7 +74,7 @@ $(call fuzz_variant,afl,$(B)/fuzz/afl,$(afl_clang) $(sanitized))
 $(call fuzz_variant,plain,$(B)/fuzz/plain,$(afl_clang) -fsanitize=fuzzer)
 $(call fuzz_variant,cmplog,$(B)/fuzz/cmplog,$(cmplog_clang) -fsanitize=fuzzer)
 $(call fuzz_variant,fuzzcov,$(B)/fuzz/cov,$(CLANG) $(cov_flags) -fsanitize=fuzzer)
-$(call fuzz_variant,oss,$(B)/fuzz/oss,$(CXX) $(CXXFLAGS),$(LIB_FUZZING_ENGINE))
+$(call fuzz_variant,oss,$(B)/fuzz/oss,$(CXX) $(CXXFLAGS) -Wl$(,)-rpath$(,)'$$$$ORIGIN/lib',$(LIB_FUZZING_ENGINE))
 
 # What nothing costs: beside each figure of bench-fuzz, the fuzzer's own.
 $(B)/fuzz/empty: $(B)/obj/fuzz/fuzz/empty.o
@@ -98,10 +99,11 @@ fuzz_mix := $(fuzz_programs) $(if $(have_afl),$(call fuzz_in,afl) $(call fuzz_in
 fuzz_empty := $(B)/fuzz/empty $(if $(have_afl),$(B)/fuzz/afl/empty $(B)/fuzz/plain/empty)
 bawn_fuzz := fuzz/bawn-fuzz --build $(B)
 
-.PHONY: fuzz-programs fuzz-mix fuzz-smoke fuzz-afl fuzz-oss fuzz fuzz-coverage bench-fuzz fuzz-score fuzz-test
+.PHONY: fuzz-programs fuzz-mix fuzz-smoke fuzz-afl fuzz-list fuzz fuzz-coverage bench-fuzz fuzz-score fuzz-test
 fuzz-programs: $(fuzz_programs)
 fuzz-mix: $(fuzz_mix)
-fuzz-oss: $(call fuzz_in,oss)
+fuzz-list:
+	@echo $(fuzz_targets)
 fuzz-afl: $(call fuzz_in,afl) ## build the fuzz targets for AFL++
 fuzz-smoke: $(fuzz_programs) ## run each fuzz target on its past finds, its seeds and a fixed number of mutations
 	@fuzz/smoke $(B) $(fuzz_targets)
@@ -115,7 +117,7 @@ bench-fuzz: $(fuzz_mix) $(fuzz_empty) ## executions per second of each target, b
 fuzz-score: $(fuzz_mix) ## find the seeded bugs of fuzz/seeded, each within FUZZ_SCORE_BUDGET (10m)
 	@fuzz/score --build $(B) --budget $(FUZZ_SCORE_BUDGET) --jobs $(FUZZ_JOBS)
 fuzz-test: ## test bawn-fuzz, and what is written for other fuzzers
-	@BAWN_BUILD=$(B) tests/tap.py fuzz $(wildcard tests/fuzz/*-*.py)
+	@BAWN_BUILD=$(B) tests/tap.py fuzz $(wildcard tests/fuzz/*.py)
 
 install: install-fuzz
 .PHONY: install-fuzz

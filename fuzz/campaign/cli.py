@@ -63,12 +63,12 @@ def do_run(o, tree, folder):
     if known and not o.resume and os.path.exists(folder.sub(runner.STATE)):
         raise Error(f"{folder.path}: has a campaign already; --resume goes on with it, --dir "
                     "names another folder")
+    chosen = tree.choose(o.targets)
+    missing = [t.name for t in chosen if not engine.kinds(t)]
+    if missing and (o.targets or len(missing) == len(chosen)):
+        raise Error(f"{', '.join(missing)}: not built; make fuzz-mix builds all targets")
     folder.create()
     with folder.locked():
-        chosen = tree.choose(o.targets)
-        missing = [t.name for t in chosen if not engine.kinds(t)]
-        if missing and (o.targets or len(missing) == len(chosen)):
-            raise Error(f"{', '.join(missing)}: not built; make fuzz-mix builds all targets")
         for name in missing:
             say(f"{name}: not built, left out")
         campaign = runner.Runner(folder, chosen, o.jobs, o.seed, say)
@@ -157,9 +157,10 @@ def do_triage(o, tree, folder):
 
 
 def do_coverage(o, tree, folder):
+    targets = cover.built(tree.choose(o.targets))
     folder.create()
     with folder.locked():
-        result = cover.measure(folder, tree, tree.choose(o.targets), not o.no_html,
+        result = cover.measure(folder, tree, targets, not o.no_html,
                                (lambda text: None) if o.json else say)
     if o.json:
         put_json(result)

@@ -138,13 +138,19 @@ def groups(tree, functions):
     return out
 
 
-def measure(folder, tree, targets, html, say):
-    """Makes DIR/coverage/ and DIR/coverage.json, and returns what is in the latter."""
-    built = [t for t in targets if t.program("cov")]
-    if not built:
+def built(targets):
+    """Those that can be measured."""
+    out = [t for t in targets if t.program("cov")]
+    if not out:
         raise Error("no target is built for coverage; make fuzz-coverage builds them")
+    return out
+
+
+def measure(folder, tree, targets, html, say):
+    """Makes DIR/coverage/ and DIR/coverage.json of built targets, and returns what is in the
+    latter."""
     profiles, bad = [], {}
-    for target in built:
+    for target in targets:
         say(f"{target.name}: replays its corpus")
         replay = Replay(folder, target)
         profile = replay.run()
@@ -155,8 +161,8 @@ def measure(folder, tree, targets, html, say):
     out = folder.make("coverage")
     merged = os.path.join(out, "all.profdata")
     run([tool("llvm-profdata"), "merge", "-sparse", "-o", merged, *profiles])
-    programs = [built[0].program("cov")]
-    for target in built[1:]:
+    programs = [targets[0].program("cov")]
+    for target in targets[1:]:
         programs += ["-object", target.program("cov")]
     exported = os.path.join(out, "export.json")
     with open(exported, "wb") as f:
@@ -168,7 +174,7 @@ def measure(folder, tree, targets, html, say):
         run([tool("llvm-cov"), "show", "-format=html", f"-output-dir={folder.fresh('coverage/html')}",
              "-ignore-filename-regex=(^|/)(fuzz|tests)/|^/usr/", "-instr-profile", merged,
              *programs])
-    result = {"targets": [t.name for t in built], "left_out": bad, "files": files,
+    result = {"targets": [t.name for t in targets], "left_out": bad, "files": files,
               "functions": functions, "groups": groups(tree, functions)}
     folder.write(RESULT, result)
     return result

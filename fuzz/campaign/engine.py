@@ -168,6 +168,9 @@ class Instance:
                     name, _, value = line.partition(":")
                     if name.strip() in names:
                         out[names[name.strip()]] = number(value)
+            # Its last_find is forgotten when it goes on.
+            files = [e.stat().st_mtime for e in os.scandir(self.path("queue")) if e.is_file()]
+            out["last_new"] = max([out.get("last_new", 0), *files])
         except OSError:
             pass
         return out
