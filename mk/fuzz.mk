@@ -95,7 +95,8 @@ FUZZ_JOBS ?= $(shell nproc)
 FUZZ_SCORE_BUDGET ?= 10m
 fuzz_in = $(addprefix $(B)/fuzz/$(1)/,$(fuzz_targets))
 # What a campaign takes: with AFL++, the mix; and always libFuzzer's.
-fuzz_mix := $(fuzz_programs) $(if $(have_afl),$(call fuzz_in,afl) $(call fuzz_in,plain) $(call fuzz_in,cmplog))
+fuzz_mix := $(fuzz_programs) $(if $(have_afl),$(call fuzz_in,afl) $(call fuzz_in,plain) $(call fuzz_in,cmplog)) \
+	$(foreach r,$(fuzz_sim_rooms),$(addprefix $(B)/fuzz/msan/,$(call fuzz_names,$(r))))
 fuzz_empty := $(B)/fuzz/empty $(if $(have_afl),$(B)/fuzz/afl/empty $(B)/fuzz/plain/empty)
 bawn_fuzz := fuzz/bawn-fuzz --build $(B)
 

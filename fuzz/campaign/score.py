@@ -88,13 +88,15 @@ def copy_tree(tree, names, patch, to):
     for name in names:
         link(os.path.join(tree.root, name), os.path.join(to, name), name in patch.files)
     for variant in VARIANTS.values():
-        base = os.path.join(tree.build, "obj", variant)
-        for folder, _, files in os.walk(base):
-            for name in files:
-                path = os.path.join(folder, name)
-                # A compiler replaces objects, but writes into lists of dependencies.
-                link(path, os.path.join(to, "build", os.path.relpath(path, tree.build)),
-                     name.endswith(".d"))
+        # The variant's own, and those of what it links (module-afl, sim-afl).
+        for base in glob.glob(os.path.join(glob.escape(tree.build), "obj", variant)) + \
+                glob.glob(os.path.join(glob.escape(tree.build), "obj", "*-" + variant)):
+            for folder, _, files in os.walk(base):
+                for name in files:
+                    path = os.path.join(folder, name)
+                    # A compiler replaces objects, but writes into lists of dependencies.
+                    link(path, os.path.join(to, "build", os.path.relpath(path, tree.build)),
+                         name.endswith(".d"))
         for path in glob.glob(os.path.join(glob.escape(tree.build), f"lib/lib*-{variant}.a")):
             link(path, os.path.join(to, "build/lib", os.path.basename(path)))
 

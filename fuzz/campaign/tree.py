@@ -6,6 +6,8 @@ import importlib.util
 import os
 import re
 import subprocess
+import sys
+import threading
 
 from . import Error
 
@@ -13,6 +15,27 @@ from . import Error
 VARIANTS = {"libfuzzer": "", "afl": "afl", "plain": "plain", "cmplog": "cmplog", "msan": "msan",
             "cov": "cov"}
 AFL_MARK = b"##SIG_AFL_PERSISTENT##"  # what afl-fuzz itself looks for in a program
+
+
+LOADING = threading.Lock()
+
+
+def load(script):
+    """A script as a module, which may import what is beside it: that of its own tree, although
+    score has several trees."""
+    beside = os.path.dirname(script)
+    spec = importlib.util.spec_from_file_location("bawn_fuzz_seeds", script)
+    module = importlib.util.module_from_spec(spec)
+    before = set(sys.modules)
+    sys.path.insert(0, beside)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(beside)
+        for name in set(sys.modules) - before:
+            if os.path.dirname(getattr(sys.modules[name], "__file__", None) or "") == beside:
+                del sys.modules[name]
+    return module
 
 
 class Target:
@@ -101,10 +124,9 @@ class Tree:
     def seeds(self, name):
         """As fuzz/seeds.py makes them; without one, the files of fuzz/seeds/TARGET."""
         script = os.path.join(self.root, "fuzz/seeds.py")
-        if self._seeds is None and os.path.isfile(script):
-            spec = importlib.util.spec_from_file_location("bawn_fuzz_seeds", script)
-            self._seeds = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(self._seeds)
+        with LOADING:
+            if self._seeds is None and os.path.isfile(script):
+                self._seeds = load(script)
         if self._seeds:
             return list(self._seeds.contents(name))
         out = []
