@@ -330,15 +330,16 @@ static enum bawn_status open_state(struct vault *v, bool accept, struct bawn_err
         return st == BAWN_OK ? keyring_renew(&v->keys, v->db, err) : st;
     }
     st = kept_read(v, TENANTS, &k, err);
-    if (st == BAWN_OK && (!k.there || !k.rest || !tenants_mac(v, k.rest, right) ||
-                          CRYPTO_memcmp(k.mac, right, MAC) != 0))
+    if (st == BAWN_OK && k.there && k.rest && tenants_mac(v, k.rest, right) &&
+        CRYPTO_memcmp(k.mac, right, MAC) == 0) {
+        st = new_are_empty(v, k.rest, err);
+        if (st == BAWN_OK)
+            st = add_tenants(v, k.rest, false, &added, err);
+    } else if (st == BAWN_OK) {
         st = bawn_fail(err, BAWN_E_DENIED,
                        "the database's list of tenants is not the one that this service wrote: "
                        "restore a backup, or see --accept-state in bawn-attestd(8)");
-    if (st == BAWN_OK)
-        st = new_are_empty(v, k.rest, err);
-    if (st == BAWN_OK)
-        st = add_tenants(v, k.rest, false, &added, err);
+    }
     free(k.rest);
     return st;
 }
