@@ -71,6 +71,8 @@ $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/sim/*_test.c)): $(B)
 # Tests of single files of kernel/ and platform/kmod play the others themselves.
 $(B)/obj/asan/tests/unit/kernel/%.o: flags_asan := $(filter-out -Wmissing-prototypes,$(flags_module-asan)) \
 	-Iplatform/kmod
+# A report of the simulated firmware, to a verifier.
+$(B)/unit/sim/snp_test: $(B)/lib/libattest-asan.a
 
 # Static checks, in the same language.
 # (snp_hw.c is a source of kernel/ with another file around it.)

@@ -34,7 +34,12 @@ void sim_set_race(sim_race_fn fn, void *context)
 void sim_watch(uint64_t address, size_t size)
 {
     struct sim_task *t = sim_self;
+    int i;
 
+    /* Once: in two ranges a byte would count twice. */
+    for (i = 0; i < t->nr_watched; i++)
+        if (t->watched[i].start == address && t->watched[i].end == address + size)
+            return;
     if (size && t->nr_watched < SIM_MAX_WATCHED)
         t->watched[t->nr_watched++] = (struct sim_range){ address, address + size };
 }

@@ -368,6 +368,8 @@ bool sim_enter_guest(struct sim_entry *entry)
         sim_fault(SIM_STATE, "the guest is entered with another task's FPU registers");
     if (!entry->vcpu->fpu.fpstate->in_use)
         sim_fault(SIM_STATE, "the guest is entered without its FPU registers");
+    /* What the module read for the exit before, it may read for the next one. */
+    sim_self->nr_read = 0;
     if (!sim_guest_starts())
         return false;
     if (guest)

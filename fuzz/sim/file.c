@@ -490,14 +490,18 @@ __poll_t vfs_poll(struct file *file, poll_table *pt)
 
 /* ---- The module ---- */
 
+/* NULL: what is built in. */
 bool try_module_get(struct module *m)
 {
-    m->refs++;
+    if (m)
+        m->refs++;
     return true;
 }
 
 void module_put(struct module *m)
 {
+    if (!m)
+        return;
     WARN_ON(m->refs <= 1);
     m->refs--;
 }

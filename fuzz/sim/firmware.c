@@ -16,6 +16,7 @@
 #define RSA_BITS 2048  /* short enough to be made in a moment */
 
 static struct psp *psp;
+static struct psp_blob root;
 
 static void must(bool ok, const char *what)
 {
@@ -42,6 +43,7 @@ void sim_firmware_start(void)
     if (psp)
         return;
     must(psp_identity_create(&identity, PSP_MILAN, RSA_BITS, NOW, &err) == BAWN_OK, err.msg);
+    must(psp_identity_export(identity, PSP_ARK, &root, &err) == BAWN_OK, err.msg);
     must(psp_create(&psp, identity, &config, &err) == BAWN_OK, err.msg);
 }
 
@@ -106,9 +108,10 @@ uint32_t sim_firmware_command(uint32_t command, void *buffer, size_t len,
     return status;
 }
 
-bool sim_endorsements(int64_t now, struct psp_blob *out)
+bool sim_endorsements(int64_t now, struct psp_blob *out, const struct psp_blob **ark)
 {
     struct bawn_error err = { "" };
 
+    *ark = &root;
     return psp_endorse(psp, now, out, &err) == BAWN_OK;
 }

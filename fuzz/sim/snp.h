@@ -25,9 +25,10 @@ typedef void (*sim_firmware_fn)(void *context, struct sim_firmware_answer *answe
 /* NULL: the model's own answers. Until sim_reset(). */
 void sim_set_firmware(sim_firmware_fn fn, void *context);
 
-/* What a verifier needs of the firmware's identity: PSP_ENDORSEMENTS of psp.h. */
+/* What a verifier needs of the firmware's identity: PSP_ENDORSEMENTS of psp.h, which the caller
+ * frees, and its root, borrowed. */
 struct psp_blob;
-bool sim_endorsements(int64_t now, struct psp_blob *out);
+bool sim_endorsements(int64_t now, struct psp_blob *out, const struct psp_blob **ark);
 
 /* ---- What an SNP guest's vCPU does; within the guest function ---- */
 
