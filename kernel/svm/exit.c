@@ -86,11 +86,14 @@ static void decode_io(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	struct vmcb_control_area *c = &to_svm(vcpu)->vmcb->control;
 	u32 info = c->exit_info_1;
 
+	exit->io.size = (info & SVM_IOIO_SIZE_MASK) >> SVM_IOIO_SIZE_SHIFT;
+	/* One bit of three; core moves that many bytes. */
+	if (exit->io.size != 1 && exit->io.size != 2 && exit->io.size != 4)
+		return;
 	exit->kind = BAWN_EXIT_IO;
 	exit->io.in = info & SVM_IOIO_TYPE_MASK;
 	exit->io.string = info & SVM_IOIO_STR_MASK;
 	exit->io.rep = info & SVM_IOIO_REP_MASK;
-	exit->io.size = (info & SVM_IOIO_SIZE_MASK) >> SVM_IOIO_SIZE_SHIFT;
 	exit->io.port = info >> 16;
 	exit->io.seg = VCPU_SREG_DS;
 	/* EXITINFO2 is the next instruction's RIP on every SVM. */
