@@ -11,6 +11,7 @@ import struct
 import sys
 import uuid
 
+import seeds_kernel_hw
 import seeds_vmm
 
 VECTORS = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../tests/vectors")
@@ -321,6 +322,7 @@ SEEDS = {
     "launch-kernel": kernels,
     "launch-config": configurations,
     **seeds_vmm.SEEDS,
+    **seeds_kernel_hw.SEEDS,
     "attest-evidence": lambda: files("azure/*.json", "tpm/*.json", "tpm/*.pb", "snp/*.report.bin",
                               "tdx/*.quote.bin", "azure/hcl-report.bin", "tpm/quote.out"),
 }

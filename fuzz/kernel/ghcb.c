@@ -111,12 +111,14 @@ static uint64_t small_or_large(uint8_t fields)
     return fields & PAGE_LARGE ? sim_u64(&in) : sim_u8(&in);
 }
 
-/* Bit 15 of the code: the high codes, 8000_00xx. */
+/* Bit 15 of the code: the high codes, 8000_0000 to 8000_7fef and 8000_fff0 to 8000_ffff. */
 static uint64_t exit_code(void)
 {
-    uint16_t code = sim_u16(&in);
+    uint16_t code = sim_u16(&in), low = code & 0x7fff;
 
-    return code & 0x8000 ? 0x80000000u | (code & 0x7fff) : code;
+    if (!(code & 0x8000))
+        return code;
+    return 0x80000000u | low | (low >= 0x7ff0 ? 0x8000 : 0);
 }
 
 static void registers(uint8_t *page, uint8_t fields)

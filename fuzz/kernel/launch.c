@@ -73,7 +73,8 @@ static void answer(void *context, struct sim_firmware_answer *a)
     case ANSWER_GARBAGE:
         for (unsigned i = 0; i < 3 && a->pages[i]; i++)
             memset(a->pages[i], how, 4096);
-        memset(a->buffer, how, a->len);
+        if (a->len)
+            memset(a->buffer, how, a->len);
         break;
     default:
         if (how == ANSWER_BUSY)
