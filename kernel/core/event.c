@@ -163,17 +163,18 @@ void bawn_inject_events(struct bawn_vcpu *vcpu)
 
 bool bawn_has_event(struct bawn_vcpu *vcpu)
 {
-	if (vcpu->apic_events || vcpu->ex.pending || vcpu->ex.injected)
-		return true;
-	if (test_bit(BAWN_REQ_TRIPLE_FAULT, &vcpu->requests) ||
-	    test_bit(BAWN_REQ_TIMER, &vcpu->requests))
+	if (vcpu->apic_events || test_bit(BAWN_REQ_TIMER, &vcpu->requests))
 		return true;
 	if (vcpu->vm->tee && vcpu->vm->tee->has_state(vcpu))
 		return true;
+	/* What an instruction or userspace brought about waits until the vCPU executes again. */
 	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED ||
 	    vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED ||
 	    vcpu->mp_state == KVM_MP_STATE_AP_RESET_HOLD)
 		return false;
+	if (vcpu->ex.pending || vcpu->ex.injected ||
+	    test_bit(BAWN_REQ_TRIPLE_FAULT, &vcpu->requests))
+		return true;
 	if ((vcpu->nmi_pending || atomic_read(&vcpu->nmi_queued)) && bawn_cpu->nmi_allowed(vcpu))
 		return true;
 	return vcpu->apic && bawn_cpu->irq_allowed(vcpu) && bawn_lapic_pending(vcpu) >= 0;

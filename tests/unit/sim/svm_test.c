@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <errno.h>
@@ -297,6 +298,32 @@ static void interrupted_delivery_comes_again(void **state)
     assert_int_equal(guest.injected[3], 0);
 }
 
+/* One that waits for INIT or SIPI sleeps, whatever is to be injected once it runs. */
+static void waiting_for_sipi_is_no_spinning(void **state)
+{
+    static const uint32_t states[] = { KVM_MP_STATE_UNINITIALIZED, KVM_MP_STATE_INIT_RECEIVED };
+    struct kvm_vcpu_events e = { 0 };
+    struct kvm_mp_state mp;
+
+    (void)state;
+    assert_int_equal(ioctl_vcpu(KVM_GET_VCPU_EVENTS, &e, sizeof(e)), 0);
+    e.exception.injected = 1;
+    e.exception.nr = 6;
+    assert_int_equal(ioctl_vcpu(KVM_SET_VCPU_EVENTS, &e, sizeof(e)), 0);
+    alarm(10); /* else it would not end */
+    for (unsigned i = 0; i < 2; i++) {
+        mp.mp_state = states[i];
+        assert_int_equal(ioctl_vcpu(KVM_SET_MP_STATE, &mp, sizeof(mp)), 0);
+        assert_int_equal(sim_vm_run(&vm, 0), -EINTR);
+    }
+    mp.mp_state = KVM_MP_STATE_RUNNABLE;
+    assert_int_equal(ioctl_vcpu(KVM_SET_MP_STATE, &mp, sizeof(mp)), 0);
+    then((struct sim_svm_exit){ .code = SIM_EXIT_INTR });
+    run_to_end();
+    alarm(0);
+    assert_int_equal(guest.injected[0], SIM_EVENT_VALID | SIM_EVENT_EXCEPTION | 6);
+}
+
 /* An NMI is followed by no other before its IRET. */
 static void nmi_waits_for_iret(void **state)
 {
@@ -393,6 +420,7 @@ int main(void)
         TEST(nested_fault_without_memory_is_mmio),
         TEST(hlt_ends_by_interrupt),
         TEST(interrupted_delivery_comes_again),
+        TEST(waiting_for_sipi_is_no_spinning),
         TEST(nmi_waits_for_iret),
         TEST(window_opens_when_interrupts_are_on),
         TEST(code_of_two_sizes_is_refused),
