@@ -54,7 +54,9 @@ static int forward(struct bawn_vcpu *vcpu)
 
 static bool page_usable(struct bawn_vcpu *vcpu, gpa_t gpa)
 {
-	return IS_ALIGNED(gpa, PAGE_SIZE) && ghcb_shared(vcpu->vm, gpa, PAGE_SIZE);
+	/* The GHCB was read already, and is read once. */
+	return IS_ALIGNED(gpa, PAGE_SIZE) && gpa != vcpu->snp->service.page &&
+	       ghcb_shared(vcpu->vm, gpa, PAGE_SIZE);
 }
 
 /* SW_EXITINFO1 is the request's page, SW_EXITINFO2 the answer's. request_lock held. */

@@ -442,6 +442,23 @@ static void digest_is_the_predicted_one(void **state)
     assert_memory_equal(report.report_data, "simulated", 10);
 }
 
+static bool send_the_page_itself(struct sim_entry *entry, unsigned visit)
+{
+    if (visit)
+        return false;
+    sim_watch(vm.memory + GHCB, PAGE); /* a second reading ends the process */
+    ask(0x80000011, GHCB, RESPONSE);
+    return leave_by_page(entry);
+}
+
+static void the_page_is_no_request(void **state)
+{
+    (void)state;
+    run_steps(0, send_the_page_itself, NULL);
+    assert_int_equal(get(AT_INFO1), 2);
+    assert_int_equal(get(AT_INFO2), 5); /* invalid input */
+}
+
 static struct bawn_bytes as_bytes(const struct psp_blob *blob)
 {
     return (struct bawn_bytes){ blob->data, blob->len };
@@ -585,6 +602,7 @@ int main(void)
         TEST(private_shared_private),
         TEST(ap_creation),
         TEST(digest_is_the_predicted_one),
+        TEST(the_page_is_no_request),
         TEST(report_is_verified),
         TEST(host_write_to_guest_page_is_found),
         TEST(refused_page_goes_back),
