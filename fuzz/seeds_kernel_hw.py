@@ -7,7 +7,7 @@ VMM = 0x80  # whose step it is: exit_svm and ghcb
 
 # ---- exit_svm ----
 
-IRQCHIP, LONG, PROTECTED, FILTER, READ_ONLY = 1, 2, 4, 8, 16
+IRQCHIP, LONG, PROTECTED, FILTER, READ_ONLY, SECOND = 1, 2, 4, 8, 16, 32
 INFO1, INFO2, EVENT, RETURNED, GPRS, RIP, INSN, NRIP = (1 << i for i in range(8))
 MODES = (PROTECTED, PROTECTED | IRQCHIP, LONG | IRQCHIP, 0, LONG | FILTER | READ_ONLY)
 
@@ -85,6 +85,27 @@ def exits():
                                        for m in MSRS for i in (0, 1))
 
 
+def registers():
+    """What takes two exits: a register that changes what the next exit does."""
+    def cr4(value):
+        return leave(0x14, flags=0, gprs=(value, 0, 0), insn=b"\x0f\x22\xe0")
+
+    def dr(insn, value=0, write=True):
+        return leave(0x30 if write else 0x20, gprs=(value, 0, 0), insn=insn)
+    for mode, base in ((PROTECTED, 0x600), (LONG | IRQCHIP, 0x620)):
+        m = bytes([mode])
+        for xcr0 in (7, 1, 2, 0x1ff, 0xe7):
+            yield m + cr4(base | 0x40000) + leave(0x8d, gprs=(xcr0, 0, 0), insn=b"\x0f\x01\xd1") + run()
+        yield m + cr4(base | 0x40000) + leave(0x8d, gprs=(7, 5, 0), insn=b"\x0f\x01\xd1") + run()
+        yield m + cr4(base | 8) + dr(b"\x0f\x21\xe0", write=False) + dr(b"\x0f\x23\xe8") + run()
+        yield m + dr(b"\x0f\x23\xe8", 0x400) + dr(b"\x0f\x21\xe0", write=False) + run()
+        yield m + dr(b"\x0f\x23\xf8", 0x2400) + dr(b"\x0f\x21\xc0", write=False) + run()
+        yield m + dr(b"\x0f\x23\xf8", 1 << 40) + dr(b"\x0f\x23\xf0", 1 << 40) + run()
+        for insn in (b"\x44\x0f\x20\xc0", b"\x0f\x20\xd0", b"\x0f\x22\xd0", b"\x66\x0f\x01\xe0",
+                     b"\x44\x0f\x22\xc0", b"\x0f\x01\x33", b"\x0f\x01\x23", b"\x0f\x20\xc8"):
+            yield m + leave(0x00, gprs=(9, 0, 0), insn=insn) + run()
+
+
 def ports():
     for info in (0x10, 0x11, 0x20, 0x41, 0x9c, 0x9d, 0x14c, 0x14d, 0x294, 0x295):
         yield (bytes([PROTECTED]) + leave(0x7b, info1=0x3f80000 | info, gprs=(5, 3, 0)) +
@@ -99,7 +120,7 @@ def events():
             yield bytes([mode]) + leave(0xff, info1=4, event=event) + leave(0xff, flags=RETURNED) + leave(0x60)
         yield bytes([mode]) + APIC_ON + on + msi(0x41) + leave(0x60) + msi(0x51) + leave(0x78, flags=NRIP)
         yield bytes([mode]) + call(0, number=0) + leave(0x60) + call(0, number=0) + leave(0x74) + leave(0x41)
-        yield bytes([mode]) + msi(0, 5) + msi(1, 6) + run(1) + leave(0x78, flags=NRIP)
+        yield bytes([mode | SECOND]) + msi(0, 5) + msi(1, 6) + run(1) + leave(0x78, flags=NRIP)
         for kind in range(8):
             yield bytes([mode]) + APIC_ON + on + msi(0x41, kind) + leave(0x60) + time(1000000)
         # The timer, one shot and periodic and by deadline; the mask by CR8; guest debugging.
@@ -115,8 +136,10 @@ def events():
 
 # ---- ghcb ----
 
-REGISTERED, CERTS = 8, 4
+REGISTERED, CERTS, OBEYS, LOST = 8, 4, 16, 32
+MSG_TYPE = 0x34  # in a guest message's header
 RAX, RCX, RDX, RBX, CPL, SCRATCH, FAR, LARGE = (1 << i for i in range(8))
+XCR0 = CPL  # with the CPL, XCR0
 
 
 def page(code, info1=0, info2=0, fields=0, regs=(), scratch=0, buffer=b"", cpl=0):
@@ -169,6 +192,16 @@ def ghcb():
         yield m + page(0x80000011, 0x102000, 0x103000) + go
         yield m + page(0x80000012, 0x102000, 0x103000, RAX | RBX, (0x104000, 1)) + go
         yield m + page(0x80000012, 0x102000, 0x103000, RAX | RBX, (0x104000, 8)) + go
+        for obeys in (OBEYS, OBEYS | LOST):
+            for pages in (0, 1, 8):
+                for code in (0x80000011, 0x80000012):
+                    yield (bytes([machine | obeys]) + bytes([3]) + struct.pack("<HB", 0x1000 | MSG_TYPE, 5) +
+                           page(code, 0x102000, 0x103000, RAX | RBX, (0x104000, pages)) + go)
+        yield m + page(0x72, fields=RAX | RCX, regs=(0xd, 0)) + go
+        yield m + page(0x72, fields=RAX | RCX | XCR0, regs=(0xd, 0)) + go
+        yield m + page(0x80000001, 0xd0000000, 4, SCRATCH | FAR, scratch=0x105000) + go + go
+        yield m + page(0x80000002, 0xd0000000, 4, SCRATCH | FAR, scratch=0x105000) + go + go
+        yield m + page(0x7b, 0x0ff8001c, 3, SCRATCH | FAR, scratch=0x105000) + go + go
         for how in range(4):
             yield m + bytes([6, 0x20, how | 0x10]) * 4 + go + bytes([VMM | 8]) + bytes([7])
         yield m + page(0x80000013, 1 << 32 | 2) + go + bytes([VMM | 8])
@@ -209,7 +242,7 @@ def launch():
 
 
 SEEDS = {
-    "kernel-exit_svm": lambda: (s for part in (exits, ports, events) for s in part()),
+    "kernel-exit_svm": lambda: (s for part in (exits, registers, ports, events) for s in part()),
     "kernel-ghcb": ghcb,
     "kernel-launch": launch,
 }

@@ -8,11 +8,11 @@ sim_headers := $(lastword $(shell ls -d /usr/src/linux-headers-$(KERNEL_SERIES)*
 
 # Userspace code in it: the secure processor, and a VM as targets begin with one.
 sim_user_src := fuzz/sim/firmware.c fuzz/sim/vm.c $(firmware_src)
-sim_src := $(filter-out $(sim_user_src),$(wildcard fuzz/sim/*.c))
-# hw.c is in snp_hw.c. Of the software platform: what commands and the RMP are.
+sim_src := $(filter-out $(sim_user_src) fuzz/sim/snp_hw.c,$(wildcard fuzz/sim/*.c))
+# snp_hw.c is hw.c. Of the software platform: what commands and the RMP are.
 sim_module_src := $(wildcard $(addsuffix /*.c,kernel/core kernel/measure kernel/svm)) \
 	$(filter-out kernel/snp/hw.c,$(wildcard kernel/snp/*.c)) \
-	platform/kmod/rmp.c platform/kmod/command.c
+	fuzz/sim/snp_hw.c platform/kmod/rmp.c platform/kmod/command.c
 
 # The kernel's language, and warnings as kernel/Kbuild has them.
 sim_includes := -Ifuzz/sim/include -I. -Ikernel/core -Ikernel -Iinclude -Iplatform \

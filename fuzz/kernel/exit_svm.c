@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Exits of a plain guest on SVM, every field of them the input's: kernel/svm's decoding and core's
- * handlers on a live VM with local APIC, timers and two vCPUs.
+ * handlers on a live VM with local APIC, timers and one or two vCPUs.
  *
  * Input: one byte for the machine (MACHINE_*), then steps until it ends. A step's first byte has
  * the kind in its low bits; VMM_STEP says whose it is.
@@ -28,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MACHINE_PROTECTED 0x04 /* else as after reset */
 #define MACHINE_FILTER 0x08    /* every MSR access exits */
 #define MACHINE_READ_ONLY 0x10 /* a second slot that guests cannot write */
+#define MACHINE_SECOND 0x20    /* a second vCPU */
 
 #define VMM_STEP 0x80
 enum guest_step {
@@ -323,9 +324,8 @@ static bool build(uint8_t machine)
     if (!sim_vm_create(&vm, KVM_X86_DEFAULT_VM) ||
         (machine & MACHINE_IRQCHIP && !sim_vm_irqchip(&vm)))
         return false;
-    while (vm.vcpus < SIM_VM_VCPUS)
-        if (!sim_vm_add_vcpu(&vm))
-            return false;
+    if (!sim_vm_add_vcpu(&vm) || (machine & MACHINE_SECOND && !sim_vm_add_vcpu(&vm)))
+        return false;
     if (machine & MACHINE_LONG && !sim_vm_long_mode(&vm, 0))
         return false;
     if (!(machine & MACHINE_LONG) && machine & MACHINE_PROTECTED && !sim_vm_protected_mode(&vm, 0))

@@ -9,18 +9,20 @@
  *     that codes are found soon. GUEST_PAGE: the GHCB is written, then VMGEXIT: exit code u16,
  *     fields u8 (PAGE_*), values that these announce, info1 u64 or a small u8, info2 likewise,
  *     n u8 and n bytes of the buffer (at SW_SCRATCH, if that is in the page). GUEST_WRITE: offset
- *     u16 and byte u8 of the page. GUEST_FAULT: a nested fault at a page u16, with access u8.
- *     GUEST_PRIVATE: PVALIDATE, RMPADJUST or a write at a page u8, how u8. GUEST_CREATE: AP
- * creation with the VMSA that the launch made, in a page u8. GUEST_RUN_ON: nothing, and an
- * interrupt. race u8 u8 (RACE_STEP): from now on each read of the page is followed by such a
- * change. VMM: runs a vCPU, answers a KVM_HC_MAP_GPA_RANGE as asked or otherwise, writes the run
- * page, punches a hole, sends an interrupt, fails an allocation or a copy.
+ *     u16 and byte u8 of the page, from 0x1000 on of the one for guest messages. GUEST_FAULT: a
+ * nested fault at a page u16, with access u8. GUEST_PRIVATE: PVALIDATE, RMPADJUST or a write at a
+ * page u8, how u8. GUEST_CREATE: AP creation with the VMSA that the launch made, in a page u8.
+ * GUEST_RUN_ON: nothing, and an interrupt. race u8 u8 (RACE_STEP): from now on each read of the
+ * page is followed by such a change. VMM: runs a vCPU, answers a KVM_HC_MAP_GPA_RANGE as asked or
+ * otherwise, writes the run page, punches a hole, sends an interrupt, fails an allocation or a
+ * copy.
  */
 #include <string.h>
 
 #include <linux/falloc.h>
 #include <linux/kvm.h>
 
+#include "bawn/psp.h"
 #include "bawn/uapi.h"
 #include "fuzz/sim/sim.h"
 #include "fuzz/sim/snp.h"
@@ -34,6 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define MACHINE_FILTER 0x02 /* MSR accesses that fail exit to the VMM */
 #define MACHINE_CERTS 0x04
 #define MACHINE_REGISTERED 0x08 /* the GHCBs of vCPUs that run */
+#define MACHINE_OBEYS 0x10      /* the firmware takes any request */
+#define MACHINE_LOST 0x20       /* ... or with this, does not answer */
 
 #define VMM_STEP 0x80
 #define RACE_STEP 0x40
@@ -85,6 +89,7 @@ enum vmm_step {
 #define PAGE_SCRATCH_FAR 0x40
 #define PAGE_LARGE 0x80 /* info1 and info2 are u64 */
 
+#define REQUEST_GPA (SIM_VM_SHARED + 0x2000ull)
 #define GHCB_GPA(vcpu) (SIM_VM_SHARED + (vcpu)*0x1000ull)
 #define STEPS_MAX 100u
 
@@ -135,6 +140,8 @@ static void registers(uint8_t *page, uint8_t fields)
             put(page, list[i].at, sim_u64(&in));
     if (fields & PAGE_CPL)
         put(page, AT_CPL & ~7u, (uint64_t)sim_u8(&in) << 24);
+    if (fields & PAGE_CPL)
+        put(page, AT_XCR0, 7);
     if (fields & PAGE_SCRATCH_FAR)
         put(page, AT_SCRATCH, sim_u64(&in));
     else if (fields & PAGE_SCRATCH)
@@ -224,6 +231,15 @@ static void fault(struct sim_entry *entry)
     sim_svm_leave(entry, &x);
 }
 
+static void write_byte(void)
+{
+    uint16_t at = sim_u16(&in);
+    uint8_t byte = sim_u8(&in), *page = at & PAGE_SIZE ? sim_vm_at(&vm, REQUEST_GPA) : ghcb();
+
+    if (page)
+        page[at % PAGE_SIZE] = byte;
+}
+
 /* False: it was no exit, or one that the guest tries again. */
 static bool guest_step(struct sim_entry *entry, uint8_t kind)
 {
@@ -242,10 +258,7 @@ static bool guest_step(struct sim_entry *entry, uint8_t kind)
             sim_snp_vmgexit(entry, GHCB_GPA(running));
         return true;
     case GUEST_WRITE:
-        low = sim_u16(&in) % PAGE_SIZE;
-        kind = sim_u8(&in);
-        if (ghcb())
-            ghcb()[low] = kind;
+        write_byte();
         return false;
     case GUEST_FAULT:
         fault(entry);
@@ -363,6 +376,16 @@ static void vmm_step(uint8_t kind)
 
 /* ---- The machine ---- */
 
+static void answer(void *context, struct sim_firmware_answer *a)
+{
+    const uint8_t *machine = context;
+
+    if (a->command != BAWN_PSP_SNP_GUEST_REQUEST)
+        return;
+    a->status = 0;
+    a->lost = *machine & MACHINE_LOST;
+}
+
 static bool exit_msrs(void)
 {
     struct kvm_enable_cap cap = { .cap = KVM_CAP_X86_USER_SPACE_MSR, .args = { 7 } };
@@ -395,11 +418,17 @@ static void register_pages(void)
 
 static bool build(uint8_t machine)
 {
+    static uint8_t kept;
+
     if (!sim_vm_create(&vm, KVM_X86_SNP_VM) ||
         (machine & MACHINE_IRQCHIP && !sim_vm_irqchip(&vm)) || !sim_vm_launch(&vm))
         return false;
     if (machine & MACHINE_REGISTERED)
         register_pages();
+    if (machine & MACHINE_OBEYS) {
+        kept = machine;
+        sim_set_firmware(answer, &kept);
+    }
     return (!(machine & MACHINE_FILTER) || exit_msrs()) &&
            (!(machine & MACHINE_CERTS) || give_certs());
 }

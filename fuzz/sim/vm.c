@@ -87,16 +87,24 @@ bool sim_vm_irqchip(struct sim_vm *vm)
 
 #define CPUID_MAX 100
 
+/* What is offered is the same for all VMs of a process: asked for once. */
 static bool offer_cpuid(struct sim_vm *vm, int vcpu)
 {
     static struct {
         struct kvm_cpuid2 head;
         struct kvm_cpuid_entry2 entry[CPUID_MAX];
     } c;
+    size_t size;
 
-    c.head.nent = CPUID_MAX;
-    return !sim_vm_call(vm, vm->dev, KVM_GET_SUPPORTED_CPUID, &c, sizeof(c)) &&
-           !sim_vm_call(vm, vcpu, KVM_SET_CPUID2, &c, sizeof(c));
+    if (!c.head.nent) {
+        c.head.nent = CPUID_MAX;
+        if (sim_vm_call(vm, vm->dev, KVM_GET_SUPPORTED_CPUID, &c, sizeof(c))) {
+            c.head.nent = 0;
+            return false;
+        }
+    }
+    size = sizeof(c.head) + c.head.nent * sizeof(c.entry[0]);
+    return sim_poke(vm->scratch, &c, size) && !sim_ioctl(vcpu, KVM_SET_CPUID2, vm->scratch);
 }
 
 bool sim_vm_add_vcpu(struct sim_vm *vm)
