@@ -138,10 +138,10 @@ static void registers(uint8_t *page, uint8_t fields)
     for (unsigned i = 0; i < 4; i++)
         if (fields & list[i].bit)
             put(page, list[i].at, sim_u64(&in));
-    if (fields & PAGE_CPL)
+    if (fields & PAGE_CPL) {
         put(page, AT_CPL & ~7u, (uint64_t)sim_u8(&in) << 24);
-    if (fields & PAGE_CPL)
         put(page, AT_XCR0, 7);
+    }
     if (fields & PAGE_SCRATCH_FAR)
         put(page, AT_SCRATCH, sim_u64(&in));
     else if (fields & PAGE_SCRATCH)
@@ -151,12 +151,12 @@ static void registers(uint8_t *page, uint8_t fields)
 static bool fill_page(void)
 {
     uint8_t *page = ghcb(), fields, n;
-    uint16_t version = 2;
 
     if (!page)
         return false;
     memset(page + AT_BITMAP, 0, 16);
-    memcpy(page + AT_VERSION, &version, 2);
+    page[AT_VERSION] = 2;
+    page[AT_VERSION + 1] = 0;
     memset(page + AT_USAGE, 0, 4);
     put(page, AT_CODE, exit_code());
     fields = sim_u8(&in);

@@ -136,7 +136,8 @@ void sim_advance(uint64_t ns)
 {
     u64 end = now + min(ns, (u64)S32_MAX * NSEC_PER_SEC);
 
-    while (timers && timers->expires <= (ktime_t)end) {
+    /* With interrupts off, as where a guest runs, they wait until these are on. */
+    while (!sim_self->irqs_off && timers && timers->expires <= (ktime_t)end) {
         now = max(now, (u64)timers->expires);
         sim_run_timers();
     }
