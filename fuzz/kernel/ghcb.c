@@ -467,6 +467,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         while (sim_more(&in))
             step();
     }
+    sim_check();
     sim_reset();
     return 0;
 }

@@ -318,6 +318,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (sim_vm_create(vm, KVM_X86_SNP_VM))
         while (sim_more(&in))
             step(sim_u8(&in));
+    sim_check();
     sim_reset();
     return 0;
 }
