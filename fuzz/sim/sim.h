@@ -90,7 +90,8 @@ void sim_schedule(const uint8_t *schedule, size_t n);
 /* ---- Userspace: one process of the machine, its memory and its calls ---- */
 
 /* User addresses. sim_map returns a new range of zeroed memory (page-aligned; 0: none left);
- * sim_unmap and sim_protect call the MMU notifiers as mm does. Pages are made at first use. */
+ * sim_unmap and sim_protect call the MMU notifiers as mm does (sim_protect on all of each mapping
+ * that it touches). Pages are made at first use. */
 uint64_t sim_map(size_t size);
 /* At this page-aligned address, below 1 << 46, not yet mapped. */
 bool sim_map_at(uint64_t address, size_t size);

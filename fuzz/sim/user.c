@@ -356,6 +356,15 @@ void sim_protect(uint64_t address, size_t size, bool writable)
 
     sim_entry_begin("mprotect");
     mm_lock(mm);
+    /* Mappings are not split: what the call touches of one is all of it. */
+    for (i = 0; i < mm->nr_vma; i++) {
+        struct vm_area_struct *v = mm->vma[i];
+
+        if (v->vm_start < end && start < v->vm_end) {
+            start = min(start, (u64)v->vm_start);
+            end = max(end, (u64)v->vm_end);
+        }
+    }
     notify(mm, start, end, true);
     for (i = 0; i < mm->nr_vma; i++) {
         struct vm_area_struct *v = mm->vma[i];
