@@ -11,6 +11,7 @@ import struct
 import sys
 import uuid
 
+import seeds_kernel
 import seeds_kernel_hw
 import seeds_vmm
 
@@ -321,6 +322,7 @@ SEEDS = {
     "attest-eventlog": lambda: files("eventlog/*.bin", "eventlog/binary_bios*", limit=32768),
     "launch-kernel": kernels,
     "launch-config": configurations,
+    **seeds_kernel.SEEDS,
     **seeds_vmm.SEEDS,
     **seeds_kernel_hw.SEEDS,
     "attest-evidence": lambda: files("azure/*.json", "tpm/*.json", "tpm/*.pb", "snp/*.report.bin",

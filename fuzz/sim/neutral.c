@@ -103,11 +103,15 @@ static void n_run(struct bawn_vcpu *vcpu)
 {
     struct neutral *n = state(vcpu);
     struct sim_entry entry = { .vcpu = vcpu, .exit = &n->exit, .gpr = (uint64_t *)vcpu->gpr };
+    u32 shadow = n->shadow;
 
     memset(&n->exit, 0, sizeof(n->exit));
     n->exit.kind = BAWN_EXIT_INTR;
-    if (!window(vcpu) && sim_enter_guest(&entry))
-        n->shadow = 0;
+    if (!window(vcpu)) {
+        n->shadow = 0; /* unless the guest's last instruction begins one */
+        if (!sim_enter_guest(&entry))
+            n->shadow = shadow;
+    }
     n->event = false;
     if ((unsigned int)n->exit.kind >= BAWN_EXIT_NR)
         sim_fault(SIM_STATE, "the target left no exit");

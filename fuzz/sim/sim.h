@@ -131,6 +131,7 @@ void sim_other_process(bool on);
 
 /* Runs fn as another task of the same process; it ends with its function. -EAGAIN: too many. */
 int sim_spawn(void (*fn)(void *), void *argument);
+int sim_task(void);     /* the calling task's number; the first has 0 */
 void sim_yield(void); /* a place to switch, always taken when another can run */
 void sim_join_all(void);
 /* A signal for the calling task (or by number, as sim_spawn returned it): pending until taken. */

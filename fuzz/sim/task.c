@@ -462,6 +462,11 @@ int sim_spawn(void (*fn)(void *), void *argument)
     return i;
 }
 
+int sim_task(void)
+{
+    return sim_self->number;
+}
+
 void sim_yield(void)
 {
     if (nr_runnable > 1)
