@@ -32,6 +32,9 @@ comma := ,
 sim_kept = $(filter -O% -g% -f%,$(1))
 sim_uncovered = $(subst $(comma)fuzzer-no-link,,$(filter-out $(cov_flags),$(1)))
 
+# An argument stands where userspace put it; the kernel's copies know no alignment, nor does it ask.
+sim_unaligned := -fno-sanitize=alignment
+
 # The one name that the simulation puts something else behind: the backend that main.c takes.
 sim_backend := '-Dbawn_svm_ops=(*sim_backend_ops)'
 # SVM's instructions, which are the model's here.
@@ -41,7 +44,8 @@ define sim_variant
 cc_module-$(1) = $$(cc_$(1))
 cc_sim-$(1) = $(if $(filter asan oss,$(1)),$$(CC),$$(CLANG))
 cc_user-$(1) = $$(cc_sim-$(1))
-flags_module-$(1) := $(sim_common) $(if $(filter asan,$(1)),,$(clang_warn)) $(call sim_kept,$(flags_$(1)))
+flags_module-$(1) := $(sim_common) $(if $(filter asan,$(1)),,$(clang_warn)) $(call sim_kept,$(flags_$(1))) \
+	$(sim_unaligned)
 flags_sim-$(1) := $(sim_common) $(if $(filter asan,$(1)),,$(clang_warn)) \
 	$(call sim_uncovered,$(call sim_kept,$(flags_$(1))))
 flags_user-$(1) := $(call sim_uncovered,$(flags_$(1)))
