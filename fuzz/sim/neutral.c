@@ -86,7 +86,7 @@ static bool window(struct bawn_vcpu *vcpu)
 
     if (n->event)
         return false;
-    if (n->nmi_window) {
+    if (n->nmi_window && !n->shadow) {
         n->nmi_window = n->nmi_masked = false;
         n->exit.kind = BAWN_EXIT_NMI_WINDOW;
         return true;
