@@ -134,6 +134,11 @@ def plain():
                step("signal", 1), step("join"), schedule=b"\1\0\1\1" * 12)
 
 
+    yield seed(ONE | LONG, step("memory", b"\0\0", b"\2\1\1"), step("collapse", 0),
+               run(npf(0x3000, 1), npf(0x200000)), step("age", 0, 5, 1), step("migrate", 3),
+               run(npf(0x3000, 1)), step("age", 0, 5, 2), step("collapse", 0), run(npf(0x9000)))
+
+
 def private():
     def attribute(gpa, size, on):
         return call("VM", "SET_MEMORY_ATTRIBUTES", raw("Q", gpa), raw("Q", size), on << 3, 0)

@@ -74,7 +74,7 @@ struct task {
 static struct task tasks[TASKS_MAX], spawned[TASKS_MAX];
 static unsigned nr_spawned;
 static struct sim_vm vm; /* the prepared one */
-static uint64_t second, read_only;
+static uint64_t second, read_only, buffers, read_only_buffer;
 static unsigned steps_done;
 static struct offered_cpuid offered;
 
@@ -131,18 +131,27 @@ static uint64_t user_address(uint8_t which)
     return at[which % NELEM(at)];
 }
 
+/* Never in an argument, which must not be read twice. */
 static uint64_t buffer_address(uint8_t which)
 {
-    const uint64_t at[] = { me()->scratch + 0x8000,
-                            me()->scratch + SCRATCH - 8,
-                            me()->scratch + SCRATCH - 64,
-                            read_only,
+    const uint64_t at[] = { buffers,
+                            buffers + SCRATCH - 8,
+                            buffers + SCRATCH - 64,
+                            read_only_buffer,
                             vm.memory,
                             HOLE,
                             0,
                             KERNEL };
 
     return at[which % NELEM(at)];
+}
+
+static bool an_argument(uint64_t address)
+{
+    for (unsigned i = 0; i < TASKS_MAX; i++)
+        if (tasks[i].scratch && address + SCRATCH - tasks[i].scratch < 2 * SCRATCH)
+            return true;
+    return address - read_only < 0x1000;
 }
 
 static uint64_t value(struct sim_input *in, enum kind kind, unsigned size)
@@ -156,8 +165,11 @@ static uint64_t value(struct sim_input *in, enum kind kind, unsigned size)
         return b & 0x80 ? b - 0xf0u : (uint64_t)(int64_t)file_of(EVENTFD, b);
     if (kind == K_GMEM)
         return b & 0x80 ? b - 0xf0u : (uint64_t)(int64_t)file_of(GMEM, b);
-    if (b >= 0xf0)
-        return raw(in, size);
+    if (b >= 0xf0) {
+        uint64_t v = raw(in, size);
+
+        return kind == K_BUFFER && an_argument(v) ? buffers : v;
+    }
     if (kind == K_USER)
         return user_address(b);
     if (kind == K_BUFFER)
@@ -470,6 +482,20 @@ static void step_migrate(struct sim_input *in)
     sim_migrate(vm.memory + sim_u8(in) * 0x1000ull);
 }
 
+/* u8: index of K_USER. */
+static void step_collapse(struct sim_input *in)
+{
+    sim_collapse(value(in, K_USER, 8));
+}
+
+/* u8: index of K_USER, u8: of K_SIZE; u8: how. */
+static void step_age(struct sim_input *in)
+{
+    uint64_t at = value(in, K_USER, 8), size = value(in, K_SIZE, 8);
+
+    sim_age(at, size, sim_u8(in) % (SIM_AGE_CLEAR_FLUSH + 1));
+}
+
 static void step_fail_alloc(struct sim_input *in)
 {
     sim_fail_alloc(sim_u8(in));
@@ -598,10 +624,11 @@ static void step_open(struct sim_input *in)
 }
 
 static void (*const other_steps[])(struct sim_input *in) = {
-    step_close,     step_dup,     step_mmap,  step_run_page,   step_unmap,     step_map,
-    step_protect,   step_migrate, step_time,  step_eventfd,    step_write,     step_read,
-    step_fallocate, step_poll,    step_spawn, step_join,       step_signal,    step_yield,
-    step_snapshot,  step_memory,  step_open,  step_fail_alloc, step_fail_copy,
+    step_close, step_dup,        step_mmap,      step_run_page, step_unmap,
+    step_map,   step_protect,    step_migrate,   step_time,     step_eventfd,
+    step_write, step_read,       step_fallocate, step_poll,     step_spawn,
+    step_join,  step_signal,     step_yield,     step_snapshot, step_memory,
+    step_open,  step_fail_alloc, step_fail_copy, step_collapse, step_age,
 };
 
 static void steps(struct sim_input *in)
@@ -830,6 +857,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     second = sim_map(SIM_VM_MEMORY);
     read_only = sim_map(0x1000);
     sim_protect(read_only, 0x1000, false);
+    buffers = sim_map(SCRATCH);
+    read_only_buffer = sim_map(0x1000);
+    sim_protect(read_only_buffer, 0x1000, false);
     sim_set_guest(guest, NULL);
     machine = sim_u8(&tasks[0].in);
     if (prepare(machine)) {
