@@ -118,7 +118,7 @@ bench-fuzz: $(fuzz_mix) $(fuzz_empty) ## executions per second of each target, b
 fuzz-score: $(fuzz_mix) ## find the seeded bugs of fuzz/seeded, each within FUZZ_SCORE_BUDGET (10m)
 	@fuzz/score --build $(B) --budget $(FUZZ_SCORE_BUDGET) --jobs $(FUZZ_JOBS)
 fuzz-test: ## test bawn-fuzz, and what is written for other fuzzers
-	@BAWN_BUILD=$(B) tests/tap.py fuzz $(wildcard tests/fuzz/*.py)
+	@BAWN_BUILD=$(B) tests/tap.py campaign $(wildcard tests/fuzz/*.py)
 
 install: install-fuzz
 .PHONY: install-fuzz

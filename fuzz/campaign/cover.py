@@ -171,7 +171,8 @@ def measure(folder, tree, targets, html, say):
     os.unlink(exported)
     if html:
         say("writes pages")
-        run([tool("llvm-cov"), "show", "-format=html", f"-output-dir={folder.fresh('coverage/html')}",
+        run([tool("llvm-cov"), "show", "-format=html",
+             f"-output-dir={folder.fresh('coverage/html')}",
              "-ignore-filename-regex=(^|/)(fuzz|tests)/|^/usr/", "-instr-profile", merged,
              *programs])
     result = {"targets": [t.name for t in targets], "left_out": bad, "files": files,

@@ -45,15 +45,18 @@ CLASSES = (
     (r"libFuzzer: out-of-memory", "oom"),
     (r"libFuzzer: (deadly signal|fuzz target exited)", "assertion"),
 )
-SIM = re.compile(r"^sim: ([A-Za-z_][A-Za-z_ ]{1,30}): (.{1,300})", re.MULTILINE)
+# fuzz/sim/sim.h, enum sim_class; other lines that begin so are for a person.
+SIM = re.compile(r"^sim: (?:SIM_)?(LEAK|LOCK|DOUBLE_FETCH|OWNERSHIP|UNBOUNDED|DEADLOCK|WARN|"
+                 r"COPY_OUT|STATE|HARDWARE): (.{1,300})", re.MULTILINE)
 UBSAN = re.compile(r"^(\S{1,200}):(\d+):\d+: runtime error: (.{1,200})", re.MULTILINE)
-FRAME = re.compile(r"^\s*#(\d+) 0x[0-9a-f]+ (?:in ([^\s(]+)[^\n]*|\(([^)+]*)\+0x[0-9a-f]+\)[^\n]*)$")
+FRAME = re.compile(r"^\s*#(\d+) 0x[0-9a-f]+ "
+                   r"(?:in ([^\s(]+)[^\n]*|\(([^)+]*)\+0x[0-9a-f]+\)[^\n]*)$")
 # Frames of the tools, which are the same for many finds.
 RUNTIME = re.compile(r"^(_*(asan|msan|ubsan|lsan|sanitizer|interceptor)_|__interceptor|fuzzer::|"
                      r"_*(Asan|Msan)|sim_fault|sim_(oom|report)|abort$|raise$|gsignal$|exit$|"
                      r"_start$|main$|__GI_|__libc_|__pthread_|__assert|kill$|killpg$|"
-                     r"(malloc|calloc|realloc|free|memcpy|memmove|memset|memcmp|strlen|strcmp|"
-                     r"strdup|strndup)$)")
+                     r"libc\.so|(malloc|calloc|realloc|free|memcpy|memmove|memset|memcmp|strlen|"
+                     r"strcmp|strdup|strndup)$)")
 ENTRY = "LLVMFuzzerTestOneInput"
 
 
@@ -85,7 +88,8 @@ def stack(text):
         if name == ENTRY:
             names.append(name)
             break
-        if not RUNTIME.match(name):
+        # The simulated kernel is where its finds are seen, the module where they are made.
+        if not RUNTIME.match(name) and "fuzz/sim/" not in line:
             names.append(clean(name)[:80])
     return names
 
@@ -104,7 +108,7 @@ class Report:
         """The class, what exactly, and where in the text its stack begins."""
         sim = SIM.search(self.text)
         if sim:
-            self.sim = re.sub(r"^sim ", "", sim.group(1).strip().lower().replace("_", " "))
+            self.sim = sim.group(1).lower().replace("_", " ")
             return self.sim, same(sim.group(2)), sim.end()
         undefined = UBSAN.search(self.text)
         if undefined:

@@ -4,7 +4,7 @@
 
 _bawn_fuzz()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word command= i
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word command="" i
 	local commands='list run status triage coverage report cmin import'
 
 	COMPREPLY=()
