@@ -578,15 +578,17 @@ long sim_ioctl(int fd, unsigned long request, uint64_t argument)
 
 int sim_close(int fd)
 {
-    struct file *file = fd >= 0 && fd < MAX_FDS ? table[fd] : NULL;
+    struct file *file;
 
-    if (!file)
+    if (fd < 0 || fd >= MAX_FDS)
         return -EBADF;
     sim_entry_begin("close");
+    file = table[fd];
     table[fd] = NULL;
-    fput(file);
+    if (file)
+        fput(file);
     sim_entry_end();
-    return 0;
+    return file ? 0 : -EBADF;
 }
 
 int sim_dup(int fd)

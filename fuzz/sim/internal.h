@@ -104,6 +104,7 @@ void sim_tick(u64 ns);
 void sim_run_timers(void);
 /* Advances to the next timer and fires it: false when there is none. */
 bool sim_idle(void);
+bool sim_work_waits(void);
 void sim_run_work(void);
 
 /* ---- Memory: memory.c ---- */

@@ -29,6 +29,8 @@ static void end_process(void)
     sim_file_reset();
     sim_entry_begin("exit");
     sim_user_reset();
+    sim_run_fput();
+    sim_run_work();
     sim_entry_end();
     sim_file_check();
     sim_time_check();

@@ -613,7 +613,9 @@ void sim_entry_end(void)
     sim_lock_balance();
     sim_run_fput();
     sim_run_rcu();
-    sim_run_work();
+    /* A worker may come at once or later. */
+    if (sim_work_waits() && !scheduled())
+        sim_run_work();
     sim_lock_balance();
     t->depth = 0;
     t->entry = NULL;

@@ -144,15 +144,21 @@ void sim_advance(uint64_t ns)
     now = end;
 }
 
+bool sim_work_waits(void)
+{
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(queues); i++)
+        if (queues[i] && !list_empty(&queues[i]->works))
+            return true;
+    return false;
+}
+
 bool sim_idle(void)
 {
-    int i;
-
-    for (i = 0; i < (int)ARRAY_SIZE(queues); i++) {
-        if (queues[i] && !list_empty(&queues[i]->works)) {
-            sim_run_work();
-            return true;
-        }
+    if (sim_work_waits()) {
+        sim_run_work();
+        return true;
     }
     if (!timers)
         return false;

@@ -347,32 +347,26 @@ void sim_unmap(uint64_t address, size_t size)
     sim_entry_end();
 }
 
-/* Of whole areas. */
+/* Areas have their rights as a whole: of all that the range touches. */
 void sim_protect(uint64_t address, size_t size, bool writable)
 {
     struct mm_struct *mm = &sim_mm[0];
-    u64 start = address & PAGE_MASK, end = min(start + size, LAST_ADDRESS);
+    u64 end;
     int i;
 
+    if (__builtin_add_overflow(address, size, &end))
+        end = LAST_ADDRESS;
     sim_entry_begin("mprotect");
     mm_lock(mm);
-    /* Mappings are not split: what the call touches of one is all of it. */
     for (i = 0; i < mm->nr_vma; i++) {
         struct vm_area_struct *v = mm->vma[i];
 
-        if (v->vm_start < end && start < v->vm_end) {
-            start = min(start, (u64)v->vm_start);
-            end = max(end, (u64)v->vm_end);
-        }
+        if (v->vm_start >= end || address >= v->vm_end)
+            continue;
+        notify(mm, v->vm_start, v->vm_end, true);
+        v->vm_flags = writable ? v->vm_flags | VM_WRITE : v->vm_flags & ~VM_WRITE;
+        notify(mm, v->vm_start, v->vm_end, false);
     }
-    notify(mm, start, end, true);
-    for (i = 0; i < mm->nr_vma; i++) {
-        struct vm_area_struct *v = mm->vma[i];
-
-        if (v->vm_start < end && start < v->vm_end)
-            v->vm_flags = writable ? v->vm_flags | VM_WRITE : v->vm_flags & ~VM_WRITE;
-    }
-    notify(mm, start, end, false);
     mm_unlock(mm);
     sim_entry_end();
 }
