@@ -291,13 +291,9 @@ static void guest(void *context, struct sim_entry *entry)
 
 static void run(unsigned vcpu)
 {
-    size_t at = in.at;
-
     running = vcpu;
     steps = 0;
     sim_vm_run(&vm, vcpu);
-    if (in.at == at)
-        sim_u8(&in);
 }
 
 /* What it was asked, or with how u8, another answer. */
@@ -445,6 +441,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static void step(void)
 {
     uint8_t next = in.data[in.at];
+    size_t at = in.at;
 
     if (next & VMM_STEP) {
         vmm_step(sim_u8(&in));
@@ -453,6 +450,9 @@ static void step(void)
         sim_bytes(&in, race, sizeof(race));
     } else {
         run(running);
+        /* A vCPU that cannot run takes no step: the input goes on all the same. */
+        if (in.at == at)
+            sim_u8(&in);
     }
 }
 
