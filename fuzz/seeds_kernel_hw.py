@@ -210,6 +210,8 @@ def ghcb():
             yield m + bytes([0x40, race, 0xff]) + page(0x72, fields=RAX | RCX, regs=(1, 0)) + go
         for step in range(4):
             yield m + bytes([5, 0x20, step | 4]) * 4 + bytes([VMM | 3, 0x20]) + bytes([5, 0x20, step])
+        for which in range(14):
+            yield m + bytes([7, which]) + struct.pack("<Q", 0x80050033) + go
         yield m + bytes([4]) + struct.pack("<HB", 0x20, 0x42) + bytes([4]) + struct.pack("<HB", 0x101, 2)
     for code in (0x001, 0x002, 0x004, 0x006, 0x00a, 0x010, 0x012, 0x014, 0x080, 0x100, 0xfff):
         for data in (0, 0x100, 0x101, 0x10000000000010, 0x4000000000004):

@@ -4,13 +4,18 @@
  * handlers on a live VM with local APIC, timers and one or two vCPUs.
  *
  * Input: one byte for the machine (MACHINE_*), then steps until it ends. A step's first byte has
- * the kind in its low bits; VMM_STEP says whose it is.
- *   guest, an exit: code u8 (0xb0 and above: a nested fault; 0xa6 to 0xaf: a u16 follows), flags
- *     u8 (EXIT_*), then in this order what the flags announce: info1 u64 (else u8), info2 u64
- *     (else u8; of a nested fault, an offset u16 into the range that the u8's low bits name),
- *     event u32 and error u32, RAX u64, RCX u32, RDX u64, RIP u32, instruction n u8 and n bytes.
- *     The guest's other steps change what a CPU lets it change without an exit.
- *   VMM, a call: index u8 into calls[], then the argument's bytes; other steps are named below.
+ * the kind in its low 3 bits; VMM_STEP says whose it is.
+ *
+ * - GUEST_EXIT: code u8 (0xb0 and above: a nested fault; 0xa6 to 0xaf: a u16 follows), flags u8
+ *   (EXIT_*), then in this order what the flags announce: info1 u64 (else u8), info2 u64 (else u8;
+ *   of a nested fault an offset u16 follows, into the range that the u8 names), event u32 and error
+ *   u32, RAX u64, RCX u32, RDX u64, RIP u32, instruction n u8 and n bytes.
+ * - GUEST_STATE: 8 bytes of the save area at a u16. GUEST_WRITE: address u32, n u8 and n bytes.
+ *   GUEST_GPR: number u8, u64. GUEST_FLAGS: RFLAGS u32, shadow u8. GUEST_TIME: microseconds u16.
+ * - VMM_CALL: index u8 into calls[], vCPU u8, then n u8 and changes of n bytes of its argument
+ *   (offset u16, value u8), or the number u32 that is the argument.
+ * - VMM_*: runs a vCPU u8, writes the run page, lets time pass, fails an allocation or a copy,
+ *   protects or migrates a page.
  */
 #include <string.h>
 

@@ -4,18 +4,20 @@
  * launched; the page changes under the module's eyes, which may read no byte of it twice.
  *
  * Input: one byte for the machine (MACHINE_*), then steps until it ends. A step's first byte has
- * the kind in its low bits; VMM_STEP says whose it is.
- *   guest: GUEST_MSR: the request u64. GUEST_SHORT: a request's code u12 and data u52 in order, so
- *     that codes are found soon. GUEST_PAGE: the GHCB is written, then VMGEXIT: exit code u16,
- *     fields u8 (PAGE_*), values that these announce, info1 u64 or a small u8, info2 likewise,
- *     n u8 and n bytes of the buffer (at SW_SCRATCH, if that is in the page). GUEST_WRITE: offset
- *     u16 and byte u8 of the page, from 0x1000 on of the one for guest messages. GUEST_FAULT: a
- * nested fault at a page u16, with access u8. GUEST_PRIVATE: PVALIDATE, RMPADJUST or a write at a
- * page u8, how u8. GUEST_CREATE: AP creation with the VMSA that the launch made, in a page u8.
- * GUEST_RUN_ON: nothing, and an interrupt. race u8 u8 (RACE_STEP): from now on each read of the
- * page is followed by such a change. VMM: runs a vCPU, answers a KVM_HC_MAP_GPA_RANGE as asked or
- * otherwise, writes the run page, punches a hole, sends an interrupt, fails an allocation or a
- * copy.
+ * the kind in its low bits; VMM_STEP and RACE_STEP say whose it is.
+ *
+ * - GUEST_MSR: the request u64. GUEST_SHORT: a request's code u16 (12 bits of it) and data u64, so
+ *   that codes are found soon.
+ * - GUEST_PAGE: the GHCB is written, then VMGEXIT: exit code u16, fields u8 (PAGE_*), the values
+ *   that these announce, info1 and info2 (u64 or u8 each), n u8 and n bytes of the buffer.
+ * - GUEST_WRITE: offset u16 and byte u8 of the page, from 0x1000 on of the one for guest messages.
+ * - GUEST_FAULT: a nested fault at a page u16, with access u8.
+ * - GUEST_PRIVATE: PVALIDATE, RMPADJUST, a write or a read at a page u8, how u8.
+ * - GUEST_CREATE: AP creation with the VMSA of the vCPU that asks, in a page u8; request u8.
+ * - GUEST_AUTOMATIC: an exit that needs no #VC: which u8, EXITINFO1 u64.
+ * - RACE_STEP: two bytes; from now on each read of the page comes with such a change of it.
+ * - VMM_*: runs a vCPU, answers a KVM_HC_MAP_GPA_RANGE as asked or otherwise, writes the run page,
+ *   punches a hole, sends an interrupt, fails an allocation or a copy, changes attributes.
  */
 #include <string.h>
 
@@ -49,7 +51,7 @@ enum guest_step {
     GUEST_FAULT,
     GUEST_PRIVATE,
     GUEST_CREATE,
-    GUEST_RUN_ON
+    GUEST_AUTOMATIC
 };
 enum vmm_step {
     VMM_RUN,
@@ -231,6 +233,17 @@ static void fault(struct sim_entry *entry)
     sim_svm_leave(entry, &x);
 }
 
+/* AMD APM vol. 2, table 15-35, and the traps of 15.35.6. */
+static void automatic(struct sim_entry *entry)
+{
+    static const uint32_t codes[] = { 0x60, 0x61, 0x62, 0x63, 0x64, 0x52, 0x77,
+                                      0x78, 0x7f, 0x8f, 0x90, 0x94, 0x98, 0xffffffff };
+    struct sim_svm_exit x = { .code = codes[sim_u8(&in) % (sizeof(codes) / sizeof(codes[0]))] };
+
+    x.info1 = sim_u64(&in);
+    sim_svm_leave(entry, &x);
+}
+
 static void write_byte(void)
 {
     uint16_t at = sim_u16(&in);
@@ -270,6 +283,7 @@ static bool guest_step(struct sim_entry *entry, uint8_t kind)
         create(entry);
         return true;
     default:
+        automatic(entry);
         return true;
     }
 }

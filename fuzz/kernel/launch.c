@@ -4,13 +4,19 @@
  * answers.
  *
  * Input: n u8 and n bytes of answers, one for each command in turn (ANSWER_*; none left: the
- * model's own), then steps until it ends. A step's first byte has the kind in its low bits:
- *   SEV: command u8, then a flag byte: 0 the argument as it should be, else so many changes of a
- *     byte, each offset u8 and value u8. GO_ON: the next call of a launch as it should be.
- *   VCPU: creates one. RUN: runs one, whose guest leaves by a nested fault at a page u8 or VMGEXIT.
- *   REGS: a byte of KVM_SET_SREGS' argument. MEMORY: attributes of pages u8 and u8. HOLE: fallocate
- *   likewise. SLOT: deletes or makes the memory slot. CLOSE: one of the files. SECOND: another VM
- *   from here on, which is launched beside the first. FAIL: an allocation or a copy. CERTS.
+ * model's own), then steps until it ends. A step's first byte has the kind in its low 4 bits, a
+ * small number for the step in its high ones.
+ *
+ * - STEP_SEV: command u8 (0x80 and above: one of those that are served), and as many changes of a
+ *   byte of its argument as the number says: offset u8, value u8 each.
+ * - STEP_GO_ON: the next call of a launch, as it should be.
+ * - STEP_UPDATE: LAUNCH_UPDATE of pages: first u8, how many u8, type u8.
+ * - STEP_VCPU: creates one. STEP_RUN: runs one, whose guest leaves as a u8 says.
+ * - STEP_REGS: a byte of KVM_SET_SREGS' argument: offset u16, value u8.
+ * - STEP_MEMORY, STEP_ATTRIBUTE, STEP_HOLE: attributes or fallocate: first page u8, how many u8.
+ * - STEP_SLOT: a memory slot comes, changes or goes. STEP_CLOSE: one of the files.
+ * - STEP_SECOND: another VM, launched beside the first; or back to that.
+ * - STEP_FAIL_ALLOC: u8; STEP_FAIL_COPY: u16. STEP_CERTS: size u32, u8. STEP_SIGNAL.
  */
 #include <string.h>
 

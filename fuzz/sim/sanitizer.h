@@ -9,10 +9,16 @@
 #include <stddef.h>
 
 #if defined(__SANITIZE_ADDRESS__)
+#undef SIM_ASAN
 #define SIM_ASAN 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
+#undef SIM_ASAN
 #define SIM_ASAN 1
+#endif
+#if __has_feature(memory_sanitizer)
+#undef SIM_MSAN
+#define SIM_MSAN 1
 #endif
 #endif
 
@@ -26,9 +32,17 @@ void __asan_unpoison_memory_region(void const volatile *addr, size_t size);
 #define sim_unpoison(p, n) ((void)(p), (void)(n))
 #endif
 
+#ifdef SIM_MSAN
+void __msan_unpoison(const volatile void *addr, size_t size);
+#define sim_initialised(p, n) __msan_unpoison(p, n)
+#else
+#define sim_initialised(p, n) ((void)(p), (void)(n))
+#endif
+
 /* Bytes that a guest or the firmware moves, whose memory it is: nothing looks. */
 static inline void sim_copy_unseen(void *to, const void *from, size_t n)
 {
+    sim_initialised(to, n);
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
 }
 
