@@ -363,6 +363,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     in = (struct sim_input){ data, size, 0 };
     sim_set_guest(guest, NULL);
+    sim_check_always(true);
     if (build(sim_u8(&in))) {
         while (sim_more(&in)) {
             if (in.data[in.at] & VMM_STEP)

@@ -477,6 +477,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (build(sim_u8(&in))) {
         running = 0;
         sim_set_guest(guest, NULL);
+        sim_check_always(true);
         sim_set_race(race_hook, NULL);
         while (sim_more(&in))
             step();

@@ -321,6 +321,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (n)
         sim_set_firmware(answer, NULL);
     sim_set_guest(guest, NULL);
+    sim_check_always(true);
     if (sim_vm_create(vm, KVM_X86_SNP_VM))
         while (sim_more(&in))
             step(sim_u8(&in));

@@ -187,6 +187,11 @@ void sim_snp_check(struct bawn_vm *vm);
 void sim_snp_page_use(struct page *page, bool by_user);
 void sim_svm_start(void); /* before the module is: sets sim_backend_ops */
 void sim_svm_reset(void);
+/* svm_promise.c: the backend's ops as the machine sees them, and each entry and exit. */
+const struct bawn_cpu_ops *sim_svm_promise_start(void);
+void sim_svm_promise_reset(void);
+void sim_svm_promise_enter(const struct bawn_vcpu *vcpu, u32 event);
+void sim_svm_promise_exit(const struct bawn_vcpu *vcpu, u32 event);
 /* A write that the CPU refuses is a finding. */
 void sim_svm_check_msr(u32 index, u64 value);
 /* The host crashes: calls what the module asked to be called then. cpu.c */

@@ -165,6 +165,7 @@ void bawn_svm_enter(u64 *gpr, u64 vmcb_pa, u64 host_pa, u64 guest_spec, u64 host
     u32 shadow = vmcb->control.int_state;
 
     check_host(host_pa);
+    sim_svm_promise_enter(vcpu, injected);
     if (!sim_svm_check(vmcb)) {
         leave(vmcb, SVM_EXIT_ERR);
         return;
@@ -176,6 +177,7 @@ void bawn_svm_enter(u64 *gpr, u64 vmcb_pa, u64 host_pa, u64 guest_spec, u64 host
         return;
     }
     run_guest(vcpu, vmcb, gpr);
+    sim_svm_promise_exit(vcpu, vmcb->control.exit_int_info);
     if (returned(vmcb, injected)) {
         vmcb->save.rflags = flags;
         vmcb->control.int_state = shadow;
@@ -192,6 +194,7 @@ void bawn_svm_es_enter(u64 vmcb_pa, void *host_save, u64 guest_spec, u64 host_sp
     check_host(sim_rdmsr(MSR_VM_HSAVE_PA));
     if ((u8 *)host_save - 0x400 != (u8 *)page_address(cpu->save))
         sim_fault(SIM_HARDWARE, "the host's state is not where #VMEXIT looks for it");
+    sim_svm_promise_enter(cpu->es_last, 0);
     sim_svm_check_es(vmcb);
     if (!sim_snp_vmsa_check(vmcb->control.vmsa_pa, vmcb->control.asid)) {
         leave(vmcb, SVM_EXIT_ERR);

@@ -30,7 +30,7 @@ void sim_svm_check_msr(u32 index, u64 value)
 void sim_svm_start(void)
 {
     if (sim_options.backend == SIM_SVM)
-        sim_backend_ops = &bawn_svm_ops;
+        sim_backend_ops = sim_svm_promise_start();
     else if (sim_options.snp)
         sim_fault(SIM_STATE, "SNP guests are SVM's: .backend must be SIM_SVM");
 }
@@ -40,4 +40,5 @@ void sim_svm_reset(void)
 {
     bawn_svm_cpu.next_asid = bawn_svm_cpu.max_asid + 1;
     bawn_svm_cpu.last = bawn_svm_cpu.es_last = NULL;
+    sim_svm_promise_reset();
 }

@@ -91,7 +91,8 @@ void hw_breakpoint_restore(void);
 bool cc_platform_has(int attr);
 void cpu_emergency_register_virt_callback(void (*fn)(void));
 void cpu_emergency_unregister_virt_callback(void (*fn)(void));
-#define indirect_branch_prediction_barrier() barrier()
+extern bool sim_ibpb;
+#define indirect_branch_prediction_barrier() ((void)(sim_ibpb = true))
 #define amd_clear_divider() barrier()
 #define vdso_encode_cpunode(cpu, node) ((unsigned long)(cpu) | (unsigned long)(node) << 12)
 #define cr4_read_shadow() ((unsigned long)X86_CR4_MCE)
