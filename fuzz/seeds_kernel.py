@@ -266,6 +266,17 @@ def ioctl():
         yield from lives()
 
 
+def mmio_decode():
+    for size, insn in ((2, "8908 4c898801020304 8a26 408a26 0fb607 480fbf07 486307 a10102030405060708 "
+                        "c70504000000ffffffff 48c704cb01000000 f0830880 3910 3b10 f60080 48f710 66ff00 "
+                        "448700 65f3a5 26a4 f348ab 66f3ab 480fc308 0f22d8 450f20c2 0f233b 0f017008"),
+                       (1, "6307 a201020304 26ac 89482090 f00f22c1 0f21f0 0f06 0f01f1 66c7058000000012"),
+                       (0, "c7063412cd0b 668902 67668b442404 f3ab a4 0f22c0")):
+        for text in insn.split():
+            yield bytes([size]) + bytes.fromhex(text)
+
+
 SEEDS = {
+    "kernel-mmio_decode": mmio_decode,
     "kernel-ioctl": ioctl,
 }

@@ -5,8 +5,9 @@
 #include "core/bawn.h"
 #include "fuzz/sim/neutral.h"
 
-_Static_assert(SIM_N_KINDS == BAWN_EXIT_NR && SIM_N_NPF == BAWN_EXIT_NPF &&
-                   SIM_N_XSETBV == BAWN_EXIT_XSETBV && SIM_N_UNKNOWN == BAWN_EXIT_UNKNOWN,
+_Static_assert((int)SIM_N_KINDS == (int)BAWN_EXIT_NR && (int)SIM_N_NPF == (int)BAWN_EXIT_NPF &&
+                   (int)SIM_N_XSETBV == (int)BAWN_EXIT_XSETBV &&
+                   (int)SIM_N_UNKNOWN == (int)BAWN_EXIT_UNKNOWN,
                "the order of exits");
 
 static void fill_io(struct bawn_exit *to, const struct sim_neutral_exit *x)
