@@ -32,8 +32,9 @@ comma := ,
 sim_kept = $(filter -O% -g% -f%,$(1))
 sim_uncovered = $(subst $(comma)fuzzer-no-link,,$(filter-out $(cov_flags),$(1)))
 
-# An argument stands where userspace put it; the kernel's copies know no alignment, nor does it ask.
-sim_unaligned := -fno-sanitize=alignment
+# An argument stands where userspace put it, be that nowhere: where its members are is computed, and
+# the kernel's copies look what is there; nor do they know alignment.
+sim_unaligned := -fno-sanitize=alignment,null,pointer-overflow
 
 # The one name that the simulation puts something else behind: the backend that main.c takes.
 sim_backend := '-Dbawn_svm_ops=(*sim_backend_ops)'

@@ -268,7 +268,7 @@ struct page *sim_zero_page(void)
 #ifdef SIM_ASAN
 /* One run's memory is small: what it freed need not be kept for long, nor each call be noted. */
 const char *__asan_default_options(void);
-__attribute__((weak)) const char *__asan_default_options(void)
+const char *__asan_default_options(void)
 {
     return "quarantine_size_mb=16:malloc_context_size=6";
 }
