@@ -24,7 +24,11 @@
 #endif
 
 #define DEFAULT_MEMORY (64ul << 20)
+#ifdef SIM_MSAN /* has other places for memory, and would give address 0 */
+#define ARENA_ADDRESS ((void *)0x710000000000)
+#else
 #define ARENA_ADDRESS ((void *)0x200000000000)
+#endif
 
 struct page *sim_pages;
 u8 *sim_arena;
