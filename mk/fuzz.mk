@@ -107,7 +107,7 @@ fuzz-list:
 	@echo $(fuzz_targets)
 fuzz-afl: $(call fuzz_in,afl) ## build the fuzz targets for AFL++
 fuzz-smoke: $(fuzz_programs) ## run each fuzz target on its past finds, its seeds and a fixed number of mutations
-	@fuzz/smoke $(B) $(fuzz_targets)
+	@fuzz/smoke $(B) $(fuzz_targets) $(msan_programs:$(B)/fuzz/%=%)
 fuzz: $(fuzz_mix) ## fuzz every target for FUZZ_TIME seconds (60) of CPU each, then triage
 	@$(bawn_fuzz) run --resume --jobs $(FUZZ_JOBS) --budget $(FUZZ_TIME)
 	@$(bawn_fuzz) triage

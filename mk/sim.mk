@@ -67,10 +67,16 @@ sim_variants := asan msan $(fuzz_variants)
 $(foreach v,$(sim_variants),$(eval $(call sim_variant,$(v))))
 $(foreach v,$(sim_variants),$(eval $(call sim_rules,$(v))))
 
+# What calls libcrypto, which has no MSan, has none itself.
+$(B)/obj/user-msan/fuzz/sim/firmware.o $(call objs,user-msan,$(firmware_src)): \
+	flags_user-msan := $(filter-out -fsanitize=memory%,$(flags_user-msan)) -DSIM_MSAN=1
+
 # MSan for those targets alone of which next to nothing is another library's.
 $(eval $(call fuzz_room,kernel,msan,$(B)/fuzz/msan,$(CLANG) -fsanitize=memory$(comma)fuzzer,))
 .PHONY: fuzz-msan
-fuzz-msan: $(addprefix $(B)/fuzz/msan/,$(call fuzz_names,kernel)) ## build the module's fuzz targets with MSan
+msan_programs := $(addprefix $(B)/fuzz/msan/,$(filter-out kernel-mmio_decode,$(call fuzz_names,kernel)))
+fuzz-msan fuzz-smoke: $(msan_programs)
+fuzz-msan: ## build the module's fuzz targets with MSan
 
 $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/sim/*_test.c)): $(B)/lib/libsim-asan.a
 # Tests of single files of kernel/ and platform/kmod play the others themselves.

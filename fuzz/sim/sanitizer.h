@@ -34,9 +34,16 @@ void __asan_unpoison_memory_region(void const volatile *addr, size_t size);
 
 #ifdef SIM_MSAN
 void __msan_unpoison(const volatile void *addr, size_t size);
+void __msan_scoped_disable_interceptor_checks(void);
+void __msan_scoped_enable_interceptor_checks(void);
 #define sim_initialised(p, n) __msan_unpoison(p, n)
+/* Around code that is compiled without MSan and calls the C library. */
+#define sim_unseen_begin() __msan_scoped_disable_interceptor_checks()
+#define sim_unseen_end() __msan_scoped_enable_interceptor_checks()
 #else
 #define sim_initialised(p, n) ((void)(p), (void)(n))
+#define sim_unseen_begin() ((void)0)
+#define sim_unseen_end() ((void)0)
 #endif
 
 /* Bytes that a guest or the firmware moves, whose memory it is: nothing looks. */

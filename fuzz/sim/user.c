@@ -375,13 +375,14 @@ void sim_migrate(uint64_t address)
 {
     struct mm_struct *mm = &sim_mm[0];
     u64 start = address & PAGE_MASK;
-    struct vm_area_struct *v = vma_lookup(mm, start);
+    struct vm_area_struct *v;
     struct page **slot, *page;
 
-    if (!v || v->vm_ops)
-        return;
     sim_entry_begin("migrate");
     mm_lock(mm);
+    v = vma_lookup(mm, start);
+    if (!v || v->vm_ops)
+        goto out;
     notify(mm, start, start + PAGE_SIZE, true);
     slot = slot_of(v, start, false);
     /* Who holds a reference keeps the page where it is. */
@@ -394,6 +395,7 @@ void sim_migrate(uint64_t address)
         page->user++;
     }
     notify(mm, start, start + PAGE_SIZE, false);
+out:
     mm_unlock(mm);
     sim_entry_end();
 }
@@ -402,23 +404,24 @@ bool sim_collapse(uint64_t address)
 {
     struct mm_struct *mm = &sim_mm[0];
     u64 start = address & PMD_MASK;
-    struct vm_area_struct *v = vma_lookup(mm, start);
-    struct page *large;
+    struct page *large = NULL;
+    struct vm_area_struct *v;
 
+    sim_entry_begin("collapse");
+    mm_lock(mm);
+    v = vma_lookup(mm, start);
     if (!v || v->vm_ops || !whole_chunk(v, start) ||
         (v->large && v->large[(start - v->vm_start) >> PMD_SHIFT]))
-        return false;
-    sim_entry_begin("collapse");
+        goto out;
     if (!v->large)
         v->large = calloc(nr_chunks(v), sizeof(*v->large));
-    mm_lock(mm);
     notify(mm, start, start + PMD_SIZE, true);
-    large = v->large && movable(v, start)
-                ? alloc_pages(GFP_USER | __GFP_ZERO, PMD_SHIFT - PAGE_SHIFT)
-                : NULL;
+    if (v->large && movable(v, start))
+        large = alloc_pages(GFP_USER | __GFP_ZERO, PMD_SHIFT - PAGE_SHIFT);
     if (large)
         fill_large(v, start, large);
     notify(mm, start, start + PMD_SIZE, false);
+out:
     mm_unlock(mm);
     sim_entry_end();
     return large;
