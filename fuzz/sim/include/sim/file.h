@@ -83,7 +83,7 @@ struct file {
     int refs;
     struct file *next; /* waits for its release */
 };
-#define file_inode(f) ((f)->inode)
+struct inode *file_inode(const struct file *file);
 #define i_size_read(i) ((i)->i_size)
 loff_t noop_llseek(struct file *file, loff_t offset, int whence);
 ssize_t simple_read_from_buffer(void __user *to, size_t n, loff_t *pos, const void *from,
