@@ -131,12 +131,11 @@ static void set_msrs(int fd, const struct msr_list *list)
 
 #define SET(name, request) set(fd, request, &s->name, sizeof(s->name), #request)
 
-static void put(int fd, const struct vm_info *vm, const struct vcpu_info *info,
-                const struct state *s)
+static void put(int fd, const struct vm_info *vm, const struct state *s)
 {
     if (s->cpuid.head.nent)
         SET(cpuid, KVM_SET_CPUID2);
-    if (info->mce)
+    if (s->mcg_cap)
         SET(mcg_cap, KVM_X86_SETUP_MCE);
     if (s->khz > 0 && sim_ioctl(fd, KVM_SET_TSC_KHZ, (uint64_t)s->khz))
         sim_fault(SIM_STATE, "KVM_SET_TSC_KHZ refuses %ld, which was read", s->khz);
@@ -240,7 +239,7 @@ void snapshot_check(int dev, int vcpu, const struct vm_info *vm, const struct vc
     vm_fd = make_vm(dev, vm);
     fd = vm_fd < 0 ? -1 : (int)sim_ioctl(vm_fd, KVM_CREATE_VCPU, info->id);
     if (fd >= 0) {
-        put(fd, vm, info, &before);
+        put(fd, vm, &before);
         if (!get(fd, vm, &after))
             sim_fault(SIM_STATE, "what was set cannot be read");
         compare(&before, &after);

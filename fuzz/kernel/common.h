@@ -27,7 +27,6 @@ struct vm_info {
 
 struct vcpu_info {
     uint32_t id;
-    bool mce; /* KVM_X86_SETUP_MCE was called: nothing reads its argument back */
     bool odd; /* its CPUID came after its state, which need not fit */
 };
 

@@ -43,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define FILES_MAX 8u /* of one object; then the oldest is forgotten */
 #define FDS_MAX 256
 #define VMS_MAX 32u
+#define VCPUS_MAX 64u
 #define STEPS_MAX 300u
 #define TASKS_MAX 4
 #define SCRATCH 0x10000u
@@ -58,14 +59,15 @@ static struct {
 
 static struct vm_info vms[VMS_MAX];
 static unsigned vms_made;
-/* By descriptor: of a vCPU. */
 static struct vcpu_file {
     struct vcpu_info info;
     unsigned vm;
     uint64_t run; /* the shared page */
     bool touched; /* some state was set, or it ran */
-} vcpus[FDS_MAX];
-static unsigned vm_of[FDS_MAX];
+} vcpus[VCPUS_MAX];
+static unsigned vcpus_made;
+/* By descriptor, of which several may be one vCPU's. */
+static unsigned vcpu_of[FDS_MAX], vm_of[FDS_MAX];
 
 struct task {
     struct sim_input in, script;
@@ -98,7 +100,7 @@ static int file_of(enum object object, unsigned i)
 
 static struct vcpu_file *vcpu_at(int fd)
 {
-    return fd >= 0 && fd < FDS_MAX ? &vcpus[fd] : &vcpus[0];
+    return &vcpus[fd >= 0 && fd < FDS_MAX ? vcpu_of[fd] : 0];
 }
 
 /* ---- Values ---- */
@@ -281,7 +283,8 @@ static void made_vm(int fd, uint64_t type)
 
 static void made_vcpu(int vm_fd, int fd, uint64_t id)
 {
-    vcpus[fd] = (struct vcpu_file){ .info.id = (uint32_t)id, .vm = vm_of[vm_fd] };
+    vcpu_of[fd] = vcpus_made++ % VCPUS_MAX;
+    vcpus[vcpu_of[fd]] = (struct vcpu_file){ .info.id = (uint32_t)id, .vm = vm_of[vm_fd] };
     keep(VCPU, fd);
 }
 
@@ -329,8 +332,6 @@ static void note_vcpu(const struct call *c, int fd, long r)
         keep(STATS, (int)r);
     else if (c->request == KVM_SET_CPUID2)
         v->info.odd |= v->touched; /* what was set before may not fit it */
-    else if (c->request == KVM_X86_SETUP_MCE)
-        v->info.mce = true;
     else if (c->style == PATCH || c->request == KVM_SET_MSRS)
         v->touched = true;
 }
@@ -419,7 +420,7 @@ static void step_dup(struct sim_input *in)
 
     if (copy < 0)
         return;
-    vcpus[copy] = *vcpu_at(fd);
+    vcpu_of[copy] = vcpu_of[fd];
     vm_of[copy] = vm_of[fd];
     keep(object, copy);
 }
@@ -851,7 +852,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     memset(files, 0, sizeof(files));
     memset(tasks, 0, sizeof(tasks));
-    vms_made = steps_done = nr_spawned = 0;
+    vms_made = vcpus_made = steps_done = nr_spawned = 0;
+    memset(vcpus, 0, sizeof(vcpus));
+    memset(vcpu_of, 0, sizeof(vcpu_of));
     tasks[0].in = (struct sim_input){ data, size, 0 };
     tasks[0].scratch = sim_map(SCRATCH);
     second = sim_map(SIM_VM_MEMORY);
