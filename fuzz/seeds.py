@@ -331,9 +331,11 @@ SEEDS = {
 
 
 def contents(target):
-    """The target's seeds."""
+    """The target's seeds: those that are made, and the files."""
     here = os.path.join(os.path.dirname(os.path.realpath(__file__)), "seeds", target)
-    return SEEDS[target]() if target in SEEDS else files(os.path.join(here, "*"))
+    if target in SEEDS:
+        yield from SEEDS[target]()
+    yield from files(os.path.join(here, "*"))
 
 
 def write(target, folder):

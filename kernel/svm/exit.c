@@ -12,6 +12,7 @@
 #include <asm/trapnr.h>
 
 #include "svm.h"
+#include "trace.h"
 
 #define IOIO_SEG_SHIFT 10
 #define CR_INFO_VALID BIT_ULL(63) /* decode assists: EXITINFO1 holds the GPR */
@@ -219,7 +220,35 @@ static void decode_simple(struct bawn_vcpu *vcpu, struct bawn_exit *exit, u32 co
 		exit->msr.write = to_svm(vcpu)->vmcb->control.exit_info_1 & 1;
 }
 
-void bawn_svm_decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+/* The exit as it is, for whoever records (trace.h). Guest memory is read for nothing else. */
+static void record_exit(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
+{
+	struct vmcb_control_area *c = &to_svm(vcpu)->vmcb->control;
+	struct bawn_exit_record r = {
+		.vcpu = vcpu->id,
+		.kind = exit->kind,
+		.code = c->exit_code,
+		.info1 = c->exit_info_1,
+		.info2 = c->exit_info_2,
+		.event = c->exit_int_info,
+	};
+	struct bawn_walk_fault f;
+	int nr;
+
+	if (!vcpu->state_protected) {
+		r.rip = vcpu->rip;
+		r.rflags = vcpu->rflags;
+		r.cr0 = vcpu->cr0;
+		memcpy(r.gpr, vcpu->gpr, sizeof(r.gpr));
+		r.mode = bawn_code_size(vcpu);
+		r.cpl = bawn_svm_cpl(vcpu);
+		nr = bawn_fetch(vcpu, r.bytes, &f);
+		r.nr = nr > 0 ? nr : 0;
+	}
+	trace_bawn_exit_record(&r);
+}
+
+static void decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 {
 	struct bawn_svm *svm = to_svm(vcpu);
 	struct vmcb_control_area *c = &svm->vmcb->control;
@@ -270,4 +299,11 @@ void bawn_svm_decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	default:
 		decode_simple(vcpu, exit, code);
 	}
+}
+
+void bawn_svm_decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+{
+	decode(vcpu, exit);
+	if (trace_bawn_exit_record_enabled())
+		record_exit(vcpu, exit);
 }

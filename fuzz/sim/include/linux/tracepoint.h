@@ -13,6 +13,10 @@
 #define TRACE_EVENT(name, proto, args, fields, assign, print) \
     static inline void trace_##name(proto)                    \
     {                                                         \
+    }                                                         \
+    static inline bool trace_##name##_enabled(void)           \
+    {                                                         \
+        return false;                                         \
     }
 
 #endif
