@@ -78,6 +78,8 @@ msan_programs := $(addprefix $(B)/fuzz/msan/,$(filter-out kernel-mmio_decode,$(c
 fuzz-msan fuzz-smoke: $(msan_programs)
 fuzz-msan: ## build the module's fuzz targets with MSan
 
+$(B)/unit/sim/replay_test: $(call objs,user-asan,fuzz/replay/program.c) \
+	$(call objs,module-asan,fuzz/replay/cpu.c)
 $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/sim/*_test.c)): $(B)/lib/libsim-asan.a
 # Tests of single files of kernel/ and platform/kmod play the others themselves.
 $(B)/obj/asan/tests/unit/kernel/%.o: flags_asan := $(filter-out -Wmissing-prototypes,$(flags_module-asan)) \
@@ -103,3 +105,11 @@ $(B)/lint/cppcheck-sim: $(sim_src) $(wildcard fuzz/sim/*.h fuzz/sim/include/sim/
 ifneq ($(sim_headers),)
 tidy: $(sim_tidy)
 endif
+
+# Programs on the simulated machine; the lab runs the same on a real backend.
+$(B)/obj/module-fuzz/fuzz/replay/%.o: private flags_module-fuzz := \
+	$(subst $(comma)fuzzer-no-link,,$(flags_module-fuzz))
+$(B)/fuzz/fuzz-replay: $(call objs,user-fuzz,fuzz/replay/main.c fuzz/replay/program.c) \
+	$(call objs,module-fuzz,fuzz/replay/cpu.c) $(B)/lib/libsim-fuzz.a
+	$(call say,LD,$@)
+	$(Q)$(CLANG) -fsanitize=address,undefined,fuzzer-no-link -o $@ $^ -lcrypto
