@@ -92,6 +92,10 @@ def vsock():
     yield start() + buffers + host(0) + host(1, 5) + send(response, 0x40000000, guest_port=5) + \
         send(data, 0x40000000, guest_port=5, length=9) + host(4) + host(2, 50) + host(7)
     yield start() + host(0) + host(3, 0x43) + host(3, 0x4f)
+    # As much as there is credit for, and nobody who reads.
+    head = packet(data, 1, length=200000)
+    bulk = chain(1, (0, len(head), 0, head), *((0, 0x7f00, 4),) * 7) + bell(1)
+    yield start() + buffers + send(request, 1) + bulk + host(4) + bulk + host(4)
 
 
 def devices():

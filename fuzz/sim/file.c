@@ -169,6 +169,7 @@ void fd_install(unsigned int fd, struct file *file)
     WARN_ON(fd >= MAX_FDS || !reserved[fd] || table[fd]);
     reserved[fd] = false;
     table[fd] = file;
+    sim_self->installed = (int)fd;
 }
 
 loff_t noop_llseek(struct file *file, loff_t offset, int whence)
@@ -578,8 +579,11 @@ long sim_ioctl(int fd, unsigned long request, uint64_t argument)
         return -EBADF;
     sim_entry_begin("ioctl");
     sim_watch(argument, argument_size(request));
+    sim_self->installed = -1;
     if (file->f_op->unlocked_ioctl)
         r = file->f_op->unlocked_ioctl(file, (unsigned int)request, argument);
+    if (r < 0 && sim_self->installed >= 0)
+        sim_fault(SIM_LEAK, "a call that failed (%ld) left descriptor %d", r, sim_self->installed);
     fput(file);
     sim_entry_end();
     return r;

@@ -60,6 +60,7 @@ struct sim_task {
     const char *entry;
     u64 steps, total;
     unsigned int guest_entries;
+    int installed; /* the last descriptor that it got; -1: none in this call */
     struct sim_range watched[SIM_MAX_WATCHED], read[SIM_MAX_READS];
     int nr_watched, nr_read;
 };

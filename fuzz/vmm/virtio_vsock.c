@@ -64,11 +64,23 @@ static void drop(int *fd)
     *fd = -1;
 }
 
+/* What the device keeps for the host is no more than it said that it would take. */
+static void check_credit(void)
+{
+    for (unsigned i = 0; i < BAWN_VSOCK_CONNS; i++) {
+        if (vsock.conn[i].len <= BAWN_VSOCK_BUFFER)
+            continue;
+        fprintf(stderr, "vmm: %u bytes are kept, beyond the credit\n", vsock.conn[i].len);
+        abort();
+    }
+}
+
 static void host(uint8_t what, uint8_t how)
 {
     int *fd = &peer[what / 8 % PEERS];
     char text[512];
 
+    check_credit();
     memset(text, how, sizeof(text));
     if (what % 8 == 0) {
         if (waiting < 0)
