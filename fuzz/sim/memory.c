@@ -167,7 +167,7 @@ static struct page *take_page(unsigned int order)
     /* What alignment leaves out is used later. */
     for (; bump < first; bump++)
         list_add_tail(&sim_pages[bump].lru, &freed);
-    bump = first + n;
+    bump = first + n + 1; /* a page that is nobody's: who runs over the end is seen */
     return &sim_pages[first];
 }
 
