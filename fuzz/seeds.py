@@ -147,6 +147,11 @@ def policies():
            b'"sha256":"' + b"00" * 32 + b'"}],"rules":[]}')
     yield (b'{"bawn_policy":1,"id":"p","version":"1","evidence":["snp"],"rules":[{"id":"r",'
            b'"reason":"w","not":{"id":"s","claim":"tdx.rtmr[*]","bits_set":"00ff"}}]}')
+    # Groups in groups: as deep as they may be, and deeper.
+    for depth in (2, 11, 12, 13, 14):
+        yield (b'{"bawn_policy":1,"id":"p","version":"1","evidence":["snp"],"rules":[{"id":"r",'
+               b'"reason":"w"' + b"".join(b',"all":[{"id":"r%d"' % i for i in range(depth)) +
+               b',"claim":"snp.vmpl","equals":7' + b"}]" * depth + b"}]}")
 
 
 def claims():

@@ -157,6 +157,10 @@ def private():
                step("fallocate", 0, 3, raw("Q", 0), raw("Q", 0x100000)), step("yield"),
                attribute(0x400000, 0x8000, 0), step("join"), step("close", VMS, 0),
                schedule=b"\1\0\0\1" * 16)
+    # Files that are made while the answer finds no place, or does.
+    for place in range(8):
+        yield seed(ONE | PRIVATE, call("VM", "CREATE_GUEST_MEMFD", raw("Q", 0x10000), 0,
+                                       flags=place << 4), step("close", VMS, 0))
 
 
 def interrupts():
@@ -197,6 +201,11 @@ def memory():
     yield seed(ONE | LONG, call("VM", "ENABLE_CAP", 2, 0, 2), logged, dirty, log, clear, dirty)
     yield seed(TWO | LONG, logged, spawn(dirty, dirty), log, step("yield"), log, step("join"),
                schedule=b"\1\0\1" * 20)
+    # Pages go while others fault them in.
+    for pattern in (b"\1\0\1", b"\0\1", b"\0\0\1"):
+        yield seed(TWO | LONG, spawn(run(*(npf(0x1000, 1),) * 8)), step("unmap", 2, 1),
+                   step("yield"), step("migrate", 1), step("yield"), step("unmap", 2, 1),
+                   step("join"), schedule=pattern * 20)
     yield seed(ONE | LONG, call("VM", "SET_USER_MEMORY_REGION", 1, 2, 7, 1, 5),
                run(npf(0x400000), npf(0x400000, 1, 1)), step("protect", 5, 1, 1),
                call("VM", "SET_USER_MEMORY_REGION", 1, 2, 7, 0, 5))

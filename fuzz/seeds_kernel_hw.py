@@ -109,7 +109,11 @@ def registers():
 def ports():
     for info in (0x10, 0x11, 0x20, 0x41, 0x9c, 0x9d, 0x14c, 0x14d, 0x294, 0x295):
         yield (bytes([PROTECTED]) + leave(0x7b, info1=0x3f80000 | info, gprs=(5, 3, 0)) +
-               bytes([VMM | 2, 0]) + bytes(18) + run() + run())
+               bytes([VMM | 2, 0, 0x40, 0]) + bytes(16) + run() + run())
+    # Strings, answered by userspace as it pleases.
+    for info in (0x9c, 0x9d, 0x14d, 0x295):
+        yield (bytes([PROTECTED]) + leave(0x7b, info1=0x3f80000 | info, gprs=(5, 0x300, 0)) +
+               bytes([VMM | 2, 0, 37, 1]) + bytes(16) + run())
 
 
 def events():
@@ -129,6 +133,8 @@ def events():
                    leave(0x7c, info1=1, flags=NRIP, gprs=(0x100, 0x838, 0)) +
                    leave(0x7c, info1=1, flags=NRIP, gprs=(0x100000, 0x6e0, 0)) + time(100000000) +
                    leave(0x78, flags=NRIP) + run())
+        yield (bytes([mode]) + APIC_ON + on + call(10, (0x320, 0x40), (0x322, 2), (0x381, 0x10)) +
+               time(100000000) + leave(0x78, flags=NRIP) + run())
         for control in (1, 2 | 1, 0x10001, 0x20001, 0x30001):
             yield (bytes([mode]) + call(7, (0, control & 0xff), (2, control >> 16)) + leave(0x41) +
                    leave(0x43) + leave(0x72, flags=NRIP))
@@ -181,6 +187,11 @@ def ghcb():
         yield m + page(0x7b, 0x0ff80010, 0, RAX, (0x41,)) + go + page(0x7b, 0x0ff80011) + go + go
         yield m + page(0x7b, 0x0ff8001c, 3, SCRATCH, buffer=b"abc") + go + go
         yield m + page(0x7b, 0x0ff8001d, 3, SCRATCH) + go + bytes([VMM | 2]) + bytes(11) + go
+        # As much as goes at once, of each size.
+        for size in (1, 2, 4):
+            for into in (0, 1):
+                yield m + page(0x7b, 0x0ff80004 | size << 4 | into, 0x1000 // size, SCRATCH | FAR,
+                               scratch=0x105000) + go + go
         yield m + page(0x80000001, 0xd0000000, 4, SCRATCH) + go + go
         yield m + page(0x80000002, 0xd0000000, 8, SCRATCH, buffer=b"12345678") + go + go
         yield m + page(0x80000002, 0xfee00300, 4, SCRATCH, buffer=b"\x41\0\0\0") + go
@@ -234,6 +245,9 @@ def launch():
     for n in range(10):
         for answer in (0x40 | 0x16, 0x80, 0xc0, 0xff, 0x3f, 0x40):
             yield bytes([n + 1]) + bytes(n) + bytes([answer]) + steps
+    # With an ID block, of which the copy may fail.
+    for fail in (b"", bytes([11, 40, 0]), bytes([11, 0, 1]), bytes([11, 0, 16])):
+        yield b"\0" + GO_ON * 5 + fail + bytes([0x10, 0x83, 16, 1]) + GO_ON
     for kind in range(8):
         yield b"\0" + GO_ON * 3 + bytes([15, 4, 3, kind]) + steps
     for fail in range(0, 60, 3):

@@ -22,6 +22,11 @@ def chain(queue, *parts):
     return out
 
 
+def desc(queue, i, *fields):
+    """Address, length, flags (1: more follow, 2: the device writes), the next one."""
+    return bytes([DESC, queue, i]) + struct.pack("<QIHH", *fields)
+
+
 def bell(queue):
     return bytes([BELL, queue])
 
@@ -65,6 +70,12 @@ def blk():
                                     (200, 1, WRITE)) + bell(0)
 
 
+    # The longest chain that there can be: a header, then as many bytes as descriptors are left.
+    yield (start() + desc(0, 0, 0x4000, 16, 1, 1) +
+           b"".join(desc(0, i, 0x4100 + i, 1, 3 if i < 127 else 2, (i + 1) % 128)
+                    for i in range(1, 128)) + bytes([AVAIL, 0, 0, 0, 0]) + bell(0))
+
+
 def console():
     yield from registers()
     yield start() + chain(1, (0, 5, 0, b"hello")) + bell(1)
@@ -93,9 +104,10 @@ def vsock():
         send(data, 0x40000000, guest_port=5, length=9) + host(4) + host(2, 50) + host(7)
     yield start() + host(0) + host(3, 0x43) + host(3, 0x4f)
     # As much as there is credit for, and nobody who reads.
-    head = packet(data, 1, length=200000)
-    bulk = chain(1, (0, len(head), 0, head), *((0, 0x7f00, 4),) * 7) + bell(1)
-    yield start() + buffers + send(request, 1) + bulk + host(4) + bulk + host(4)
+    def bulk(length):
+        head = packet(data, 1, length=length)
+        return chain(1, (0, len(head), 0, head), *((0, 0x7f00, 4),) * 7) + bell(1)
+    yield start() + buffers + send(request, 1) + bulk(200000) + bulk(200000) + bulk(20000) + host(4)
 
 
 def devices():
