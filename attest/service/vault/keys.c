@@ -100,6 +100,7 @@ const struct vault_key *keyring_current(const struct keyring *ring, enum key_kin
     return newest;
 }
 
+/* Whether there is state to be believed is behind the id: so an id must not have a blank in it. */
 static void aad_of(const char *id, bool state, char aad[128])
 {
     snprintf(aad, 128, "bawn-attestd keyring %s%s", id, state ? " with state" : "");
@@ -128,6 +129,8 @@ static EVP_MAC_CTX *make_mac(const uint8_t key[KEY_SIZE])
     return NULL;
 }
 
+#define ID_MAX 64
+
 static enum bawn_status open_key(struct keyring *ring, struct vault_key *k,
                                  struct bawn_bytes sealed, struct bawn_error *err)
 {
@@ -137,8 +140,10 @@ static enum bawn_status open_key(struct keyring *ring, struct vault_key *k,
     size_t len;
     enum bawn_status st;
 
-    if (strncmp(k->id, kind_names[k->kind], strlen(kind_names[k->kind])) != 0)
-        return bawn_fail(err, BAWN_E_DENIED, "the key %s is no %s key", k->id, kind_names[k->kind]);
+    if (strncmp(k->id, kind_names[k->kind], strlen(kind_names[k->kind])) != 0 ||
+        strchr(k->id, ' ') || strlen(k->id) >= ID_MAX)
+        return bawn_fail(err, BAWN_E_DENIED, "the key %.64s is no %s key", k->id,
+                         kind_names[k->kind]);
     aad_of(k->id, k->kind == KEY_LOG, aad);
     st = unseal(ring->storage, aad, sealed, &plain, &len, err);
     if (st == BAWN_E_DENIED && k->kind == KEY_LOG) {
@@ -246,7 +251,7 @@ static enum bawn_status insert(struct keyring *ring, struct db *db, enum key_kin
     plain = make_plain(kind, algorithm, &plain_len);
     if (!plain)
         return bawn_fail(err, BAWN_E_INTERNAL, "OpenSSL cannot make a %s key", kind_names[kind]);
-    aad_of(id, false, aad);
+    aad_of(id, kind == KEY_LOG, aad);
     st = seal(ring->storage, aad, plain, (size_t)plain_len, &sealed, &len, err);
     OPENSSL_clear_free(plain, (size_t)plain_len);
     if (st != BAWN_OK)
@@ -266,13 +271,15 @@ static bool note_row(void *context, const struct db_value *c, int n)
     return false;
 }
 
-/* Without its log key a database would count as one that has no MACs yet. */
+/* Without its log key a database would count as a new one. */
 static enum bawn_status check_unused(struct db *db, struct bawn_error *err)
 {
     static const char *const used[] = { "SELECT 1 FROM policy LIMIT 1",
                                         "SELECT 1 FROM reference LIMIT 1",
                                         "SELECT 1 FROM revoked LIMIT 1",
                                         "SELECT 1 FROM log_entry LIMIT 1",
+                                        "SELECT 1 FROM secret LIMIT 1",
+                                        "SELECT 1 FROM session LIMIT 1",
                                         "SELECT 1 FROM meta WHERE key LIKE 'signer/%' LIMIT 1" };
     enum bawn_status st = BAWN_OK;
     bool any = false;
@@ -345,6 +352,8 @@ enum bawn_status keyring_load(struct keyring *ring, struct db *db, const char *t
         if (st != BAWN_OK)
             break;
         st = insert(ring, db, (enum key_kind)kind, id, token_algorithm, now, err);
+        if (st == BAWN_OK && kind == KEY_LOG)
+            st = state_begin(ring, db, err);
         if (st == BAWN_E_DENIED) /* another replica was first */
             st = BAWN_OK;
         made = true;

@@ -46,7 +46,7 @@ struct sum {
     bool ended;
 };
 
-static void sum_begin(struct sum *s, const struct vault *v)
+static void sum_begin(struct sum *s, const struct keyring *ring)
 {
     static const char label[] = "bawn-attestd state";
     OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, "SHA256", 0),
@@ -56,8 +56,8 @@ static void sum_begin(struct sum *s, const struct vault *v)
 
     *s = (struct sum){ .ctx = hmac ? EVP_MAC_CTX_new(hmac) : NULL };
     s->ok = s->ctx &&
-            HMAC(EVP_sha256(), v->keys.storage, KEY_SIZE, (const uint8_t *)label, strlen(label),
-                 key, NULL) &&
+            HMAC(EVP_sha256(), ring->storage, KEY_SIZE, (const uint8_t *)label, strlen(label), key,
+                 NULL) &&
             EVP_MAC_init(s->ctx, key, sizeof(key), params) == 1;
     OPENSSL_cleanse(key, sizeof(key));
     EVP_MAC_free(hmac);
@@ -107,7 +107,7 @@ static enum bawn_status sum_of(struct vault *v, const char *tenant, enum state_p
     struct sum s;
     enum bawn_status st;
 
-    sum_begin(&s, v);
+    sum_begin(&s, &v->keys);
     s.row = row;
     s.context = context;
     sum_add(&s, &label);
@@ -124,7 +124,7 @@ bool state_session_mac(const struct vault *v, const struct db_value *columns, si
     struct db_value label = db_text("session");
     struct sum s;
 
-    sum_begin(&s, v);
+    sum_begin(&s, &v->keys);
     sum_add(&s, &label);
     for (size_t i = 0; i < n; i++)
         sum_add(&s, &columns[i]);
@@ -163,7 +163,7 @@ static enum bawn_status kept_read(struct vault *v, const char *key, struct kept 
                   err);
 }
 
-static enum bawn_status kept_write(struct vault *v, const char *key, const uint8_t mac[MAC],
+static enum bawn_status kept_write(struct db *db, const char *key, const uint8_t mac[MAC],
                                    const char *rest, struct bawn_error *err)
 {
     char *value = malloc((size_t)2 * MAC + strlen(rest) + 1);
@@ -174,7 +174,7 @@ static enum bawn_status kept_write(struct vault *v, const char *key, const uint8
     for (size_t i = 0; i < MAC; i++)
         snprintf(value + 2 * i, 3, "%02x", mac[i]);
     memcpy(value + (size_t)2 * MAC, rest, strlen(rest) + 1);
-    st = db_run(v->db,
+    st = db_run(db,
                 "INSERT INTO meta (key, value) VALUES ($1, $2)"
                 " ON CONFLICT (key) DO UPDATE SET value = $2",
                 (struct db_value[]){ db_text(key), db_text(value) }, 2, NULL, NULL, NULL, err);
@@ -227,20 +227,29 @@ enum bawn_status state_seal(struct vault *v, const char *tenant, enum state_part
     enum bawn_status st = sum_of(v, tenant, part, NULL, NULL, mac, err);
 
     key_of(tenant, part, key);
-    return st == BAWN_OK ? kept_write(v, key, mac, "", err) : st;
+    return st == BAWN_OK ? kept_write(v->db, key, mac, "", err) : st;
 }
 
 /* ---- Which tenants there have been: one without MACs is new, or was robbed of them ---- */
 
-static bool tenants_mac(const struct vault *v, const char *names, uint8_t mac[MAC])
+static bool tenants_mac(const struct keyring *ring, const char *names, uint8_t mac[MAC])
 {
     struct db_value values[] = { db_text("tenants"), db_text(names) };
     struct sum s;
 
-    sum_begin(&s, v);
+    sum_begin(&s, ring);
     sum_add(&s, &values[0]);
     sum_add(&s, &values[1]);
     return sum_end(&s, mac);
+}
+
+enum bawn_status state_begin(const struct keyring *ring, struct db *db, struct bawn_error *err)
+{
+    uint8_t mac[MAC];
+
+    return tenants_mac(ring, "", mac)
+               ? kept_write(db, TENANTS, mac, "", err)
+               : bawn_fail(err, BAWN_E_INTERNAL, "OpenSSL cannot compute a MAC");
 }
 
 static bool has_name(const char *names, const char *name)
@@ -280,8 +289,9 @@ static enum bawn_status add_tenants(struct vault *v, const char *names, bool all
             st = state_seal(v, name, (enum state_part)p, err);
     }
     if (st == BAWN_OK && (*added || all)) {
-        st = tenants_mac(v, more, mac) ? kept_write(v, TENANTS, mac, more, err)
-                                       : bawn_fail(err, BAWN_E_INTERNAL, "OpenSSL fails at a MAC");
+        st = tenants_mac(&v->keys, more, mac)
+                 ? kept_write(v->db, TENANTS, mac, more, err)
+                 : bawn_fail(err, BAWN_E_INTERNAL, "OpenSSL fails at a MAC");
     }
     free(more);
     return st;
@@ -330,7 +340,7 @@ static enum bawn_status open_state(struct vault *v, bool accept, struct bawn_err
         return st == BAWN_OK ? keyring_renew(&v->keys, v->db, err) : st;
     }
     st = kept_read(v, TENANTS, &k, err);
-    if (st == BAWN_OK && k.there && k.rest && tenants_mac(v, k.rest, right) &&
+    if (st == BAWN_OK && k.there && k.rest && tenants_mac(&v->keys, k.rest, right) &&
         CRYPTO_memcmp(k.mac, right, MAC) == 0) {
         st = new_are_empty(v, k.rest, err);
         if (st == BAWN_OK)

@@ -186,6 +186,9 @@ enum bawn_status state_seal(struct vault *v, const char *tenant, enum state_part
 /* At start and for a new configuration, in a transaction of its own: seals what is new. accept: all
  * that there is. BAWN_E_DENIED: the database was altered. */
 enum bawn_status state_open(struct vault *v, bool accept, struct bawn_error *err);
+/* Of a database without anything in it, in the transaction that makes its log key: it has MACs from
+ * the beginning. */
+enum bawn_status state_begin(const struct keyring *ring, struct db *db, struct bawn_error *err);
 /* Looks whether the tenants are still to be believed; if not, what memory has is read anew. */
 enum bawn_status state_watch(struct vault *v, struct bawn_error *err);
 /* Tells the fronts how many are not, if that is news. */

@@ -277,6 +277,8 @@ static void taken_marks(void **state)
         "UPDATE meta SET value = substr(value, 1, 64) WHERE key = 'state-tenants'",
         "DELETE FROM keyring",
         "DELETE FROM keyring WHERE kind = 'log'",
+        /* "... log-1 with state": under this name it would be an older version's. */
+        "UPDATE keyring SET id = 'log-1 with state' WHERE id = 'log-1'",
     };
     struct bawn_error err = { "" };
 
@@ -291,6 +293,64 @@ static void taken_marks(void **state)
         assert_int_equal(open_again(&w, &err), BAWN_E_DENIED);
         world_destroy(&w);
     }
+}
+
+/* What was left is not a new database's: secrets would be released without what limited that. */
+static void emptied(void **state)
+{
+    static const char *const tables[] = { "policy",    "reference", "revoked",        "meta",
+                                          "log_entry", "log_head",  "log_checkpoint", "keyring" };
+    static const char *const left[] = { "secret", "session" };
+    struct guest g = guest_create();
+    struct bawn_error err = { "" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
+        struct world w;
+        char text[64];
+
+        world_create(&w);
+        assert_int_equal(admin(&w, "blue", OWNER, "POST", "resource/disk/key/1", SECRET_TEXT), 200);
+        assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "resource-policy", DENY_ALL), 200);
+        assert_int_equal(guest_attest(&w, &g, "blue"), 200);
+        for (size_t k = 0; k < sizeof(tables) / sizeof(tables[0]); k++) {
+            snprintf(text, sizeof(text), "DELETE FROM %s%s", tables[k],
+                     strcmp(tables[k], "meta") ? "" : " WHERE key <> 'schema'");
+            sql(&w, text);
+        }
+        snprintf(text, sizeof(text), "DELETE FROM %s", left[1 - i]);
+        sql(&w, text);
+        assert_int_equal(open_again(&w, &err), BAWN_E_DENIED);
+        world_destroy(&w);
+    }
+    guest_destroy(&g);
+}
+
+/* Who has copies of a database from its first moment on, as an archive of its changes has, has no
+ * key in it that would say that there are no MACs yet. */
+static void from_the_start(void **state)
+{
+    struct bawn_error err = { "" };
+    struct keyring ring = { .n = 0 };
+    struct world w;
+    struct db *db;
+    char *path;
+
+    (void)state;
+    world_create(&w);
+    assert_true(asprintf(&path, "%s.new", w.config->database) > 0);
+    free(w.config->database);
+    w.config->database = path;
+    memcpy(ring.storage, w.v.keys.storage, sizeof(ring.storage));
+    assert_int_equal(db_open(&db, path, &err), BAWN_OK);
+    assert_int_equal(keyring_load(&ring, db, "ES384", 1, &err), BAWN_OK);
+    assert_false(keyring_is_old(&ring));
+    keyring_wipe(&ring);
+    db_close(db);
+    /* Stopped there, it goes on; and what was planted there, is seen. */
+    assert_int_equal(open_again(&w, &err), BAWN_OK);
+    assert_int_equal(open_again(&w, &err), BAWN_OK);
+    world_destroy(&w);
 }
 
 /* As a version without MACs left it. */
@@ -361,6 +421,7 @@ int main(void)
         cmocka_unit_test(taken_policy),     cmocka_unit_test(altered_rows),
         cmocka_unit_test(taken_revocation), cmocka_unit_test(forged_session),
         cmocka_unit_test(altered_text),     cmocka_unit_test(taken_marks),
+        cmocka_unit_test(emptied),          cmocka_unit_test(from_the_start),
         cmocka_unit_test(migration),        cmocka_unit_test(accepted),
     };
 
