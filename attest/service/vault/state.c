@@ -19,20 +19,24 @@
 #define MAC 32
 #define TENANTS "state-tenants"
 
-/* What is said of a part, and its rows in an order of their own. */
+/* What is said of a part, the types of its columns ('t': text, 'b': bytes, 'i': integer), and its
+ * rows in an order of their own. */
 static const struct {
-    const char *name, *sql;
+    const char *name, *types, *sql;
 } parts[STATE_PARTS] = {
-    [STATE_POLICY] = { "policies", "SELECT kind, name, hash, text FROM policy WHERE tenant = $1"
-                                   " AND active = 1 ORDER BY kind, name" },
-    [STATE_REFERENCE] = { "reference values",
+    [STATE_POLICY] = { "policies", "ttbt",
+                       "SELECT kind, name, hash, text FROM policy WHERE tenant = $1"
+                       " AND active = 1 ORDER BY kind, name" },
+    [STATE_REFERENCE] = { "reference values", "tti",
                           "SELECT set_name, value, expires FROM reference WHERE tenant = $1"
                           " ORDER BY set_name, value" },
-    [STATE_REVOKED] = { "revocations", "SELECT kind, value, reason, created FROM revoked"
-                                       " WHERE tenant = $1 ORDER BY kind, value" },
-    [STATE_SIGNER] = { "signers", "SELECT key, value FROM meta WHERE"
-                                  " substr(key, 1, length($1) + 8) = 'signer/' || $1 || '/'"
-                                  " ORDER BY key" },
+    [STATE_REVOKED] = { "revocations", "ttti",
+                        "SELECT kind, value, reason, created FROM revoked"
+                        " WHERE tenant = $1 ORDER BY kind, value" },
+    [STATE_SIGNER] = { "signers", "tt",
+                       "SELECT key, value FROM meta WHERE"
+                       " substr(key, 1, length($1) + 8) = 'signer/' || $1 || '/'"
+                       " ORDER BY key" },
 };
 
 /* ---- MACs ---- */
@@ -40,7 +44,8 @@ static const struct {
 struct sum {
     EVP_MAC_CTX *ctx;
     bool ok;
-    /* Whom rows are passed on to. */
+    /* Whom rows of these types are passed on to. */
+    const char *types;
     db_row_fn row;
     void *context;
     bool ended;
@@ -88,13 +93,23 @@ static bool sum_end(struct sum *s, uint8_t out[MAC])
     return ok;
 }
 
+static bool has_types(const struct db_value *c, int n, const char *types)
+{
+    for (int i = 0; i < n; i++)
+        if (c[i].type != (types[i] == 't' ? DB_TEXT : types[i] == 'b' ? DB_BLOB : DB_INT))
+            return false;
+    return true;
+}
+
+/* Whether they are right is known when the last has come. Those of other types are not: the
+ * service writes none. */
 static bool sum_row(void *context, const struct db_value *c, int n)
 {
     struct sum *s = context;
 
     for (int i = 0; i < n; i++)
         sum_add(s, &c[i]);
-    if (s->row && !s->ended)
+    if (s->row && !s->ended && has_types(c, n, s->types))
         s->ended = !s->row(s->context, c, n);
     return true;
 }
@@ -108,6 +123,7 @@ static enum bawn_status sum_of(struct vault *v, const char *tenant, enum state_p
     enum bawn_status st;
 
     sum_begin(&s, &v->keys);
+    s.types = parts[part].types;
     s.row = row;
     s.context = context;
     sum_add(&s, &label);

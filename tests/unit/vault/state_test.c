@@ -353,6 +353,24 @@ static void from_the_start(void **state)
     world_destroy(&w);
 }
 
+/* Rows of types that no service writes: the tenant is refused, nobody stumbles. */
+static void planted_types(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_create(&w);
+    sql(&w, "ALTER TABLE policy RENAME TO before");
+    sql(&w, "CREATE TABLE policy (tenant, kind, name, hash, text, author, created, active)");
+    sql(&w, "INSERT INTO policy VALUES ('blue', NULL, NULL, NULL, NULL, NULL, NULL, 1)");
+    refused(&w, "policies");
+    sql(&w, "DROP TABLE policy");
+    sql(&w, "ALTER TABLE before RENAME TO policy");
+    world_restart(&w);
+    good(&w);
+    world_destroy(&w);
+}
+
 /* As a version without MACs left it. */
 static void make_old(struct world *w)
 {
@@ -422,7 +440,8 @@ int main(void)
         cmocka_unit_test(taken_revocation), cmocka_unit_test(forged_session),
         cmocka_unit_test(altered_text),     cmocka_unit_test(taken_marks),
         cmocka_unit_test(emptied),          cmocka_unit_test(from_the_start),
-        cmocka_unit_test(migration),        cmocka_unit_test(accepted),
+        cmocka_unit_test(planted_types),    cmocka_unit_test(migration),
+        cmocka_unit_test(accepted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
