@@ -155,7 +155,11 @@ static enum bawn_status sqlite_open(struct db *db, struct bawn_error *err)
     sqlite3_busy_timeout(handle(db), DB_LOCK_MS);
     sqlite3_db_config(handle(db), SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(handle(db), SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    sqlite3_db_config(handle(db), SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
+    /* The schema has none of these. Who can write the file could plant some, and have what they do
+     * or show taken for what was written. */
+    sqlite3_db_config(handle(db), SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_db_config(handle(db), SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+    sqlite3_db_config(handle(db), SQLITE_DBCONFIG_ENABLE_FKEY, 0, NULL);
     st = script(db, "PRAGMA cell_size_check = ON", err);
     if (st == BAWN_OK && !db->readonly)
         st = set_wal(db, err);

@@ -353,6 +353,25 @@ static void from_the_start(void **state)
     world_destroy(&w);
 }
 
+/* What the database does by itself is not sealed with what an administrator does. */
+static void planted_trigger(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_create(&w);
+    sql(&w, "CREATE TRIGGER t AFTER INSERT ON reference WHEN new.value <> 'evil' BEGIN"
+            " INSERT INTO reference (tenant, set_name, value, expires, source, created)"
+            " VALUES ('blue', 'set', 'evil', 0, '', 1); END");
+    assert_int_equal(admin(&w, "blue", AUTHOR, "POST", "reference-value", "{\"set\": \"a\"}"), 200);
+    assert_int_equal(admin(&w, "blue", AUTHOR, "GET", "reference-value", ""), 200);
+    assert_non_null(strstr(w.text, "\"a\""));
+    assert_null(strstr(w.text, "evil"));
+    world_restart(&w);
+    good(&w);
+    world_destroy(&w);
+}
+
 /* Rows of types that no service writes: the tenant is refused, nobody stumbles. */
 static void planted_types(void **state)
 {
@@ -440,8 +459,8 @@ int main(void)
         cmocka_unit_test(taken_revocation), cmocka_unit_test(forged_session),
         cmocka_unit_test(altered_text),     cmocka_unit_test(taken_marks),
         cmocka_unit_test(emptied),          cmocka_unit_test(from_the_start),
-        cmocka_unit_test(planted_types),    cmocka_unit_test(migration),
-        cmocka_unit_test(accepted),
+        cmocka_unit_test(planted_trigger),  cmocka_unit_test(planted_types),
+        cmocka_unit_test(migration),        cmocka_unit_test(accepted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
