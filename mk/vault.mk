@@ -27,6 +27,7 @@ vault_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/vault
 $(vault_tests): $(call objs,asan,$(vault_support) $(firmware_support) tests/unit/attest/pki.c \
 	tests/unit/attest/quote_made.c) $(B)/lib/libvault-asan.a \
 	$(B)/lib/libfirmware-asan.a $(B)/lib/libattest-asan.a
+$(B)/unit/vault/state_server_test: $(call objs,asan,tests/unit/store/server.c)
 $(vault_tests): libs += $(store_libs) $(vault_libs) -lm
 
 fuzz_rooms += corim judge

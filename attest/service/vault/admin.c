@@ -159,8 +159,10 @@ static const char *behind(const char *path, const char *route, bool below)
 static enum bawn_status change(struct vault *v, const struct admin_request *a, admin_fn *serve,
                                enum state_part part, struct reply *r, struct bawn_error *err)
 {
-    enum bawn_status st = state_check(v, a->tenant, part, err);
+    enum bawn_status st = state_hold(v, err);
 
+    if (st == BAWN_OK)
+        st = state_check(v, a->tenant, part, err);
     if (st == BAWN_E_DENIED) {
         journal("error", "a change is refused", "{s:s}", "why", err->msg);
         v->reload = true;

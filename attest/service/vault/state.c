@@ -235,6 +235,36 @@ enum bawn_status state_check(struct vault *v, const char *tenant, enum state_par
     return st;
 }
 
+static bool count_row(void *context, const struct db_value *c, int n)
+{
+    (void)c, (void)n;
+    *(bool *)context = true;
+    return false;
+}
+
+enum bawn_status state_hold(struct vault *v, struct bawn_error *err)
+{
+    bool any = false;
+    enum bawn_status st;
+
+    if (!db_is_shared(v->db)) /* SQLite's transaction has the file, and store/sqlite.c the rest */
+        return BAWN_OK;
+    st = db_run(v->db, "LOCK TABLE policy, reference, revoked, meta IN SHARE ROW EXCLUSIVE MODE",
+                NULL, 0, NULL, NULL, NULL, err);
+    if (st == BAWN_OK)
+        st = db_run(v->db,
+                    "SELECT 1 FROM pg_class c WHERE c.oid IN ('policy'::regclass,"
+                    " 'reference'::regclass, 'revoked'::regclass, 'meta'::regclass) AND"
+                    " (c.relkind <> 'r' OR c.relhasrules OR c.relrowsecurity OR"
+                    " EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid))",
+                    NULL, 0, count_row, &any, NULL, err);
+    if (st == BAWN_OK && any)
+        st = bawn_fail(err, BAWN_E_DENIED,
+                       "the database has triggers, rules or row security on tables of this "
+                       "service, which makes none");
+    return st;
+}
+
 enum bawn_status state_seal(struct vault *v, const char *tenant, enum state_part part,
                             struct bawn_error *err)
 {
@@ -313,13 +343,6 @@ static enum bawn_status add_tenants(struct vault *v, const char *names, bool all
     return st;
 }
 
-static bool count_row(void *context, const struct db_value *c, int n)
-{
-    (void)c, (void)n;
-    *(bool *)context = true;
-    return false;
-}
-
 /* A tenant that this database never had begins with nothing. */
 static enum bawn_status new_are_empty(struct vault *v, const char *names, struct bawn_error *err)
 {
@@ -376,7 +399,9 @@ enum bawn_status state_open(struct vault *v, bool accept, struct bawn_error *err
 
     if (st != BAWN_OK)
         return st;
-    st = keyring_load_again(&v->keys, v->db, err); /* another replica may have been here */
+    st = state_hold(v, err);
+    if (st == BAWN_OK)
+        st = keyring_load_again(&v->keys, v->db, err); /* another replica may have been here */
     if (st == BAWN_OK)
         st = open_state(v, accept, err);
     if (st == BAWN_OK && accept) {

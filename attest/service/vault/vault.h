@@ -180,7 +180,10 @@ enum bawn_status state_read(struct vault *v, const char *tenant, enum state_part
                             db_row_fn row, void *context, struct bawn_error *err);
 enum bawn_status state_check(struct vault *v, const char *tenant, enum state_part part,
                              struct bawn_error *err);
-/* After a change, in its transaction; the state before was checked in it. */
+/* In a transaction: until it ends, nobody else changes what has MACs, so that what is sealed is
+ * what was checked and what was changed. BAWN_E_DENIED: the database itself would change it. */
+enum bawn_status state_hold(struct vault *v, struct bawn_error *err);
+/* After a change, in its transaction; it was held, and the state before was checked in it. */
 enum bawn_status state_seal(struct vault *v, const char *tenant, enum state_part part,
                             struct bawn_error *err);
 /* At start and for a new configuration, in a transaction of its own: seals what is new. accept: all
