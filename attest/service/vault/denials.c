@@ -97,6 +97,20 @@ static unsigned written_of(const struct denials *d, const char *tenant)
     return n;
 }
 
+#define EXAMPLE_MAX 1024
+
+/* Of a text in UTF-8, a whole number of characters. An entry with all of it might have no room in
+ * the log, and with it no sum of that minute would be written, ever. */
+static char *beginning(const char *text)
+{
+    size_t len = strnlen(text, EXAMPLE_MAX + 1);
+
+    if (len > EXAMPLE_MAX)
+        for (len = EXAMPLE_MAX; len && ((uint8_t)text[len] & 0xc0) == 0x80;)
+            len--;
+    return strndup(text, len);
+}
+
 bool denial_is_written(struct vault *v, const char *tenant, const char *what, const char *client,
                        const json_t *reasons)
 {
@@ -121,7 +135,7 @@ bool denial_is_written(struct vault *v, const char *tenant, const char *what, co
         return true;
     }
     if (!g->more++ && reason)
-        g->example = strdup(reason);
+        g->example = beginning(reason);
     v->count.summed++;
     return false;
 }

@@ -2,6 +2,8 @@
 /* Strangers who are denied as often as they like against a log that is not to grow by that. */
 #include "tests/unit/vault/world.h"
 
+#include "attest/log/log.h"
+
 static int deny(struct world *w, const char *tenant, const char *client)
 {
     struct guest g = guest_create();
@@ -142,6 +144,43 @@ static void of_resources(void **state)
     world_destroy(&w);
 }
 
+/* A reason that no entry has room for: the sums are written all the same, those of others too. */
+static void long_reason(void **state)
+{
+    struct guest g = guest_create();
+    char *reason = malloc(LOG_ENTRY_MAX + 3);
+    json_t *entry;
+    struct world w;
+    uint64_t n;
+
+    (void)state;
+    assert_non_null(reason);
+    for (size_t i = 0; i < LOG_ENTRY_MAX + 2; i += 2)
+        memcpy(reason + i, "\xc3\xa9", 3);
+    create(&w, 100, 1);
+    n = log_count(&w);
+    for (unsigned i = 0; i < 3; i++) {
+        guest_session(&w, &g, "blue", "snp");
+        ask(&w, serve_decide,
+            json_pack("{s:s, s:s, s:s, s:s, s:O, s:b, s:[s], s:s}", "tenant", "blue", "cookie",
+                      g.cookie, "tee", "snp", "nonce", g.nonce, "tee_pubkey", g.jwk, "allowed", 0,
+                      "reasons", reason, "client", "192.0.2.1"),
+            NULL, 0);
+    }
+    deny_often(&w, 3, "red", "192.0.2.1");
+    assert_int_equal(log_count(&w), n + 1);
+    assert_int_equal(denials_sum_up(&w.v, true, NULL), BAWN_OK);
+    assert_int_equal(log_count(&w), n + 3);
+    entry = log_entry(&w, n + 1);
+    assert_string_equal(text_of(entry, "tenant"), "blue");
+    assert_int_equal(number(entry, "more"), 2);
+    assert_memory_equal(text_of(entry, "example"), reason, 100);
+    json_decref(entry);
+    free(reason);
+    guest_destroy(&g);
+    world_destroy(&w);
+}
+
 static void without_limit(void **state)
 {
     struct world w;
@@ -160,9 +199,8 @@ static void without_limit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(of_one_client),
-        cmocka_unit_test(of_many_clients),
-        cmocka_unit_test(of_resources),
+        cmocka_unit_test(of_one_client), cmocka_unit_test(of_many_clients),
+        cmocka_unit_test(of_resources),  cmocka_unit_test(long_reason),
         cmocka_unit_test(without_limit),
     };
 
