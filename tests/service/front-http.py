@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """The fronts against honest and hostile clients. Vault and judges are stand-ins that answer with
-what they were asked. Takes about half a minute."""
+what they were asked. Takes about 40 s."""
 import html.parser
 import json
 import os
@@ -358,7 +358,7 @@ def busy(s):
     """when every judge has its share of jobs, 503 with Retry-After"""
     waiting = []
     try:
-        for _ in range(4):
+        for _ in range(8):
             c = s.tls()
             waiting.append(c)
             c.sendall(request("POST", "/kbs/v0/attest", b"stay", JSON + COOKIE))
@@ -369,6 +369,22 @@ def busy(s):
     finally:
         for c in waiting:
             c.close()
+
+
+def queue(s):
+    """judges that have more to do than their time, but go on, are not ended"""
+    waiting = [s.tls() for _ in range(8)]
+    try:
+        for c in waiting:
+            c.sendall(request("POST", "/kbs/v0/attest", b"slow", JSON + COOKIE))
+        for c in waiting:
+            answer = read_answer(c)
+            if answer[0] != 200:
+                return answer
+    finally:
+        for c in waiting:
+            c.close()
+    return None
 
 
 class Page(html.parser.HTMLParser):
@@ -498,7 +514,7 @@ def ends(s):
 def setup(config):
     config["tenants"]["other"] = {}
     config["workers"] = 2
-    config["limits"] = {"header_timeout": 3, "body_timeout": 3, "jobs": 2, "rate": 0,
+    config["limits"] = {"header_timeout": 3, "body_timeout": 3, "jobs": 4, "rate": 0,
                         "judge_timeout": 2}
     config["status"]["hosts"] = ["status.example"]
 
@@ -508,7 +524,7 @@ service = Service(os.path.join(BUILD, "tests", os.environ.get("FRONT", "attestd-
 try:
     for test in (auth, auth_refused, attest, chunked, resource, tenants, paths, requests_refused,
                  methods, pipelined, oversize, old_tls, resumption, other_protocol, malformed_tls,
-                 admin, admin_without, events, slow, judge_dies, loops, busy, hosts, page, metrics, reload, ends):
+                 admin, admin_without, events, slow, judge_dies, queue, loops, busy, hosts, page, metrics, reload, ends):
         tap.run(test, service)
 finally:
     service.end()

@@ -88,7 +88,8 @@ static void vault_message(struct ipc *from, struct ipc_msg *msg)
     }
 }
 
-/* A body "kill" ends the judge, "stay" keeps it from answering; "bad" is refused. */
+/* A body "kill" ends the judge, "stay" keeps it from answering; "bad" is refused, "slow" takes its
+ * time. */
 static void judge_message(struct ipc *from, struct ipc_msg *msg)
 {
     json_t *what;
@@ -104,6 +105,8 @@ static void judge_message(struct ipc *from, struct ipc_msg *msg)
             ;
     if (msg->op == IPC_JUDGE && msg->blob_len == 4 && !memcmp(msg->blob, "kill", 4))
         _exit(3);
+    if (msg->op == IPC_JUDGE && msg->blob_len == 4 && !memcmp(msg->blob, "slow", 4))
+        poll(NULL, 0, 1200);
     if (msg->op == IPC_JUDGE && msg->blob_len == 3 && !memcmp(msg->blob, "bad", 3)) {
         reply(from, msg->id, 400, NULL, what);
     } else if (msg->op == IPC_JUDGE && !(msg->blob_len == 4 && !memcmp(msg->blob, "stay", 4))) {

@@ -45,6 +45,8 @@ static void job_end(struct front *f, struct job *job)
     if (job->judge) {
         LIST_REMOVE(job, of_judge);
         job->judge->nr_jobs--;
+        if (job->judge->pinged_us) /* it goes on, with what it was given before the question */
+            job->judge->pinged_us = front_now_us();
         f->metrics->jobs[job->judge - f->judges] = job->judge->nr_jobs;
     }
     if (job->conn)
