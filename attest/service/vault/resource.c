@@ -65,6 +65,8 @@ static void aad_of(const char *tenant, const char *path, char aad[1024])
 
 struct holder {
     const struct vault *v;
+    const struct db_value *asked; /* the tenant, and its id or jti */
+    bool by_jti;
     bool found, allowed, forged;
     int64_t expires;
     char id[2 * SESSION_ID + 1];
@@ -78,6 +80,13 @@ static json_t *load_text(const struct db_value *v)
                               : NULL;
 }
 
+static bool same(const struct db_value *a, const struct db_value *b)
+{
+    return a->type == b->type && a->bytes.len == b->bytes.len &&
+           !memcmp(a->bytes.data, b->bytes.data, a->bytes.len);
+}
+
+/* A row that has a MAC may still be another than was asked for. */
 static bool take_holder(void *context, const struct db_value *c, int n)
 {
     struct holder *h = context;
@@ -89,7 +98,8 @@ static bool take_holder(void *context, const struct db_value *c, int n)
     h->allowed = c[4].i != 0;
     if (!h->allowed)
         return false;
-    h->forged = !state_session_mac(h->v, c, 7, mac) || c[7].type != DB_BLOB ||
+    h->forged = !same(&c[1], &h->asked[0]) || !same(&c[h->by_jti ? 3 : 0], &h->asked[1]) ||
+                !state_session_mac(h->v, c, 7, mac) || c[7].type != DB_BLOB ||
                 c[7].bytes.len != sizeof(mac) ||
                 CRYPTO_memcmp(mac, c[7].bytes.data, sizeof(mac)) != 0;
     if (h->forged)
@@ -136,8 +146,11 @@ static enum bawn_status find_holder(struct vault *v, const struct ipc_msg *m, co
     if (st != BAWN_OK)
         return st;
     params[1] = bearer ? db_text(jti) : db_blob(s.id, SESSION_ID);
+    h->asked = params;
+    h->by_jti = bearer;
     st = db_run(v->db, bearer ? HOLDER "jti = $2" : HOLDER "id = $2", params, 2, take_holder, h,
                 NULL, err);
+    h->asked = NULL;
     free(jti);
     if (st != BAWN_OK)
         return st;

@@ -79,6 +79,49 @@ static void triggers(void **state)
     world_destroy(&w);
 }
 
+/* A server that answers with another row than it was asked for: one of a guest of red, with its
+ * MAC, for a session of blue that anybody can begin. What it says is chance, so that it is one
+ * thing to its own condition and another to us. */
+static void other_row(void **state)
+{
+    struct guest g = guest_create(), stranger = guest_create();
+    uint8_t *id;
+    char text[1024], hex[40] = "";
+    struct world w;
+    size_t len;
+
+    (void)state;
+    create(&w);
+    assert_int_equal(admin(&w, "blue", OWNER, "POST", "resource/disk/key/1", SECRET_TEXT), 200);
+    assert_int_equal(guest_attest(&w, &g, "red"), 200);
+    guest_session(&w, &stranger, "blue", "snp");
+    assert_int_equal(b64url_decode(stranger.cookie, strcspn(stranger.cookie, "."), &id, &len, NULL),
+                     BAWN_OK);
+    for (size_t i = 0; i < len; i++)
+        snprintf(hex + 2 * i, 3, "%02x", id[i]);
+    free(id);
+    assert_int_equal(sql(w.v.db, "ALTER TABLE session RENAME TO real_one"), BAWN_OK);
+    assert_int_equal(sql(w.v.db,
+                         "CREATE FUNCTION t(text) RETURNS text STABLE LANGUAGE plpgsql AS"
+                         " $$ BEGIN RETURN CASE WHEN random() < 0.5 THEN 'blue' ELSE $1 END;"
+                         " END $$"),
+                     BAWN_OK);
+    snprintf(text, sizeof(text),
+             "CREATE FUNCTION i(bytea) RETURNS bytea STABLE LANGUAGE plpgsql AS $$ BEGIN"
+             " RETURN CASE WHEN random() < 0.5 THEN '\\x%s'::bytea ELSE $1 END; END $$",
+             hex);
+    assert_int_equal(sql(w.v.db, text), BAWN_OK);
+    assert_int_equal(sql(w.v.db, "CREATE VIEW session AS SELECT i(id) AS id, t(tenant) AS tenant,"
+                                 " expires, jti, allowed, token, tee_key, claims, mac"
+                                 " FROM real_one"),
+                     BAWN_OK);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(guest_resource(&w, &stranger, "blue", false), 401);
+    guest_destroy(&g);
+    guest_destroy(&stranger);
+    world_destroy(&w);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -95,7 +138,8 @@ static int stop(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(others_wait), cmocka_unit_test(triggers) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(others_wait), cmocka_unit_test(triggers),
+                                        cmocka_unit_test(other_row) };
 
     return cmocka_run_group_tests(tests, start, stop);
 }
