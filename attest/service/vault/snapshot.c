@@ -690,10 +690,13 @@ static bool tell(void *context, const struct db_value *c, int n)
 
     if (n != 6)
         return false;
+    v->last_event = c[0].i;
+    for (int i = 1; i < 5; i++)
+        if (c[i].type != DB_TEXT) /* these rows are not authenticated */
+            return true;
     event = json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:I}}", "event", "revoked", "tenant",
                       c[1].bytes.data, "data", "kind", c[2].bytes.data, "value", c[3].bytes.data,
                       "reason", c[4].bytes.data, "time", (json_int_t)c[5].i);
-    v->last_event = c[0].i;
     t = vault_tenant(v, (const char *)c[1].bytes.data);
     if (t && t->revoked)
         take_revoked(t->revoked, c + 2, 2);

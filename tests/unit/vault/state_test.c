@@ -387,6 +387,11 @@ static void planted_types(void **state)
     sql(&w, "ALTER TABLE before RENAME TO policy");
     world_restart(&w);
     good(&w);
+    sql(&w, "ALTER TABLE revoked RENAME TO before");
+    sql(&w, "CREATE TABLE revoked (seq, tenant, kind, value, reason, created)");
+    sql(&w, "INSERT INTO revoked VALUES (99, NULL, NULL, NULL, NULL, NULL)");
+    assert_int_equal(revocations_tell(&w.v, NULL), BAWN_OK);
+    assert_int_equal(w.v.last_event, 99);
     world_destroy(&w);
 }
 
