@@ -186,6 +186,14 @@ def interrupts():
                run(io(0x3f8), npf(0x80000000, 1, 1), npf(0x80000000, 1, 3), HLT),
                step("poll", EVENTFD), step("read", EVENTFD, b"\x08\0"),
                call("VM", "IOEVENTFD", 1, raw("Q", 0x80000000), 4, 0, 4), step("close", EVENTFD, 0))
+    # Level-triggered: the end of the interrupt is userspace's to hear.
+    yield seed(ONE | LONG | IRQCHIP | X2APIC, call("VCPU", "SET_SREGS", fix((4, 2))),
+               call("VM", "SET_GSI_ROUTING", 1, 1, 2, 0, 0, 0, 4, 0),
+               run(wrmsr(0x80f, 0x1ff)), call("VM", "IRQ_LINE", 1, 1),
+               run(INTERRUPTS_ON, PAUSE, PAUSE, wrmsr(0x80b, 0), PAUSE, HLT), run(HLT))
+    # An exception in the double fault's delivery.
+    yield seed(ONE | PROTECTED, call("VCPU", "SET_VCPU_EVENTS", fix((0, b"\1"), (1, b"\x08"))),
+               call("VCPU", "SET_GUEST_DEBUG", 6, 0, 0), run(HLT), step("snapshot", 0))
     yield seed(ONE | IRQCHIP | PROTECTED, call("VCPU", "NMI", 0), call("VCPU", "NMI", 0),
                run(PAUSE, flags(0, 1), PAUSE, HLT), call("VCPU", "SET_GUEST_DEBUG", 2, 0, 0),
                run(PAUSE))
@@ -213,7 +221,8 @@ def memory():
 
 def measured():
     read = call("VM", "GET_MEASUREMENT", b"\0\4\0\0", 0)
-    declare = call("VM", "MEASURE_REGION", 0, 2, 1, 0, 0)
+    declare = call("VM", "MEASURE_REGION", 0, 2, 1, 0, 0) + \
+        call("VM", "MEASURE_REGION", 4, 1, 0, 0, 0) + call("VM", "MEASURE_REGION", 3, 1, 2, 0, 0)
     yield seed(ONE | LONG | MEASURED, step("memory", b"\x80\0", b"\2\xf4\x90"), declare, read,
                call("VM", "MEASURE_SEAL", 0), read, call("VCPU", "SET_REGS", fix((2, 1))),
                run(HLT), call("VM", "SET_USER_MEMORY_REGION", 1, 0, 7, 1, 1), read)

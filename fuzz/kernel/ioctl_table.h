@@ -51,6 +51,7 @@ enum kind {
     K_SYNC,
     K_PORT,
     K_TIME,
+    K_CONTENT, /* of a measured region */
     K_KINDS
 };
 
@@ -113,6 +114,7 @@ static const struct {
     [K_SYNC] = POOL(0, 1, 2, 4, 7, 3, 8, ~0ull),
     [K_PORT] = POOL(0x60, 0x3f8, 0xcf8, 0xffff, 0, 0xb2, 0x80),
     [K_TIME] = POOL(0, 1, 1000, 1000000, 1000000000, 3600000000000, 0x7fffffffffffffff, ~0ull),
+    [K_CONTENT] = POOL(0x100, 0x101, 0x103, 0x107, 0x108, 0xff, 0x1ff, 0),
 };
 
 struct field {
@@ -201,7 +203,7 @@ static const struct field filter_fields[] = {
 };
 static const struct field measure_fields[] = {
     F(bawn_measure_region, gpa, K_GPA),       F(bawn_measure_region, size, K_SIZE),
-    F(bawn_measure_region, type, K_SMALL),    F(bawn_measure_region, flags, K_ZERO),
+    F(bawn_measure_region, type, K_CONTENT),  F(bawn_measure_region, flags, K_ZERO),
     F(bawn_measure_region, reserved, K_ZERO),
 };
 static const struct field measurement_fields[] = {
