@@ -95,6 +95,11 @@ def cr(number, value, write=1):
     return bytes([13, number, write | 0 << 1]) + raw("Q", value)
 
 
+def dr(number, value):
+    """By RBX."""
+    return bytes([OP_GPR, 3]) + raw("Q", value) + bytes([14, number, 1 | 3 << 1])
+
+
 HLT, VMMCALL, PAUSE, WBINVD, UD, GP, SHUTDOWN = (bytes([k]) for k in (6, 7, 8, 16, 17, 18, 20))
 OP_GPR, OP_RIP, OP_FLAGS, OP_WRITE, OP_TIME, OP_SIGNAL = range(23, 29)
 INTERRUPTS_ON = bytes([OP_FLAGS, 1, 0])
@@ -232,10 +237,21 @@ def measured():
 
 
 def state():
-    pairs = ("REGS", "SREGS", "SREGS2", "FPU", "XSAVE", "XCRS", "DEBUGREGS", "VCPU_EVENTS",
-             "LAPIC")
-    for name in pairs:
-        yield seed(ONE | LONG | IRQCHIP, call("VCPU", "GET_" + name), call("VCPU", "SET_" + name, 0),
+    pairs = {
+        "REGS": fix((0, 1), (2, 8), (17, 16)),
+        "SREGS": fix((5, 3), (6, 8), (7, 3)),
+        "SREGS2": fix((6, 8), (16, 3)),
+        "FPU": fix((0, raw("I", 0x1fa0)), (1, b"\x7f\x02")),
+        "XSAVE": fix((1, 2), (4, 5), (5, 6)),
+        "XCRS": fix((0, 2)),
+        "DEBUGREGS": fix((0, 2), (2, 5), (3, 8)),
+        "VCPU_EVENTS": fix((0, b"\1"), (1, b"\x0d"), (2, b"\1"), (3, b"\7\0\0\0"), (9, b"\1")),
+        "LAPIC": fix((1, b"\x20\0\0\0"), (4, b"\xff\1\0\0"), (12, b"\0\0\4\0"),
+                     (16, b"\x31\0\1\0")),
+    }
+    for name, patches in pairs.items():
+        yield seed(ONE | LONG | IRQCHIP, call("VCPU", "GET_" + name),
+                   call("VCPU", "SET_" + name, patches), step("snapshot", 0), run(PAUSE),
                    step("snapshot", 0))
     yield seed(ONE | LONG | IRQCHIP, call("VCPU", "SET_MP_STATE", 3), call("VCPU", "GET_MP_STATE"),
                step("snapshot", 0))
@@ -244,7 +260,8 @@ def state():
     yield seed(ONE, call("VCPU", "SET_CPUID2", 0), call("VCPU", "X86_SETUP_MCE", 0),
                call("VCPU", "SET_TSC_KHZ", 1), step("snapshot", 0))
     yield seed(ONE | LONG | IRQCHIP, run(cpuid(0), wrmsr(0xc0000103, 7), wrmsr(0x802, 1),
-                                        cr(4, 0x40620), bytes([15, 2, 0]), UD, HLT),
+                                        cr(4, 0x40620), bytes([15, 2, 0]), dr(0, 0x1234),
+                                        dr(7, 0x401), UD, HLT),
                step("snapshot", 0))
     yield seed(ONE | PROTECTED, call("VCPU", "SET_VCPU_EVENTS",
                fix((0, b"\1"), (1, b"\x0d"), (2, b"\1"))), step("snapshot", 0),
