@@ -43,7 +43,7 @@ static struct sim_fiber *came_from;
 static int nr_runnable;
 static const uint8_t *schedule_bytes;
 static size_t schedule_len, schedule_at;
-static bool resched;
+static u64 ticked; /* when the current task was last asked to let others run */
 
 /* ---- Fibers: callee-saved registers on the stack, the stack pointer in the fiber ---- */
 
@@ -293,7 +293,7 @@ void schedule(void)
     struct sim_task *t = sim_self;
 
     sim_need_sleepable("schedule()");
-    resched = false;
+    ticked = sim_now();
     if (t->task.__state == TASK_RUNNING) {
         cond_resched();
         return;
@@ -307,14 +307,15 @@ int cond_resched(void)
 {
     sim_need_sleepable("cond_resched()");
     sim_entry_step_over();
-    resched = false;
+    ticked = sim_now();
     sim_switch_point();
     return 0;
 }
 
+/* At the timer's tick, as by a scheduler that has others to run. */
 bool need_resched(void)
 {
-    return resched;
+    return sim_now() - ticked >= NSEC_PER_SEC / HZ;
 }
 
 bool signal_pending(struct task_struct *t)
@@ -581,7 +582,7 @@ void sim_task_reset(void)
     sim_tasks[0].signal = sim_tasks[0].killed = false;
     sim_tasks[0].task.mm = &sim_mm[0];
     sim_schedule(NULL, 0);
-    resched = false;
+    ticked = 0;
 }
 
 /* ---- The frame of a system call ---- */
