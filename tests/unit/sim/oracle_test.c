@@ -115,6 +115,43 @@ static void leak_reference(void)
         abort();
 }
 
+static long install_and_fail(struct file *file, unsigned int nr, unsigned long argument)
+{
+    int fd = get_unused_fd_flags(0);
+
+    (void)nr;
+    if (fd < 0)
+        abort();
+    file->refs++;
+    fd_install((unsigned int)fd, file);
+    return (long)argument;
+}
+
+/* A call that answers this after it has made a descriptor. */
+static void call_that_installs(long answer)
+{
+    static const struct file_operations ops = { .unlocked_ioctl = install_and_fail };
+    struct file *file = anon_inode_getfile("test", &ops, NULL, O_RDWR);
+    int fd = get_unused_fd_flags(0);
+
+    if (IS_ERR(file) || fd < 0)
+        abort();
+    fd_install((unsigned int)fd, file);
+    sim_entry_end();
+    sim_ioctl(fd, 0, (uint64_t)answer);
+    sim_entry_begin("test");
+}
+
+static void fail_with_descriptor(void)
+{
+    call_that_installs(-EFAULT);
+}
+
+static void give_descriptor(void)
+{
+    call_that_installs(0);
+}
+
 static void test_leaks(void **state)
 {
     (void)state;
@@ -123,6 +160,8 @@ static void test_leaks(void **state)
     finds(leak_descriptor, "LEAK", "reserved");
     finds(leak_timer, "LEAK", "timer");
     finds(leak_reference, "LEAK", "module");
+    finds(fail_with_descriptor, "LEAK", "left descriptor");
+    finds_nothing(give_descriptor);
 }
 
 /* ---- Locks ---- */
@@ -512,6 +551,56 @@ static void leave_xcr0(void)
     xsetbv(0, 1);
 }
 
+#define INTERRUPT 0x80000041u
+
+static struct bawn_vcpu one, two;
+
+static void lose_event(void)
+{
+    sim_svm_promise_exit(&one, INTERRUPT);
+    sim_svm_promise_enter(&one, 0);
+}
+
+static void deliver_event(void)
+{
+    sim_svm_promise_exit(&one, INTERRUPT);
+    sim_svm_promise_enter(&one, INTERRUPT);
+    sim_svm_promise_enter(&one, 0);
+}
+
+/* Userspace may do away with it, and then no entry owes it. */
+static void drop_event(void)
+{
+    sim_svm_promise_exit(&one, INTERRUPT);
+    sim_entry_end();
+    sim_entry_begin("test");
+    sim_svm_promise_enter(&one, 0);
+}
+
+static void switch_without_barrier(void)
+{
+    sim_svm_promise_enter(&one, 0);
+    sim_svm_promise_enter(&two, 0);
+}
+
+static void switch_with_barrier(void)
+{
+    sim_svm_promise_enter(&one, 0);
+    sim_svm_promise_enter(&one, 0);
+    indirect_branch_prediction_barrier();
+    sim_svm_promise_enter(&two, 0);
+}
+
+static void test_promises(void **state)
+{
+    (void)state;
+    finds(lose_event, "STATE", "event 0x80000041 was not delivered");
+    finds_nothing(deliver_event);
+    finds_nothing(drop_event);
+    finds(switch_without_barrier, "HARDWARE", "IBPB");
+    finds_nothing(switch_with_barrier);
+}
+
 static void test_warn(void **state)
 {
     (void)state;
@@ -549,12 +638,24 @@ static void write_before_allocation(void)
     kfree(p);
 }
 
+static void write_behind_page(void)
+{
+    char *p = (char *)get_zeroed_page(GFP_KERNEL);
+    struct page *next = alloc_page(GFP_KERNEL);
+
+    *(volatile char *)(p + PAGE_SIZE) = 1;
+    __free_page(next);
+    free_page((unsigned long)p);
+}
+
 static void test_asan(void **state)
 {
     static char said[1 << 16];
 
     (void)state;
     assert_int_not_equal(child(use_page_after_free, said, sizeof(said)), 0);
+    assert_non_null(strstr(said, "use-after-poison"));
+    assert_int_not_equal(child(write_behind_page, said, sizeof(said)), 0);
     assert_non_null(strstr(said, "use-after-poison"));
     assert_int_not_equal(child(write_before_allocation, said, sizeof(said)), 0);
     assert_non_null(strstr(said, "use-after-poison"));
@@ -567,6 +668,7 @@ int main(void)
         cmocka_unit_test(test_context),  cmocka_unit_test(test_user),
         cmocka_unit_test(test_work),     cmocka_unit_test(test_warn),
         cmocka_unit_test(test_hardware), cmocka_unit_test(test_asan),
+        cmocka_unit_test(test_promises),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
