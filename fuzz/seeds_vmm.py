@@ -3,7 +3,7 @@
 fuzz/vmm/common.h describes."""
 import struct
 
-START, REG, READ, MSIX, CFG, POKE, CHAIN, DESC, AVAIL, BELL, HOST, RACE = range(12)
+START, REG, READ, MSIX, CFG, POKE, CHAIN, DESC, AVAIL, BELL, HOST, RACE, LINK = range(13)
 WRITE = 1  # a part that the device writes
 
 
@@ -70,6 +70,10 @@ def blk():
                                     (200, 1, WRITE)) + bell(0)
 
 
+    # Two chains that become one, and one that goes on where nothing is.
+    yield (start() + chain(0, (0, 16, 0, bytes(16))) + chain(0, (4, 512, WRITE), (200, 1, WRITE)) +
+           bytes([LINK, 0, 0, 1]) + bell(0))
+    yield start() + chain(0, (0, 16, 0, bytes(16))) + bytes([LINK, 0, 0, 9]) + bell(0)
     # The longest chain that there can be: a header, then as many bytes as descriptors are left.
     yield (start() + desc(0, 0, 0x4000, 16, 1, 1) +
            b"".join(desc(0, i, 0x4100 + i, 1, 3 if i < 127 else 2, (i + 1) % 128)
@@ -107,7 +111,7 @@ def vsock():
     def bulk(length):
         head = packet(data, 1, length=length)
         return chain(1, (0, len(head), 0, head), *((0, 0x7f00, 4),) * 7) + bell(1)
-    yield start() + buffers + send(request, 1) + bulk(200000) + bulk(200000) + bulk(20000) + host(4)
+    yield start() + buffers + send(request, 1) + bulk(215000) + bulk(215000) + bulk(60000) + host(4)
 
 
 def devices():

@@ -357,6 +357,15 @@ static void step_race(struct fuzz_steps *s)
     m.race_add = steps_u8(s);
 }
 
+static void step_link(struct fuzz_steps *s)
+{
+    unsigned q = steps_u8(s) % QUEUES, i = steps_u8(s) % BAWN_VIRTQ_MAX;
+    struct vring_desc *desc = (struct vring_desc *)(void *)low(DESC_AT(q));
+
+    desc[i].flags |= VRING_DESC_F_NEXT;
+    desc[i].next = steps_u8(s);
+}
+
 static const struct {
     void (*carry_out)(struct fuzz_steps *s);
     bool device; /* it may work on its queues then: that is checked */
@@ -364,6 +373,7 @@ static const struct {
     { step_start, true },  { step_reg, true },   { step_read, true }, { step_msix, true },
     { step_cfg, true },    { step_poke, false }, { chain, false },    { step_desc, false },
     { step_avail, false }, { step_bell, true },  { step_host, true }, { step_race, false },
+    { step_link, false },
 };
 
 /* ---- The machine ---- */

@@ -16,6 +16,7 @@
  *   BELL q         a notification
  *   HOST x y       the outside world does something (the target says what), then the loop turns
  *   RACE k v       at the k-th next look-up of an address, v is added to a byte of the rings
+ *   LINK q i j     descriptor i goes on with descriptor j
  *
  * A step that the device takes may change guest memory in the used rings and in buffers that the
  * driver marked as writable; a byte that changes elsewhere is a finding.
