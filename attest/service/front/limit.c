@@ -80,11 +80,12 @@ void limits_name(const struct sockaddr *address, char text[CLIENT_TEXT])
     bool other = n >> 56 == 0xff;
     struct in_addr in = { htonl((uint32_t)n) };
     struct in6_addr in6 = { 0 };
+    char network[INET6_ADDRSTRLEN];
 
     for (int i = 0; i < 8; i++)
         in6.s6_addr[i] = (uint8_t)(n >> (56 - 8 * i));
-    if (!other && inet_ntop(AF_INET6, &in6, text, CLIENT_TEXT - 4))
-        strcat(text, "/64");
+    if (!other && inet_ntop(AF_INET6, &in6, network, sizeof(network)))
+        snprintf(text, CLIENT_TEXT, "%s/64", network);
     else if (other && (n >> 40 & 0xff) == 1)
         inet_ntop(AF_INET, &in, text, CLIENT_TEXT);
     else if (other && (n >> 40 & 0xff) == 2)
