@@ -72,14 +72,15 @@ APIC_ON = call(10, (0xf1, 1))
 
 
 def exits():
-    """One exit of each code, with and without the instruction's length."""
+    """Exits of each code, with and without the instruction's length; each instruction at each."""
     for mode in MODES:
-        for code in range(0, 0xa6):
-            yield bytes([mode]) + leave(code, flags=NRIP) + leave(code, insn=b"\x0f\xa2")
+        for first in range(0, 0xa6, 4):
+            yield bytes([mode]) + b"".join(leave(code, flags=NRIP) + leave(code, insn=b"\x0f\xa2")
+                                           for code in range(first, min(first + 4, 0xa6)))
         for insn in INSNS:
-            for code, base in ((0, 0), (0x10, 0), (0x65, 0), (0x20, 0), (0x30, 0), (0xff, 2)):
-                yield bytes([mode]) + leave(code, info1=6, info2=base, insn=insn,
-                                            gprs=(0x80000011, 0x10, 0)) + run()
+            yield bytes([mode]) + b"".join(
+                leave(code, info1=6, info2=base, insn=insn, gprs=(0x80000011, 0x10, 0)) + run()
+                for code, base in ((0, 0), (0x10, 0), (0x65, 0), (0x20, 0), (0x30, 0), (0xff, 2)))
     for mode in MODES:
         yield bytes([mode]) + b"".join(leave(0x7c, info1=i & 1, flags=NRIP, gprs=(0x1000, m, 0))
                                        for m in MSRS for i in (0, 1))
