@@ -110,11 +110,13 @@ def registers():
 def ports():
     for info in (0x10, 0x11, 0x20, 0x41, 0x9c, 0x9d, 0x14c, 0x14d, 0x294, 0x295):
         yield (bytes([PROTECTED]) + leave(0x7b, info1=0x3f80000 | info, gprs=(5, 3, 0)) +
-               bytes([VMM | 2, 0, 0x40, 0]) + bytes(16) + run() + run())
+               bytes([VMM | 2, 0, 0, 0]) + bytes(16) + run() + run())
     # Strings, answered by userspace as it pleases.
-    for info in (0x9c, 0x9d, 0x14d, 0x295):
-        yield (bytes([PROTECTED]) + leave(0x7b, info1=0x3f80000 | info, gprs=(5, 0x300, 0)) +
-               bytes([VMM | 2, 0, 37, 1]) + bytes(16) + run())
+    for mode in MODES:
+        for info in (0x94, 0x95, 0x9c, 0x9d, 0x14d, 0x295):
+            for at in (37, 38):  # of the count
+                yield (bytes([mode]) + leave(0x7b, info1=0x3f80000 | info, gprs=(5, 0x300, 0)) +
+                       bytes([VMM | 2, 0, at, 3]) + bytes(16) + run())
 
 
 def events():
@@ -135,7 +137,7 @@ def events():
                    leave(0x7c, info1=1, flags=NRIP, gprs=(0x100000, 0x6e0, 0)) + time(100000000) +
                    leave(0x78, flags=NRIP) + run())
         yield (bytes([mode]) + APIC_ON + on + call(10, (0x320, 0x40), (0x322, 2), (0x381, 0x10)) +
-               time(100000000) + leave(0x78, flags=NRIP) + run())
+               time(4000000000) + leave(0x78, flags=NRIP) + run())
         for control in (1, 2 | 1, 0x10001, 0x20001, 0x30001):
             yield (bytes([mode]) + call(7, (0, control & 0xff), (2, control >> 16)) + leave(0x41) +
                    leave(0x43) + leave(0x72, flags=NRIP))

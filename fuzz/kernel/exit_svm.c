@@ -258,9 +258,11 @@ static void run_page(void)
     unsigned vcpu = sim_u8(&in) % vm.vcpus;
     uint16_t at = sim_u8(&in);
 
-    /* Most of what counts is at the page's beginning. */
+    /* Most of what counts is where an exit says what it is about. */
     if (at >= 0xe0)
         at = sim_u16(&in) % sizeof(struct kvm_run);
+    else if (at >= 0x40)
+        at = offsetof(struct kvm_run, io) + at % 32;
     ((uint8_t *)vm.run[vcpu])[at] = sim_u8(&in);
     sim_bytes(&in, vm.pio[vcpu], 16);
 }
