@@ -37,6 +37,28 @@ $(B)/lab/tests/%: $(B)/obj/lab/tests/lab/tests/%_test.o $(lab_support_objs)
 	$(call say,LD,$@)
 	$(Q)$(CC) -static -pthread -Wl,--no-warnings -o $@ $^ -lcrypto
 
+# The target kernel-ioctl on system calls (fuzz/lab), with its seeds and past finds. Of a fixed place
+# in high addresses, for those of the simulation are below.
+lab_fuzz_flags := $(common) -O2 -g -fPIE -pthread
+lab_fuzz_src := $(wildcard fuzz/lab/*.c) fuzz/kernel/ioctl.c fuzz/kernel/common.c fuzz/sim/vm.c
+lab_fuzz_objs := $(addprefix $(B)/obj/labfuzz/,$(lab_fuzz_src:.c=.o))
+$(B)/obj/labfuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(lab_fuzz_flags) -MMD -MP -c -o $@ $<
+$(B)/lab/tests/fuzz_ioctl: $(lab_fuzz_objs)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -static-pie -pthread -o $@ $^
+$(B)/lab/fuzz/made: $(wildcard fuzz/*.py fuzz/regressions/kernel-ioctl/* fuzz/dict/kernel-ioctl.dict)
+	$(call say,SEEDS,$(@D))
+	$(Q)rm -rf $(@D) && mkdir -p $(@D)/corpus
+	$(Q)python3 -B fuzz/seeds.py kernel-ioctl $(@D)/corpus
+	$(Q)$(foreach f,$(wildcard fuzz/regressions/kernel-ioctl/*),cp $(f) $(@D)/corpus &&) :
+	$(Q)cp fuzz/dict/kernel-ioctl.dict $(@D)/words
+	@touch $@
+lab_tests += $(B)/lab/tests/fuzz_ioctl $(B)/lab/fuzz/made
+
 # The Debian guest: the same unmodified kernel, and an initrd of busybox and our test programs.
 guest_programs := $(patsubst tests/lab/guest-initrd/%.c,$(B)/lab/guest-bin/%, \
 	$(wildcard tests/lab/guest-initrd/*.c))
