@@ -141,6 +141,7 @@ unit_objs_launch := $(call objs,asan,$(launch_src)) $(B)/lib/libattest-asan.a
 unit_objs_vmm := $(call objs,asan,$(vmm_src) $(launch_src) $(base_src)) \
 	$(B)/lib/libattest-asan.a
 $(B)/lib/libcommon-asan.a: $(call objs,asan,$(common_src))
+unit_objs_lab := $(call objs,asan,$(addprefix fuzz/lab/,mutate.c kcov.c memory.c))
 unit_objs_common := $(B)/lib/libcommon-asan.a
 # What attest's tests share: the files there that are not tests themselves.
 unit_attest_shared := $(filter-out %_test.c,$(wildcard tests/unit/attest/*.c))

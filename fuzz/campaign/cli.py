@@ -13,6 +13,7 @@ from . import corpus
 from . import cover
 from . import engine
 from . import finds
+from . import lab
 from . import report
 from . import runner
 from .folder import Folder
@@ -208,6 +209,33 @@ def do_import(o, tree, folder):
     return 0
 
 
+def do_lab(o, tree, _):
+    seconds = None if o.time is None else int(o.time)
+    if seconds is None and o.execs is None and not o.inputs:
+        seconds = 60
+    execs = 0 if o.inputs and o.execs is None and seconds is None else o.execs
+    out = o.out or os.path.join(tree.build, "fuzz/lab")
+    s = lab.run(tree, out, o.inputs, seconds, execs, o.seed,
+                (lambda text: None) if o.json else say)
+    made = {"executions": s.executions, "failures": s.failures,
+            "finds": [{"input": data.hex(), "number": n, "what": what}
+                      for n, data, what in s.found],
+            "last": [{"input": data.hex(), "number": n} for n, data in s.last]}
+    if o.json:
+        put_json(made)
+        return 1 if s.failures or s.found else 0
+    say(f"{s.executions:,} executions, {len(s.found)} finds; "
+        + ("nothing failed" if not s.failures else "the run failed:"))
+    for failure in s.failures:
+        say("  " + failure)
+    if s.failures or s.found:
+        for n, data in list(s.last)[-4:]:
+            say(f"input {n}: {data.hex()}")
+        say(f"the last inputs are {out}/last-*, those of finds {out}/find-*; bawn-fuzz lab --inputs "
+            "FILE... runs them again")
+    return 1 if s.failures or s.found else 0
+
+
 # ---- Options ----
 
 def budget(text):
@@ -279,6 +307,21 @@ def parser():
     command("report", do_report, "Write what was done and found, as JSON and Markdown.")
     command("cmin", do_cmin, "Merge each target's corpora into the least that reaches as much.",
             json_too=False)
+    c = commands.add_parser("lab", allow_abbrev=False, help="Fuzz the loaded module in the lab.",
+                            description="Boot the emulated host, load the module, and fuzz it "
+                            "there by kernel-ioctl on real system calls.")
+    c.set_defaults(function=do_lab)
+    c.add_argument("--execs", type=count(0, 10 ** 9), metavar="N",
+                   help="mutated inputs after the corpus")
+    c.add_argument("--time", type=budget, metavar="TIME",
+                   help="of the machine, as for run's --budget (60s)")
+    c.add_argument("--seed", type=count(1, 2 ** 31), default=1, metavar="N",
+                   help="of the random choices (1)")
+    c.add_argument("--inputs", nargs="+", metavar="FILE", default=[],
+                   help="these in place of seeds and past finds; alone, without --execs or --time")
+    c.add_argument("--out", metavar="DIR", help="where inputs go that are to be looked at "
+                                                "(BUILD/fuzz/lab)")
+    c.add_argument("--json", action="store_true", help="for a machine")
     c = command("import", do_import, "Take inputs into a target's corpus.", False, False)
     c.add_argument("target", metavar="TARGET")
     c.add_argument("paths", nargs="+", metavar="PATH", help="files, or folders of them")

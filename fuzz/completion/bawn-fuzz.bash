@@ -5,7 +5,7 @@
 _bawn_fuzz()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} word command="" i
-	local commands='list run status triage coverage report cmin import'
+	local commands='list run status triage coverage report cmin import lab'
 
 	COMPREPLY=()
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -15,12 +15,12 @@ _bawn_fuzz()
 		fi
 	done
 	case $prev in
-	--tree | --build | --dir)
+	--tree | --build | --dir | --out)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
 		;;
-	--budget | --execs | --jobs | --seed | --interval | --minimise)
+	--budget | --time | --execs | --jobs | --seed | --interval | --minimise)
 		return
 		;;
 	esac
@@ -38,7 +38,7 @@ _bawn_fuzz()
 	elif [[ $word == --targets || $prev == import ]]; then
 		mapfile -t COMPREPLY < <(compgen -W \
 			"$("$1" list 2>/dev/null | sed -n 's/^\([a-z][a-z0-9-]*\) .*/\1/p')" -- "$cur")
-	elif [[ $command == import ]]; then
+	elif [[ $command == import || $word == --inputs ]]; then
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 	fi

@@ -4,6 +4,7 @@
  * the instruction that leaves it. Registers are loaded before each, by the code too. Where the
  * guest is elsewhere than the vCPU's RIP says (paging, a segment's base), something else runs,
  * which is as good.
+ * Two things of the target's machine are made fit for real guests: see begin().
  */
 #include <string.h>
 #include <sys/ioctl.h>
@@ -11,6 +12,7 @@
 #include <linux/kvm.h>
 
 #include "fuzz/sim/neutral.h"
+#include "fuzz/sim/vm.h"
 
 #include "lab.h"
 
@@ -234,6 +236,34 @@ void sim_neutral_set(struct sim_entry *entry, const struct sim_neutral_state *st
 
 /* ---- The whole ---- */
 
+/* sim_vm_long_mode() maps the first 2 MiB, for the simulation looks at no tables. Here: 4 GiB, so
+ * that what is a device's is reached. */
+static void map_devices(void)
+{
+    const uint64_t directory = memory + SIM_VM_TABLES + 0x2000, pointers = directory - 0x1000;
+    uint64_t entry[512];
+
+    if (memory_size < SIM_VM_MEMORY || !sim_peek(directory, entry, sizeof(entry)) ||
+        entry[0] != 0x87 || entry[1])
+        return;
+    for (uint64_t i = 0; i < 512; i++)
+        entry[i] = i << 21 | 0x87;
+    sim_poke(directory, entry, sizeof(entry));
+    for (uint64_t i = 1; i < 4; i++)
+        entry[i] = i << 30 | 0x87;
+    sim_poke(pointers + sizeof(entry[0]), &entry[1], 3 * sizeof(entry[0]));
+}
+
+/* After reset there is nothing where the first instruction is fetched from. */
+static void leave_reset(const struct work *w, int vcpu, struct kvm_sregs *s)
+{
+    if (w->bits != 16 || s->cs.base + w->regs.rip < memory_size)
+        return;
+    s->cs.base = 0;
+    s->cs.selector = 0;
+    ioctl(vcpu, KVM_SET_SREGS, s);
+}
+
 static bool begin(struct work *w, int vcpu)
 {
     struct kvm_sregs s;
@@ -242,6 +272,9 @@ static bool begin(struct work *w, int vcpu)
     if (ioctl(vcpu, KVM_GET_REGS, &w->regs) || ioctl(vcpu, KVM_GET_SREGS, &s))
         return false;
     w->bits = s.efer & 0x400 && s.cs.l ? 64 : s.cr0 & 1 && s.cs.db ? 32 : 16;
+    leave_reset(w, vcpu, &s);
+    if (w->bits == 64)
+        map_devices();
     for (unsigned i = 0; i < GPRS; i++)
         w->gpr[i] = w->loaded[i] = *reg(&w->regs, i);
     w->entry.gpr = w->gpr;

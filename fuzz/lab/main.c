@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct {
     const char *corpus, *words;
     unsigned long execs, seconds, seed;
-} options = { .seed = 1 };
+} options = { .execs = ULONG_MAX, .seed = 1 };
 
 static struct lab_input corpus[CORPUS_MAX], words[WORDS_MAX];
 static size_t nr_corpus, nr_words;
@@ -233,7 +233,7 @@ static bool run_mutated(double begun)
     uint8_t data[LAB_INPUT_MAX];
     double told = now();
 
-    for (unsigned long i = 0; !options.execs || i < options.execs; i++) {
+    for (unsigned long i = 0; i < options.execs; i++) {
         const struct lab_input *from = &corpus[lab_random(&random, (uint32_t)nr_corpus)];
         const struct lab_input *other = &corpus[lab_random(&random, (uint32_t)nr_corpus)];
         size_t len = from->len;
