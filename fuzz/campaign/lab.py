@@ -49,7 +49,7 @@ class Session:
         elif BAD.match(text):
             self.failures.append(plain(text.strip()))
             self.say(plain(text.rstrip()))
-        elif text.startswith(("# ", "sim: ", "        | ")):
+        elif text.startswith(("# ", "sim: ", "        | kernel: ", "        | host: ")):
             self.say(plain(text.rstrip()))
 
 
