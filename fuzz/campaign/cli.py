@@ -215,6 +215,8 @@ def do_lab(o, tree, _):
         seconds = 60
     execs = 0 if o.inputs and o.execs is None and seconds is None else o.execs
     out = o.out or os.path.join(tree.build, "fuzz/lab")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     s = lab.run(tree, out, o.inputs, seconds, execs, o.seed,
                 (lambda text: None) if o.json else say)
     made = {"executions": s.executions, "failures": s.failures,

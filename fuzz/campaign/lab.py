@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The loaded module in the emulated host (tests/lab), fuzzed by the program fuzz_ioctl there: boots
-it, follows what it says, and keeps the last inputs. What comes from the host is matched line by line
-and shown without control characters."""
+it, follows what it says, and keeps the last inputs. What comes from the host is matched line
+by line and shown without control characters."""
 import collections
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -111,12 +112,12 @@ def run(tree, out, inputs, seconds, execs, seed, say):
                  "--accel", "bawn", "--seconds", str(limit), "script", path],
                 cwd=tree.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 env=dict(os.environ, BAWN_BUILD=os.path.abspath(tree.build)), text=True,
-                errors="replace") as lab:
+                errors="replace", start_new_session=True) as lab:
             try:
                 for line in lab.stdout:
                     session.line(line.rstrip("\n"))
             except BaseException:
-                lab.terminate()
+                lab.send_signal(signal.SIGINT)  # upon which it ends its host
                 raise
         if lab.returncode and not session.failures:
             session.failures.append(f"the lab ended with status {lab.returncode}")

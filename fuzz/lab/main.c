@@ -27,6 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define CORPUS_MAX 4096u
 #define WORDS_MAX 256u
+#define SOME_INPUTS 50
 #define INPUT_SECONDS 10 /* of a machine that is emulated and busy */
 
 static struct {
@@ -265,7 +266,7 @@ static int fuzz(void)
 {
     double begun = now();
     unsigned long before;
-    bool going;
+    bool going, reaches;
     int bad;
 
     printf("1..3\n");
@@ -276,9 +277,11 @@ static int fuzz(void)
     bad |= point(2, going && finds == before, "mutated inputs");
     progress(begun);
     print_exits();
-    /* A part of what seeds ask for is refused by design; never nearly all. */
-    bad |= point(3, lab_shared->runs && lab_shared->worked > lab_shared->calls / 10,
-                 "calls reach the module, and guests run");
+    /* A part of what seeds ask for is refused by design, never nearly all; a few inputs that
+     * somebody gave may be anything. */
+    reaches =
+        execs < SOME_INPUTS || (lab_shared->runs && lab_shared->worked > lab_shared->calls / 10);
+    bad |= point(3, reaches, "calls reach the module, and guests run");
     return bad;
 }
 

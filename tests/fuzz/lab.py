@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Tests of bawn-fuzz lab: what it makes of a lab's output, and what it has the host run. The lab here is a
-script; the lab test fuzz_ioctl runs the program itself."""
+"""Tests of bawn-fuzz lab: what it makes of a lab's output, and what it has the host run. The lab here
+is a script; the lab test fuzz_ioctl runs the program itself."""
 import json
 import os
 import subprocess
@@ -23,7 +23,8 @@ class Tree:
 
     def __init__(self, root, text, status=0):
         self.root = root
-        for name in ("mk/fuzz.mk", "fuzz/kernel/ioctl.c", "build/lab/tests/fuzz_ioctl", "build/lab/fuzz/made",
+        for name in ("mk/fuzz.mk", "fuzz/kernel/ioctl.c", "build/lab/tests/fuzz_ioctl",
+                     "build/lab/fuzz/made",
                      "build/kernel/cloud/bawn.ko", "bin/modinfo", "tests/lab/lab", "said"):
             os.makedirs(os.path.dirname(os.path.join(root, name)), exist_ok=True)
             self.put(name, "")
@@ -106,6 +107,21 @@ def again(root):
     assert "--execs 0" in tree.get("ran") and "--corpus /lab/given" in tree.get("ran")
     done = tree.run("--inputs", os.path.join(root, "none"))
     assert done.returncode == 2 and "no file" in done.stderr, done
+
+
+@test
+def stopped(root):
+    """a signal ends the lab too, which ends its host"""
+    tree = Tree(root, "")
+    tree.put("tests/lab/lab", "import time\nprint('# here', flush=True)\ntry:\n    time.sleep(60)\n"
+             "finally:\n    open('ended', 'w').close()\n")
+    env = dict(os.environ, PATH=os.path.join(root, "bin") + ":" + os.environ["PATH"])
+    with subprocess.Popen([COMMAND, "--tree", root, "lab"], stdout=subprocess.PIPE, env=env,
+                          stderr=subprocess.DEVNULL) as done:
+        assert done.stdout.readline() == b"# here\n"
+        done.terminate()
+        assert done.wait(30) == 130, done.returncode
+    assert os.path.exists(os.path.join(root, "ended"))
 
 
 @test
