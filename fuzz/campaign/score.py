@@ -205,10 +205,7 @@ class Score:
                 self.seed, engine.have_afl()]
 
     def one(self, patch):
-        old = self.results.get(patch.name)
-        if old and old["key"] == self.key(patch):
-            return
-        if self.stopping.is_set():
+        if patch.name in self.results or self.stopping.is_set():
             return
         self.say(f"{patch.name}: {patch.target} looks for {patch.kind}")
         result = {"key": self.key(patch), "class": patch.kind, "target": patch.target,
@@ -227,6 +224,9 @@ class Score:
         self.say(f"{patch.name}: " + outcome(result))
 
     def run(self, patches):
+        for p in patches:  # what another tree, budget or text gave is no result of this run
+            if self.results.get(p.name, {}).get("key") != self.key(p):
+                self.results.pop(p.name, None)
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
             list(pool.map(self.one, patches))
 

@@ -15,7 +15,8 @@ import time
 sys.dont_write_bytecode = True
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 sys.path.insert(0, os.path.join(ROOT, "fuzz"))
-from campaign import finds, folder, runner  # noqa: E402
+from campaign import finds, folder, runner, score  # noqa: E402
+from campaign.tree import Tree  # noqa: E402
 
 COMMAND = os.path.join(ROOT, "fuzz/bawn-fuzz")
 SCORE = os.path.join(ROOT, "fuzz/score")
@@ -328,6 +329,12 @@ def scores(w):
                            check=False)
     has(again.stdout, "found 1 of 1")
     assert "looks for" not in again.stdout, "it was done again"
+    # Stopped before it had a result with another budget: the old one is none of its own.
+    stopped = score.Score(Tree(w.tree, os.path.join(w.tree, "build")),
+                          folder.Folder(os.path.join(w.tree, "build/fuzz/score")), 90, 1, 1, print)
+    stopped.stopping.set()
+    stopped.run([score.Patch(os.path.join(w.tree, "fuzz/seeded/01-room.patch"))])
+    assert list(stopped.results) == ["02-another-kind"], stopped.results
     none = subprocess.run([SCORE, "--tree", w.tree, "--only", "77"], capture_output=True,
                           text=True, env=w.env, check=False)
     assert none.returncode == WRONG and "no such patch" in none.stderr, none.stderr
