@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tests as functions: @test notes one, whose first comment is its name, and run_all() runs them all and
-says in TAP how each went."""
+"""Tests as functions: @test notes one, whose first comment is its name, and run_all() runs them all, with
+what they share as arguments, and says in TAP how each went."""
 TESTS = []
 
 
@@ -9,10 +9,10 @@ def test(function):
     return function
 
 
-def run_all():
+def run_all(*shared):
     for number, function in enumerate(TESTS, 1):
         try:
-            function()
+            function(*shared)
             print(f"ok {number} - {function.__doc__}", flush=True)
         except Exception as error:  # pylint: disable=broad-except
             print(f"not ok {number} - {function.__doc__}", flush=True)

@@ -14,20 +14,15 @@ import time
 
 sys.dont_write_bytecode = True
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
-sys.path.insert(0, os.path.join(ROOT, "fuzz"))
+sys.path[:0] = [os.path.join(ROOT, "fuzz"), os.path.join(ROOT, "tests")]
 from campaign import finds, folder, runner, score  # noqa: E402
 from campaign.tree import Tree  # noqa: E402
+from points import run_all, test  # noqa: E402
 
 COMMAND = os.path.join(ROOT, "fuzz/bawn-fuzz")
 SCORE = os.path.join(ROOT, "fuzz/score")
 DONE, FINDS, WRONG = 0, 1, 2
-TESTS = []
 HAVE_AFL = all(map(shutil.which, ("afl-fuzz", "afl-clang-fast")))
-
-
-def test(function):
-    TESTS.append(function)
-    return function
 
 
 class Work:
@@ -342,17 +337,7 @@ def scores(w):
 
 def main():
     with tempfile.TemporaryDirectory() as path:
-        work = Work(os.path.realpath(path))
-        for number, function in enumerate(TESTS, 1):
-            try:
-                function(work)
-                print(f"ok {number} - {function.__doc__}", flush=True)
-            except Exception as error:  # pylint: disable=broad-except
-                print(f"not ok {number} - {function.__doc__}", flush=True)
-                for line in f"{type(error).__name__}: {error}".splitlines()[:40]:
-                    print(f"# {line}", flush=True)
-    print(f"1..{len(TESTS)}")
-    return 0
+        return run_all(Work(os.path.realpath(path)))
 
 
 if __name__ == "__main__":

@@ -8,16 +8,14 @@ import sys
 import tempfile
 import zipfile
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), ".."))
+from points import run_all, test  # noqa: E402
+
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 HERE = os.path.join(ROOT, "fuzz/oss-fuzz")
 TARGET = "corim-corim"
 FLAGS = "-O1 -fno-omit-frame-pointer -gline-tables-only -fsanitize=address,undefined"
-TESTS = []
-
-
-def test(function):
-    TESTS.append(function)
-    return function
 
 
 @test
@@ -75,16 +73,7 @@ def copies(_):
 
 def main():
     with tempfile.TemporaryDirectory() as out:
-        for number, function in enumerate(TESTS, 1):
-            try:
-                function(out)
-                print(f"ok {number} - {function.__doc__}", flush=True)
-            except Exception as error:  # pylint: disable=broad-except
-                print(f"not ok {number} - {function.__doc__}", flush=True)
-                for line in f"{type(error).__name__}: {error}".splitlines()[:40]:
-                    print(f"# {line}", flush=True)
-    print(f"1..{len(TESTS)}")
-    return 0
+        return run_all(out)
 
 
 if __name__ == "__main__":

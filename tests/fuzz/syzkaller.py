@@ -7,6 +7,10 @@ import re
 import subprocess
 import sys
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), ".."))
+from points import run_all, test  # noqa: E402
+
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 TEXT = os.path.join(ROOT, "fuzz/syzkaller/dev_bawn.txt")
 TABLE = os.path.join(ROOT, "kernel/core/ioctl.h")
@@ -16,12 +20,6 @@ BUILTIN = {"fd", "fd_event", "vma", "vma64", "string", "array", "ptr", "ptr64", 
            "len", *INTS}
 # Names of syzkaller that no header has.
 OWN = {"PROT_READ_WRITE": "(PROT_READ | PROT_WRITE)"}
-TESTS = []
-
-
-def test(function):
-    TESTS.append(function)
-    return function
 
 
 def split(text):
@@ -263,16 +261,7 @@ def refuses():
 
 
 def main():
-    for number, function in enumerate(TESTS, 1):
-        try:
-            function()
-            print(f"ok {number} - {function.__doc__}", flush=True)
-        except Exception as error:  # pylint: disable=broad-except
-            print(f"not ok {number} - {function.__doc__}", flush=True)
-            for line in f"{type(error).__name__}: {error}".splitlines()[:40]:
-                print(f"# {line}", flush=True)
-    print(f"1..{len(TESTS)}")
-    return 0
+    return run_all()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
 #include "attest/jose/jose.h"
 #include "attest/log/log.h"
 #include "attest/service/vault/vault.h"
+#include "common/bytes.h"
 
 #define RECENT 50 /* decisions on the status page */
 
@@ -162,16 +163,14 @@ static enum bawn_status log_decision(struct vault *v, const struct session *s, c
     };
     json_t *entry =
         json_pack("{s:s, s:b, s:O}", "type", "attest", "allowed", allowed, "reasons", reasons);
-    static const char digits[] = "0123456789abcdef";
-    char id[2 * SESSION_ID];
+    char id[2 * SESSION_ID + 1];
     enum bawn_status st;
 
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
         if (json_object_get(d, members[i]))
             json_object_set(entry, members[i], json_object_get(d, members[i]));
-    for (size_t i = 0; i < sizeof(id); i++)
-        id[i] = digits[i % 2 ? s->id[i / 2] & 15 : s->id[i / 2] >> 4];
-    json_object_set_new(entry, "session", json_stringn(id, sizeof(id)));
+    hex_print(s->id, SESSION_ID, id);
+    json_object_set_new(entry, "session", json_string(id));
     if (jti)
         json_object_set_new(entry, "jti", json_string(jti));
     st = log_append(v->db, entry, v->now_ms, seq, err);
