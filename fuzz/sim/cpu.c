@@ -16,6 +16,11 @@
 struct cpuinfo_x86 boot_cpu_data;
 u64 x86_spec_ctrl_current;
 bool x86_ibpb_exit_to_user;
+static bool entered; /* since the last return to userspace */
+static struct {
+    bool in_force;
+    u64 value;
+} guest_ssbd;
 bool sim_ipi_pending;
 const struct bawn_cpu_ops *sim_backend_ops = &sim_neutral_ops;
 
@@ -85,8 +90,10 @@ static const struct {
 };
 
 /* What Linux makes out by itself. */
-static const u32 synthetic[] = { X86_FEATURE_CONSTANT_TSC, X86_FEATURE_MSR_SPEC_CTRL,
-                                 X86_FEATURE_OSXSAVE };
+static const u32 synthetic[] = { X86_FEATURE_CONSTANT_TSC,     X86_FEATURE_MSR_SPEC_CTRL,
+                                 X86_FEATURE_OSXSAVE,          X86_FEATURE_LS_CFG_SSBD,
+                                 X86_FEATURE_IBPB_BRTYPE,      X86_FEATURE_VERW_CLEAR,
+                                 X86_FEATURE_IBPB_EXIT_TO_USER };
 
 void cpuid_count(u32 leaf, u32 subleaf, u32 *eax, u32 *ebx, u32 *ecx, u32 *edx)
 {
@@ -394,10 +401,39 @@ void sim_cpu_reset(void)
     sim_set_guest(NULL, NULL);
     sim_ipi_pending = false;
     xcr0 = HOST_XCR0;
+    entered = x86_ibpb_exit_to_user = guest_ssbd.in_force = false;
 }
 
+/* ---- Speculation controls: whose turn it is ---- */
+
+void sim_cpu_entered(void)
+{
+    entered = true;
+}
+
+void x86_virt_spec_ctrl(u64 guest, bool set_guest)
+{
+    if (guest_ssbd.in_force == set_guest || (!set_guest && guest != guest_ssbd.value))
+        sim_fault(SIM_STATE, "VIRT_SPEC_CTRL switched to what is in force, or from what is not");
+    guest_ssbd.in_force = set_guest;
+    guest_ssbd.value = guest;
+}
+
+/* Plain guests: the processors that run the others have SSBD in SPEC_CTRL. */
+void sim_cpu_ssbd(u64 guest)
+{
+    if (!guest_ssbd.in_force || guest_ssbd.value != guest)
+        sim_fault(SIM_STATE, "a guest runs without the SSBD that it chose");
+}
+
+/* VMSCAPE: what a guest taught the branch predictors must not steer its VMM. */
 void sim_cpu_balance(void)
 {
     if (xcr0 != HOST_XCR0)
         sim_fault(SIM_STATE, "XCR0 is %#llx on return to userspace: the guest's", xcr0);
+    if (guest_ssbd.in_force)
+        sim_fault(SIM_STATE, "the guest's SSBD is in force on return to userspace");
+    if (entered && !x86_ibpb_exit_to_user)
+        sim_fault(SIM_STATE, "a guest ran, and userspace follows without a barrier (IBPB)");
+    entered = x86_ibpb_exit_to_user = false;
 }

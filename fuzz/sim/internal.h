@@ -192,6 +192,8 @@ void sim_svm_reset(void);
 const struct bawn_cpu_ops *sim_svm_promise_start(void);
 void sim_svm_promise_reset(void);
 void sim_svm_promise_enter(const struct bawn_vcpu *vcpu, u32 event);
+void sim_cpu_entered(void);
+void sim_cpu_ssbd(u64 guest);
 void sim_svm_promise_exit(const struct bawn_vcpu *vcpu, u32 event);
 /* A write that the CPU refuses is a finding. */
 void sim_svm_check_msr(u32 index, u64 value);

@@ -166,6 +166,7 @@ void bawn_svm_enter(u64 *gpr, u64 vmcb_pa, u64 host_pa, u64 guest_spec, u64 host
 
     check_host(host_pa);
     sim_svm_promise_enter(vcpu, injected);
+    sim_cpu_ssbd(vcpu->virt_spec_ctrl);
     if (!sim_svm_check(vmcb)) {
         leave(vmcb, SVM_EXIT_ERR);
         return;

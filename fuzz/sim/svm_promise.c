@@ -45,6 +45,7 @@ void sim_svm_promise_enter(const struct bawn_vcpu *vcpu, u32 event)
         sim_fault(SIM_HARDWARE, "a vCPU is entered after another without a barrier (IBPB)");
     last = vcpu;
     sim_ibpb = false;
+    sim_cpu_entered();
     if (owed_to == vcpu && owed_entry == sim_counts.entries && (event & EVENT) != owed)
         sim_fault(SIM_STATE, "event 0x%x was not delivered, and is lost (now 0x%x)", owed, event);
     owed_to = NULL;

@@ -252,7 +252,7 @@ struct bawn_vcpu {
 	u64 pat;
 	u64 misc_enable;
 	u64 tsc_aux;
-	u64 spec_ctrl;
+	u64 spec_ctrl, virt_spec_ctrl;
 	u64 mcg_cap, mcg_status, mcg_ctl;
 	u64 *mce_banks; /* 4 values a bank; NULL until KVM_X86_SETUP_MCE */
 	struct bawn_msr_state msr;
@@ -605,6 +605,12 @@ u64 bawn_xcr0_supported(void);
 void bawn_cpuid_setup(void);		      /* at module load, before any other */
 void bawn_cpuid_limits(struct bawn_vcpu *vcpu); /* maxphyaddr ... efer_allowed; at creation too */
 bool bawn_supports(u32 feature);		      /* X86_FEATURE_*: offered to guests */
+
+/* Is SSBD switched by x86_virt_spec_ctrl(), not by SPEC_CTRL? */
+static inline bool bawn_has_virt_ssbd(void)
+{
+	return boot_cpu_has(X86_FEATURE_LS_CFG_SSBD) || boot_cpu_has(X86_FEATURE_VIRT_SSBD);
+}
 bool bawn_guest_has(struct bawn_vcpu *vcpu, u32 feature); /* ... and in this vCPU's CPUID */
 struct bawn_feature_bits {
 	u32 feature; /* X86_FEATURE_* */

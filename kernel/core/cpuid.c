@@ -24,6 +24,10 @@ enum { EAX, EBX, ECX, EDX };
 #define XCR0_OFFERED (XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM | \
 		      XFEATURE_MASK_AVX512)
 
+/* CPUID 8000_0021 ECX: no leak through the store queue, through L1 (AMD, Transient Scheduler Attacks) */
+#define TSA_SQ_NO BIT(1)
+#define TSA_L1_NO BIT(2)
+
 /* Leaf 1 and its copy in 8000_0001. */
 #define BASE_EDX (F(FPU) | F(VME) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(PAE) | F(MCE) | F(CX8) | \
 		  F(APIC) | F(MTRR) | F(PGE) | F(MCA) | F(CMOV) | F(PAT) | F(PSE36) | F(MMX) | \
@@ -71,13 +75,20 @@ static const struct feature_word {
 	{ 0x80000007, 0, EDX, NCAPINTS, BIT(8), 0 }, /* invariant TSC */
 	{ 0x80000008, 0, EBX, CPUID_8000_0008_EBX,
 	  F(CLZERO) | F(XSAVEERPTR) | F(WBNOINVD) | F(AMD_IBPB) | F(AMD_IBRS) | F(AMD_STIBP) |
-	  F(AMD_STIBP_ALWAYS_ON) | F(AMD_SSBD) | F(AMD_SSB_NO) | F(AMD_PSFD), 0 },
+	  F(AMD_STIBP_ALWAYS_ON) | F(AMD_SSBD) | F(AMD_SSB_NO) | F(AMD_PSFD) | F(AMD_IBPB_RET), 0 },
 	{ 0x80000021, 0, EAX, CPUID_8000_0021_EAX,
 	  F(NO_NESTED_DATA_BP) | F(LFENCE_RDTSC) | F(NULL_SEL_CLR_BASE) | F(AUTOIBRS) | F(SBPB) |
-	  F(IBPB_BRTYPE) | F(SRSO_NO), F(NO_SMM_CTL_MSR) },
+	  F(IBPB_BRTYPE) | F(SRSO_NO) | F(VERW_CLEAR) | F(SRSO_USER_KERNEL_NO), F(NO_SMM_CTL_MSR) },
+	{ 0x80000021, 0, ECX, NCAPINTS, TSA_SQ_NO | TSA_L1_NO, 0 },
 };
 
 static u32 supported[ARRAY_SIZE(words)] __ro_after_init;
+
+/* Of what microcode brings, CPUID often does not tell; the host kernel knows. */
+static const u32 microcode[] = {
+	X86_FEATURE_SBPB, X86_FEATURE_IBPB_BRTYPE, X86_FEATURE_SRSO_NO,
+	X86_FEATURE_SRSO_USER_KERNEL_NO, X86_FEATURE_VERW_CLEAR,
+};
 
 /* The other registers of the leaves that are offered: the host's under these masks. */
 static const struct leaf {
@@ -121,24 +132,6 @@ static void host_cpuid(u32 leaf, u32 subleaf, u32 regs[4])
 		cpuid_count(leaf, subleaf, &regs[EAX], &regs[EBX], &regs[ECX], &regs[EDX]);
 }
 
-void __init bawn_cpuid_setup(void)
-{
-	u32 regs[4];
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(words); i++) {
-		const struct feature_word *w = &words[i];
-
-		host_cpuid(w->leaf, w->subleaf, regs);
-		if (w->leaf == 7 && w->subleaf > cpuid_eax(7))
-			regs[w->reg] = 0;
-		supported[i] = regs[w->reg] & w->mask;
-		if (w->host != NCAPINTS)
-			supported[i] &= boot_cpu_data.x86_capability[w->host];
-		supported[i] |= w->emulated;
-	}
-}
-
 static struct kvm_cpuid_entry2 *find(struct kvm_cpuid_entry2 *e, unsigned int nr, u32 leaf,
 				     u32 subleaf)
 {
@@ -162,6 +155,36 @@ static int feature_word(u32 feature)
 		;
 	return i;
 }
+
+static void __init offer(u32 feature)
+{
+	supported[feature_word(feature)] |= BIT(feature & 31);
+}
+
+void __init bawn_cpuid_setup(void)
+{
+	u32 regs[4];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		const struct feature_word *w = &words[i];
+
+		host_cpuid(w->leaf, w->subleaf, regs);
+		if (w->leaf == 7 && w->subleaf > cpuid_eax(7))
+			regs[w->reg] = 0;
+		supported[i] = regs[w->reg] & w->mask;
+		if (w->host != NCAPINTS)
+			supported[i] &= boot_cpu_data.x86_capability[w->host];
+		supported[i] |= w->emulated;
+	}
+	for (i = 0; i < ARRAY_SIZE(microcode); i++)
+		if (boot_cpu_has(microcode[i]))
+			offer(microcode[i]);
+	/* SSBD that the host has by a bit of the model's own; guests get it by VIRT_SPEC_CTRL. */
+	if (bawn_has_virt_ssbd())
+		offer(X86_FEATURE_VIRT_SSBD);
+}
+
 
 /* Is X86_FEATURE_* one that the module offers? */
 bool bawn_supports(u32 feature)

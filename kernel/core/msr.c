@@ -296,6 +296,8 @@ static const struct msr_desc msrs[] = {
 	{ X2APIC_FIRST, X2APIC_LAST, 0, 0, 0, ANY, x2apic },
 	{ ONE(MSR_IA32_SPEC_CTRL), LIST, 0, 0, ANY, spec_ctrl },
 	{ ONE(MSR_IA32_PRED_CMD), WRITE_ONLY, 0, 0, ANY, pred_cmd },
+	{ ONE(MSR_AMD64_VIRT_SPEC_CTRL), LIST, X86_FEATURE_VIRT_SSBD, FIELD(virt_spec_ctrl),
+	  SPEC_CTRL_SSBD, NULL },
 	{ ONE(MSR_FS_BASE), CANONICAL, 0, 0, ANY, backend },
 	{ ONE(MSR_GS_BASE), CANONICAL, 0, 0, ANY, backend },
 	{ ONE(MSR_KERNEL_GS_BASE), LIST | CANONICAL, 0, 0, ANY, backend },
@@ -426,6 +428,7 @@ void bawn_msr_reset(struct bawn_vcpu *vcpu)
 	vcpu->misc_enable = MSR_IA32_MISC_ENABLE_FAST_STRING | MSR_IA32_MISC_ENABLE_BTS_UNAVAIL |
 			    MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
 	vcpu->spec_ctrl = 0;
+	vcpu->virt_spec_ctrl = 0;
 	vcpu->tsc_aux = 0;
 }
 

@@ -119,6 +119,22 @@ static int check_machine(void)
 	return 0;
 }
 
+/*
+ * Zen 5: with this bit what a guest taught the branch predictors does not steer the host (SRSO).
+ * The host pays a little for it as long as the module is loaded, its VMs or none.
+ */
+static void bp_spec_reduce(bool on)
+{
+#ifdef X86_FEATURE_SRSO_BP_SPEC_REDUCE
+	if (!boot_cpu_has(X86_FEATURE_SRSO_BP_SPEC_REDUCE))
+		return;
+	if (on)
+		msr_set_bit(MSR_ZEN4_BP_CFG, MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT);
+	else
+		msr_clear_bit(MSR_ZEN4_BP_CFG, MSR_ZEN4_BP_CFG_BP_SPEC_REDUCE_BIT);
+#endif
+}
+
 /* A crashing host must not leave GIF clear or SVM on. */
 static void svm_disable(void)
 {
@@ -127,6 +143,7 @@ static void svm_disable(void)
 	rdmsrq(MSR_EFER, efer);
 	if (!(efer & EFER_SVME))
 		return;
+	bp_spec_reduce(false);
 	asm volatile("stgi");
 	wrmsrq(MSR_VM_HSAVE_PA, 0);
 	wrmsrq(MSR_EFER, efer & ~EFER_SVME);
@@ -172,6 +189,7 @@ static int svm_enable(void)
 	if (efer & EFER_SVME)
 		return -EBUSY;
 	cpuid(0x8000000a, &eax, &asids, &ecx, &edx);
+	bp_spec_reduce(true);
 	wrmsrq(MSR_EFER, efer | EFER_SVME);
 	wrmsrq(MSR_VM_HSAVE_PA, __sme_set(page_to_phys(c->save)));
 	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))

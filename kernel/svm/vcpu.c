@@ -234,7 +234,11 @@ void bawn_svm_run(struct bawn_vcpu *vcpu)
 	}
 
 	asm volatile("clgi" : : : "memory");
+	if (bawn_has_virt_ssbd())
+		x86_virt_spec_ctrl(vcpu->virt_spec_ctrl, true);
 	enter_exit(vcpu, svm, guest_spec, host_spec);
+	if (bawn_has_virt_ssbd())
+		x86_virt_spec_ctrl(vcpu->virt_spec_ctrl, false);
 	asm volatile("stgi" : : : "memory");
 
 	if (boot_cpu_has(X86_FEATURE_V_SPEC_CTRL))

@@ -555,17 +555,23 @@ static void leave_xcr0(void)
 
 static struct bawn_vcpu one, two;
 
+static void run_guest(const struct bawn_vcpu *vcpu, u32 event)
+{
+    sim_svm_promise_enter(vcpu, event);
+    x86_ibpb_exit_to_user = true;
+}
+
 static void lose_event(void)
 {
     sim_svm_promise_exit(&one, INTERRUPT);
-    sim_svm_promise_enter(&one, 0);
+    run_guest(&one, 0);
 }
 
 static void deliver_event(void)
 {
     sim_svm_promise_exit(&one, INTERRUPT);
-    sim_svm_promise_enter(&one, INTERRUPT);
-    sim_svm_promise_enter(&one, 0);
+    run_guest(&one, INTERRUPT);
+    run_guest(&one, 0);
 }
 
 /* Userspace may do away with it, and then no entry owes it. */
@@ -574,21 +580,44 @@ static void drop_event(void)
     sim_svm_promise_exit(&one, INTERRUPT);
     sim_entry_end();
     sim_entry_begin("test");
-    sim_svm_promise_enter(&one, 0);
+    run_guest(&one, 0);
 }
 
 static void switch_without_barrier(void)
 {
-    sim_svm_promise_enter(&one, 0);
-    sim_svm_promise_enter(&two, 0);
+    run_guest(&one, 0);
+    run_guest(&two, 0);
 }
 
 static void switch_with_barrier(void)
 {
-    sim_svm_promise_enter(&one, 0);
-    sim_svm_promise_enter(&one, 0);
+    run_guest(&one, 0);
+    run_guest(&one, 0);
     indirect_branch_prediction_barrier();
-    sim_svm_promise_enter(&two, 0);
+    run_guest(&two, 0);
+}
+
+static void forget_userspace(void)
+{
+    sim_svm_promise_enter(&one, 0);
+}
+
+static void other_ssbd(void)
+{
+    x86_virt_spec_ctrl(0, true);
+    sim_cpu_ssbd(4);
+}
+
+static void keep_ssbd(void)
+{
+    x86_virt_spec_ctrl(4, true);
+}
+
+static void right_ssbd(void)
+{
+    x86_virt_spec_ctrl(4, true);
+    sim_cpu_ssbd(4);
+    x86_virt_spec_ctrl(4, false);
 }
 
 static void test_promises(void **state)
@@ -599,6 +628,10 @@ static void test_promises(void **state)
     finds_nothing(drop_event);
     finds(switch_without_barrier, "HARDWARE", "IBPB");
     finds_nothing(switch_with_barrier);
+    finds(forget_userspace, "STATE", "userspace follows without a barrier");
+    finds(other_ssbd, "STATE", "without the SSBD that it chose");
+    finds(keep_ssbd, "STATE", "SSBD is in force on return");
+    finds_nothing(right_ssbd);
 }
 
 static void test_warn(void **state)

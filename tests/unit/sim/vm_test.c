@@ -652,6 +652,32 @@ static void try_life(void)
     }
 }
 
+/* What CPUID does not tell of this processor, and the host kernel does: guests need to know. */
+static void test_microcode_features(void **state)
+{
+    struct {
+        struct kvm_cpuid2 head;
+        struct kvm_cpuid_entry2 entry[100];
+    } table;
+    u32 found = 0;
+
+    (void)state;
+    create(KVM_X86_DEFAULT_VM, false);
+    set_cpuid();
+    assert_true(sim_peek(arg, &table, sizeof(table)));
+    for (u32 i = 0; i < table.head.nent; i++) {
+        const struct kvm_cpuid_entry2 *e = &table.entry[i];
+
+        if (e->function == 0x80000008 && e->ebx & 1u << (X86_FEATURE_VIRT_SSBD & 31))
+            found |= 1;
+        if (e->function == 0x80000021 && e->eax & 1u << (X86_FEATURE_VERW_CLEAR & 31) &&
+            e->eax & 1u << (X86_FEATURE_IBPB_BRTYPE & 31))
+            found |= 2;
+    }
+    assert_int_equal(found, 3);
+    teardown_vm();
+}
+
 static void test_allocations_fail(void **state)
 {
     uint64_t before, needed;
@@ -740,6 +766,7 @@ int main(void)
         cmocka_unit_test(test_private_memory),
         cmocka_unit_test(test_memory_fault),
         cmocka_unit_test(test_any_order),
+        cmocka_unit_test(test_microcode_features),
         cmocka_unit_test(test_allocations_fail),
         cmocka_unit_test(test_copies_fail),
         cmocka_unit_test(test_same_run),

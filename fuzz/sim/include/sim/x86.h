@@ -88,6 +88,16 @@ void hw_breakpoint_restore(void);
 
 #define CC_ATTR_GUEST_MEM_ENCRYPT 1
 #define CC_ATTR_HOST_SEV_SNP 2
+static inline void msr_set_bit(u32 msr, u8 bit)
+{
+    (void)msr;
+    (void)bit;
+}
+static inline void msr_clear_bit(u32 msr, u8 bit)
+{
+    (void)msr;
+    (void)bit;
+}
 bool cc_platform_has(int attr);
 void cpu_emergency_register_virt_callback(void (*fn)(void));
 void cpu_emergency_unregister_virt_callback(void (*fn)(void));
@@ -98,6 +108,7 @@ extern bool sim_ibpb;
 #define cr4_read_shadow() ((unsigned long)X86_CR4_MCE)
 extern u64 x86_spec_ctrl_current;
 extern bool x86_ibpb_exit_to_user;
+void x86_virt_spec_ctrl(u64 guest, bool set_guest);
 struct pt_regs {
     unsigned long cs, flags;
 };
