@@ -358,7 +358,9 @@ static int slot_change_flags(struct bawn_vm *vm, struct bawn_memslot *old, u32 f
 	return 0;
 }
 
-static int slot_create(struct bawn_vm *vm, const struct kvm_userspace_memory_region2 *r)
+/* A new slot, or (old) one that moves: that keeps its log. */
+static int slot_create(struct bawn_vm *vm, const struct kvm_userspace_memory_region2 *r,
+		       const struct bawn_memslot *old)
 {
 	struct bawn_memslot slot = {
 		.id = r->slot,
@@ -373,7 +375,7 @@ static int slot_create(struct bawn_vm *vm, const struct kvm_userspace_memory_reg
 	if (overlaps(slots_locked(vm), r->slot, slot.base, slot.npages))
 		return -EEXIST;
 	if (slot.logging) {
-		slot.dirty = dirty_alloc(slot.npages);
+		slot.dirty = old && old->dirty ? old->dirty : dirty_alloc(slot.npages);
 		if (!slot.dirty)
 			return -ENOMEM;
 	}
@@ -386,6 +388,8 @@ static int slot_create(struct bawn_vm *vm, const struct kvm_userspace_memory_reg
 	if (!err)
 		return 0;
 fail:
+	if (old && slot.dirty == old->dirty)
+		slot.dirty = NULL;
 	slot_free(&slot);
 	return err;
 }
@@ -439,12 +443,12 @@ int bawn_set_memory_region(struct bawn_vm *vm, const struct kvm_userspace_memory
 	if (!r->memory_size)
 		return slot_replace(vm, r->slot, NULL);
 	if (!old)
-		return slot_create(vm, r);
+		return slot_create(vm, r, NULL);
 	if (r->userspace_addr != old->hva || r->memory_size >> PAGE_SHIFT != old->npages ||
 	    (r->flags ^ old->flags) & ~KVM_MEM_LOG_DIRTY_PAGES || old->gmem)
 		return bawn_measure_sealed(vm) ? -EPERM : -EINVAL;
 	if (r->guest_phys_addr >> PAGE_SHIFT != old->base)
-		return slot_create(vm, r);
+		return slot_create(vm, r, old);
 	return r->flags == old->flags ? 0 : slot_change_flags(vm, old, r->flags);
 }
 
@@ -484,6 +488,8 @@ static void take_dirty(struct bawn_vm *vm, struct bawn_memslot *slot, u64 first,
 	for (i = 0; i < n; i++) {
 		unsigned long mask, *word = &slot->dirty[first + i];
 
+		if (i % DIRTY_CHUNK == DIRTY_CHUNK - 1)
+			cond_resched_lock(&vm->mmu_lock);
 		if (!READ_ONCE(*word))
 			continue;
 		if (keep) {
@@ -496,8 +502,6 @@ static void take_dirty(struct bawn_vm *vm, struct bawn_memslot *slot, u64 first,
 			out[i] = mask;
 		if (mask)
 			flush |= protect_word(vm, slot, first + i, mask);
-		if (i % DIRTY_CHUNK == DIRTY_CHUNK - 1)
-			cond_resched_lock(&vm->mmu_lock);
 	}
 	flush_and_free(vm, flush);
 	spin_unlock(&vm->mmu_lock);

@@ -46,4 +46,23 @@ code_\name:
 	jmp	1b
 2:	done
 
+	op	scatter /* forever: pseudo-random words (seed rsi) at random places of rdi + rdx (a power
+			   of two) bytes; counts at (rcx) */
+	lea	-1(%rdx), %r8
+	and	$~7, %r8
+1:	mov	%rsi, %rax
+	shl	$13, %rax
+	xor	%rax, %rsi
+	mov	%rsi, %rax
+	shr	$7, %rax
+	xor	%rax, %rsi
+	mov	%rsi, %rax
+	shl	$17, %rax
+	xor	%rax, %rsi
+	mov	%rsi, %rax
+	and	%r8, %rax
+	mov	%rsi, (%rdi, %rax)
+	incl	(%rcx)
+	jmp	1b
+
 	.section .note.GNU-stack, "", @progbits

@@ -484,9 +484,9 @@ static void *vcpu_thread(void *arg)
     do {
         int result;
 
-        do /* EAGAIN: woken by INIT or SIPI */
+        do /* EAGAIN: woken by INIT or SIPI; EINTR: so that the thread's own work gets done */
             result = vcpu_run(v);
-        while (result == -EAGAIN && !v->stop);
+        while ((result == -EAGAIN || result == -EINTR) && !v->stop);
         v->result = result;
     } while (!v->stop && v->result >= 0 && start.on_exit && start.on_exit(v, v->result));
     return NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the memory_* tests share: a second slot, high up, and guests that use it. */
+/* What the memory_* tests share: a second slot, high up, guests that use it, and the host's knobs. */
 #ifndef BAWN_TEST_MEMORY_H
 #define BAWN_TEST_MEMORY_H
 
@@ -10,10 +10,15 @@
 #define HIGH 0x40000000ull /* where the slot under test stands */
 #define COPY 0x30000u      /* in slot 0: where guests report */
 
+#ifndef MADV_COLLAPSE /* older than the C library's headers */
+#define MADV_COLLAPSE 25
+#endif
+
 GUEST_FN(mirror);
 GUEST_FN(write_loop);
 GUEST_FN(touch);
 GUEST_FN(read_all);
+GUEST_FN(scatter);
 
 /* Anonymous memory, aligned to 2 MiB; the process keeps it to its end. */
 static inline uint8_t *memory_new(size_t size)
@@ -43,5 +48,12 @@ static inline void memory_mirror(struct vcpu *v, uint64_t gpa,
     guest_prepare(v, GUEST_ADDR(mirror), gpa, COPY, 0, 0);
     vcpu_start(v, on_exit);
 }
+
+/* Of the VM's statistics file (KVM_GET_STATS_FD); both devices have pages_4k, pages_2m, pages_1g. */
+uint64_t memory_stat(struct vm *vm, const char *name);
+
+/* A file of /proc or /sys: written, or false; its first number, or the one behind key, or -1. */
+bool memory_set(const char *path, const char *text);
+long memory_get(const char *path, const char *key);
 
 #endif
