@@ -19,7 +19,7 @@ lab_support_objs := $(addprefix $(B)/obj/lab/,$(addsuffix .o,$(basename $(lab_su
 lab_tests := $(patsubst tests/lab/tests/%_test.c,$(B)/lab/tests/%,$(wildcard tests/lab/tests/*_test.c)) \
 	$(patsubst tests/lab/tests/%.sh,$(B)/lab/tests/%.sh,$(wildcard tests/lab/tests/*.sh))
 
-.PHONY: lab-programs lab-test lab-shell bench demo-run need-lab
+.PHONY: lab-programs lab-test check-soak lab-shell bench demo-run need-lab
 
 $(B)/obj/lab/%.o: %.c
 	@mkdir -p $(@D)
@@ -90,6 +90,8 @@ lab_built := need-lab programs lab-programs \
 	$(if $(filter kvm,$(ACCEL)),,$(filter $(B)/kernel/cloud/%,$(modules)))
 lab-test: $(lab_built) ## run the lab's tests, or TEST=name; ACCEL=kvm runs it on stock KVM
 	@$(LAB) $(if $(ACCEL),--accel $(ACCEL)) test $(TEST)
+check-soak: $(lab_built) ## the lab's tests that take too long for make check, or TEST=name
+	@$(LAB) --list soak.list $(if $(ACCEL),--accel $(ACCEL)) test $(TEST)
 lab-shell: $(lab_built) ## a shell in the lab host, with bawn.ko loaded and the tree's programs
 	@$(LAB) shell
 bench: $(lab_built) ## compare bawn.ko with kvm_amd, and SNP with plain guests, in instructions
