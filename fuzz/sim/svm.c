@@ -167,6 +167,8 @@ void bawn_svm_enter(u64 *gpr, u64 vmcb_pa, u64 host_pa, u64 guest_spec, u64 host
     check_host(host_pa);
     sim_svm_promise_enter(vcpu, injected);
     sim_cpu_ssbd(vcpu->virt_spec_ctrl);
+    if (sim_rdmsr(MSR_AMD64_TSC_RATIO) != (vcpu->tsc_ratio ?: SVM_TSC_RATIO_DEFAULT))
+        sim_fault(SIM_STATE, "a guest runs at another's TSC rate");
     if (!sim_svm_check(vmcb)) {
         leave(vmcb, SVM_EXIT_ERR);
         return;
