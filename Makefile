@@ -26,6 +26,7 @@ include mk/shim.mk
 include mk/module.mk
 include mk/platform-kmod.mk
 include mk/lab.mk
+include mk/sanitized.mk
 include mk/lint.mk
 include mk/fuzz.mk
 include mk/sim.mk

@@ -217,7 +217,7 @@ def do_lab(o, tree, _):
     out = o.out or os.path.join(tree.build, "fuzz/lab")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    s = lab.run(tree, out, o.inputs, seconds, execs, o.seed,
+    s = lab.run(tree, o.host or lab.host_of(tree), out, o.inputs, seconds, execs, o.seed,
                 (lambda text: None) if o.json else say)
     made = {"executions": s.executions, "failures": s.failures,
             "finds": [{"input": data.hex(), "number": n, "what": what}
@@ -319,6 +319,8 @@ def parser():
                    help="of the machine, as for run's --budget (60s)")
     c.add_argument("--seed", type=count(1, 2 ** 31), default=1, metavar="N",
                    help="of the random choices (1)")
+    c.add_argument("--host", choices=("svm", "sanitized"),
+                   help="the lab's host (sanitized where its kernel was built, else svm)")
     c.add_argument("--inputs", nargs="+", metavar="FILE", default=[],
                    help="these in place of seeds and past finds; alone, without --execs or --time")
     c.add_argument("--out", metavar="DIR", help="where inputs go that are to be looked at "

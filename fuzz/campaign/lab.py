@@ -59,9 +59,16 @@ def even(digits):
     return digits[:len(digits) // 2 * 2]
 
 
-def kernel_of(tree):
+def host_of(tree):
+    """The lab's host: with the kernel that watches itself and tells coverage, where it was built."""
+    built = os.path.exists(os.path.join(tree.build, "kernel/sanitized/bawn.ko"))
+    return "sanitized" if built else "svm"
+
+
+def kernel_of(tree, host):
     """For which kernel the module was built; the lab boots that one."""
-    module = os.path.join(tree.build, "kernel/cloud/bawn.ko")
+    flavour = "sanitized" if host == "sanitized" else "cloud"
+    module = os.path.join(tree.build, "kernel", flavour, "bawn.ko")
     for path in (module, os.path.join(tree.build, "lab/tests/fuzz_ioctl"),
                  os.path.join(tree.build, "lab/fuzz/made")):
         if not os.path.exists(path):
@@ -96,10 +103,10 @@ def put(folder, name, data):
         f.write(data)
 
 
-def run(tree, out, inputs, seconds, execs, seed, say):
+def run(tree, host, out, inputs, seconds, execs, seed, say):
     """The session. Its last inputs are in out as last-NUMBER when something failed, those of finds
     as find-NUMBER."""
-    kernel = kernel_of(tree)
+    kernel = kernel_of(tree, host)
     limit = (seconds or execs or 0) + len(inputs) * 10 + WAIT
     session = Session(say)
     with tempfile.TemporaryDirectory() as work:
@@ -109,7 +116,7 @@ def run(tree, out, inputs, seconds, execs, seed, say):
         os.chmod(path, 0o755)
         with subprocess.Popen(
                 [sys.executable, os.path.join(tree.root, "tests/lab/lab"), "--kernel", kernel,
-                 "--accel", "bawn", "--seconds", str(limit), "script", path],
+                 "--host", host, "--accel", "bawn", "--seconds", str(limit), "script", path],
                 cwd=tree.root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                 env=dict(os.environ, BAWN_BUILD=os.path.abspath(tree.build)), text=True,
                 errors="replace", start_new_session=True) as lab:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the kernel reached in an input's calls: KCOV, one trace for each thread. Debian's kernels
- * have none; then there is no coverage, and each input is as good as another.
+ * What the kernel reached in an input's calls: KCOV, one trace for each thread, opened once for all
+ * inputs, whose processes inherit them. Debian's kernels have none; then there is no coverage, and
+ * each input is as good as another.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -52,7 +52,7 @@ void lab_guest_code(int vcpu);
 
 /* ---- kcov.c ---- */
 
-/* In the input's process, before it runs: false where the kernel has no KCOV. */
+/* Once, before the first input's process: false where the kernel has no KCOV. */
 bool kcov_open(void);
 void kcov_begin(int task); /* for the calling thread */
 void kcov_end(int task);   /* what it reached is in the map */

@@ -121,10 +121,7 @@ static void child(const uint8_t *data, size_t len)
 
     setpgid(0, 0);
     sigaction(SIGALRM, &none, NULL);
-    if (have_kcov) {
-        kcov_open();
-        kcov_begin(0);
-    }
+    kcov_begin(0);
     LLVMFuzzerTestOneInput(data, len);
     kcov_end(0);
     _exit(0);
@@ -358,7 +355,7 @@ int main(int argc, char **argv)
         mmap(NULL, sizeof(*lab_shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (lab_shared == MAP_FAILED)
         return usage("no memory");
-    have_kcov = !access("/sys/kernel/debug/kcov", R_OK | W_OK);
+    have_kcov = kcov_open();
     LLVMFuzzerInitialize(&no_args, &argv);
     sigaction(SIGALRM, &action, NULL);
     return fuzz();

@@ -65,7 +65,19 @@ def quiet(root):
     assert not os.path.exists(os.path.join(root, "build/fuzz/lab"))
     assert "--execs 20" in tree.get("ran") and "--seed 9" in tree.get("ran")
     assert "--time" not in tree.get("ran")
-    assert "--kernel 6.1.0-9-cloud-amd64 --accel bawn" in tree.get("asked")
+    assert "--kernel 6.1.0-9-cloud-amd64 --host svm --accel bawn" in tree.get("asked")
+
+
+@test
+def sanitized(root):
+    """the sanitized host is taken when its module was built, or by name"""
+    tree = Tree(root, inputs(1))
+    done = tree.run("--host", "sanitized")
+    assert done.returncode == 2 and "kernel/sanitized/bawn.ko: not built" in done.stderr, done
+    os.makedirs(os.path.join(root, "build/kernel/sanitized"))
+    tree.put("build/kernel/sanitized/bawn.ko", "")
+    assert tree.run().returncode == 0 and "--host sanitized" in tree.get("asked")
+    assert tree.run("--host", "svm").returncode == 0 and "--host svm" in tree.get("asked")
 
 
 @test

@@ -64,9 +64,9 @@ class Archive:
         for library in re.findall(r"(/\S+) \(0x", found.stdout):
             self.file(library.lstrip("/"), os.path.realpath(library))
 
-    def modules(self, directory, kernel, names):
+    def modules(self, directory, kernel, names, root="/"):
         """Kernel modules with those they need, decompressed; gives file names in load order."""
-        root = f"/lib/modules/{kernel}"
+        root = os.path.join(root, "lib/modules", kernel)
         needs = {}
         with open(f"{root}/modules.dep", encoding="ascii") as file:
             for line in file:

@@ -26,7 +26,7 @@ check() { # text, then the command that must succeed
 }
 
 wait_for() { # pattern, seconds, times it must be there
-	left=$(($2 * 20))
+	left=$(($2 * 20 * ${LAB_SLOWER:-1}))
 	while [ "$(grep -c -- "$1" "$work/out")" -lt "${3:-1}" ]; do
 		left=$((left - 1))
 		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1

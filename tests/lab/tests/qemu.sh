@@ -22,7 +22,7 @@ check() { # text, then the command that must succeed
 }
 
 wait_for() { # pattern, seconds
-	left=$(($2 * 20))
+	left=$(($2 * 20 * ${LAB_SLOWER:-1}))
 	until grep -q -- "$1" "$work/out"; do
 		left=$((left - 1))
 		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1

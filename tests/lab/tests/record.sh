@@ -38,7 +38,7 @@ boot() { # seconds, where its output goes
 		--rng on --cmdline "console=ttyS0 panic=-1 bawn.test=smoke bawn.end=poweroff" \
 		</dev/null >"$2" 2>&1 &
 	vmm=$!
-	left=$(($1 * 10))
+	left=$(($1 * 10 * ${LAB_SLOWER:-1}))
 	while [ $left -gt 0 ] && kill -0 $vmm 2>/dev/null && ! grep -q '^guest: up' "$2"; do
 		left=$((left - 1))
 		usleep 100000

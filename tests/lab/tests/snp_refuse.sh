@@ -11,7 +11,7 @@ refused() { # text, words of the message, options
 	shift 2
 	points=$((points + 1))
 	bawn run --device "$device" --tee snp --kernel /lab/guest/vmlinuz --memory 128M --serial null \
-		--timeout 20 "$@" </dev/null >/dev/null 2>$err
+		--timeout $((20 * ${LAB_SLOWER:-1})) "$@" </dev/null >/dev/null 2>$err
 	status=$?
 	if [ $status -ne 0 ] && grep -q "$words" $err; then echo "ok $points - $text"; else
 		echo "not ok $points - $text"

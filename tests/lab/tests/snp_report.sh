@@ -41,7 +41,7 @@ END
 echo 1..10
 want=$(bawn-measure snp --config "$work/vm.json")
 check "bawn-measure predicts a digest" [ ${#want} = 96 ]
-bawn run --device "$device" --config "$work/vm.json" --expect-measurement "$want" --timeout 400 \
+bawn run --device "$device" --config "$work/vm.json" --expect-measurement "$want" --timeout $((400 * ${LAB_SLOWER:-1})) \
 	</dev/null >"$work/out" 2>"$work/err"
 check "the guest runs to its end" [ $? = 0 ]
 part begin >"$work/report.bin"

@@ -25,7 +25,7 @@ start() { # options of bawn run
 	vmm=$!
 }
 console_is_up() {
-	left=1200
+	left=$((1200 * ${LAB_SLOWER:-1}))
 	while ! grep -q 'console \[hvc0\] enabled' "$work/serial"; do
 		left=$((left - 1))
 		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1
@@ -33,7 +33,7 @@ console_is_up() {
 	done
 }
 ends_with() { # status; within 10 s of now
-	left=200
+	left=$((200 * ${LAB_SLOWER:-1}))
 	while kill -0 "$vmm" 2>/dev/null && [ $left -gt 0 ]; do
 		usleep 50000
 		left=$((left - 1))

@@ -13,7 +13,7 @@ if ! grep -qw mem /sys/power/state || [ ! -e /sys/class/rtc/rtc0/wakealarm ]; th
 	exit 0
 fi
 wait_for() { # pattern, seconds
-	left=$(($2 * 20))
+	left=$(($2 * 20 * ${LAB_SLOWER:-1}))
 	while ! grep -q "$1" "$work/out"; do
 		left=$((left - 1))
 		[ $left -gt 0 ] || return 1

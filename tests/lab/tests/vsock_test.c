@@ -67,14 +67,24 @@ static int reach(unsigned port)
     return fd;
 }
 
+/* The host says how slow it is. */
+static unsigned slower(void)
+{
+    const char *times = getenv("LAB_SLOWER");
+
+    return times ? (unsigned)atoi(times) : 1;
+}
+
 static void start(const char *device, int nr, char **options)
 {
+    char seconds[16];
     char *args[ARGS_MAX] = { "bawn", "run", "--device", (char *)device, "--kernel",
                              "/lab/guest/vmlinuz", "--initrd", "/lab/guest/initrd", "--memory",
-                             "256M", "--timeout", "140", "--vsock", "cid=3,socket=" SOCKET,
+                             "256M", "--timeout", seconds, "--vsock", "cid=3,socket=" SOCKET,
                              "--cmdline", "console=ttyS0 panic=-1 bawn.test=vsock" };
     int n = 0;
 
+    snprintf(seconds, sizeof(seconds), "%u", 140 * slower());
     while (args[n])
         n++;
     for (int i = 0; i < nr && n < ARGS_MAX - 1; i++)
@@ -122,7 +132,7 @@ int main(int argc, char **argv)
 
     printf("1..8\n");
     signal(SIGPIPE, SIG_IGN);
-    alarm(argc > 2 ? 590 : 145);
+    alarm((argc > 2 ? 590 : 145) * slower());
     unlink(SOCKET);
     start(argv[1], argc - 2, argv + 2);
     fd = accept(listener, NULL, NULL);
