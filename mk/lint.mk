@@ -36,3 +36,7 @@ $(B)/lint/sparse: $(module_deps)
 format-check: ## show where clang-format would lay out the code in another way
 	@for f in $(user_src) $(wildcard common/*.h launch/*.h vmm/*.h kernel/*/*.[ch]); do \
 		clang-format $$f | diff -u --label $$f --label formatted $$f - ; done
+
+.PHONY: kernel-style
+kernel-style: ## the kernel's own checkers (checkpatch, coccinelle) over the modules
+	@BAWN_BUILD=$(B) scripts/kernel-style
