@@ -97,7 +97,7 @@ struct bawn_call {
 	X(VCPU, KVM_SET_MSRS, set_msrs, CALL_RAW | CALL_STATE | CALL_LOADED)             \
 	X(VCPU, KVM_X86_SETUP_MCE, setup_mce, CALL_STATE)                                  \
 	X(VCPU, KVM_SET_VAPIC_ADDR, set_vapic_addr, CALL_APIC)                             \
-	X(VCPU, KVM_NMI, nmi, CALL_RAW | CALL_APIC)                                        \
+	X(VCPU, KVM_NMI, nmi, CALL_RAW)                                                    \
 	X(VCPU, KVM_SET_TSC_KHZ, set_tsc_khz, CALL_RAW | CALL_LOADED)                      \
 	X(VCPU, KVM_GET_TSC_KHZ, get_tsc_khz, CALL_RAW)                                    \
 	X(VCPU, KVM_KVMCLOCK_CTRL, kvmclock_ctrl, CALL_RAW | CALL_LOADED)                  \

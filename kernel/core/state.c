@@ -106,7 +106,7 @@ static bool sregs_valid(struct bawn_vcpu *vcpu, const struct kvm_sregs *s)
 		return false;
 	}
 	return bawn_cr0_valid(s->cr0) && !(s->cr4 & vcpu->cr4_reserved) &&
-	       !(s->efer & ~(vcpu->efer_allowed | EFER_LMA)) && !(s->cr8 & ~0xfULL);
+	       !(s->efer & ~(vcpu->efer_allowed | EFER_LMA));
 }
 
 static int set_sregs_common(struct bawn_vcpu *vcpu, struct kvm_sregs *s)
@@ -120,7 +120,7 @@ static int set_sregs_common(struct bawn_vcpu *vcpu, struct kvm_sregs *s)
 	vcpu->cr2 = s->cr2;
 	vcpu->cr3 = s->cr3;
 	bawn_cpu->load_cr3(vcpu);
-	bawn_set_cr8(vcpu, s->cr8);
+	bawn_set_cr8(vcpu, s->cr8); /* one that cannot be is not taken */
 	vcpu->efer = s->efer;
 	bawn_cpu->load_efer(vcpu);
 	vcpu->cr0 = s->cr0 | X86_CR0_ET;
@@ -332,7 +332,7 @@ static int get_events(struct bawn_vcpu *vcpu, struct kvm_vcpu_events *e)
 	e->interrupt.nr = vcpu->irq.vector;
 	e->interrupt.shadow = bawn_cpu->get_shadow(vcpu);
 	e->nmi.injected = vcpu->nmi_injected;
-	e->nmi.pending = vcpu->nmi_pending + atomic_read(&vcpu->nmi_queued) > 0;
+	e->nmi.pending = min_t(u32, vcpu->nmi_pending + atomic_read(&vcpu->nmi_queued), 2);
 	e->nmi.masked = bawn_cpu->get_nmi_mask(vcpu);
 	e->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
 	return 0;
@@ -360,7 +360,7 @@ static int set_events(struct bawn_vcpu *vcpu, const struct kvm_vcpu_events *e)
 		bawn_cpu->set_shadow(vcpu, e->interrupt.shadow);
 	vcpu->nmi_injected = e->nmi.injected;
 	if (e->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
-		vcpu->nmi_pending = !!e->nmi.pending;
+		vcpu->nmi_pending = min_t(u8, e->nmi.pending, 2);
 		atomic_set(&vcpu->nmi_queued, 0);
 	}
 	bawn_cpu->set_nmi_mask(vcpu, e->nmi.masked);

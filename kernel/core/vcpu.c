@@ -435,13 +435,13 @@ int bawn_vcpu_run(struct bawn_vcpu *vcpu)
 	r = vcpu->state_protected ? 0 : bawn_sync_regs_in(vcpu);
 	if (r)
 		goto out;
-	run->exit_reason = KVM_EXIT_UNKNOWN;
 	/* The answer to the last exit is taken even when the caller wants no more than that. */
 	r = complete_exit(vcpu);
 	if (r > 0 && READ_ONCE(run->immediate_exit__unsafe))
 		r = -EINTR;
 	if (r <= 0)
 		goto filled;
+	run->exit_reason = KVM_EXIT_UNKNOWN;
 	vcpu->host_xcr0 = boot_cpu_has(X86_FEATURE_XSAVE) ? xgetbv(XCR_XFEATURE_ENABLED_MASK) : 0;
 	fpu_swap_kvm_fpstate(&vcpu->fpu, true);
 	r = run_loop(vcpu);
