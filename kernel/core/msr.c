@@ -15,7 +15,7 @@
 #include <asm/nospec-branch.h>
 #include <asm/tsc.h>
 
-#define MAX_MSRS_IOCTL 256
+#define MAX_MSRS_IOCTL 255
 
 #define MTRR_CAP (BIT(10) | BIT(8) | BAWN_MTRR_VARIABLE) /* write-combining, fixed ranges */
 #define MTRR_DEF_VALID 0xcffULL
@@ -102,10 +102,24 @@ static int efer(struct access *a)
 	return 0;
 }
 
+/* AMD APM vol. 2, 6.1.2: the upper halves of these are ignored. */
+static int lower_half(struct access *a)
+{
+	a->value = (u32)a->value;
+	return 0;
+}
+
 static int backend(struct access *a)
 {
 	return a->write ? bawn_cpu->set_msr(a->vcpu, a->index, a->value)
 			: bawn_cpu->get_msr(a->vcpu, a->index, &a->value);
+}
+
+static int sysenter(struct access *a)
+{
+	if (a->write)
+		lower_half(a);
+	return backend(a);
 }
 
 static int pv_clock(struct access *a)
@@ -304,12 +318,12 @@ static const struct msr_desc msrs[] = {
 	{ ONE(MSR_EFER), 0, 0, 0, ANY, efer },
 	{ ONE(MSR_STAR), LIST, 0, 0, ANY, backend },
 	{ MSR_LSTAR, MSR_CSTAR, LIST | CANONICAL, 0, 0, ANY, backend },
-	{ ONE(MSR_SYSCALL_MASK), LIST, 0, 0, U32_MAX, backend },
-	{ ONE(MSR_IA32_SYSENTER_CS), LIST, 0, 0, U32_MAX, backend },
-	{ MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, LIST | CANONICAL, 0, 0, ANY, backend },
+	{ ONE(MSR_SYSCALL_MASK), LIST, 0, 0, ANY, backend },
+	{ ONE(MSR_IA32_SYSENTER_CS), LIST, 0, 0, ANY, backend },
+	{ MSR_IA32_SYSENTER_ESP, MSR_IA32_SYSENTER_EIP, LIST, 0, 0, ANY, sysenter },
 	{ ONE(MSR_IA32_TSC), LIST, 0, 0, ANY, tsc },
 	{ ONE(MSR_IA32_TSC_ADJUST), LIST, 0, 0, ANY, tsc_adjust },
-	{ ONE(MSR_TSC_AUX), LIST, X86_FEATURE_RDTSCP, FIELD(tsc_aux), U32_MAX, NULL },
+	{ ONE(MSR_TSC_AUX), LIST, X86_FEATURE_RDTSCP, FIELD(tsc_aux), ANY, lower_half },
 	{ ONE(MSR_IA32_APICBASE), 0, 0, 0, ANY, apic_base },
 	{ ONE(MSR_IA32_CR_PAT), LIST, 0, FIELD(pat), ANY, pat },
 	{ ONE(MSR_IA32_MISC_ENABLE), LIST, 0, FIELD(misc_enable), ANY, NULL },
@@ -344,7 +358,7 @@ static const struct msr_desc msrs[] = {
 
 	/* Zero to read; what may be written has no effect. Firmware and Linux look at them without
 	 * asking CPUID. */
-	{ MSR_IA32_P5_MC_ADDR, MSR_IA32_P5_MC_TYPE, 0, 0, 0, 0, NULL },
+	{ MSR_IA32_P5_MC_ADDR, MSR_IA32_P5_MC_TYPE, READ_ONLY, 0, 0, 0, NULL },
 	{ ONE(MSR_IA32_PLATFORM_ID), READ_ONLY, 0, 0, 0, NULL },
 	{ ONE(MSR_IA32_UCODE_WRITE), WRITE_ONLY, 0, 0, ANY, NULL },
 	{ ONE(MSR_IA32_PERF_STATUS), READ_ONLY, 0, 0, 0, perf_status },
@@ -425,8 +439,7 @@ void bawn_msr_reset(struct bawn_vcpu *vcpu)
 		.ucode_rev = UCODE_REV_DEFAULT,
 	};
 	vcpu->pat = PAT_RESET;
-	vcpu->misc_enable = MSR_IA32_MISC_ENABLE_FAST_STRING | MSR_IA32_MISC_ENABLE_BTS_UNAVAIL |
-			    MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
+	vcpu->misc_enable = MSR_IA32_MISC_ENABLE_BTS_UNAVAIL | MSR_IA32_MISC_ENABLE_PEBS_UNAVAIL;
 	vcpu->spec_ctrl = 0;
 	vcpu->virt_spec_ctrl = 0;
 	vcpu->tsc_aux = 0;
@@ -490,7 +503,7 @@ long bawn_msrs_ioctl(struct bawn_vcpu *vcpu, struct kvm_msrs __user *arg, bool w
 		return PTR_ERR(e);
 	while (done < nr && one_msr(vcpu, &e[done], write))
 		done++;
-	if (!write && copy_to_user(arg->entries, e, done * sizeof(*e)))
+	if (!write && copy_to_user(arg->entries, e, nr * sizeof(*e)))
 		done = -EFAULT;
 	kvfree(e);
 	return done;
