@@ -60,7 +60,7 @@ int bawn_signal_msi(struct bawn_vm *vm, const struct kvm_msi *msi)
 {
 	struct bawn_irq_msg msg;
 
-	if (!vm->split_irqchip || msi->flags ||
+	if (!vm->split_irqchip || msi->flags & ~KVM_MSI_VALID_DEVID ||
 	    decode_msi(vm, msi->address_lo, msi->address_hi, msi->data, &msg))
 		return -EINVAL;
 	return bawn_irq_deliver(vm, NULL, &msg);
@@ -99,7 +99,7 @@ static int add_route(struct bawn_vm *vm, struct bawn_irq_table *table,
 {
 	struct bawn_irq_msg *msg = &table->route[array_index_nospec(e->gsi, table->nr)];
 
-	if (e->type != KVM_IRQ_ROUTING_MSI || e->flags || msg->assert)
+	if (e->type != KVM_IRQ_ROUTING_MSI || e->flags & ~KVM_MSI_VALID_DEVID || msg->assert)
 		return -EINVAL;
 	return decode_msi(vm, e->u.msi.address_lo, e->u.msi.address_hi, e->u.msi.data, msg);
 }

@@ -156,7 +156,7 @@ int bawn_irqfd(struct bawn_vm *vm, const struct kvm_irqfd *args)
 	struct file *file;
 	int r = 0;
 
-	if (!vm->split_irqchip || (args->flags & ~KVM_IRQFD_FLAG_DEASSIGN))
+	if (args->flags & ~KVM_IRQFD_FLAG_DEASSIGN || (!vm->split_irqchip && !args->flags))
 		return -EINVAL;
 	file = fget(args->fd);
 	if (!file)

@@ -70,7 +70,6 @@ static const struct {
 	{ KVM_CAP_CLOCKSOURCE, 1 },
 	{ KVM_CAP_KVMCLOCK_CTRL, 1 },
 	{ KVM_CAP_GET_TSC_KHZ, 1 },
-	{ KVM_CAP_VM_TSC_CONTROL, 1 },
 	{ KVM_CAP_INTERNAL_ERROR_DATA, 1 },
 	{ KVM_CAP_VCPU_EVENTS, 1 },
 	{ KVM_CAP_DEBUGREGS, 1 },
@@ -106,6 +105,7 @@ int bawn_check_extension(struct bawn_vm *vm, long cap)
 	case KVM_CAP_EXIT_HYPERCALL:
 		return (vm ? vm->tee : bawn_snp_tee()) ? BIT(KVM_HC_MAP_GPA_RANGE) : 0;
 	case KVM_CAP_TSC_CONTROL:
+	case KVM_CAP_VM_TSC_CONTROL:
 		return bawn_cpu->has_tsc_scaling();
 	case KVM_CAP_GUEST_MEMFD:
 		return !vm || bawn_has_private(vm);

@@ -317,6 +317,8 @@ long bawn_call_set_boot_cpu(struct bawn_call *call)
 {
 	if (call->vm->nr_vcpus)
 		return -EBUSY;
+	if (call->raw > BAWN_MAX_VCPU_ID)
+		return -EINVAL;
 	call->vm->bsp_id = call->raw;
 	return 0;
 }
