@@ -46,6 +46,11 @@ void lab_fail(const char *file, int line, const char *fmt, ...)
     funlockfile(stdout);
 }
 
+bool lab_failed(void)
+{
+    return test_failed;
+}
+
 void lab_abort(void)
 {
     siglongjmp(test_end, 1);
@@ -548,8 +553,11 @@ void guest_prepare(struct vcpu *v, uint64_t rip, uint64_t rdi, uint64_t rsi, uin
 
 int guest_resume(struct vcpu *v)
 {
-    int reason = vcpu_run(v);
+    int reason;
 
+    do
+        reason = vcpu_run(v);
+    while (reason == -EINTR && !v->run->immediate_exit);
     v->regs = vcpu_regs(v);
     if (reason != KVM_EXIT_IO || v->run->io.direction != KVM_EXIT_IO_OUT)
         return reason;

@@ -69,6 +69,7 @@ int lab_main(int argc, char **argv, const struct lab_test *tests, size_t nr);
 /* Marks the running test as failed and tells why; the test goes on. */
 void lab_fail(const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+bool lab_failed(void); /* has the running test failed by now? */
 /* Ends the running test: after a failure, or because it cannot run here. Main thread only. */
 _Noreturn void lab_abort(void);
 _Noreturn void lab_skip(const char *why);
@@ -174,7 +175,7 @@ GUEST_FN(counter);
 /* Points the vCPU at guest code, with a fresh stack, and arguments in rdi, rsi, rdx, rcx. */
 void guest_prepare(struct vcpu *v, uint64_t rip, uint64_t rdi, uint64_t rsi, uint64_t rdx,
                    uint64_t rcx);
-/* Goes on with what stands in the vCPU's registers; fills v->regs. */
+/* Goes on with what stands in the vCPU's registers; fills v->regs. -EINTR only on immediate_exit. */
 int guest_resume(struct vcpu *v);
 #define guest_call(v, name, rdi, rsi, rdx, rcx) \
     (guest_prepare(v, GUEST_ADDR(name), rdi, rsi, rdx, rcx), guest_resume(v))

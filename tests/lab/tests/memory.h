@@ -19,6 +19,9 @@ GUEST_FN(write_loop);
 GUEST_FN(touch);
 GUEST_FN(read_all);
 GUEST_FN(scatter);
+GUEST_FN(twice);
+GUEST_FN(fill);
+GUEST_FN(verify);
 
 /* Anonymous memory, aligned to 2 MiB; the process keeps it to its end. */
 static inline uint8_t *memory_new(size_t size)
