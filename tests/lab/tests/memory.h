@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the memory_* tests share: a second slot, high up, guests that use it, and the host's knobs. */
+/* What the memory_* tests share: a second slot, high up, guests that use it, and the host's knobs.
+ */
 #ifndef BAWN_TEST_MEMORY_H
 #define BAWN_TEST_MEMORY_H
 
@@ -52,7 +53,8 @@ static inline void memory_mirror(struct vcpu *v, uint64_t gpa,
     vcpu_start(v, on_exit);
 }
 
-/* Of the VM's statistics file (KVM_GET_STATS_FD); both devices have pages_4k, pages_2m, pages_1g. */
+/* Of the VM's statistics file (KVM_GET_STATS_FD); both devices have pages_4k, pages_2m, pages_1g.
+ */
 uint64_t memory_stat(struct vm *vm, const char *name);
 
 /* A file of /proc or /sys: written, or false; its first number, or the one behind key, or -1. */

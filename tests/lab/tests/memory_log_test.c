@@ -174,10 +174,9 @@ static void test_moved(void)
 
 static void test_move_refused(void)
 {
-    struct kvm_userspace_memory_region onto = { .slot = 1,
-                                                .flags = KVM_MEM_LOG_DIRTY_PAGES,
-                                                .guest_phys_addr = 0,
-                                                .memory_size = SIZE };
+    struct kvm_userspace_memory_region onto = {
+        .slot = 1, .flags = KVM_MEM_LOG_DIRTY_PAGES, .guest_phys_addr = 0, .memory_size = SIZE
+    };
     struct vm *vm = vm_bare();
     struct vcpu *v = vcpu_new(vm, 0);
     uint8_t *mem = memory_new(SIZE);
@@ -190,7 +189,8 @@ static void test_move_refused(void)
     expect_pages(vm, BIT(7) | BIT(9));
 }
 
-/* Content and log of a page that the guest writes are there even if the host dropped the mapping. */
+/* Content and log of a page that the guest writes are there even if the host dropped the mapping.
+ */
 static void test_remapped(void)
 {
     struct vm *vm = vm_bare();
