@@ -84,7 +84,8 @@ static struct folio *gmem_folio(struct inode *inode, pgoff_t index)
 }
 
 /*
- * A confidential guest's hardware knows of the page: that is noted with it. Folios are single
+ * The page becomes the guest's, and that is noted with it: the host then takes it from the file in
+ * no other way than by a hole, and a confidential guest's hardware knows of it. Folios are single
  * pages here. folio locked. A page of a file that was bound elsewhere before is known to belong
  * there, and so the guest finds that it was moved.
  */
@@ -93,9 +94,9 @@ static int gmem_prepare(struct bawn_gmem *gmem, struct folio *folio, gfn_t gfn)
 	const struct bawn_tee_ops *tee = gmem->vm->tee;
 	int r;
 
-	if (!tee || folio_test_private(folio))
+	if (folio_test_private(folio))
 		return 0;
-	r = tee->page_prepare(gmem->vm, gfn, folio_page(folio, 0));
+	r = tee ? tee->page_prepare(gmem->vm, gfn, folio_page(folio, 0)) : 0;
 	if (!r)
 		folio_attach_private(folio, gmem);
 	return r;
@@ -169,6 +170,21 @@ static int gmem_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct i
 
 static const struct inode_operations gmem_iops = { .setattr = gmem_setattr };
 
+/*
+ * A page went bad. It stays in its place, so that the guest's next access is told of it and no
+ * other content appears there; userspace punches it out. folio locked, so the file stays.
+ */
+static int gmem_poisoned(struct address_space *mapping, struct folio *folio)
+{
+	struct bawn_gmem *gmem = mapping->host->i_private;
+	u64 index = folio_pos(folio) >> PAGE_SHIFT;
+
+	bawn_invalidate_begin(gmem->vm, 0, 0, true);
+	gmem_zap(gmem, index, index + (folio_size(folio) >> PAGE_SHIFT));
+	bawn_invalidate_end(gmem->vm);
+	return MF_DELAYED;
+}
+
 /* Private pages do not move and are never written back. */
 static int gmem_migrate(struct address_space *mapping, struct folio *dst, struct folio *src,
 			enum migrate_mode mode)
@@ -181,7 +197,8 @@ static void gmem_invalidate(struct folio *folio, size_t offset, size_t length)
 {
 	struct bawn_gmem *gmem = folio_detach_private(folio);
 
-	gmem->vm->tee->page_gone(gmem->vm, folio_page(folio, 0));
+	if (gmem->vm->tee)
+		gmem->vm->tee->page_gone(gmem->vm, folio_page(folio, 0));
 }
 
 /* ... which it does in no other way. */
@@ -195,6 +212,7 @@ static const struct address_space_operations gmem_aops = {
 	.migrate_folio = gmem_migrate,
 	.invalidate_folio = gmem_invalidate,
 	.release_folio = gmem_release_folio,
+	.error_remove_folio = gmem_poisoned,
 };
 
 int bawn_gmem_create(struct bawn_vm *vm, const struct kvm_create_guest_memfd *args)
@@ -227,6 +245,7 @@ int bawn_gmem_create(struct bawn_vm *vm, const struct kvm_create_guest_memfd *ar
 	}
 	gmem->inode = file_inode(file);
 	ihold(gmem->inode);
+	gmem->inode->i_private = gmem;
 	gmem->inode->i_op = &gmem_iops;
 	gmem->inode->i_mode |= S_IFREG;
 	gmem->inode->i_size = args->size;
@@ -306,7 +325,7 @@ int bawn_gmem_page(struct bawn_memslot *slot, gfn_t gfn, struct page **page)
 
 	if (IS_ERR(folio))
 		return PTR_ERR(folio);
-	r = gmem_prepare(slot->gmem, folio, gfn);
+	r = folio_test_hwpoison(folio) ? -EHWPOISON : gmem_prepare(slot->gmem, folio, gfn);
 	folio_unlock(folio);
 	if (r) {
 		folio_put(folio);

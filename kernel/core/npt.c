@@ -360,7 +360,8 @@ static int get_page_shared(struct fault *f)
 	return 0;
 }
 
-static int memory_fault(struct bawn_vcpu *vcpu, gpa_t gpa, bool private)
+/* r, -EFAULT or -EHWPOISON, with the exit that says where. */
+static int memory_fault(struct bawn_vcpu *vcpu, gpa_t gpa, bool private, int r)
 {
 	struct kvm_run *run = vcpu->run;
 
@@ -368,12 +369,12 @@ static int memory_fault(struct bawn_vcpu *vcpu, gpa_t gpa, bool private)
 	run->memory_fault.flags = private ? KVM_MEMORY_EXIT_FLAG_PRIVATE : 0;
 	run->memory_fault.gpa = gpa & PAGE_MASK;
 	run->memory_fault.size = PAGE_SIZE;
-	return -EFAULT;
+	return r;
 }
 
 static int fault_error(struct bawn_vcpu *vcpu, struct fault *f, gpa_t gpa, int r)
 {
-	if (r == -EHWPOISON) {
+	if (r == -EHWPOISON && !f->private) {
 		/* The owner is told as if it had touched the page itself. */
 		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)f->hva, PAGE_SHIFT, current);
 		return 1;
@@ -382,7 +383,9 @@ static int fault_error(struct bawn_vcpu *vcpu, struct fault *f, gpa_t gpa, int r
 		vcpu->run->exit_reason = KVM_EXIT_INTR;
 		return -EINTR;
 	}
-	return r == -EFAULT ? memory_fault(vcpu, gpa, f->private) : r;
+	if (r == -EFAULT || r == -EHWPOISON)
+		return memory_fault(vcpu, gpa, f->private, r);
+	return r;
 }
 
 static int npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access, bool forced)
@@ -413,10 +416,10 @@ static int npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access, bool forced)
 	f.private = bawn_is_private(vm, f.gfn);
 	/* The guest says how it means the page; userspace may make it so. */
 	if (vm->tee && f.private != !!(access & BAWN_FAULT_PRIVATE))
-		return memory_fault(vcpu, gpa, access & BAWN_FAULT_PRIVATE);
+		return memory_fault(vcpu, gpa, access & BAWN_FAULT_PRIVATE, -EFAULT);
 	if (f.private) {
 		if (!f.slot->gmem)
-			return memory_fault(vcpu, gpa, true);
+			return memory_fault(vcpu, gpa, true, -EFAULT);
 		f.writable = true;
 		r = bawn_gmem_page((struct bawn_memslot *)f.slot, f.gfn, &f.page);
 	} else {

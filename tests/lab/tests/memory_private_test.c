@@ -236,6 +236,127 @@ static void test_memory_fault(void)
     EXPECT_EQ(*(uint32_t *)(shared + PAGE + 8), 1);
 }
 
+/* ---- a page that goes bad ---- */
+
+#define KPF_UNEVICTABLE 18 /* Documentation/admin-guide/mm/pagemap.rst */
+
+/* Notes in map, a bit for each, which pages are unevictable: of private memory, or of few others.
+ */
+static size_t unevictable(uint8_t *map, size_t size)
+{
+    static uint64_t flags[8192];
+    int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+    size_t pfn = 0;
+    ssize_t n;
+
+    ASSERT(fd >= 0 &&
+           memory_set("/proc/sys/vm/compact_memory", "1")); /* drains what is in flight */
+    while ((n = read(fd, flags, sizeof(flags))) > 0)
+        for (ssize_t i = 0; i < n / 8 && pfn < size * 8; i++, pfn++)
+            map[pfn / 8] = (uint8_t)(map[pfn / 8] & ~(1 << pfn % 8)) |
+                           (uint8_t)((flags[i] >> KPF_UNEVICTABLE & 1) << pfn % 8);
+    close(fd);
+    return pfn;
+}
+
+#define BAD(how) "/sys/devices/system/memory/" how "_offline_page"
+
+/* The frame of the page that the guest's first access to gpa takes. */
+static size_t frame_of(struct vcpu *v, uint64_t gpa)
+{
+    static uint8_t before[1 << 18], after[1 << 18]; /* 8 GiB */
+    size_t nr, frame = 0;
+    unsigned found = 0;
+
+    unevictable(before, sizeof(before));
+    guest_store32(v, gpa, 0x33);
+    nr = unevictable(after, sizeof(after));
+    for (size_t pfn = 0; pfn < nr; pfn++) {
+        if (after[pfn / 8] & ~before[pfn / 8] & 1 << pfn % 8) {
+            frame = pfn;
+            found++;
+        }
+    }
+    ASSERT_EQ(found, 1);
+    return frame;
+}
+
+static void test_poisoned(void)
+{
+    uint8_t *shared = memory_new(SIZE);
+    struct vm *vm = protected_vm();
+    struct vcpu *v;
+    char text[32];
+    int fd;
+
+    if (access(BAD("hard"), W_OK) || access(BAD("soft"), W_OK))
+        lab_skip("no poison here");
+    vm_add_memory(vm);
+    v = vcpu_new(vm, 0);
+    fd = gmem_create(vm, SIZE, 0);
+    ASSERT_EQ(slot2(vm, 1, KVM_MEM_GUEST_MEMFD, HIGH, SIZE, shared, fd, 0), 0);
+    ASSERT_EQ(attributes(vm, HIGH, SIZE, KVM_MEMORY_ATTRIBUTE_PRIVATE), 0);
+    snprintf(text, sizeof(text), "0x%zx", frame_of(v, HIGH + 3 * PAGE) * PAGE);
+    guest_store32(v, HIGH + 4 * PAGE, 0x44);
+    /* A page under suspicion cannot be replaced, and stays as it is. */
+    EXPECT(!memory_set(BAD("soft"), text));
+    ASSERT_EQ(attributes(vm, HIGH, SIZE, 0), 0);
+    ASSERT_EQ(attributes(vm, HIGH, SIZE, KVM_MEMORY_ATTRIBUTE_PRIVATE), 0);
+    EXPECT_EQ(guest_load32(v, HIGH + 3 * PAGE), 0x33);
+    /* One that is lost is not lost silently, and nothing else is seen in its place. */
+    memory_set(BAD("hard"), text);
+    for (unsigned i = 0; i < 2; i++) {
+        EXPECT_EQ(guest_call(v, load32, HIGH + 3 * PAGE, 0, 0, 0), -EHWPOISON);
+        EXPECT_EQ(v->run->exit_reason, KVM_EXIT_MEMORY_FAULT);
+        EXPECT_EQ(v->run->memory_fault.gpa, HIGH + 3 * PAGE);
+        EXPECT_EQ(v->run->memory_fault.flags, KVM_MEMORY_EXIT_FLAG_PRIVATE);
+    }
+    EXPECT_EQ(guest_load32(v, HIGH + 4 * PAGE), 0x44);
+    ASSERT_EQ(fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 3 * PAGE, PAGE), 0);
+    EXPECT_EQ(guest_load32(v, HIGH + 3 * PAGE), 0); /* a new page */
+    close(fd);
+}
+
+/* ---- under a running guest ---- */
+
+static void test_punch_storm(void)
+{
+    uint8_t *shared = memory_new(SIZE);
+    struct vm *vm = protected_vm();
+    struct vcpu *v[2];
+    int fd;
+
+    vm_add_memory(vm);
+    fd = gmem_create(vm, SIZE, 0);
+    ASSERT_EQ(slot2(vm, 1, KVM_MEM_GUEST_MEMFD, HIGH, SIZE, shared, fd, 0), 0);
+    ASSERT_EQ(attributes(vm, HIGH, SIZE, KVM_MEMORY_ATTRIBUTE_PRIVATE), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        v[i] = vcpu_new(vm, i);
+        guest_prepare(v[i], GUEST_ADDR(scatter), HIGH, 77 + i, SIZE, COPY + i * 0x100);
+        vcpu_start(v[i], NULL);
+    }
+    for (unsigned i = 0; i < 200; i++) {
+        off_t at = (off_t)(i % 7 * PAGE);
+        int mode = FALLOC_FL_KEEP_SIZE | (i % 3 ? FALLOC_FL_PUNCH_HOLE : 0);
+
+        ASSERT_EQ(fallocate(fd, mode, at, 2 * PAGE), 0);
+        if (i % 20 == 0) {
+            volatile uint32_t *count = memory_copy(v[0]);
+            uint32_t sum = count[0] + count[0x40];
+
+            EXPECT(WAIT_FOR(count[0] + count[0x40] > sum + 20));
+        }
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        vcpu_kick(v[i]);
+        EXPECT_EQ(v[i]->result, -EINTR);
+    }
+    ASSERT_EQ(fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0, SIZE), 0);
+    EXPECT_EQ(guest_call(v[0], read_all, HIGH, HIGH + SIZE, 64, 0), GUEST_DONE);
+    EXPECT_EQ(v[0]->regs.rax, 0); /* nothing of it is left */
+    close(fd);
+}
+
 static void test_conversion_storm(void)
 {
     uint8_t *shared;
@@ -260,6 +381,8 @@ static const struct lab_test tests[] = {
     { "private and shared side by side", test_two_kinds },
     { "hole punched", test_punch },
     { "KVM_EXIT_MEMORY_FAULT", test_memory_fault },
+    { "page gone bad", test_poisoned },
+    { "holes punched under two vCPUs", test_punch_storm },
     { "conversions under a running guest", test_conversion_storm },
 };
 

@@ -50,7 +50,9 @@ struct address_space_operations {
                          enum migrate_mode mode);
     void (*invalidate_folio)(struct folio *folio, size_t offset, size_t len);
     bool (*release_folio)(struct folio *folio, gfp_t gfp);
+    int (*error_remove_folio)(struct address_space *mapping, struct folio *folio);
 };
+enum mf_result { MF_IGNORED, MF_FAILED, MF_DELAYED, MF_RECOVERED };
 
 struct address_space {
     struct inode *host;
@@ -70,6 +72,7 @@ struct inode {
     const struct inode_operations *i_op;
     umode_t i_mode;
     loff_t i_size;
+    void *i_private;
     int refs;
     struct address_space i_data;
 };
@@ -116,6 +119,8 @@ bool noop_dirty_folio(struct address_space *m, struct folio *folio);
 #define page_folio(p) container_of(p, struct folio, page)
 #define folio_file_page(f, index) ((void)(index), &(f)->page)
 #define folio_size(f) ((void)(f), PAGE_SIZE)
+#define folio_pos(f) ((loff_t)(f)->page.index << PAGE_SHIFT)
+#define folio_test_hwpoison(f) ((void)(f), false) /* its memory is good */
 #define folio_test_uptodate(f) ((f)->page.uptodate)
 #define folio_mark_uptodate(f) ((void)((f)->page.uptodate = 1))
 #define folio_test_private(f) ((f)->page.has_private)
