@@ -254,13 +254,20 @@ out:
 	return level;
 }
 
+static bool any_private(struct bawn_vm *vm, gfn_t first, u64 n)
+{
+	unsigned long index = first;
+
+	return bawn_has_private(vm) && xa_find(&vm->attributes, &index, first + n - 1, XA_PRESENT);
+}
+
 /* The largest level at which this slot may map gfn. mmu_lock held, no invalidation runs. */
 static int map_level(struct bawn_vcpu *vcpu, const struct bawn_memslot *slot, gfn_t gfn,
 		     unsigned long hva)
 {
 	int level;
 
-	if (slot->logging || bawn_has_private(vcpu->vm))
+	if (slot->logging)
 		return 1;
 	level = min(host_level(vcpu->vm->mm, hva), boot_cpu_has(X86_FEATURE_GBPAGES) ? 3 : 2);
 	for (; level > 1; level--) {
@@ -268,7 +275,8 @@ static int map_level(struct bawn_vcpu *vcpu, const struct bawn_memslot *slot, gf
 		gfn_t first = gfn & ~(n - 1);
 
 		if (first >= slot->base && first + n <= slot->base + slot->npages &&
-		    !((slot->base - (slot->hva >> PAGE_SHIFT)) & (n - 1)))
+		    !((slot->base - (slot->hva >> PAGE_SHIFT)) & (n - 1)) &&
+		    !any_private(vcpu->vm, first, n))
 			break;
 	}
 	return level;

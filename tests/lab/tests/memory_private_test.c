@@ -196,6 +196,41 @@ static void test_two_kinds(void)
     EXPECT_EQ(guest_load32(v, HIGH + PAGE), 0x22);
 }
 
+/* Shared memory has large pages where all of it is shared, and gets them back. */
+static void test_large(void)
+{
+    uint8_t *shared = memory_new(2 * HUGE);
+    struct vm *vm = protected_vm();
+    struct vcpu *v;
+    int fd;
+
+    madvise(shared, 2 * HUGE, MADV_HUGEPAGE);
+    memory_fill(shared, 2 * HUGE, 0x11);
+    vm_add_memory(vm);
+    fd = gmem_create(vm, 2 * HUGE, 0);
+    ASSERT_EQ(slot2(vm, 1, KVM_MEM_GUEST_MEMFD, HIGH, 2 * HUGE, shared, fd, 0), 0);
+    close(fd);
+    v = vcpu_new(vm, 0);
+    EXPECT_EQ(guest_call(v, nop, 0, 0, 0, 0), GUEST_DONE); /* the guest's own slot is in use */
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t base = memory_stat(vm, "pages_2m");
+
+        EXPECT_EQ(guest_call(v, touch, HIGH, HIGH + 2 * HUGE, HUGE, 0x22), GUEST_DONE);
+        if (memory_stat(vm, "pages_2m") - base < 2)
+            lab_skip("the host gave no large pages");
+        ASSERT_EQ(attributes(vm, HIGH + 9 * PAGE, PAGE, KVM_MEMORY_ATTRIBUTE_PRIVATE), 0);
+        EXPECT_EQ(guest_call(v, read_all, HIGH, HIGH + 2 * HUGE, PAGE, 0), GUEST_DONE);
+        EXPECT_EQ(memory_stat(vm, "pages_2m") - base, 1);
+        EXPECT_EQ(guest_load32(v, HIGH + 8 * PAGE), 0x11);
+        guest_store32(v, HIGH + 9 * PAGE, 0x33);
+        EXPECT_EQ(*(uint32_t *)(shared + 9 * PAGE), 0x11);
+        ASSERT_EQ(attributes(vm, HIGH + 9 * PAGE, PAGE, 0), 0);
+        EXPECT_EQ(guest_load32(v, HIGH + 9 * PAGE), 0x11);
+        EXPECT_EQ(memory_stat(vm, "pages_2m") - base, 2);
+        ASSERT_EQ(attributes(vm, HIGH, 2 * HUGE, 0), 0);
+    }
+}
+
 static void test_punch(void)
 {
     struct vm *vm = protected_vm();
@@ -379,6 +414,7 @@ static const struct lab_test tests[] = {
     { "bindings refused", test_bind_refused },
     { "attributes refused", test_attributes_refused },
     { "private and shared side by side", test_two_kinds },
+    { "large pages beside private ones", test_large },
     { "hole punched", test_punch },
     { "KVM_EXIT_MEMORY_FAULT", test_memory_fault },
     { "page gone bad", test_poisoned },
