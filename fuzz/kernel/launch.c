@@ -131,6 +131,14 @@ static void prepare(union argument *a, uint32_t command)
                                                         .id_auth_uaddr = vm->memory + 0x1000 };
 }
 
+/* Where the command itself stands, the guest's pages are not: the module reads both, and may. */
+static void keep_off(__u64 *address, uint64_t n)
+{
+    if (*address < vm->scratch + SIM_VM_SCRATCH &&
+        (*address >= vm->scratch || n > vm->scratch - *address))
+        *address = vm->memory;
+}
+
 static void sev(uint32_t command, unsigned changes)
 {
     union argument a;
@@ -140,6 +148,12 @@ static void sev(uint32_t command, unsigned changes)
         uint8_t at = sim_u8(&in) % sizeof(a);
 
         a.bytes[at] = sim_u8(&in);
+    }
+    if (command == KVM_SEV_SNP_LAUNCH_UPDATE)
+        keep_off(&a.update.uaddr, a.update.len);
+    if (command == KVM_SEV_SNP_LAUNCH_FINISH) {
+        keep_off(&a.finish.id_block_uaddr, 0x1000);
+        keep_off(&a.finish.id_auth_uaddr, 0x1000);
     }
     sim_vm_sev(vm, command, &a, sizeof(a), NULL);
 }

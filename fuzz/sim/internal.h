@@ -59,7 +59,7 @@ struct sim_task {
     int depth;
     const char *entry;
     u64 steps, total;
-    unsigned int guest_entries;
+    unsigned int guest_entries, waits;
     int installed; /* the last descriptor that it got; -1: none in this call */
     struct sim_range watched[SIM_MAX_WATCHED], read[SIM_MAX_READS];
     int nr_watched, nr_read;

@@ -25,6 +25,9 @@
 #define KILLED_AFTER 8
 /* Guest entries in one system call, before its task gets a signal. */
 #define MAX_GUEST_ENTRIES 128
+/* ... and times that it let time pass: a halted guest with a periodic timer does for ever. */
+#define MAX_WAITS 256
+#define RELAX_NS 20000
 
 struct sim_fiber {
     void *sp;
@@ -191,6 +194,16 @@ static void run_other(unsigned int n)
     notify(me, true);
 }
 
+/* Time passes for a task that waits. */
+static void wait_on(struct sim_task *t)
+{
+    if (++t->waits <= MAX_WAITS)
+        return;
+    t->signal = true;
+    if (t->task.__state == TASK_INTERRUPTIBLE)
+        set_runnable(t, true);
+}
+
 static unsigned int scheduled(void)
 {
     return schedule_at < schedule_len ? schedule_bytes[schedule_at++] : 0;
@@ -256,9 +269,11 @@ static void run_others(bool last)
             unsigned int byte = nr_runnable > 1 ? scheduled() : 0;
 
             switch_to(other(byte % (unsigned int)nr_runnable), last);
-        } else if (!sim_idle() && !interrupt_one()) {
-            deadlock();
+            continue;
         }
+        wait_on(me);
+        if (!me->runnable && !sim_idle() && !interrupt_one())
+            deadlock();
     }
 }
 
@@ -336,7 +351,8 @@ bool single_task_running(void)
 void cpu_relax(void)
 {
     sim_step();
-    sim_tick(5000);
+    wait_on(sim_self);
+    sim_advance(RELAX_NS);
 }
 
 int send_sig_mceerr(int code, void *address, short lsb, struct task_struct *t)
@@ -596,7 +612,7 @@ void sim_entry_begin(const char *name)
     sim_counts.entries++;
     t->entry = name;
     t->total = 0;
-    t->guest_entries = 0;
+    t->guest_entries = t->waits = 0;
     t->nr_read = 0;
     sim_steps = 0;
     sim_step_limit = sim_options.max_steps ? sim_options.max_steps : DEFAULT_STEPS;
