@@ -31,6 +31,8 @@ $(eval $(call variant,msan))
 comma := ,
 sim_kept = $(filter -O% -g% -f%,$(1))
 sim_uncovered = $(subst $(comma)fuzzer-no-link,,$(filter-out $(cov_flags),$(1)))
+# The machine itself is not what is looked at: it is fast.
+sim_fast = $(patsubst -O1,-O2,$(1))
 
 # An argument stands where userspace put it, be that nowhere: where its members are is computed, and
 # the kernel's copies look what is there; nor do they know alignment.
@@ -48,8 +50,8 @@ cc_user-$(1) = $$(cc_sim-$(1))
 flags_module-$(1) := $(sim_common) $(if $(filter asan,$(1)),,$(clang_warn)) $(call sim_kept,$(flags_$(1))) \
 	$(sim_unaligned)
 flags_sim-$(1) := $(sim_common) $(if $(filter asan,$(1)),,$(clang_warn)) \
-	$(call sim_uncovered,$(call sim_kept,$(flags_$(1))))
-flags_user-$(1) := $(call sim_uncovered,$(flags_$(1)))
+	$(call sim_fast,$(call sim_uncovered,$(call sim_kept,$(flags_$(1)))))
+flags_user-$(1) := $(call sim_fast,$(call sim_uncovered,$(flags_$(1))))
 endef
 define sim_rules
 $(call variant,module-$(1))

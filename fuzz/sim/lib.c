@@ -125,9 +125,14 @@ void xa_destroy(struct xarray *xa)
 
 unsigned long find_next_bit(const unsigned long *p, unsigned long n, unsigned long from)
 {
-    for (; from < n; from++)
-        if (test_bit(from, p))
-            return from;
+    unsigned long word;
+
+    while (from < n) {
+        word = p[from / BITS_PER_LONG] >> from % BITS_PER_LONG;
+        if (word)
+            return min(from + __ffs(word), n);
+        from = (from / BITS_PER_LONG + 1) * BITS_PER_LONG;
+    }
     return n;
 }
 
@@ -196,7 +201,13 @@ ssize_t strscpy(char *to, const char *from, size_t size)
 void *memchr_inv(const void *p, int c, size_t n)
 {
     const u8 *b = p;
+    u64 all = 0x0101010101010101ull * (u8)c, word;
 
+    for (; n >= sizeof(word); b += sizeof(word), n -= sizeof(word)) {
+        memcpy(&word, b, sizeof(word));
+        if (word != all)
+            break;
+    }
     for (; n; b++, n--)
         if (*b != (u8)c)
             return (void *)b;

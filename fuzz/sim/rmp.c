@@ -16,12 +16,14 @@
 static struct rmp_entry *table; /* whole blocks of 512, from SIM_PHYS_BASE on */
 static u64 nr_pages, nr_entries;
 static u64 nr_assigned;
+static unsigned long *assigned; /* by entry, to find the few that are */
 
 void sim_rmp_start(uint64_t pages)
 {
     nr_pages = pages;
     nr_entries = ALIGN(pages, RMP_PER_LARGE);
     table = sim_host_zalloc(nr_entries * sizeof(*table));
+    assigned = sim_host_zalloc(nr_entries / 8);
 }
 
 static u64 index_of(u64 pfn)
@@ -63,13 +65,20 @@ void rmp_get(u64 pfn, struct rmp_entry *e)
     *e = table[index_of(pfn)];
 }
 
-static u64 count(u64 first, u64 n)
+/* What is known of assigned entries, after these changed. */
+static void note(u64 first, u64 n)
 {
-    u64 found = 0;
+    for (u64 i = first; i < first + n; i++) {
+        bool is = table[i].flags & RMP_ASSIGNED;
 
-    for (u64 i = first; i < first + n; i++)
-        found += table[i].flags & RMP_ASSIGNED;
-    return found;
+        if (is == test_bit(i, assigned))
+            continue;
+        if (is)
+            set_bit(i, assigned);
+        else
+            clear_bit(i, assigned);
+        nr_assigned += is ? 1 : -1ull;
+    }
 }
 
 /* Rules see a block of 512; as many of its entries as one call changes are looked at again. */
@@ -80,9 +89,8 @@ static u32 apply(u64 pfn, bool large,
     u64 n = large ? RMP_PER_LARGE : 1;
     u32 code;
 
-    nr_assigned -= count(first, n);
     code = rule(&table[ALIGN_DOWN(i, RMP_PER_LARGE)], i % RMP_PER_LARGE, arg);
-    nr_assigned += count(first, n);
+    note(first, n);
     changed(first, n);
     return code;
 }
@@ -148,10 +156,8 @@ uint64_t sim_rmp_next(uint64_t pfn)
 {
     if (!nr_assigned)
         return UINT64_MAX;
-    for (u64 i = pfn - (SIM_PHYS_BASE >> PAGE_SHIFT); i < nr_pages; i++)
-        if (table[i].flags & RMP_ASSIGNED)
-            return i + (SIM_PHYS_BASE >> PAGE_SHIFT);
-    return UINT64_MAX;
+    pfn = find_next_bit(assigned, nr_pages, pfn - (SIM_PHYS_BASE >> PAGE_SHIFT));
+    return pfn < nr_pages ? pfn + (SIM_PHYS_BASE >> PAGE_SHIFT) : UINT64_MAX;
 }
 
 void sim_rmp_host_owns(uint64_t pfn, const char *what)
@@ -165,7 +171,7 @@ void sim_rmp_force(uint64_t pfn)
 {
     u64 i = index_of(pfn);
 
-    nr_assigned -= count(i, 1);
     memset(&table[i], 0, sizeof(table[i]));
+    note(i, 1);
     shade(i);
 }
