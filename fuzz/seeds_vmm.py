@@ -5,15 +5,16 @@ import struct
 
 START, REG, READ, MSIX, CFG, POKE, CHAIN, DESC, AVAIL, BELL, HOST, RACE, LINK = range(13)
 WRITE = 1  # a part that the device writes
+INDIRECT, EVENTS, PACKED = 2, 4, 0x80  # in START's features, beside 1
 
 
 def start(features=1, size=7):
     return bytes([START, features, size])
 
 
-def chain(queue, *parts):
+def chain(queue, *parts, indirect=False):
     """Each part: where, length, flags; the first one's content may follow as a fourth."""
-    out = bytes([CHAIN, queue, len(parts) - 1])
+    out = bytes([CHAIN, queue, len(parts) - 1 | (0x80 if indirect else 0)])
     for i, (where, length, flags, *content) in enumerate(parts):
         out += struct.pack("<BHB", where, length, flags)
         if i == 0:
@@ -55,12 +56,21 @@ def registers():
 
 def rng():
     yield from registers()
+    for kind in (EVENTS, PACKED, PACKED | EVENTS):  # twice around a small ring
+        yield start(1 | kind | INDIRECT, size=2) + b"".join(
+            chain(0, (i, 64, WRITE), (i + 8, 9, WRITE), indirect=i % 3 == 0) + bell(0)
+            for i in range(8))
     yield start() + chain(0, (0, 64, WRITE)) + bell(0)
     yield start(size=2) + msix_on(2) + chain(0, (0, 64, WRITE), (8, 8000, WRITE)) + bell(0)
 
 
 def blk():
     yield from registers()
+    for kind in (INDIRECT, INDIRECT | EVENTS, PACKED, PACKED | EVENTS | INDIRECT):
+        yield start(1 | kind) + b"".join(
+            chain(0, (i, 16, 0, struct.pack("<IIQ", i % 2, 0, i)), (4, 512, WRITE * (1 - i % 2)),
+                  (200, 1, WRITE), indirect=i < 3 and kind & INDIRECT) + bell(0)
+            for i in range(6))
     for kind, data_flags in ((0, WRITE), (1, 0), (4, WRITE), (8, WRITE), (11, 0)):
         for sector in (0, 63, 64, (1 << 64) - 1):
             head = struct.pack("<IIQ", kind, 0, sector)

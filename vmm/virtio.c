@@ -186,12 +186,17 @@ static uint64_t required_features(const struct bawn_virtio *v)
            (v->host.access_platform ? 1ull << VIRTIO_F_ACCESS_PLATFORM : 0);
 }
 
+static uint64_t offered_features(const struct bawn_virtio *v)
+{
+    return required_features(v) | BAWN_VIRTQ_FEATURES | v->features;
+}
+
 static bool features_fit(const struct bawn_virtio *v)
 {
     uint64_t required = required_features(v);
 
     return (v->driver_features & required) == required &&
-           !(v->driver_features & ~(required | v->features));
+           !(v->driver_features & ~offered_features(v));
 }
 
 static struct bawn_virtq *selected(struct bawn_virtio *v)
@@ -214,8 +219,7 @@ static uint64_t common_read(struct bawn_virtio *v, uint64_t off, unsigned len)
     uint64_t val = 0;
 
     if (v->device_feature_select < 2)
-        c.device_feature =
-            htole32((required_features(v) | v->features) >> (32 * v->device_feature_select));
+        c.device_feature = htole32(offered_features(v) >> (32 * v->device_feature_select));
     if (v->driver_feature_select < 2)
         c.guest_feature = htole32(v->driver_features >> (32 * v->driver_feature_select));
     if (q) {
@@ -279,6 +283,7 @@ static void write_queue(struct bawn_virtio *v, unsigned off, uint32_t val)
     if (off == VIRTIO_PCI_COMMON_Q_SIZE && val <= v->ops->queue_size) {
         q->size = val;
     } else if (off == VIRTIO_PCI_COMMON_Q_ENABLE) {
+        q->features = v->driver_features;
         if (val == 1 && (v->status & VIRTIO_CONFIG_S_FEATURES_OK) && !bawn_virtq_enable(q))
             needs_reset(v);
     } else if (off >= VIRTIO_PCI_COMMON_Q_DESCLO) {

@@ -26,11 +26,14 @@
 #define STEPS_MAX 400
 #define CHUNK 64u /* that memory is compared by */
 #define PARTS_MAX 8
-/* Of queue q: three rings, then room for buffers. */
+/* Of queue q: three rings and an indirect table, then room for buffers. */
 #define DESC_AT(q) ((q)*0x1000u)
 #define AVAIL_AT(q) (DESC_AT(q) + 0x800u)
 #define USED_AT(q) (DESC_AT(q) + 0xa00u)
+#define TABLES_AT(q) (0x3000u + (q)*0x100u)
 #define BUFFERS_AT 0x4000u
+#define PACKED_AVAIL (1u << VRING_PACKED_DESC_F_AVAIL)
+#define PACKED_USED (1u << VRING_PACKED_DESC_F_USED)
 
 static struct {
     struct bawn_bus mmio;
@@ -75,12 +78,13 @@ uint32_t steps_u32(struct fuzz_steps *s)
 
 /* ---- Memory ---- */
 
+void *__real_bawn_mem_at(const struct bawn_mem *guest, uint64_t gpa, uint64_t len);
+
 static uint8_t *low(uint32_t gpa)
 {
     return mem.range[0].host + gpa % LOW_RAM;
 }
 
-void *__real_bawn_mem_at(const struct bawn_mem *guest, uint64_t gpa, uint64_t len);
 void *__wrap_bawn_mem_at(const struct bawn_mem *guest, uint64_t gpa, uint64_t len);
 
 /* The other CPU of the guest has its turn where the device has just looked something up. */
@@ -105,6 +109,26 @@ static void allow(uint8_t *mask, uint64_t gpa, uint64_t len)
     }
 }
 
+static bool packed(const struct bawn_virtq *q)
+{
+    return q->features & 1ull << VIRTIO_F_RING_PACKED;
+}
+
+/* A descriptor of either kind; of a packed one, next is the id. */
+static struct vring_desc read_desc(const struct bawn_virtq *q, const uint8_t *from)
+{
+    struct vring_desc d;
+    uint16_t flags;
+
+    memcpy(&d, from, sizeof(d));
+    if (packed(q)) {
+        flags = d.next;
+        d.next = d.flags;
+        d.flags = flags;
+    }
+    return d;
+}
+
 /* What of the driver's memory a ring stood in before the step. */
 static const uint8_t *was(const uint8_t *now)
 {
@@ -115,23 +139,53 @@ static const uint8_t *was(const uint8_t *now)
     return before + (now - mem.range[0].host);
 }
 
+/* The device may write where a table says so. */
+static void allow_table(uint8_t *mask, const struct bawn_virtq *q, const uint8_t *table, unsigned n,
+                        bool inner)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct vring_desc d = read_desc(q, table + i * sizeof(d));
+        const uint8_t *at;
+
+        if (!(d.flags & VRING_DESC_F_INDIRECT) || inner) {
+            if (d.flags & VRING_DESC_F_WRITE)
+                allow(mask, d.addr, d.len);
+            continue;
+        }
+        at = __real_bawn_mem_at(&mem, d.addr, d.len);
+        if (at)
+            allow_table(mask, q, was(at), d.len / sizeof(d), true);
+    }
+}
+
 static void allow_queue(uint8_t *mask, const struct bawn_virtq *q)
 {
-    allow(mask, q->used_gpa, 4 + 8ull * q->size);
-    for (unsigned i = 0; i < q->size; i++) {
-        struct vring_desc d;
+    unsigned event = q->features & 1ull << VIRTIO_RING_F_EVENT_IDX ? 2 : 0;
 
-        memcpy(&d, was(q->desc) + i * sizeof(d), sizeof(d));
-        if (d.flags & VRING_DESC_F_WRITE)
-            allow(mask, d.addr, d.len);
+    allow_table(mask, q, was(q->desc), q->size, false);
+    if (!packed(q)) {
+        allow(mask, q->used_gpa, 4 + 8ull * q->size + event);
+        return;
     }
+    allow(mask, q->used_gpa, 2 * event);
+    for (unsigned i = 0; i < q->size; i++) /* all but the address */
+        allow(mask, q->desc_gpa + 16 * i + 8, 8);
 }
 
 /* A driver that lets the device write over the rings makes new ones in mid-step. */
 static bool rings_may_change(const uint8_t *mask, const struct bawn_virtq *q)
 {
-    return memchr(mask + (was(q->desc) - before), 1, 16ul * q->size) ||
-           memchr(mask + (was(q->avail) - before), 1, 4 + 2ul * q->size);
+    for (unsigned i = 0; i < q->size; i++) {
+        const uint8_t *then = was(q->desc) + 16ul * i;
+        struct vring_desc d = read_desc(q, then);
+        const uint8_t *inner =
+            d.flags & VRING_DESC_F_INDIRECT ? __real_bawn_mem_at(&mem, d.addr, d.len) : NULL;
+
+        if (memchr(mask + (then - before), 1, packed(q) ? 8 : 16) ||
+            (inner && memchr(mask + (was(inner) - before), 1, d.len)))
+            return true;
+    }
+    return memchr(mask + (was(q->avail) - before), 1, packed(q) ? 4 : 4 + 2ul * q->size);
 }
 
 static void keep_memory(void)
@@ -196,9 +250,10 @@ static void start(uint8_t features, uint8_t size)
     reg(VIRTIO_PCI_COMMON_STATUS, 1, 3);
     reg(VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
     reg(VIRTIO_PCI_COMMON_GF, 4,
-        features & 1 ? (uint32_t)device.virtio->features : features >> 1 & 0x3f);
+        features & 1 ? (uint32_t)device.virtio->features | (features & 6u) << 27
+                     : features >> 1 & 0x3f);
     reg(VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
-    reg(VIRTIO_PCI_COMMON_GF, 4, 1);
+    reg(VIRTIO_PCI_COMMON_GF, 4, features & 0x80 ? 5 : 1);
     reg(VIRTIO_PCI_COMMON_STATUS, 1, 11);
     for (unsigned q = 0; q < device.virtio->ops->nr_queues; q++) {
         m.next_desc[q] = 0;
@@ -221,39 +276,85 @@ static void make_available(unsigned q, uint16_t head)
     avail[1]++;
 }
 
+/* The flags by which descriptor number n of a packed ring, counted on and on, is available. */
+static uint16_t packed_flags(const struct bawn_virtq *q, unsigned n)
+{
+    return n / q->size % 2 ? PACKED_USED : PACKED_AVAIL;
+}
+
+static void put_desc(uint8_t *to, const struct bawn_virtq *q, struct vring_desc d)
+{
+    if (packed(q)) {
+        uint16_t flags = d.flags;
+
+        d.flags = d.next; /* the id */
+        d.next = flags;
+    }
+    memcpy(to, &d, sizeof(d));
+}
+
+static struct vring_desc part(struct fuzz_steps *s)
+{
+    uint8_t where = steps_u8(s);
+    uint16_t len = steps_u16(s);
+    uint8_t flags = steps_u8(s);
+
+    return (struct vring_desc){
+        .addr = (flags & 2   ? BAWN_HIGH_RAM
+                 : flags & 4 ? 0
+                             : BUFFERS_AT) +
+                where * 0x40u,
+        .len = len,
+        .flags = flags & 1 ? VRING_DESC_F_WRITE : 0,
+    };
+}
+
+static void fill_part(struct fuzz_steps *s, uint64_t gpa)
+{
+    uint8_t *to = gpa >= BAWN_HIGH_RAM ? mem.range[1].host + (gpa - BAWN_HIGH_RAM) % 0xfc0
+                                       : low((uint32_t)gpa);
+
+    for (unsigned b = steps_u8(s) % 64; b; b--)
+        *to++ = steps_u8(s);
+}
+
 /* flags: 1 the device writes, 2 in the upper memory, 4 the address is not changed to fit. */
 static void chain(struct fuzz_steps *s)
 {
-    unsigned q = steps_u8(s) % QUEUES, n = 1 + steps_u8(s) % PARTS_MAX;
-    uint16_t size = device.virtio->vq[q].size ? device.virtio->vq[q].size : 1;
-    struct vring_desc *desc = (struct vring_desc *)(void *)low(DESC_AT(q));
-    uint16_t head = m.next_desc[q] % size;
+    unsigned nr = steps_u8(s) % QUEUES, count = steps_u8(s), n = 1 + count % PARTS_MAX;
+    const struct bawn_virtq *q = &device.virtio->vq[nr];
+    bool indirect = count & 0x80;
+    uint16_t size = q->size ? q->size : 1;
+    unsigned first = m.next_desc[nr];
 
     for (unsigned i = 0; i < n; i++) {
-        uint8_t where = steps_u8(s);
-        uint16_t len = steps_u16(s);
-        uint8_t flags = steps_u8(s);
-        uint16_t at = m.next_desc[q]++ % size;
+        struct vring_desc d = part(s);
+        unsigned at = indirect ? i : m.next_desc[nr]++;
 
-        desc[at] = (struct vring_desc){
-            .addr = (flags & 2   ? BAWN_HIGH_RAM
-                     : flags & 4 ? 0
-                                 : BUFFERS_AT) +
-                    where * 0x40u,
-            .len = len,
-            .flags = (uint16_t)((flags & 1 ? VRING_DESC_F_WRITE : 0) |
-                                (i + 1 < n ? VRING_DESC_F_NEXT : 0)),
-            .next = (uint16_t)(m.next_desc[q] % size),
-        };
-        if (!i) {
-            uint8_t *to =
-                flags & 2 ? mem.range[1].host + where * 0xcu : low(BUFFERS_AT + where * 0x40u);
-
-            for (unsigned b = steps_u8(s) % 64; b; b--)
-                *to++ = steps_u8(s);
-        }
+        if (i + 1 < n)
+            d.flags |= VRING_DESC_F_NEXT;
+        d.next = (uint16_t)(indirect ? i + 1 : packed(q) ? first % size : (at + 1) % size);
+        if (packed(q) && !indirect && q->size)
+            d.flags |= packed_flags(q, at);
+        put_desc(low(indirect ? TABLES_AT(nr) + 16 * at : DESC_AT(nr) + 16 * (at % size)), q, d);
+        if (!i)
+            fill_part(s, d.addr);
     }
-    make_available(q, head);
+    if (indirect) {
+        unsigned at = m.next_desc[nr]++;
+        struct vring_desc d = {
+            .addr = TABLES_AT(nr),
+            .len = 16 * n,
+            .flags = VRING_DESC_F_INDIRECT,
+            .next = (uint16_t)(at % size),
+        };
+
+        if (packed(q) && q->size)
+            d.flags |= packed_flags(q, at);
+        put_desc(low(DESC_AT(nr) + 16 * (at % size)), q, d);
+    }
+    if (!packed(q))
+        make_available(nr, (uint16_t)(first % size));
 }
 
 static void turn_loop(void)
@@ -329,9 +430,13 @@ static void step_desc(struct fuzz_steps *s)
 static void step_avail(struct fuzz_steps *s)
 {
     unsigned q = steps_u8(s) % QUEUES, i = steps_u8(s) % BAWN_VIRTQ_MAX;
-    uint16_t *avail = (uint16_t *)(void *)low(AVAIL_AT(q));
+    uint16_t *avail = (uint16_t *)(void *)low(AVAIL_AT(q)), val = steps_u16(s);
 
-    avail[2 + i] = steps_u16(s);
+    if (packed(&device.virtio->vq[q])) {
+        memcpy(low(DESC_AT(q) + i * 16 + 14), &val, sizeof(val));
+        return;
+    }
+    avail[2 + i] = val;
     avail[1]++;
 }
 

@@ -3,20 +3,18 @@
  * What the targets of virtio devices share: a machine with one device, and a driver that does
  * what the input says. The input is a list of steps, a byte each and what the step takes:
  *
- *   START f q      a driver's way to DRIVER_OK: f chooses features, q the queues' size
- *   REG o o l v*4  a write of l bytes at o of BAR 0 (common, notify)
- *   READ o o l     a read of BAR 0
- *   MSIX o l v*4   a write to the MSI-X table
- *   CFG o l v*4    a write to the PCI configuration space
- *   POKE a a n b*n bytes into guest memory
- *   CHAIN q n p*n  n parts (where, length, length, flags) become a chain of queue q; bytes for the
- *                  first part follow: a count and the bytes
- *   DESC q i b*16  a descriptor as the input has it
- *   AVAIL q i v v  an entry of the available ring, and the index one further
- *   BELL q         a notification
- *   HOST x y       the outside world does something (the target says what), then the loop turns
- *   RACE k v       at the k-th next look-up of an address, v is added to a byte of the rings
- *   LINK q i j     descriptor i goes on with descriptor j
+ *   START f q      a driver's way to DRIVER_OK: f chooses features (1: all of the device's; with it
+ *                  2: indirect descriptors, 4: event indices; 0x80: packed rings), q the queues'
+ * size REG o o l v*4  a write of l bytes at o of BAR 0 (common, notify) READ o o l     a read of
+ * BAR 0 MSIX o l v*4   a write to the MSI-X table CFG o l v*4    a write to the PCI configuration
+ * space POKE a a n b*n bytes into guest memory CHAIN q n p*n  n parts (where, length, length,
+ * flags) become a chain of queue q, with 0x80 in n behind an indirect descriptor; bytes for the
+ * first part follow: a count and the bytes DESC q i b*16  a descriptor as the input has it AVAIL q
+ * i v v  an entry of the available ring, and the index one further; in a packed ring, the flags of
+ * descriptor i, so that it is available BELL q         a notification HOST x y       the outside
+ * world does something (the target says what), then the loop turns RACE k v       at the k-th next
+ * look-up of an address, v is added to a byte of the rings LINK q i j     descriptor i goes on with
+ * descriptor j
  *
  * A step that the device takes may change guest memory in the used rings and in buffers that the
  * driver marked as writable; a byte that changes elsewhere is a finding.
