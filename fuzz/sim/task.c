@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "internal.h"
+#include "sanitizer.h"
 
 #ifdef SIM_ASAN
 #include <sanitizer/asan_interface.h>
@@ -116,6 +117,8 @@ static bool fiber_make(struct sim_fiber *f)
             return false;
         }
     }
+    /* Functions that the last task never returned from left their marks. */
+    sim_unpoison(f->stack, STACK_SIZE);
     f->bottom = f->stack;
     f->size = STACK_SIZE;
     f->fake = NULL;
