@@ -19,7 +19,7 @@ lab_support_objs := $(addprefix $(B)/obj/lab/,$(addsuffix .o,$(basename $(lab_su
 lab_tests := $(patsubst tests/lab/tests/%_test.c,$(B)/lab/tests/%,$(wildcard tests/lab/tests/*_test.c)) \
 	$(patsubst tests/lab/tests/%.sh,$(B)/lab/tests/%.sh,$(wildcard tests/lab/tests/*.sh))
 
-.PHONY: lab-programs lab-test check-soak lab-shell bench demo-run need-lab
+.PHONY: lab-programs lab-test check-soak lab-shell bench bench-exit demo-run need-lab
 
 $(B)/obj/lab/%.o: %.c
 	@mkdir -p $(@D)
@@ -96,6 +96,12 @@ lab-shell: $(lab_built) ## a shell in the lab host, with bawn.ko loaded and the 
 	@$(LAB) shell
 bench: $(lab_built) ## compare bawn.ko with kvm_amd, and SNP with plain guests, in instructions
 	@BAWN_BUILD=$(B) tests/bench/bench --kernel $(KERNEL_cloud) --host $(HOST)
+$(B)/bench/count.so: tests/bench/count.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(common) -O2 -shared -fPIC -fvisibility=hidden -o $@ $<
+bench-exit: $(lab_built) $(B)/bench/count.so ## where the instructions of WHAT="NAME..." go, function by function
+	@BAWN_BUILD=$(B) tests/bench/exit-cost --kernel=$(KERNEL_cloud) --host=$(HOST) $(WHAT)
 # The demo's guest: the same, with the agent, and what opens an encrypted disk.
 $(B)/lab/attest-initrd: $(guest_files) $(B)/bin/bawn-agent tests/lab/initramfs.py
 	@mkdir -p $(@D)
