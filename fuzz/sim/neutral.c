@@ -124,6 +124,27 @@ static void n_decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
     vcpu->ex.injected = vcpu->irq.injected = vcpu->nmi_injected = false;
 }
 
+static bool n_decode_fast(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+{
+    switch (state(vcpu)->exit.kind) {
+    case BAWN_EXIT_IO:
+        if (state(vcpu)->exit.io.string)
+            return false;
+        break;
+    case BAWN_EXIT_CPUID:
+    case BAWN_EXIT_HYPERCALL:
+    case BAWN_EXIT_HLT:
+    case BAWN_EXIT_NOP:
+    case BAWN_EXIT_IRQ_WINDOW:
+    case BAWN_EXIT_MSR:
+        break;
+    default:
+        return false;
+    }
+    n_decode(vcpu, exit);
+    return true;
+}
+
 static void n_get_segment(struct bawn_vcpu *vcpu, int sreg, struct kvm_segment *seg)
 {
     *seg = state(vcpu)->segment[sreg];
@@ -148,6 +169,21 @@ static void n_set_table(struct bawn_vcpu *vcpu, bool idt, const struct kvm_dtabl
 static int n_cpl(struct bawn_vcpu *vcpu)
 {
     return state(vcpu)->segment[VCPU_SREG_SS].dpl & 3;
+}
+
+static int n_code_size(struct bawn_vcpu *vcpu)
+{
+    const struct kvm_segment *cs = &state(vcpu)->segment[VCPU_SREG_CS];
+
+    return vcpu->efer & EFER_LMA && cs->l ? 8 : cs->db ? 4 : 2;
+}
+
+static void n_advance(struct bawn_vcpu *vcpu, unsigned int len)
+{
+    vcpu->rip += len;
+    if (n_code_size(vcpu) != 8)
+        vcpu->rip = (u32)vcpu->rip;
+    state(vcpu)->shadow = 0;
 }
 
 static u64 *msr_slot(struct bawn_vcpu *vcpu, u32 index)
@@ -275,6 +311,7 @@ const struct bawn_cpu_ops sim_neutral_ops = {
     .vcpu_put = n_vcpu,
     .prepare_switch = n_vcpu,
     .run = n_run,
+    .decode_fast = n_decode_fast,
     .exit_irqoff = n_vcpu,
     .decode = n_decode,
     .get_segment = n_get_segment,
@@ -282,6 +319,8 @@ const struct bawn_cpu_ops sim_neutral_ops = {
     .get_table = n_get_table,
     .set_table = n_set_table,
     .cpl = n_cpl,
+    .code_size = n_code_size,
+    .advance = n_advance,
     .load_cr0 = n_vcpu,
     .load_cr3 = n_vcpu,
     .load_cr4 = n_vcpu,

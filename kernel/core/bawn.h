@@ -41,6 +41,7 @@
 #define BAWN_MCE_CAP (BIT_ULL(8) | BIT_ULL(24)) /* MCG_CTL_P, MCG_SER_P */
 #define BAWN_MAX_GSI 4096
 #define BAWN_MAX_CPUID 256
+#define BAWN_CPUID_INDEXED 0x20
 #define BAWN_IOAPIC_PINS_MAX 24
 
 /* gpa_t, gva_t, gfn_t: <linux/kvm_types.h>. */
@@ -156,7 +157,7 @@ struct bawn_exit {
 
 /* ---- Registers ---- */
 
-/* vcpu->requests */
+/* vcpu->requests: a bit each */
 enum {
 	BAWN_REQ_TLB_FLUSH,
 	BAWN_REQ_EVENT,	      /* look again for interrupts to inject */
@@ -292,6 +293,7 @@ struct bawn_vcpu {
 	/* CPUID as userspace set it. */
 	struct kvm_cpuid_entry2 *cpuid;
 	unsigned int nr_cpuid;
+	u8 cpuid_first[2][BAWN_CPUID_INDEXED]; /* entry at which leaf n, 0x80000000 + n begins */
 	u8 maxphyaddr;
 	u64 cr4_reserved; /* CR4 bits this guest's CPUID does not have */
 	u64 xcr0_allowed;
@@ -404,10 +406,17 @@ struct bawn_cpu_ops {
 	void (*vcpu_reset)(struct bawn_vcpu *vcpu, bool init); /* power-on or INIT */
 	void (*vcpu_load)(struct bawn_vcpu *vcpu, int cpu);    /* (cpu) */
 	void (*vcpu_put)(struct bawn_vcpu *vcpu);	       /* (cpu) */
-	void (*prepare_switch)(struct bawn_vcpu *vcpu);	       /* (cpu) before a run */
+	/* (cpu) before runs between which interrupts stay disabled and the host's state the same */
+	void (*prepare_switch)(struct bawn_vcpu *vcpu);
 
 	/* Enters the guest once. */
 	void (*run)(struct bawn_vcpu *vcpu);
+	/*
+	 * After run(), interrupts still disabled: decodes an exit whose handler can run so too: CPUID,
+	 * HYPERCALL, HLT, NOP, IRQ_WINDOW, MSR, IO without strings. False: exit_irqoff() and
+	 * decode() have to see it, and nothing was changed.
+	 */
+	bool (*decode_fast)(struct bawn_vcpu *vcpu, struct bawn_exit *exit);
 	/* After run(), interrupts still disabled: what must happen at once (host NMI, #MC). */
 	void (*exit_irqoff)(struct bawn_vcpu *vcpu);
 	/* Decodes the last exit; also requeues an event whose delivery it interrupted. */
@@ -418,6 +427,9 @@ struct bawn_cpu_ops {
 	void (*get_table)(struct bawn_vcpu *vcpu, bool idt, struct kvm_dtable *dt);
 	void (*set_table)(struct bawn_vcpu *vcpu, bool idt, const struct kvm_dtable *dt);
 	int (*cpl)(struct bawn_vcpu *vcpu);
+	int (*code_size)(struct bawn_vcpu *vcpu); /* of the code at CS: 2, 4 or 8 */
+	/* Moves RIP on by len within that size; an interrupt shadow ends. */
+	void (*advance)(struct bawn_vcpu *vcpu, unsigned int len);
 	/* vcpu->cr0/cr3/cr4/efer are set by core (checked); these load them. */
 	void (*load_cr0)(struct bawn_vcpu *vcpu);
 	void (*load_cr3)(struct bawn_vcpu *vcpu);
@@ -631,6 +643,8 @@ long bawn_feature_msrs_ioctl(struct kvm_msrs __user *arg);
 
 /* msr_filter.c: what userspace wants to know of the guest's MSR accesses */
 int bawn_msr_exit(struct bawn_vcpu *vcpu, const struct bawn_exit *exit);
+/* Is it one of those whose access takes no sleeping lock and no guest memory? */
+bool bawn_msr_is_fast(u32 index, bool write);
 /* May the guest access it under KVM_X86_SET_MSR_FILTER? Under vm->srcu. */
 bool bawn_msr_allowed(struct bawn_vm *vm, u32 index, bool write);
 int bawn_set_msr_filter(struct bawn_vm *vm, struct kvm_msr_filter __user *arg);

@@ -22,12 +22,7 @@
 
 bool bawn_long_mode(struct bawn_vcpu *vcpu)
 {
-	struct kvm_segment cs;
-
-	if (!(vcpu->efer & EFER_LMA))
-		return false;
-	bawn_cpu->get_segment(vcpu, VCPU_SREG_CS, &cs);
-	return cs.l;
+	return bawn_cpu->code_size(vcpu) == 8;
 }
 
 bool bawn_cr0_valid(u64 cr0)

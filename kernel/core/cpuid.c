@@ -7,6 +7,7 @@
  */
 #include "bawn.h"
 #include "compat.h"
+#include <linux/nospec.h>
 #include <asm/cpufeature.h>
 #include <asm/fpu/xcr.h>
 #include <asm/msr-index.h>
@@ -361,9 +362,35 @@ int bawn_cpuid_supported(struct kvm_cpuid2 __user *arg)
 
 /* ---- One vCPU's CPUID ---- */
 
+/* Where a leaf's entries begin; the leaves that guests ask for have a place of their own. */
+static u8 *first_entry(struct bawn_vcpu *vcpu, u32 leaf)
+{
+	u32 n = leaf & ~BIT(31);
+
+	return n >= BAWN_CPUID_INDEXED ? NULL :
+	       &vcpu->cpuid_first[leaf >> 31][array_index_nospec(n, BAWN_CPUID_INDEXED)];
+}
+
+static void index_entries(struct bawn_vcpu *vcpu)
+{
+	unsigned int i;
+
+	BUILD_BUG_ON(BAWN_MAX_CPUID - 1 > U8_MAX);
+	memset(vcpu->cpuid_first, 0, sizeof(vcpu->cpuid_first));
+	for (i = vcpu->nr_cpuid; i-- > 0;) {
+		u8 *first = first_entry(vcpu, vcpu->cpuid[i].function);
+
+		if (first)
+			*first = i;
+	}
+}
+
 const struct kvm_cpuid_entry2 *bawn_cpuid_find(struct bawn_vcpu *vcpu, u32 leaf, u32 subleaf)
 {
-	return find(vcpu->cpuid, vcpu->nr_cpuid, leaf, subleaf);
+	u8 *first = first_entry(vcpu, leaf);
+	u8 i = first ? *first : 0;
+
+	return find(vcpu->cpuid + i, vcpu->nr_cpuid - i, leaf, subleaf);
 }
 
 /* OSXSAVE, the APIC's bit and XSAVE's sizes follow registers. */
@@ -456,6 +483,7 @@ int bawn_cpuid_set(struct bawn_vcpu *vcpu, const struct kvm_cpuid2 *head,
 	kvfree(vcpu->cpuid);
 	vcpu->cpuid = new;
 	vcpu->nr_cpuid = nr;
+	index_entries(vcpu);
 	bawn_cpuid_limits(vcpu);
 	return 0;
 

@@ -68,12 +68,9 @@ void bawn_deliver_payload(struct bawn_vcpu *vcpu)
 
 int bawn_skip(struct bawn_vcpu *vcpu, unsigned int len)
 {
-	u64 rip = vcpu->rip + len;
-
 	if (vcpu->state_hidden)
 		return 1; /* the CPU went on by itself */
-	vcpu->rip = bawn_long_mode(vcpu) ? rip : (u32)rip;
-	bawn_cpu->set_shadow(vcpu, 0);
+	bawn_cpu->advance(vcpu, len);
 	vcpu->rflags &= ~(u64)X86_EFLAGS_RF;
 	if (vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP) {
 		vcpu->run->exit_reason = KVM_EXIT_DEBUG;

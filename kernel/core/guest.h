@@ -31,12 +31,7 @@ static __always_inline void bawn_state_enter(void)
 	trace_hardirqs_on_prepare();
 	lockdep_hardirqs_on_prepare();
 	instrumentation_end();
-	if (!context_tracking_guest_enter()) {
-		instrumentation_begin();
-		/* Guest mode is a quiescent state, as user mode is. */
-		rcu_virt_note_context_switch();
-		instrumentation_end();
-	}
+	context_tracking_guest_enter();
 	lockdep_hardirqs_on(CALLER_ADDR0);
 }
 

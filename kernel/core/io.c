@@ -52,16 +52,16 @@ static int complete_in(struct bawn_vcpu *vcpu)
 	return bawn_skip(vcpu, e->len);
 }
 
-static int single(struct bawn_vcpu *vcpu)
+static int single(struct bawn_vcpu *vcpu, const struct bawn_exit *e)
 {
-	const struct bawn_exit *e = &vcpu->pio.exit;
 	u32 value = vcpu->gpr[VCPU_RAX] & bawn_size_mask(e->io.size);
 
+	if (!e->io.in && !bawn_ioeventfd_write(vcpu->vm, true, e->io.port, e->io.size, value))
+		return bawn_skip(vcpu, e->len);
+	vcpu->pio.exit = *e;
 	if (e->io.in)
 		return io_exit(vcpu, 1, complete_in);
-	if (!bawn_ioeventfd_write(vcpu->vm, true, e->io.port, e->io.size, value))
-		return bawn_skip(vcpu, e->len);
-	memcpy(vcpu->pio_data, &value, e->io.size);
+	*(u32 *)vcpu->pio_data = value;
 	return io_exit(vcpu, 1, complete_out);
 }
 
@@ -159,6 +159,8 @@ static int string(struct bawn_vcpu *vcpu)
 /* IN, OUT, INS, OUTS as the backend decoded them. Answers as an exit handler does. */
 int bawn_io(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
+	if (!exit->io.string)
+		return single(vcpu, exit);
 	vcpu->pio.exit = *exit;
-	return exit->io.string ? string(vcpu) : single(vcpu);
+	return string(vcpu);
 }

@@ -91,23 +91,37 @@ static void vector_assign(struct bawn_lapic *apic, unsigned int bank, u8 vector,
 }
 
 /* 0 when there is none: no bank takes a vector below LAPIC_FIRST_VECTOR. */
-static u8 vector_highest(struct bawn_lapic *apic, unsigned int bank)
+static u8 vector_highest(struct bawn_lapic *apic, unsigned int bank, unsigned long *words)
 {
-	int i;
-
-	for (i = 7; i >= 0; i--) {
+	while (READ_ONCE(*words)) {
+		unsigned int i = __fls(READ_ONCE(*words));
 		u32 word = lapic_get(apic, bank + i * 0x10);
 
 		if (word)
 			return i * 32 + __fls(word);
+		/* Whoever sets a bit sets its word's after: looked at once more, none is lost. */
+		clear_bit(i, words);
+		smp_mb__after_atomic();
+		if (lapic_get(apic, bank + i * 0x10))
+			set_bit(i, words);
 	}
 	return 0;
+}
+
+static u8 highest_irr(struct bawn_lapic *apic)
+{
+	return vector_highest(apic, APIC_IRR, &apic->irr_words);
+}
+
+static u8 highest_isr(struct bawn_lapic *apic)
+{
+	return vector_highest(apic, APIC_ISR, &apic->isr_words);
 }
 
 static void update_ppr(struct bawn_lapic *apic)
 {
 	u32 tpr = lapic_get(apic, APIC_TASKPRI);
-	u32 isr = vector_highest(apic, APIC_ISR) & 0xf0;
+	u32 isr = highest_isr(apic) & 0xf0;
 
 	lapic_set(apic, APIC_PROCPRI, (tpr & 0xf0) >= isr ? tpr : isr);
 }
@@ -118,8 +132,10 @@ static void set_irr(struct bawn_lapic *apic, u8 vector, bool level)
 {
 	if (vector_test(apic, APIC_TMR, vector) != level)
 		vector_assign(apic, APIC_TMR, vector, level);
-	if (!test_and_set_bit(vector & 31, vector_word(apic, APIC_IRR, vector)))
-		bawn_vcpu_request(apic->vcpu, BAWN_REQ_EVENT);
+	if (test_and_set_bit(vector & 31, vector_word(apic, APIC_IRR, vector)))
+		return;
+	set_bit(vector >> 5, &apic->irr_words);
+	bawn_vcpu_request(apic->vcpu, BAWN_REQ_EVENT);
 }
 
 static bool software_enabled(struct bawn_lapic *apic)
@@ -267,22 +283,26 @@ int bawn_lapic_pending(struct bawn_vcpu *vcpu)
 	struct bawn_lapic *apic = vcpu->apic;
 	u8 vector;
 
-	if (!lapic_enabled(vcpu))
+	if (!READ_ONCE(apic->irr_words) || !lapic_enabled(vcpu))
 		return -1;
-	vector = vector_highest(apic, APIC_IRR);
+	vector = highest_irr(apic);
 	return (vector & 0xf0) > (lapic_get(apic, APIC_PROCPRI) & 0xf0) ? vector : -1;
 }
 
 void bawn_lapic_ack(struct bawn_vcpu *vcpu, u8 vector)
 {
-	vector_assign(vcpu->apic, APIC_IRR, vector, false);
-	vector_assign(vcpu->apic, APIC_ISR, vector, true);
-	update_ppr(vcpu->apic);
+	struct bawn_lapic *apic = vcpu->apic;
+
+	vector_assign(apic, APIC_IRR, vector, false);
+	vector_assign(apic, APIC_ISR, vector, true);
+	set_bit(vector >> 5, &apic->isr_words);
+	/* It was above the priority, and so is what it is now. */
+	lapic_set(apic, APIC_PROCPRI, vector & 0xf0);
 }
 
 static void eoi(struct bawn_lapic *apic)
 {
-	u8 vector = vector_highest(apic, APIC_ISR);
+	u8 vector = highest_isr(apic);
 
 	if (!vector)
 		return;
@@ -541,6 +561,8 @@ static void reset_regs(struct bawn_lapic *apic)
 	lapic_timer_stop(apic);
 	memset(apic->regs, 0, sizeof(apic->regs));
 	apic->esr = 0;
+	apic->irr_words = 0;
+	apic->isr_words = 0;
 	for_each_lvt(reg)
 		lapic_set(apic, reg, APIC_LVT_MASKED);
 	lapic_set(apic, APIC_DFR, U32_MAX);
@@ -632,6 +654,8 @@ int bawn_lapic_set_state(struct bawn_vcpu *vcpu, const struct kvm_lapic_state *s
 	lapic_set(apic, APIC_DFR, lapic_get(apic, APIC_DFR) | 0x0fffffff);
 	for (i = APIC_ISR; i < APIC_ESR; i += 0x80)
 		lapic_set(apic, i, lapic_get(apic, i) & ~(u32)(BIT(LAPIC_FIRST_VECTOR) - 1));
+	apic->irr_words = 0xff;
+	apic->isr_words = 0xff;
 	set_ids(apic);
 	update_ppr(apic);
 	lapic_timer_restore(apic, in[APIC_TMCCT / 4]);

@@ -23,6 +23,8 @@ struct bawn_lapic {
 	ktime_t target; /* when the count ends; 0: it does not run */
 	u64 deadline;	/* IA32_TSC_DEADLINE */
 
+	/* A bit for each word of IRR and of ISR that may have a bit set; irr_words is atomic. */
+	unsigned long irr_words, isr_words;
 	unsigned long esr; /* errors since the guest last wrote ESR; atomic bits */
 	u8 regs[LAPIC_SIZE] __aligned(8);
 };

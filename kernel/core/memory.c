@@ -243,7 +243,7 @@ static void slots_publish(struct bawn_vm *vm, struct bawn_memslots *s)
 	struct bawn_memslots *old = slots_locked(vm);
 
 	rcu_assign_pointer(vm->slots, s);
-	synchronize_srcu(&vm->srcu);
+	synchronize_srcu_expedited(&vm->srcu);
 	kvfree(old);
 }
 

@@ -456,17 +456,12 @@ VCPU_CALL(set_lapic, bawn_lapic_set_state)
 
 /* ---- KVM_CAP_SYNC_REGS ---- */
 
-/* Userspace writes the page at any time: flags and values are copied once. */
-int bawn_sync_regs_in(struct bawn_vcpu *vcpu)
+/* By itself, for its frame is large. */
+static noinline int take_dirty_regs(struct bawn_vcpu *vcpu, u64 dirty)
 {
 	struct kvm_run *run = vcpu->run;
-	u64 dirty = READ_ONCE(run->kvm_dirty_regs), valid = READ_ONCE(run->kvm_valid_regs);
 	struct kvm_sync_regs s;
 
-	if ((dirty | valid) & ~(u64)KVM_SYNC_X86_VALID_FIELDS)
-		return -EINVAL;
-	if (!dirty)
-		return 0;
 	if (!vcpu->has_run && READ_ONCE(vcpu->vm->frozen))
 		return -EPERM;
 	memcpy(&s, &run->s.regs, sizeof(s));
@@ -480,11 +475,24 @@ int bawn_sync_regs_in(struct bawn_vcpu *vcpu)
 	return 0;
 }
 
+/* Userspace writes the page at any time: flags and values are copied once. */
+int bawn_sync_regs_in(struct bawn_vcpu *vcpu)
+{
+	u64 dirty = READ_ONCE(vcpu->run->kvm_dirty_regs);
+	u64 valid = READ_ONCE(vcpu->run->kvm_valid_regs);
+
+	if ((dirty | valid) & ~(u64)KVM_SYNC_X86_VALID_FIELDS)
+		return -EINVAL;
+	return dirty ? take_dirty_regs(vcpu, dirty) : 0;
+}
+
 void bawn_sync_regs_out(struct bawn_vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	u64 valid = READ_ONCE(run->kvm_valid_regs);
 
+	if (!valid)
+		return;
 	if (valid & KVM_SYNC_X86_REGS)
 		get_regs(vcpu, &run->s.regs.regs);
 	if (valid & KVM_SYNC_X86_SREGS)

@@ -103,7 +103,8 @@ static void load(struct bawn_vcpu *vcpu, int cpu)
 		if (!vcpu->vm->clock_stable)
 			set_bit(BAWN_REQ_CLOCK, &vcpu->requests);
 	}
-	set_bit(BAWN_REQ_STEAL, &vcpu->requests);
+	if (vcpu->steal_msr & KVM_MSR_ENABLED)
+		set_bit(BAWN_REQ_STEAL, &vcpu->requests);
 }
 
 void bawn_vcpu_load(struct bawn_vcpu *vcpu)
@@ -146,8 +147,9 @@ static struct preempt_ops preempt_ops = { .sched_in = sched_in, .sched_out = sch
 /* True when the vCPU must go back to its loop before it enters. Interrupts disabled. */
 static bool must_not_enter(struct bawn_vcpu *vcpu)
 {
-	return READ_ONCE(bawn_stopping) || READ_ONCE(vcpu->mode) == BAWN_EXITING_GUEST || READ_ONCE(vcpu->requests) ||
-	       need_resched() || signal_pending(current);
+	return READ_ONCE(bawn_stopping) || READ_ONCE(vcpu->mode) == BAWN_EXITING_GUEST ||
+	       READ_ONCE(vcpu->requests) || vcpu->pending_eoi >= 0 || need_resched() ||
+	       signal_pending(current);
 }
 
 static bool debug_active(struct bawn_vcpu *vcpu)
@@ -211,12 +213,50 @@ static int serve_requests(struct bawn_vcpu *vcpu)
 	return 1;
 }
 
-/* The run itself, interrupts disabled: guest XCR0 and debug registers around it. */
-static void run_guest(struct bawn_vcpu *vcpu)
+static void lock_slots(struct bawn_vcpu *vcpu)
+{
+	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
+}
+
+static void unlock_slots(struct bawn_vcpu *vcpu)
+{
+	srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
+}
+
+/*
+ * Handles what can be handled where the guest left: interrupts and preemption are disabled. True:
+ * *r is the answer. All else, and everything that a host interrupt ended, is the slow path's. What
+ * comes meanwhile for this CPU ends the next run at once, so that it waits for one exit at most.
+ */
+static bool exit_fast(struct bawn_vcpu *vcpu, struct bawn_exit *exit, int *r)
+{
+	bool slots;
+
+	if (vcpu->vm->tee || !bawn_cpu->decode_fast(vcpu, exit))
+		return false;
+	if (exit->kind == BAWN_EXIT_MSR &&
+	    !bawn_msr_is_fast(vcpu->gpr[VCPU_RCX], exit->msr.write))
+		return false;
+	trace_bawn_exit(vcpu->id, exit->kind, exit->hw_reason, vcpu->rip);
+	/* The MSR filter and ioeventfds; the others look at nothing that could change. */
+	slots = exit->kind == BAWN_EXIT_MSR || exit->kind == BAWN_EXIT_IO;
+	if (slots)
+		lock_slots(vcpu);
+	*r = bawn_handle_exit(vcpu, exit);
+	if (slots)
+		unlock_slots(vcpu);
+	return true;
+}
+
+/*
+ * The run itself, interrupts disabled: guest XCR0 and debug registers around it. True when *r is
+ * an exit handler's answer already; false when the exit waits to be decoded.
+ */
+static bool run_guest(struct bawn_vcpu *vcpu, struct bawn_exit *exit, int *r)
 {
 	bool xcr0 = vcpu->cr4 & X86_CR4_OSXSAVE && vcpu->xcr0 != vcpu->host_xcr0 &&
 		    !vcpu->state_hidden;
-	bool debug = debug_active(vcpu);
+	bool debug = debug_active(vcpu), done;
 
 	/* The guest's FPU state may have left the registers when the thread was preempted. */
 	if (test_thread_flag(TIF_NEED_FPU_LOAD))
@@ -226,7 +266,14 @@ static void run_guest(struct bawn_vcpu *vcpu)
 	if (debug)
 		load_debug_registers(vcpu);
 	bawn_timing_enter();
-	bawn_cpu->run(vcpu);
+	do {
+		bawn_inject_events(vcpu);
+		trace_bawn_entry(vcpu->id, vcpu->rip);
+		bawn_cpu->run(vcpu);
+		vcpu->stat.exits++;
+		done = exit_fast(vcpu, exit, r);
+	} while (done && *r > 0 && vcpu->mp_state == KVM_MP_STATE_RUNNABLE &&
+		 !must_not_enter(vcpu));
 	if (debug || hw_breakpoint_active())
 		hw_breakpoint_restore();
 	if (xcr0)
@@ -237,59 +284,75 @@ static void run_guest(struct bawn_vcpu *vcpu)
 		this_cpu_write(x86_ibpb_exit_to_user, true);
 #endif
 	WRITE_ONCE(vcpu->mode, BAWN_OUTSIDE_GUEST);
-	bawn_cpu->exit_irqoff(vcpu);
-	vcpu->stat.exits++;
+	if (!done)
+		bawn_cpu->exit_irqoff(vcpu);
+	return done;
 }
 
-/* One trip into the guest; 1 when it was not entered or came back for nothing. srcu held. */
+/* What is left to do before an entry: > 0 to go on, else an answer. */
+static int prepare(struct bawn_vcpu *vcpu)
+{
+	int r = 1;
+
+	lock_slots(vcpu);
+	if (READ_ONCE(vcpu->requests) || vcpu->pending_eoi >= 0)
+		r = serve_requests(vcpu);
+	if (r > 0 && vcpu->vm->tee && vcpu->mp_state == KVM_MP_STATE_RUNNABLE)
+		r = vcpu->vm->tee->prepare_run(vcpu) ?: 1;
+	unlock_slots(vcpu);
+	return r;
+}
+
+/* An exit that was not handled where the guest left. */
+static int exit_slow(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+{
+	int r = BAWN_TEE_PASS;
+
+	lock_slots(vcpu);
+	bawn_cpu->decode(vcpu, exit);
+	trace_bawn_exit(vcpu->id, exit->kind, exit->hw_reason, vcpu->rip);
+	if (vcpu->vm->tee)
+		r = vcpu->vm->tee->exit(vcpu, exit);
+	if (r == BAWN_TEE_PASS)
+		r = bawn_handle_exit(vcpu, exit);
+	unlock_slots(vcpu);
+	return r;
+}
+
+/* One trip into the guest; 1 when it was not entered or came back for nothing. */
 static int enter(struct bawn_vcpu *vcpu)
 {
 	struct bawn_exit exit;
+	bool done;
 	int r;
 
-	if (READ_ONCE(vcpu->requests) || vcpu->pending_eoi >= 0) {
-		r = serve_requests(vcpu);
+	if (READ_ONCE(vcpu->requests) || vcpu->pending_eoi >= 0 || vcpu->vm->tee) {
+		r = prepare(vcpu);
 		if (r <= 0 || vcpu->mp_state != KVM_MP_STATE_RUNNABLE)
 			return r;
 	}
-	if (vcpu->vm->tee) {
-		r = vcpu->vm->tee->prepare_run(vcpu);
-		if (r || vcpu->mp_state != KVM_MP_STATE_RUNNABLE)
-			return r ?: 1;
-	}
 	preempt_disable();
-	bawn_cpu->prepare_switch(vcpu);
 	local_irq_disable();
-	srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
 	smp_store_mb(vcpu->mode, BAWN_IN_GUEST);
 	if (must_not_enter(vcpu)) {
 		WRITE_ONCE(vcpu->mode, BAWN_OUTSIDE_GUEST);
 		local_irq_enable();
 		preempt_enable();
-		vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
 		return 1;
 	}
 	vcpu->has_run = true;
-	bawn_inject_events(vcpu);
-	vcpu->cr8 = bawn_get_cr8(vcpu);
-	trace_bawn_entry(vcpu->id, vcpu->rip);
-	run_guest(vcpu);
+	bawn_cpu->prepare_switch(vcpu);
+	done = run_guest(vcpu, &exit, &r);
 	/* Interrupts that ended the run are served here, still counted as the guest's time. */
 	local_irq_enable();
 	local_irq_disable();
+	/* The guest was a quiescent state, and what waits for one has come by an interrupt. */
+	if (!done)
+		rcu_virt_note_context_switch();
 	bawn_timing_exit();
 	local_irq_enable();
 	preempt_enable();
-	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
-
-	bawn_cpu->decode(vcpu, &exit);
-	trace_bawn_exit(vcpu->id, exit.kind, exit.hw_reason, vcpu->rip);
-	if (vcpu->vm->tee) {
-		r = vcpu->vm->tee->exit(vcpu, &exit);
-		if (r != BAWN_TEE_PASS)
-			return r;
-	}
-	return bawn_handle_exit(vcpu, &exit);
+	return done ? r : exit_slow(vcpu, &exit);
 }
 
 /* Waits until there is something for the vCPU, polling first for as long as it paid before. */
@@ -327,12 +390,11 @@ static void block(struct bawn_vcpu *vcpu)
 static int wait_runnable(struct bawn_vcpu *vcpu)
 {
 	if (!bawn_has_event(vcpu)) {
-		srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
 		block(vcpu);
-		vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
 		if (!bawn_has_event(vcpu))
 			return 1;
 	}
+	lock_slots(vcpu);
 	if (vcpu->vm->tee)
 		vcpu->vm->tee->take_state(vcpu);
 	if (vcpu->apic) {
@@ -341,6 +403,7 @@ static int wait_runnable(struct bawn_vcpu *vcpu)
 		clear_bit(BAWN_REQ_APIC_INIT, &vcpu->requests);
 		bawn_lapic_accept_events(vcpu);
 	}
+	unlock_slots(vcpu);
 	if (vcpu->mp_state == KVM_MP_STATE_HALTED && bawn_has_event(vcpu))
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 	return 1;
@@ -371,10 +434,8 @@ static int run_loop(struct bawn_vcpu *vcpu)
 		if (signal_pending(current) || work_overdue(since)) {
 			run->exit_reason = KVM_EXIT_INTR;
 			r = -EINTR;
-		} else if (need_resched()) {
-			srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
+		} else {
 			cond_resched();
-			vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
 		}
 	}
 	vcpu->stat.user_exits++;
@@ -409,12 +470,16 @@ static void fill_run_page(struct bawn_vcpu *vcpu)
 static int complete_exit(struct bawn_vcpu *vcpu)
 {
 	int (*complete)(struct bawn_vcpu *vcpu) = vcpu->complete;
+	int r;
 
 	vcpu->complete = NULL;
 	/* Userspace moved the vCPU elsewhere: what was half done there is void. */
 	if (!complete || vcpu->rip != vcpu->complete_rip)
 		return 1;
-	return complete(vcpu);
+	lock_slots(vcpu);
+	r = complete(vcpu);
+	unlock_slots(vcpu);
+	return r;
 }
 
 /* KVM_RUN. vcpu->mutex held. */
@@ -424,10 +489,13 @@ int bawn_vcpu_run(struct bawn_vcpu *vcpu)
 	int r;
 
 	bawn_vcpu_load(vcpu);
-	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
-	r = vcpu->vm->tee ? vcpu->vm->tee->take_state(vcpu) : 0;
-	if (r)
-		goto out;
+	if (vcpu->vm->tee) {
+		lock_slots(vcpu);
+		r = vcpu->vm->tee->take_state(vcpu);
+		unlock_slots(vcpu);
+		if (r)
+			goto out;
+	}
 	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED) {
 		r = READ_ONCE(run->immediate_exit__unsafe) ? -EINTR : run_uninitialized(vcpu);
 		goto out;
@@ -450,7 +518,6 @@ filled:
 	vcpu->complete_rip = vcpu->rip;
 	fill_run_page(vcpu);
 out:
-	srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
 	bawn_vcpu_put(vcpu);
 	return r;
 }

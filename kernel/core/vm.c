@@ -388,6 +388,9 @@ long bawn_vcpu_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 	struct bawn_vcpu *vcpu = file->private_data;
 	struct bawn_call call = { .vm = vcpu->vm, .vcpu = vcpu, .raw = arg };
 
+	/* The one that counts. */
+	if (nr == KVM_RUN && call.vm->mm == current->mm)
+		return bawn_call_run(&call);
 	return bawn_dispatch(BAWN_OBJ_VCPU, &call, nr);
 }
 

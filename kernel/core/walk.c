@@ -227,12 +227,25 @@ static int walk_once(struct walk *w, gpa_t *gpa, struct bawn_walk_fault *f)
 	return set_accessed(w, level);
 }
 
-/* Translates a linear address for an access of these rights. 0, -EFAULT with f filled. */
-int bawn_walk(struct bawn_vcpu *vcpu, gva_t gva, u32 access, gpa_t *gpa, struct bawn_walk_fault *f)
+static int walk_tables(struct bawn_vcpu *vcpu, gva_t gva, u32 access, gpa_t *gpa,
+		       struct bawn_walk_fault *f)
 {
 	struct walk w;
 	int tries, ret;
 
+	walk_init(&w, vcpu, gva, access);
+	for (tries = 0; tries < MAX_TRIES; tries++) {
+		ret = walk_once(&w, gpa, f);
+		if (ret != -EAGAIN)
+			return ret;
+	}
+	/* Tables in constant change: a spurious fault lets the guest try again. */
+	return page_fault(&w, 0, f);
+}
+
+/* Translates a linear address for an access of these rights. 0, -EFAULT with f filled. */
+int bawn_walk(struct bawn_vcpu *vcpu, gva_t gva, u32 access, gpa_t *gpa, struct bawn_walk_fault *f)
+{
 	*f = (struct bawn_walk_fault){};
 	if (!(vcpu->efer & EFER_LMA_BIT))
 		gva = (u32)gva;
@@ -242,14 +255,7 @@ int bawn_walk(struct bawn_vcpu *vcpu, gva_t gva, u32 access, gpa_t *gpa, struct 
 		*gpa = gva;
 		return 0;
 	}
-	walk_init(&w, vcpu, gva, access);
-	for (tries = 0; tries < MAX_TRIES; tries++) {
-		ret = walk_once(&w, gpa, f);
-		if (ret != -EAGAIN)
-			return ret;
-	}
-	/* Tables in constant change: a spurious fault lets the guest try again. */
-	return page_fault(&w, 0, f);
+	return walk_tables(vcpu, gva, access, gpa, f);
 }
 
 enum virt_op { VIRT_READ, VIRT_WRITE, VIRT_PROBE };
@@ -338,12 +344,19 @@ int bawn_linear(struct bawn_vcpu *vcpu, int sreg, u64 offset, u8 addr_size, size
 
 int bawn_code_size(struct bawn_vcpu *vcpu)
 {
-	struct kvm_segment cs;
+	return bawn_cpu->code_size(vcpu);
+}
 
-	if (bawn_long_mode(vcpu))
-		return 8;
-	bawn_cpu->get_segment(vcpu, VCPU_SREG_CS, &cs);
-	return cs.db ? 4 : 2;
+/* Within one page. */
+static int fetch_part(struct bawn_vcpu *vcpu, gva_t gva, u8 *buf, size_t len,
+		      struct bawn_walk_fault *f)
+{
+	u32 access = BAWN_WALK_FETCH | (bawn_cpu->cpl(vcpu) == 3 ? BAWN_WALK_USER : 0);
+	gpa_t gpa;
+
+	if (bawn_walk(vcpu, gva, access, &gpa, f))
+		return -EFAULT;
+	return bawn_read_guest(vcpu->vm, gpa, buf, len) ? -ENXIO : 0;
 }
 
 int bawn_fetch(struct bawn_vcpu *vcpu, u8 buf[15], struct bawn_walk_fault *f)
@@ -361,11 +374,10 @@ int bawn_fetch(struct bawn_vcpu *vcpu, u8 buf[15], struct bawn_walk_fault *f)
 		rip = (u32)(cs.base + rip);
 	}
 	first = min_t(size_t, nr, PAGE_SIZE - offset_in_page(rip));
-	ret = bawn_read_virt(vcpu, rip, buf, first, BAWN_WALK_FETCH, f);
+	ret = fetch_part(vcpu, rip, buf, first, f);
 	if (ret)
 		return ret;
-	if (nr > first &&
-	    bawn_read_virt(vcpu, rip + first, buf + first, nr - first, BAWN_WALK_FETCH, f))
+	if (nr > first && fetch_part(vcpu, rip + first, buf + first, nr - first, f))
 		return first;
 	return nr;
 }

@@ -176,7 +176,7 @@ void bawn_svm_es_run(struct bawn_vcpu *vcpu)
 		c->tlb_ctl = TLB_CONTROL_FLUSH_ASID;
 	cpu->es_last = vcpu;
 	svm->es_cpu = smp_processor_id();
-	c->int_ctl = (c->int_ctl & ~V_TPR_MASK) | (vcpu->cr8 & V_TPR_MASK);
+	c->int_ctl = (c->int_ctl & ~V_TPR_MASK) | (bawn_get_cr8(vcpu) & V_TPR_MASK);
 	c->clean = 0;
 	if (!boot_cpu_has(X86_FEATURE_V_SPEC_CTRL) && boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL)) {
 		guest_spec = vcpu->spec_ctrl;

@@ -65,10 +65,17 @@ void bawn_svm_exit_irqoff(struct bawn_vcpu *vcpu)
 	}
 }
 
+/* The exiting instruction's length as the CPU gives it, 0 when it does not. */
+static u8 next_rip_len(struct bawn_vcpu *vcpu)
+{
+	u64 len = to_svm(vcpu)->vmcb->control.next_rip - vcpu->rip;
+
+	return cpu_feature_enabled(X86_FEATURE_NRIPS) && len <= 15 ? len : 0;
+}
+
 /* Length of the exiting instruction, 0 when it cannot be told. */
 static u8 insn_len(struct bawn_vcpu *vcpu, int op_len)
 {
-	struct vmcb_control_area *c = &to_svm(vcpu)->vmcb->control;
 	struct bawn_walk_fault f;
 	u8 bytes[15];
 	int nr;
@@ -76,10 +83,12 @@ static u8 insn_len(struct bawn_vcpu *vcpu, int op_len)
 	/* A confidential guest's code is not for us; what plays its hardware looks for itself. */
 	if (!op_len || vcpu->state_protected)
 		return 0;
-	if (boot_cpu_has(X86_FEATURE_NRIPS) && c->next_rip - vcpu->rip - 1 < 15)
-		return c->next_rip - vcpu->rip;
+	if (next_rip_len(vcpu))
+		return next_rip_len(vcpu);
 	nr = bawn_fetch(vcpu, bytes, &f);
-	return nr > 0 ? bawn_insn_prefixed_len(bytes, nr, bawn_code_size(vcpu), op_len) : 0;
+	if (nr >= op_len && (bytes[0] == 0x0f || bytes[0] == 0xf4))	/* no prefixes */
+		return op_len;
+	return nr > 0 ? bawn_insn_prefixed_len(bytes, nr, bawn_svm_code_size(vcpu), op_len) : 0;
 }
 
 static void decode_io(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
@@ -119,7 +128,7 @@ static void decode_io(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 		int nr = bawn_fetch(vcpu, bytes, &f);
 
 		if (nr > 0)
-			exit->io.seg = bawn_insn_segment(bytes, nr, bawn_code_size(vcpu));
+			exit->io.seg = bawn_insn_segment(bytes, nr, bawn_svm_code_size(vcpu));
 	}
 }
 
@@ -131,7 +140,7 @@ static void decode_cr_dr(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	u8 bytes[15];
 	int nr = vcpu->state_protected ? 0 : bawn_fetch(vcpu, bytes, &f);
 
-	if (nr <= 0 || bawn_insn_decode_cr(&cr, bytes, nr, bawn_code_size(vcpu)))
+	if (nr <= 0 || bawn_insn_decode_cr(&cr, bytes, nr, bawn_svm_code_size(vcpu)))
 		return;
 	exit->len = cr.len;
 	switch (cr.op) {
@@ -240,12 +249,18 @@ static void record_exit(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 		r.rflags = vcpu->rflags;
 		r.cr0 = vcpu->cr0;
 		memcpy(r.gpr, vcpu->gpr, sizeof(r.gpr));
-		r.mode = bawn_code_size(vcpu);
+		r.mode = bawn_svm_code_size(vcpu);
 		r.cpl = bawn_svm_cpl(vcpu);
 		nr = bawn_fetch(vcpu, r.bytes, &f);
 		r.nr = nr > 0 ? nr : 0;
 	}
 	trace_bawn_exit_record(&r);
+}
+
+static void close_irq_window(struct bawn_svm *svm)
+{
+	svm->vmcb->control.int_ctl &= ~V_IRQ_INJECTION_BITS_MASK;
+	svm_intercept(svm, INTERCEPT_VINTR, false);
 }
 
 static void decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
@@ -286,8 +301,7 @@ static void decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 		decode_exception(vcpu, exit, code - SVM_EXIT_EXCP_BASE);
 		break;
 	case SVM_EXIT_VINTR:
-		c->int_ctl &= ~V_IRQ_INJECTION_BITS_MASK;
-		svm_intercept(svm, INTERCEPT_VINTR, false);
+		close_irq_window(svm);
 		exit->kind = BAWN_EXIT_IRQ_WINDOW;
 		break;
 	case SVM_EXIT_IRET:
@@ -299,6 +313,59 @@ static void decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 	default:
 		decode_simple(vcpu, exit, code);
 	}
+}
+
+/* Without a length the instruction is looked at, if its page is there: none can be fetched now. */
+static void decode_simple_atomic(struct bawn_vcpu *vcpu, struct bawn_exit *exit, u32 code)
+{
+	int idx;
+
+	if (next_rip_len(vcpu)) {
+		decode_simple(vcpu, exit, code);
+		return;
+	}
+	idx = srcu_read_lock(&vcpu->vm->srcu);
+	pagefault_disable();
+	decode_simple(vcpu, exit, code);
+	pagefault_enable();
+	srcu_read_unlock(&vcpu->vm->srcu, idx);
+}
+
+/* An interrupted event, a step of our own and the record are the slow path's. */
+bool bawn_svm_decode_fast(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+{
+	struct bawn_svm *svm = to_svm(vcpu);
+	struct vmcb_control_area *c = &svm->vmcb->control;
+	u32 code = c->exit_code;
+
+	if (code == SVM_EXIT_NPF || code == SVM_EXIT_INTR || svm->iret_pending ||
+	    svm->step_for_nmi || c->exit_int_info & SVM_EXITINTINFO_VALID ||
+	    trace_bawn_exit_record_enabled())
+		return false;
+	*exit = (struct bawn_exit){ .kind = BAWN_EXIT_UNKNOWN, .hw_reason = code };
+	switch (code) {
+	case SVM_EXIT_CPUID:
+	case SVM_EXIT_HLT:
+	case SVM_EXIT_MSR:
+	case SVM_EXIT_VMMCALL:
+	case SVM_EXIT_WBINVD:
+		decode_simple_atomic(vcpu, exit, code);
+		break;
+	case SVM_EXIT_IOIO:
+		if (!(c->exit_info_1 & SVM_IOIO_STR_MASK))
+			decode_io(vcpu, exit);
+		break;
+	case SVM_EXIT_VINTR:
+		close_irq_window(svm);
+		exit->kind = BAWN_EXIT_IRQ_WINDOW;
+		break;
+	}
+	if (exit->kind == BAWN_EXIT_UNKNOWN)
+		return false;
+	vcpu->ex.injected = false;
+	vcpu->irq.injected = false;
+	vcpu->nmi_injected = false;
+	return true;
 }
 
 void bawn_svm_decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)

@@ -13,6 +13,7 @@
 #include <asm/io.h>
 #include <asm/msr.h>
 #include <asm/reboot.h>
+#include <asm/segment.h>
 
 #include "compat.h"
 #include "svm.h"
@@ -188,12 +189,15 @@ static int svm_enable(void)
 	rdmsrq(MSR_EFER, efer);
 	if (efer & EFER_SVME)
 		return -EBUSY;
+	c->host_pa = __sme_set(page_to_phys(c->host));
+	c->aux = vdso_encode_cpunode(smp_processor_id(), cpu_to_node(smp_processor_id()));
 	cpuid(0x8000000a, &eax, &asids, &ecx, &edx);
 	bp_spec_reduce(true);
 	wrmsrq(MSR_EFER, efer | EFER_SVME);
 	wrmsrq(MSR_VM_HSAVE_PA, __sme_set(page_to_phys(c->save)));
 	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
 		wrmsrq(MSR_AMD64_TSC_RATIO, SVM_TSC_RATIO_DEFAULT);
+	c->tsc_ratio = SVM_TSC_RATIO_DEFAULT;
 	/* Generations only grow, so that an ASID from before a CPU went offline is not reused. */
 	c->asid_generation++;
 	c->max_asid = asids - 1;
@@ -221,6 +225,7 @@ const struct bawn_cpu_ops bawn_svm_ops = {
 	.vcpu_put = bawn_svm_vcpu_put,
 	.prepare_switch = bawn_svm_prepare_switch,
 	.run = bawn_svm_run,
+	.decode_fast = bawn_svm_decode_fast,
 	.exit_irqoff = bawn_svm_exit_irqoff,
 	.decode = bawn_svm_decode,
 	.get_segment = bawn_svm_get_segment,
@@ -228,6 +233,8 @@ const struct bawn_cpu_ops bawn_svm_ops = {
 	.get_table = bawn_svm_get_table,
 	.set_table = bawn_svm_set_table,
 	.cpl = bawn_svm_cpl,
+	.code_size = bawn_svm_code_size,
+	.advance = bawn_svm_advance,
 	.load_cr0 = bawn_svm_load_cr0,
 	.load_cr3 = bawn_svm_load_cr3,
 	.load_cr4 = bawn_svm_load_cr4,

@@ -119,6 +119,23 @@ int bawn_svm_cpl(struct bawn_vcpu *vcpu)
 	return to_svm(vcpu)->vmcb->save.cpl;
 }
 
+int bawn_svm_code_size(struct bawn_vcpu *vcpu)
+{
+	u16 attrib = to_svm(vcpu)->vmcb->save.cs.attrib;
+
+	if (vcpu->efer & EFER_LMA && attrib & ATTR_L)
+		return 8;
+	return attrib & ATTR_DB ? 4 : 2;
+}
+
+void bawn_svm_advance(struct bawn_vcpu *vcpu, unsigned int len)
+{
+	u64 rip = vcpu->rip + len;
+
+	vcpu->rip = bawn_svm_code_size(vcpu) == 8 ? rip : (u32)rip;
+	to_svm(vcpu)->vmcb->control.int_state &= ~SVM_INTERRUPT_SHADOW_MASK;
+}
+
 /*
  * CD and NW stay out of the hardware's CR0: a guest must not switch off the caches. While the
  * two differ, every access exits; otherwise only writes that change more than TS and MP do.
@@ -163,12 +180,23 @@ void bawn_svm_load_debug(struct bawn_vcpu *vcpu)
 		      control & KVM_GUESTDBG_USE_SW_BP);
 }
 
+void bawn_svm_load_tsc_ratio(struct bawn_vcpu *vcpu)
+{
+	struct bawn_svm_cpu *c = this_cpu_ptr(&bawn_svm_cpu);
+	u64 ratio = vcpu->tsc_ratio ?: SVM_TSC_RATIO_DEFAULT;
+
+	if (c->tsc_ratio == ratio)
+		return;
+	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
+		wrmsrq(MSR_AMD64_TSC_RATIO, ratio);
+	c->tsc_ratio = ratio;
+}
+
 void bawn_svm_load_tsc(struct bawn_vcpu *vcpu)
 {
 	to_svm(vcpu)->vmcb->control.tsc_offset = vcpu->tsc_offset;
 	/* The caller has the vCPU loaded: this CPU is the one that will run it. */
-	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
-		wrmsrq(MSR_AMD64_TSC_RATIO, vcpu->tsc_ratio ?: SVM_TSC_RATIO_DEFAULT);
+	bawn_svm_load_tsc_ratio(vcpu);
 }
 
 u64 bawn_svm_scale_tsc(u64 ratio, u64 tsc)

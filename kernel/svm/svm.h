@@ -28,8 +28,7 @@ struct bawn_svm {
 	bool iret_pending;   /* the IRET is executing: done when RIP leaves iret_rip */
 	u64 iret_rip;
 	bool step_for_nmi;   /* TF is ours, to see the end of an IRET or a shadow */
-	bool aux_loaded;     /* this CPU's TSC_AUX is the guest's */
-	u64 aux;	     /* ... with this value */
+	u64 aux;	     /* what this CPU's TSC_AUX has while it is loaded */
 	bool es;	     /* the state is in a VMSA that the host cannot read */
 	int es_cpu;	     /* ... which ran last on this CPU */
 };
@@ -38,6 +37,9 @@ struct bawn_svm {
 struct bawn_svm_cpu {
 	struct page *save;	/* VM_HSAVE_PA */
 	struct page *host;	/* VMSAVE target for the host's own state */
+	phys_addr_t host_pa;
+	u64 aux;		/* the host's TSC_AUX */
+	u64 tsc_ratio;		/* what its MSR has */
 	u64 asid_generation;
 	u32 next_asid;
 	u32 max_asid;
@@ -98,6 +100,8 @@ void bawn_svm_set_segment(struct bawn_vcpu *vcpu, int sreg, const struct kvm_seg
 void bawn_svm_get_table(struct bawn_vcpu *vcpu, bool idt, struct kvm_dtable *dt);
 void bawn_svm_set_table(struct bawn_vcpu *vcpu, bool idt, const struct kvm_dtable *dt);
 int bawn_svm_cpl(struct bawn_vcpu *vcpu);
+int bawn_svm_code_size(struct bawn_vcpu *vcpu);
+void bawn_svm_advance(struct bawn_vcpu *vcpu, unsigned int len);
 void bawn_svm_load_cr0(struct bawn_vcpu *vcpu);
 void bawn_svm_load_cr3(struct bawn_vcpu *vcpu);
 void bawn_svm_load_cr4(struct bawn_vcpu *vcpu);
@@ -106,6 +110,7 @@ void bawn_svm_load_debug(struct bawn_vcpu *vcpu);
 void bawn_svm_load_tsc(struct bawn_vcpu *vcpu);
 int bawn_svm_get_msr(struct bawn_vcpu *vcpu, u32 index, u64 *value);
 int bawn_svm_set_msr(struct bawn_vcpu *vcpu, u32 index, u64 value);
+void bawn_svm_load_tsc_ratio(struct bawn_vcpu *vcpu); /* (cpu) */
 u64 bawn_svm_scale_tsc(u64 ratio, u64 tsc);
 u64 bawn_svm_tsc_ratio(u32 guest_khz);
 
@@ -125,6 +130,7 @@ void bawn_svm_requeue_event(struct bawn_vcpu *vcpu);
 
 /* exit.c */
 void bawn_svm_exit_irqoff(struct bawn_vcpu *vcpu);
+bool bawn_svm_decode_fast(struct bawn_vcpu *vcpu, struct bawn_exit *exit);
 void bawn_svm_decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit);
 
 #endif

@@ -9,7 +9,6 @@
 #include <asm/debugreg.h>
 #include <asm/msr.h>
 #include <asm/nospec-branch.h>
-#include <asm/segment.h>
 #include <asm/spec-ctrl.h>
 #include <trace/events/ipi.h>
 
@@ -122,8 +121,8 @@ void bawn_svm_vcpu_load(struct bawn_vcpu *vcpu, int cpu)
 		c->last = vcpu;
 		indirect_branch_prediction_barrier();
 	}
-	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
-		wrmsrq(MSR_AMD64_TSC_RATIO, vcpu->tsc_ratio ?: SVM_TSC_RATIO_DEFAULT);
+	svm->aux = c->aux;
+	bawn_svm_load_tsc_ratio(vcpu);
 }
 
 static bool has_tsc_aux(void)
@@ -131,29 +130,32 @@ static bool has_tsc_aux(void)
 	return boot_cpu_has(X86_FEATURE_RDTSCP) || boot_cpu_has(X86_FEATURE_RDPID);
 }
 
-/* TSC_AUX is the guest's until the thread leaves the CPU: the host reads it in user mode alone. */
 void bawn_svm_prepare_switch(struct bawn_vcpu *vcpu)
 {
 	struct bawn_svm *svm = to_svm(vcpu);
 
-	if (svm->aux_loaded && svm->aux == vcpu->tsc_aux)
+	if (!svm->es) {
+		/* Each time: an interrupt may have changed the host's LDT since the last run. */
+		asm volatile("vmsave %0" : : "a"(this_cpu_read(bawn_svm_cpu.host_pa)) : "memory");
+		svm->vmcb->control.msrpm_base_pa =
+			__sme_set(__pa(rcu_access_pointer(vcpu->vm->msr_filter) ?
+				       bawn_svm_msrpm_all : bawn_svm_msrpm));
+	}
+	/* The guest's until the thread leaves the CPU: the host reads it in user mode alone. */
+	if (svm->aux == vcpu->tsc_aux)
 		return;
 	if (has_tsc_aux())
 		wrmsrq(MSR_TSC_AUX, vcpu->tsc_aux);
 	svm->aux = vcpu->tsc_aux;
-	svm->aux_loaded = true;
 }
 
 void bawn_svm_vcpu_put(struct bawn_vcpu *vcpu)
 {
 	struct bawn_svm *svm = to_svm(vcpu);
-	int cpu = smp_processor_id();
+	u64 aux = this_cpu_read(bawn_svm_cpu.aux);
 
-	if (!svm->aux_loaded)
-		return;
-	svm->aux_loaded = false;
-	if (has_tsc_aux())
-		wrmsrq(MSR_TSC_AUX, vdso_encode_cpunode(cpu, cpu_to_node(cpu)));
+	if (svm->aux != aux && has_tsc_aux())
+		wrmsrq(MSR_TSC_AUX, aux);
 }
 
 void bawn_svm_flush_tlb(struct bawn_vcpu *vcpu)
@@ -181,15 +183,11 @@ static void renew_asid(struct bawn_svm *svm, struct bawn_svm_cpu *c)
 }
 
 /* Between bawn_state_enter and _exit nothing may be traced: RCU does not watch. */
-static noinstr void enter_exit(struct bawn_vcpu *vcpu, struct bawn_svm *svm, u64 guest_spec,
-			       u64 host_spec)
+static noinstr void enter_exit(struct bawn_vcpu *vcpu, struct bawn_svm *svm, phys_addr_t host,
+			       u64 guest_spec, u64 host_spec)
 {
-	phys_addr_t host = __sme_set(page_to_phys(this_cpu_ptr(&bawn_svm_cpu)->host));
-
 	/* On Zen 1 the guest could read the host's last quotient. */
 	amd_clear_divider();
-	/* Each time: an interrupt may have changed the host's LDT since the last run. */
-	asm volatile("vmsave %0" : : "a"(host) : "memory");
 	bawn_state_enter();
 	bawn_svm_enter(vcpu->gpr, svm->vmcb_pa, host, guest_spec, host_spec);
 	bawn_state_exit();
@@ -221,14 +219,12 @@ void bawn_svm_run(struct bawn_vcpu *vcpu)
 	s->rflags = vcpu->rflags | (step ? X86_EFLAGS_TF : 0);
 	s->cr2 = vcpu->cr2;
 	s->dr6 = vcpu->debug.control & KVM_GUESTDBG_ENABLE ? DR6_RESERVED : vcpu->debug.guest_dr6;
-	c->int_ctl = (c->int_ctl & ~V_TPR_MASK) | (vcpu->cr8 & V_TPR_MASK);
+	c->int_ctl = (c->int_ctl & ~V_TPR_MASK) | (bawn_get_cr8(vcpu) & V_TPR_MASK);
 	c->clean = 0;
-	c->msrpm_base_pa = __sme_set(__pa(rcu_access_pointer(vcpu->vm->msr_filter) ?
-					  bawn_svm_msrpm_all : bawn_svm_msrpm));
 
-	if (boot_cpu_has(X86_FEATURE_V_SPEC_CTRL)) {
+	if (cpu_feature_enabled(X86_FEATURE_V_SPEC_CTRL)) {
 		s->spec_ctrl = vcpu->spec_ctrl;
-	} else if (boot_cpu_has(X86_FEATURE_MSR_SPEC_CTRL)) {
+	} else if (cpu_feature_enabled(X86_FEATURE_MSR_SPEC_CTRL)) {
 		guest_spec = vcpu->spec_ctrl;
 		host_spec = this_cpu_read(x86_spec_ctrl_current);
 	}
@@ -236,12 +232,12 @@ void bawn_svm_run(struct bawn_vcpu *vcpu)
 	asm volatile("clgi" : : : "memory");
 	if (bawn_has_virt_ssbd())
 		x86_virt_spec_ctrl(vcpu->virt_spec_ctrl, true);
-	enter_exit(vcpu, svm, guest_spec, host_spec);
+	enter_exit(vcpu, svm, this_cpu_read(bawn_svm_cpu.host_pa), guest_spec, host_spec);
 	if (bawn_has_virt_ssbd())
 		x86_virt_spec_ctrl(vcpu->virt_spec_ctrl, false);
 	asm volatile("stgi" : : : "memory");
 
-	if (boot_cpu_has(X86_FEATURE_V_SPEC_CTRL))
+	if (cpu_feature_enabled(X86_FEATURE_V_SPEC_CTRL))
 		vcpu->spec_ctrl = s->spec_ctrl;
 	vcpu->gpr[VCPU_RAX] = s->rax;
 	vcpu->gpr[VCPU_RSP] = s->rsp;

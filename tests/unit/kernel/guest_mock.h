@@ -145,10 +145,16 @@ static int mock_cpl(struct bawn_vcpu *vcpu)
     return mock.cpl;
 }
 
+static int mock_code_size(struct bawn_vcpu *vcpu)
+{
+    return mock.long_mode ? 8 : mock.seg[VCPU_SREG_CS].db ? 4 : 2;
+}
+
 static const struct bawn_cpu_ops mock_ops = {
     .name = "mock",
     .get_segment = mock_get_segment,
     .cpl = mock_cpl,
+    .code_size = mock_code_size,
 };
 const struct bawn_cpu_ops *bawn_cpu = &mock_ops;
 
