@@ -292,4 +292,3 @@ int bawn_handle_exit(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 	default: return handlers[exit->kind](vcpu, exit);
 	}
 }
-

@@ -93,8 +93,10 @@ static void vector_assign(struct bawn_lapic *apic, unsigned int bank, u8 vector,
 /* 0 when there is none: no bank takes a vector below LAPIC_FIRST_VECTOR. */
 static u8 vector_highest(struct bawn_lapic *apic, unsigned int bank, unsigned long *words)
 {
-	while (READ_ONCE(*words)) {
-		unsigned int i = __fls(READ_ONCE(*words));
+	unsigned long left;
+
+	while ((left = READ_ONCE(*words))) {
+		unsigned int i = __fls(left);
 		u32 word = lapic_get(apic, bank + i * 0x10);
 
 		if (word)
@@ -559,10 +561,12 @@ static void reset_regs(struct bawn_lapic *apic)
 	unsigned int reg;
 
 	lapic_timer_stop(apic);
+	/* First these: an interrupt that comes meanwhile must not be in IRR alone, for ever. */
+	WRITE_ONCE(apic->irr_words, 0);
+	apic->isr_words = 0;
+	barrier();
 	memset(apic->regs, 0, sizeof(apic->regs));
 	apic->esr = 0;
-	apic->irr_words = 0;
-	apic->isr_words = 0;
 	for_each_lvt(reg)
 		lapic_set(apic, reg, APIC_LVT_MASKED);
 	lapic_set(apic, APIC_DFR, U32_MAX);

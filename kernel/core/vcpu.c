@@ -232,7 +232,8 @@ static bool exit_fast(struct bawn_vcpu *vcpu, struct bawn_exit *exit, int *r)
 {
 	bool slots;
 
-	if (vcpu->vm->tee || !bawn_cpu->decode_fast(vcpu, exit))
+	/* There locks of others (eventfds, timers) sleep. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) || vcpu->vm->tee || !bawn_cpu->decode_fast(vcpu, exit))
 		return false;
 	if (exit->kind == BAWN_EXIT_MSR &&
 	    !bawn_msr_is_fast(vcpu->gpr[VCPU_RCX], exit->msr.write))
