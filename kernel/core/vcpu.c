@@ -213,14 +213,24 @@ static int serve_requests(struct bawn_vcpu *vcpu)
 	return 1;
 }
 
-static void lock_slots(struct bawn_vcpu *vcpu)
+static void lock_slots(struct bawn_vcpu *vcpu) __acquires(&vcpu->vm->srcu)
 {
 	vcpu->srcu_idx = srcu_read_lock(&vcpu->vm->srcu);
 }
 
-static void unlock_slots(struct bawn_vcpu *vcpu)
+static void unlock_slots(struct bawn_vcpu *vcpu) __releases(&vcpu->vm->srcu)
 {
 	srcu_read_unlock(&vcpu->vm->srcu, vcpu->srcu_idx);
+}
+
+static int handle_locked(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
+{
+	int r;
+
+	lock_slots(vcpu);
+	r = bawn_handle_exit(vcpu, exit);
+	unlock_slots(vcpu);
+	return r;
 }
 
 /*
@@ -230,8 +240,6 @@ static void unlock_slots(struct bawn_vcpu *vcpu)
  */
 static bool exit_fast(struct bawn_vcpu *vcpu, struct bawn_exit *exit, int *r)
 {
-	bool slots;
-
 	/* There locks of others (eventfds, timers) sleep. */
 	if (IS_ENABLED(CONFIG_PREEMPT_RT) || vcpu->vm->tee || !bawn_cpu->decode_fast(vcpu, exit))
 		return false;
@@ -240,12 +248,10 @@ static bool exit_fast(struct bawn_vcpu *vcpu, struct bawn_exit *exit, int *r)
 		return false;
 	trace_bawn_exit(vcpu->id, exit->kind, exit->hw_reason, vcpu->rip);
 	/* The MSR filter and ioeventfds; the others look at nothing that could change. */
-	slots = exit->kind == BAWN_EXIT_MSR || exit->kind == BAWN_EXIT_IO;
-	if (slots)
-		lock_slots(vcpu);
-	*r = bawn_handle_exit(vcpu, exit);
-	if (slots)
-		unlock_slots(vcpu);
+	if (exit->kind == BAWN_EXIT_MSR || exit->kind == BAWN_EXIT_IO)
+		*r = handle_locked(vcpu, exit);
+	else
+		*r = bawn_handle_exit(vcpu, exit);
 	return true;
 }
 

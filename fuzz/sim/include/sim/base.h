@@ -54,6 +54,9 @@ typedef long ssize_t;
 /* ---- The compiler ---- */
 
 #define __user
+#define IS_ENABLED(option) 0
+#define __acquires(x)
+#define __releases(x)
 #define __rcu
 #define __iomem
 #define __percpu
