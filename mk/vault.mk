@@ -34,7 +34,7 @@ fuzz_rooms += corim judge
 fuzz_lib_corim := $(corim_src)
 fuzz_ld_corim := -lcrypto
 fuzz_lib_judge := $(filter-out %/main.c,$(judge_src)) $(jose_src) $(policy_src) $(attest_src)
-fuzz_ld_judge := -ljansson -lcrypto -lm
+fuzz_ld_judge := -Wl,--wrap=bawn_attest_verify -ljansson -lcrypto -lm
 $(B)/obj/%/fuzz/judge/body.o: $(wildcard tests/vectors/tdx/*a187b0da.collateral-2025-05-27.json \
 	tests/vectors/snp/milan-v3-vcek-05b7438a.vcek.der tests/vectors/snp/crl/milan.crl.der \
 	tests/vectors/tpm/tpm_evidence.json)

@@ -844,6 +844,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     sim_start(&options);
     snapshot_start(&offered);
     sim_reset();
+    sim_vm_start();
     return 0;
 }
 

@@ -316,6 +316,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
     (void)argc, (void)argv;
     sim_start(&options);
+    sim_vm_start();
     return 0;
 }
 

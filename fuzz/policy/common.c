@@ -37,16 +37,12 @@ static void check(const struct bawn_policy_result *r, const struct bawn_policy_i
 void fuzz_decide_on(const struct bawn_policy *p, const struct bawn_claim *claims, size_t n)
 {
     static const char *const kinds[] = { "snp", "tdx", "launch", NULL };
-    static struct bawn_policy_result *r;
-    static struct bawn_refs *refs;
+    struct bawn_policy_result *r = bawn_policy_result_create();
+    struct bawn_refs *refs = bawn_refs_create();
     struct bawn_error err;
 
-    if (!r) {
-        r = bawn_policy_result_create();
-        refs = bawn_refs_create();
-        must(r && refs);
-        bawn_refs_add(refs, "s", "0", 0, &err);
-    }
+    must(r && refs);
+    bawn_refs_add(refs, "s", "0", 0, &err);
     for (unsigned i = 0; i < 16; i++) {
         const struct bawn_policy_input in = { .evidence = kinds[i % 4],
                                               .verdict = (enum bawn_verdict)(i / 4 % 3),
@@ -58,6 +54,8 @@ void fuzz_decide_on(const struct bawn_policy *p, const struct bawn_claim *claims
 
         check(r, &in, bawn_policy_evaluate(p, &in, r));
     }
+    bawn_policy_result_destroy(r);
+    bawn_refs_destroy(refs);
 }
 
 void fuzz_decide(const struct bawn_policy *p)

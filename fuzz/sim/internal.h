@@ -68,6 +68,7 @@ extern struct sim_task sim_tasks[SIM_MAX_TASKS];
 #define sim_self (current->sim)
 void sim_task_start(void);
 void sim_task_reset(void);
+void sim_task_slice(void);
 /* Blocks the current task; the caller looks again at what it waits for when it returns. */
 void sim_block(const void *waits_for, unsigned int state);
 void sim_wake(const void *waits_for);

@@ -44,6 +44,7 @@ void sim_reset(void)
     sim_svm_reset();
     sim_cpu_reset();
     sim_time_reset();
+    sim_task_slice();
     sim_lock_reset();
     sim_memory_reset();
 }

@@ -600,8 +600,14 @@ void sim_task_reset(void)
         sim_tasks[i].used = false;
     sim_tasks[0].signal = sim_tasks[0].killed = false;
     sim_tasks[0].task.mm = &sim_mm[0];
+    sim_tasks[0].task.thread_flags = 0;
     sim_schedule(NULL, 0);
-    ticked = 0;
+}
+
+/* The first task's time slice begins with the machine's time. */
+void sim_task_slice(void)
+{
+    ticked = sim_now();
 }
 
 /* ---- The frame of a system call ---- */

@@ -107,6 +107,15 @@ static bool offer_cpuid(struct sim_vm *vm, int vcpu)
     return sim_poke(vm->scratch, &c, size) && !sim_ioctl(vcpu, KVM_SET_CPUID2, vm->scratch);
 }
 
+void sim_vm_start(void)
+{
+    struct sim_vm vm;
+
+    if (!sim_vm_create(&vm, KVM_X86_DEFAULT_VM) || !sim_vm_add_vcpu(&vm))
+        sim_fault(SIM_STATE, "a VM with a vCPU cannot be made");
+    sim_reset();
+}
+
 bool sim_vm_add_vcpu(struct sim_vm *vm)
 {
     unsigned i = vm->vcpus;

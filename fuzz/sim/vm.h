@@ -38,6 +38,8 @@ long sim_vm_sev(struct sim_vm *vm, uint32_t id, void *data, size_t n, uint32_t *
 bool sim_vm_put(struct sim_vm *vm, uint64_t gpa, const void *from, size_t n);
 void *sim_vm_at(struct sim_vm *vm, uint64_t gpa); /* up to the page's end; NULL: none */
 
+/* After sim_start(), when the same input is to be the same run each time: CPUID is asked for once. */
+void sim_vm_start(void);
 /* A VM with its memory; type: KVM_X86_*. */
 bool sim_vm_create(struct sim_vm *vm, unsigned type);
 /* Split interrupt controller; before any vCPU. */
