@@ -57,37 +57,41 @@ fuzz_names = $(patsubst fuzz/$(1)/%.c,$(1)-%,$(filter-out %/common.c,$(wildcard 
 fuzz_targets := $(foreach r,$(fuzz_rooms),$(call fuzz_names,$(r)))
 fuzz_programs := $(addprefix $(B)/fuzz/,$(fuzz_targets))
 
-# Room, variant of objects, folder of programs, how it is linked
+# Room, variant of objects, folder of programs, how it is linked, with which main, libraries behind all
 define fuzz_room
 $(B)/lib/lib$(1)-$(2).a: $(call objs,$(2),$(sort $(fuzz_lib_$(1)) $(wildcard fuzz/$(1)/common.c)))
 $(addprefix $(3)/,$(call fuzz_names,$(1))): $(3)/$(1)-%: $(B)/obj/$(2)/fuzz/$(1)/%.o $(B)/lib/lib$(1)-$(2).a \
-		$(if $(filter $(1),$(fuzz_sim_rooms)),$(B)/lib/libsim-$(2).a)
+		$(if $(filter $(1),$(fuzz_sim_rooms)),$(B)/lib/libsim-$(2).a) $(5)
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
-	$$(Q)$(4) -o $$@ $$^ $$(fuzz_ld_$(1)) $(5)
+	$$(Q)$(4) -o $$@ $$^ $$(fuzz_ld_$(1)) $(6)
 endef
 , := ,
-fuzz_variant = $(foreach r,$(fuzz_rooms),$(eval $(call fuzz_room,$(r),$(1),$(2),$(3),$(4))))
+fuzz_variant = $(foreach r,$(fuzz_rooms),$(eval $(call fuzz_room,$(r),$(1),$(2),$(3),$(4),$(5))))
 sanitized := -fsanitize=address,undefined,fuzzer
 $(call fuzz_variant,fuzz,$(B)/fuzz,$(CLANG) $(sanitized))
-$(call fuzz_variant,afl,$(B)/fuzz/afl,$(afl_clang) $(sanitized))
-$(call fuzz_variant,plain,$(B)/fuzz/plain,$(afl_clang) -fsanitize=fuzzer)
+# Ours in place of AFL++'s main: half the task switches (fuzz/afl.c). It knows nothing of cmplog.
+afl_main = $(B)/obj/$(1)/fuzz/afl.o
+$(foreach v,afl plain,$(eval $(call afl_main,$(v)): private cc_$(v) = $(CLANG)))
+afl_sanitized := -fsanitize=address,undefined
+$(call fuzz_variant,afl,$(B)/fuzz/afl,$(afl_clang) $(afl_sanitized),$(call afl_main,afl))
+$(call fuzz_variant,plain,$(B)/fuzz/plain,$(afl_clang),$(call afl_main,plain))
 $(call fuzz_variant,cmplog,$(B)/fuzz/cmplog,$(cmplog_clang) -fsanitize=fuzzer)
 $(call fuzz_variant,fuzzcov,$(B)/fuzz/cov,$(CLANG) $(cov_flags) -fsanitize=fuzzer)
-$(call fuzz_variant,oss,$(B)/fuzz/oss,$(CXX) $(CXXFLAGS) -Wl$(,)-rpath$(,)'$$$$ORIGIN/lib',$(LIB_FUZZING_ENGINE))
+$(call fuzz_variant,oss,$(B)/fuzz/oss,$(CXX) $(CXXFLAGS) -Wl$(,)-rpath$(,)'$$$$ORIGIN/lib',,$(LIB_FUZZING_ENGINE))
 
 # What nothing costs: beside each figure of bench-fuzz, the fuzzer's own.
 $(B)/fuzz/empty: $(B)/obj/fuzz/fuzz/empty.o
 	$(call say,LD,$@)
 	$(Q)$(CLANG) $(sanitized) -o $@ $^
-$(B)/fuzz/afl/empty: $(B)/obj/afl/fuzz/empty.o
+$(B)/fuzz/afl/empty: $(B)/obj/afl/fuzz/empty.o $(call afl_main,afl)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(afl_clang) $(sanitized) -o $@ $^
-$(B)/fuzz/plain/empty: $(B)/obj/plain/fuzz/empty.o
+	$(Q)$(afl_clang) $(afl_sanitized) -o $@ $^
+$(B)/fuzz/plain/empty: $(B)/obj/plain/fuzz/empty.o $(call afl_main,plain)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(afl_clang) -fsanitize=fuzzer -o $@ $^
+	$(Q)$(afl_clang) -o $@ $^
 
 have_afl := $(shell command -v afl-clang-fast >/dev/null 2>&1 && command -v afl-fuzz)
 FUZZ_TIME ?= 60
