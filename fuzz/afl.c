@@ -71,27 +71,35 @@ static void run(const uint8_t *data, size_t size)
     free(copy);
 }
 
-/* The parent has taken the first command and answered with the child's number. */
+static void too_long(int number)
+{
+    if (!*running)
+        return;
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* The parent has taken the first command. */
 static __attribute__((noreturn)) void serve(void)
 {
+    const struct sigaction action = { .sa_handler = too_long, .sa_flags = SA_NODEFER | SA_RESTART };
     uint32_t word, me = (uint32_t)getpid();
 
+    sigaction(SIGTERM, &action, NULL);
     for (unsigned i = 0; i < RUNS; i++) {
-        if (i) {
-            if (!get(&word))
-                break;
-            *running = true;
-            put(me);
-        }
+        if (i && !get(&word))
+            break;
+        *running = true;
+        put(me);
         __afl_area_ptr[0] = 1; /* some is always there */
         run(input->data, input->size < LARGEST ? input->size : LARGEST);
-        put(STOPPED);
         *running = false;
+        put(STOPPED);
     }
     _exit(0);
 }
 
-/* Who dies while it waits has answered already: the fuzzer took it for hung too late. */
+/* Who ends while it does not run has answered already. */
 static void watch(void)
 {
     uint32_t word;
@@ -105,7 +113,6 @@ static void watch(void)
             serve();
         if (pid < 0)
             _exit(1);
-        put((uint32_t)pid);
         if (waitpid(pid, &status, 0) != pid)
             _exit(1);
         if (*running)

@@ -25,7 +25,7 @@ AFL_ENVIRONMENT = {
     "AFL_NO_UI": "1", "AFL_NO_COLOR": "1", "AFL_AUTORESUME": "1", "AFL_SKIP_CPUFREQ": "1",
     "AFL_NO_AFFINITY": "1", "AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES": "1",
     "AFL_CRASHING_SEEDS_AS_NEW_CRASH": "1", "AFL_IGNORE_UNKNOWN_ENVS": "1",
-    "AFL_FORKSRV_INIT_TMOUT": "30000", "AFL_IMPORT_FIRST": "1",
+    "AFL_KILL_SIGNAL": "15", "AFL_FORKSRV_INIT_TMOUT": "30000", "AFL_IMPORT_FIRST": "1",
     "ASAN_OPTIONS": f"{SIGNALS}:detect_leaks=0:malloc_context_size=0:detect_odr_violation=0:"
                     f"hard_rss_limit_mb={RSS_MB + 512}",
     "UBSAN_OPTIONS": f"{SIGNALS}:halt_on_error=1:malloc_context_size=0",
