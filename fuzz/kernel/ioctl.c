@@ -299,6 +299,17 @@ static void enabled(struct vm_info *info, const struct kvm_enable_cap *cap)
     }
 }
 
+/* What is taken is a range, not what is left of one that wraps. */
+static void judge_attributes(const uint8_t *argument)
+{
+    struct kvm_memory_attributes a;
+
+    memcpy(&a, argument, sizeof(a));
+    if (!a.size || a.address + a.size < a.address)
+        sim_fault(SIM_STATE, "KVM_SET_MEMORY_ATTRIBUTES takes %#llx bytes from %#llx on",
+                  (unsigned long long)a.size, (unsigned long long)a.address);
+}
+
 static void note_vm(const struct call *c, int fd, const uint8_t *argument, uint64_t number, long r)
 {
     struct kvm_enable_cap cap;
@@ -319,6 +330,9 @@ static void note_vm(const struct call *c, int fd, const uint8_t *argument, uint6
         break;
     case KVM_GET_STATS_FD:
         keep(STATS, (int)r);
+        break;
+    case KVM_SET_MEMORY_ATTRIBUTES:
+        judge_attributes(argument);
         break;
     default:
         break;
@@ -363,6 +377,31 @@ static void note(const struct call *c, int fd, const uint8_t *argument, uint64_t
         note_vcpu(c, fd, r);
 }
 
+/*
+ * A page that the log has before KVM_GET_DIRTY_LOG and not behind it is one that userspace was told
+ * of. Other tasks may be told of it too.
+ */
+#define LOG_WORDS (SIM_VM_MEMORY / 0x1000 / 64)
+static void get_dirty_log(int fd, uint64_t at)
+{
+    static uint64_t before[LOG_WORDS], after[LOG_WORDS], told[LOG_WORDS];
+    struct kvm_dirty_log log;
+    size_t n = 0;
+    long r;
+
+    memset(&log, 0, sizeof(log));
+    if (!nr_spawned && sim_peek(at, &log, sizeof(log)))
+        n = sim_dirty_log(fd, log.slot, before, LOG_WORDS);
+    r = sim_ioctl(fd, KVM_GET_DIRTY_LOG, at);
+    if (r || !n || sim_dirty_log(fd, log.slot, after, LOG_WORDS) != n ||
+        !sim_peek((uintptr_t)log.dirty_bitmap, told, n * sizeof(told[0])))
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (before[i] & ~after[i] & ~told[i])
+            sim_fault(SIM_STATE, "pages %#llx from %#zx on are lost from the dirty log",
+                      (unsigned long long)(before[i] & ~after[i] & ~told[i]), i * 64);
+}
+
 static void call(uint8_t which)
 {
     const struct call *c = &calls[which % NELEM(calls)];
@@ -385,6 +424,10 @@ static void call(uint8_t which)
         n = build_argument(&t->in, c, fd, argument);
         at = place(file, n);
         sim_poke(at, argument, n);
+    }
+    if (c->request == KVM_GET_DIRTY_LOG && !(file & FILE_OTHER)) {
+        get_dirty_log(fd, at);
+        return;
     }
     sim_other_process(file & FILE_OTHER);
     r = sim_ioctl(fd, c->request, at);

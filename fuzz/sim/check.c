@@ -231,6 +231,42 @@ static void judge_vm(struct bawn_vm *vm)
         sim_hooks.check(vm);
 }
 
+/* The VM of a descriptor; every VM is known to the memory of its process. */
+static struct bawn_vm *vm_of(int fd)
+{
+    struct file *file = fget((unsigned int)fd);
+    struct mmu_notifier *n;
+    struct bawn_vm *vm;
+    int i;
+
+    if (!file)
+        return NULL;
+    vm = file->private_data;
+    fput(file);
+    for (i = 0; i < 2; i++)
+        for (n = sim_mm[i].notifiers; n; n = n->next)
+            if (container_of(n, struct bawn_vm, notifier) == vm)
+                return vm;
+    return NULL;
+}
+
+size_t sim_dirty_log(int fd, uint32_t id, uint64_t *to, size_t n)
+{
+    struct bawn_vm *vm = vm_of(fd);
+    const struct bawn_memslots *s = vm ? vm->slots : NULL;
+    size_t words;
+    unsigned int i;
+
+    for (i = 0; s && i < s->nr; i++) {
+        if (s->slot[i].id != id || !s->slot[i].dirty)
+            continue;
+        words = min(n, BITS_TO_LONGS(s->slot[i].npages));
+        memcpy(to, s->slot[i].dirty, words * sizeof(*to));
+        return words;
+    }
+    return 0;
+}
+
 /* In the middle of another task's call a rule may be broken for a moment. */
 static bool quiet(void)
 {

@@ -182,6 +182,9 @@ void sim_set_race(sim_race_fn fn, void *context);
 void sim_check(void);
 void sim_check_always(bool always);
 
+/* The module's own dirty log of a slot, by a VM's descriptor: up to n words; how many, 0: none. */
+size_t sim_dirty_log(int fd, uint32_t slot, uint64_t *to, size_t n);
+
 /* Coverage-free counters, for reports: entries, exits handled, allocations, switches. */
 struct sim_stats {
     uint64_t entries, exits, allocations, switches;
