@@ -128,7 +128,7 @@ static bool greet(const char *shared)
     if (write(ANSWERS, &word, sizeof(word)) != sizeof(word) || !get(&word) ||
         (word & (HELLO_ENABLED | HELLO_SHARED)) != (HELLO_ENABLED | HELLO_SHARED))
         return false;
-    input = shmat(atoi(shared), NULL, 0);
+    input = shmat((int)strtol(shared, NULL, 10), NULL, 0);
     running =
         mmap(NULL, sizeof(*running), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return input != (void *)-1 && running != MAP_FAILED;

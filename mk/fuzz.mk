@@ -124,6 +124,20 @@ fuzz-score: $(fuzz_mix) ## find the seeded bugs of fuzz/seeded, each within FUZZ
 fuzz-test: ## test bawn-fuzz, and what is written for other fuzzers
 	@BAWN_BUILD=$(B) tests/tap.py campaign $(wildcard tests/fuzz/*.py)
 
+# Static checks of targets and of their like in the lab; those of fuzz_sim_rooms are in mk/sim.mk.
+fuzz_checked := $(wildcard fuzz/*.c fuzz/lab/*.c) fuzz/replay/main.c fuzz/replay/program.c \
+	$(foreach r,$(filter-out $(fuzz_sim_rooms),$(fuzz_rooms)),$(wildcard fuzz/$(r)/*.c))
+fuzz_tidy := $(patsubst %.c,$(B)/lint/tidy/%,$(fuzz_checked))
+$(fuzz_tidy): $(wildcard fuzz/*/*.h)
+tidy: $(fuzz_tidy)
+cppcheck: $(B)/lint/cppcheck-fuzz
+$(B)/lint/cppcheck-fuzz: $(fuzz_checked) $(wildcard fuzz/*/*.h)
+	@mkdir -p $(@D)
+	$(call say,CPPCHK,fuzz)
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--suppress=missingIncludeSystem --error-exitcode=1 $(includes) $(fuzz_checked)
+	@touch $@
+
 install: install-fuzz
 .PHONY: install-fuzz
 install-fuzz: # the command, its parts, completion

@@ -91,18 +91,19 @@ $(B)/unit/sim/snp_test: $(B)/lib/libattest-asan.a
 
 # Static checks, in the same language.
 # (snp_hw.c is a source of kernel/ with another file around it.)
-sim_tidy := $(patsubst %.c,$(B)/lint/tidy/%,$(filter-out fuzz/sim/snp_hw.c,$(sim_src)))
+sim_targets := $(wildcard fuzz/kernel/*.c) fuzz/replay/cpu.c
+sim_tidy := $(patsubst %.c,$(B)/lint/tidy/%,$(filter-out fuzz/sim/snp_hw.c,$(sim_src)) $(sim_targets))
 $(sim_tidy): $(B)/lint/tidy/%: %.c .clang-tidy $(wildcard fuzz/sim/*.h fuzz/sim/include/sim/*.h kernel/*/*.h)
 	@mkdir -p $(@D)
 	$(call say,TIDY,$<)
 	$(Q)clang-tidy --quiet $< -- $(sim_common) $(clang_warn) >$@.log 2>&1 || { cat $@.log; exit 1; }
 	@touch $@
 cppcheck: $(B)/lint/cppcheck-sim
-$(B)/lint/cppcheck-sim: $(sim_src) $(wildcard fuzz/sim/*.h fuzz/sim/include/sim/*.h)
+$(B)/lint/cppcheck-sim: $(sim_src) $(sim_targets) $(wildcard fuzz/*/*.h fuzz/sim/include/sim/*.h)
 	@mkdir -p $(@D)
 	$(call say,CPPCHK,fuzz/sim)
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-		--suppress=missingIncludeSystem --error-exitcode=1 -Ifuzz/sim/include -I. $(sim_src)
+		--suppress=missingIncludeSystem --error-exitcode=1 -Ifuzz/sim/include -I. $(sim_src) $(sim_targets)
 	@touch $@
 ifneq ($(sim_headers),)
 tidy: $(sim_tidy)

@@ -29,6 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
             ".incbin \"tests/vectors/" path "\"\n" #name "_end:\n" \
             ".byte 0\n"                                            \
             ".previous\n")
+#define LENGTH(name) ((size_t)((uintptr_t)name##_end - (uintptr_t)(name)))
 EMBED(body_tcb, "tdx/tdx-v4-00806f050000-a187b0da.collateral-2025-05-27.json");
 EMBED(body_vcek, "snp/milan-v3-vcek-05b7438a.vcek.der");
 EMBED(body_crl, "snp/crl/milan.crl.der");
@@ -69,8 +70,7 @@ static void add(struct blobs *b, const char *name, const uint8_t *data, size_t l
 /* The key of a recorded TPM, as an administrator would name it. */
 static json_t *root_of_tpm(void)
 {
-    json_t *evidence =
-        json_loadb((const char *)body_tpm, (size_t)(body_tpm_end - body_tpm), 0, NULL);
+    json_t *evidence = json_loadb((const char *)body_tpm, LENGTH(body_tpm), 0, NULL);
     json_t *root = json_sprintf("-----BEGIN PUBLIC KEY-----\n%s\n-----END PUBLIC KEY-----\n",
                                 json_string_value(json_object_get(evidence, "ak_public")));
 
@@ -102,11 +102,11 @@ static struct judge *make(void)
     char *text;
     size_t len;
 
-    add(&b, "tdx/00806f050000", body_tcb, (size_t)(body_tcb_end - body_tcb));
+    add(&b, "tdx/00806f050000", body_tcb, LENGTH(body_tcb));
     /* Of the chip that the report beside it names, and of another. */
-    add(&b, "vcek/" CHIP "/x.der", body_vcek, (size_t)(body_vcek_end - body_vcek));
+    add(&b, "vcek/" CHIP "/x.der", body_vcek, LENGTH(body_vcek));
     add(&b, "vcek/00112233445566778899aabbccddeeff/x.der", body_vcek, 16);
-    add(&b, "plain:crl/Milan.crl", body_crl, (size_t)(body_crl_end - body_crl));
+    add(&b, "plain:crl/Milan.crl", body_crl, LENGTH(body_crl));
     state = state_of(b.list);
     text = json_dumps(state, JSON_COMPACT);
     len = strlen(text);

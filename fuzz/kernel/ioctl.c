@@ -61,9 +61,9 @@ static struct {
 static struct vm_info vms[VMS_MAX];
 static unsigned vms_made;
 static struct vcpu_file {
+    uint64_t run; /* the shared page */
     struct vcpu_info info;
     unsigned vm;
-    uint64_t run; /* the shared page */
     bool touched; /* some state was set, or it ran */
 } vcpus[VCPUS_MAX];
 static unsigned vcpus_made;

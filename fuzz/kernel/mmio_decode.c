@@ -66,7 +66,8 @@ static void check_parts(const struct bawn_insn *insn, const u8 *bytes, int code_
     for (n = 0; n < insn->len; n++)
         if (decode(&part, bytes, n, code_size) != -ENODATA)
             sim_fault(SIM_STATE, "%d of %u bytes are enough", n, insn->len);
-    if (decode(&part, bytes, insn->len, code_size) || memcmp(&part, insn, sizeof(part)))
+    if (decode(&part, bytes, insn->len, code_size) ||
+        memcmp(&part, insn, sizeof(part))) /* NOLINT: all of it was cleared before */
         sim_fault(SIM_STATE, "what follows an instruction changes it");
 }
 
@@ -88,7 +89,8 @@ static int special_number(unsigned int reg)
 {
     const char *name = reg == X86_REG_INVALID ? "" : cs.reg_name(cs.mode[8], reg);
 
-    return (name[0] == 'c' || name[0] == 'd') && name[1] == 'r' ? atoi(name + 2) : -1;
+    return (name[0] == 'c' || name[0] == 'd') && name[1] == 'r' ? (int)strtol(name + 2, NULL, 10)
+                                                                : -1;
 }
 
 static bool same_cr(const struct bawn_insn_cr *insn, const cs_insn *c)
