@@ -126,6 +126,7 @@ fuzz-test: ## test bawn-fuzz, and what is written for other fuzzers
 
 # Static checks of targets and of their like in the lab; those of fuzz_sim_rooms are in mk/sim.mk.
 fuzz_checked := $(wildcard fuzz/*.c fuzz/lab/*.c) fuzz/replay/main.c fuzz/replay/program.c \
+	$(addprefix fuzz/sim/,firmware.c input.c vm.c) \
 	$(foreach r,$(filter-out $(fuzz_sim_rooms),$(fuzz_rooms)),$(wildcard fuzz/$(r)/*.c))
 fuzz_tidy := $(patsubst %.c,$(B)/lint/tidy/%,$(fuzz_checked))
 $(fuzz_tidy): $(wildcard fuzz/*/*.h)

@@ -40,7 +40,8 @@ $(B)/lab/tests/%: $(B)/obj/lab/tests/lab/tests/%_test.o $(lab_support_objs)
 # The target kernel-ioctl on system calls (fuzz/lab), with its seeds and past finds. Of a fixed place
 # in high addresses, for those of the simulation are below.
 lab_fuzz_flags := $(common) -O2 -g -fPIE -pthread
-lab_fuzz_src := $(wildcard fuzz/lab/*.c) fuzz/kernel/ioctl.c fuzz/kernel/common.c fuzz/sim/vm.c
+lab_fuzz_src := $(wildcard fuzz/lab/*.c) fuzz/kernel/ioctl.c fuzz/kernel/common.c \
+	fuzz/sim/input.c fuzz/sim/vm.c
 lab_fuzz_objs := $(addprefix $(B)/obj/labfuzz/,$(lab_fuzz_src:.c=.o))
 $(B)/obj/labfuzz/%.o: %.c
 	@mkdir -p $(@D)

@@ -6,8 +6,8 @@
 # Constants of the architecture come from the kernel's own headers.
 sim_headers := $(lastword $(shell ls -d /usr/src/linux-headers-$(KERNEL_SERIES)*-common 2>/dev/null | sort -V))
 
-# Userspace code in it: the secure processor, and a VM as targets begin with one.
-sim_user_src := fuzz/sim/firmware.c fuzz/sim/vm.c $(firmware_src)
+# Userspace code in it: the secure processor, the input, and a VM as targets begin with one.
+sim_user_src := fuzz/sim/firmware.c fuzz/sim/input.c fuzz/sim/vm.c $(firmware_src)
 sim_src := $(filter-out $(sim_user_src) fuzz/sim/snp_hw.c,$(wildcard fuzz/sim/*.c))
 # snp_hw.c is hw.c. Of the software platform: what commands and the RMP are.
 sim_module_src := $(wildcard $(addsuffix /*.c,kernel/core kernel/measure kernel/svm)) \

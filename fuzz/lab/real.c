@@ -85,50 +85,6 @@ size_t sim_dirty_log(int fd, uint32_t slot, uint64_t *to, size_t n)
     return 0;
 }
 
-/* ---- Input ---- */
-
-void sim_bytes(struct sim_input *in, void *to, size_t n)
-{
-    size_t left = in->len - in->at, have = n < left ? n : left;
-
-    memset(to, 0, n);
-    if (have)
-        memcpy(to, in->data + in->at, have);
-    in->at += have;
-}
-
-uint8_t sim_u8(struct sim_input *in)
-{
-    uint8_t v;
-
-    sim_bytes(in, &v, sizeof(v));
-    return v;
-}
-
-uint16_t sim_u16(struct sim_input *in)
-{
-    uint16_t v;
-
-    sim_bytes(in, &v, sizeof(v));
-    return v;
-}
-
-uint32_t sim_u32(struct sim_input *in)
-{
-    uint32_t v;
-
-    sim_bytes(in, &v, sizeof(v));
-    return v;
-}
-
-uint64_t sim_u64(struct sim_input *in)
-{
-    uint64_t v;
-
-    sim_bytes(in, &v, sizeof(v));
-    return v;
-}
-
 /* ---- What only the simulation can do ---- */
 
 void sim_fail_alloc(uint32_t nth)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What a finding looks like, the target's input, and the oracles over live VMs: whom a page belongs
- * to that a nested table maps. Trusts the module with nothing.
+ * What a finding looks like, and the oracles over live VMs: whom a page belongs to that a nested
+ * table maps. Trusts the module with nothing.
  */
 #include <execinfo.h>
 #include <stdlib.h>
@@ -318,45 +318,4 @@ void sim_bare(const struct sim_options *options)
 const struct sim_stats *sim_stats(void)
 {
     return &sim_counts;
-}
-
-/* ---- The input ---- */
-
-void sim_bytes(struct sim_input *in, void *to, size_t n)
-{
-    size_t have = min(n, in->len - in->at);
-
-    memset(to, 0, n);
-    if (have)
-        memcpy(to, in->data + in->at, have);
-    in->at += have;
-}
-
-uint8_t sim_u8(struct sim_input *in)
-{
-    return in->at < in->len ? in->data[in->at++] : 0;
-}
-
-uint16_t sim_u16(struct sim_input *in)
-{
-    uint16_t v;
-
-    sim_bytes(in, &v, sizeof(v));
-    return v;
-}
-
-uint32_t sim_u32(struct sim_input *in)
-{
-    uint32_t v;
-
-    sim_bytes(in, &v, sizeof(v));
-    return v;
-}
-
-uint64_t sim_u64(struct sim_input *in)
-{
-    uint64_t v;
-
-    sim_bytes(in, &v, sizeof(v));
-    return v;
 }

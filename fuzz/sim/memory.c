@@ -16,6 +16,9 @@
 #define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
 #endif
+#if defined(SIM_ASAN) || defined(SIM_MSAN)
+#include <sanitizer/common_interface_defs.h>
+#endif
 #ifdef SIM_MSAN
 #include <sanitizer/msan_interface.h>
 #else
@@ -50,7 +53,7 @@ struct slab {
 static struct {
     struct slab *slab; /* NULL: free */
     size_t size;
-    void *caller;
+    const void *caller; /* NULL: allocated before the mark */
     u64 next_free;
 } * slabs;
 static u64 nr_slabs, free_slab, slabs_out, slabs_mark;
@@ -171,7 +174,7 @@ static struct page *take_page(unsigned int order)
     return &sim_pages[first];
 }
 
-struct page *alloc_pages(gfp_t gfp, unsigned int order)
+static struct page *pages_alloc(gfp_t gfp, unsigned int order, const void *caller)
 {
     size_t size = PAGE_SIZE << order;
     struct page *page;
@@ -189,6 +192,7 @@ struct page *alloc_pages(gfp_t gfp, unsigned int order)
         page[i].refs = i && order ? 0 : 1;
         INIT_LIST_HEAD(&page[i].lru);
     }
+    page->caller = caller;
     pages_out += 1ull << order;
     ASAN_UNPOISON_MEMORY_REGION(page_address(page), size);
     if (gfp & __GFP_ZERO) {
@@ -199,6 +203,11 @@ struct page *alloc_pages(gfp_t gfp, unsigned int order)
         __msan_poison(page_address(page), size);
     }
     return page;
+}
+
+struct page *alloc_pages(gfp_t gfp, unsigned int order)
+{
+    return pages_alloc(gfp, order, __builtin_return_address(0));
 }
 
 static void give_back(struct page *page)
@@ -239,7 +248,7 @@ void split_page(struct page *page, unsigned int order)
 
 unsigned long __get_free_pages(gfp_t gfp, unsigned int order)
 {
-    struct page *page = alloc_pages(gfp, order);
+    struct page *page = pages_alloc(gfp, order, __builtin_return_address(0));
 
     return page ? (unsigned long)page_address(page) : 0;
 }
@@ -298,7 +307,7 @@ static u64 slab_index(void)
     return i;
 }
 
-static void *slab_alloc(size_t size, gfp_t gfp, void *caller)
+static void *slab_alloc(size_t size, gfp_t gfp, const void *caller)
 {
     struct slab *s;
     u64 i;
@@ -396,31 +405,50 @@ void *memdup_user(const void __user *from, size_t size)
 
 void sim_memory_mark(void)
 {
+    u64 i;
+
     if (!zero_page)
         zero_page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+    for (i = 0; i < nr_slabs; i++)
+        slabs[i].caller = NULL;
+    for (i = 0; i < sim_nr_pages; i++)
+        sim_pages[i].caller = NULL;
     bump_mark = bump;
     pages_mark = pages_out;
     slabs_mark = slabs_out;
 }
 
-/* The newest have the highest numbers only by chance: all, with who asked for them. */
-static void show_slabs(void)
+static void show(const char *what, size_t size, const void *caller)
+{
+    char where[256] = "";
+
+#if defined(SIM_ASAN) || defined(SIM_MSAN)
+    __sanitizer_symbolize_pc((void *)caller, "%f %s:%l", where, sizeof(where));
+#endif
+    fprintf(stderr, "sim: left: %zu bytes of %s by %p %s\n", size, what, caller, where);
+}
+
+/* What was allocated since the mark and is still, with who asked for it. */
+static void show_left(void)
 {
     u64 i;
 
     for (i = 0; i < nr_slabs; i++)
-        if (slabs[i].slab)
-            fprintf(stderr, "sim: allocated: %zu bytes by %p\n", slabs[i].size, slabs[i].caller);
+        if (slabs[i].slab && slabs[i].caller)
+            show("slab", slabs[i].size, slabs[i].caller);
+    for (i = 0; i < sim_nr_pages; i++)
+        if (sim_pages[i].refs > 0 && sim_pages[i].caller)
+            show("pages", PAGE_SIZE, sim_pages[i].caller);
 }
 
 void sim_memory_reset(void)
 {
     fail_in = UINT32_MAX;
-    if (slabs_out != slabs_mark)
-        show_slabs();
-    if (slabs_out != slabs_mark || pages_out != pages_mark)
+    if (slabs_out != slabs_mark || pages_out != pages_mark) {
+        show_left();
         sim_fault(SIM_LEAK, "%lld pages and %lld allocations are left",
                   (long long)(pages_out - pages_mark), (long long)(slabs_out - slabs_mark));
+    }
     /* The next run gets the same pages in the same order. */
     INIT_LIST_HEAD(&freed);
     bump = bump_mark;

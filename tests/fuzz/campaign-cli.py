@@ -269,7 +269,7 @@ def follows_no_links(w):
     has(w.run("status", "--dir", path, status=WRONG), "not JSON")
 
 
-SIM = """sim: allocated: 16 bytes by 0x55d1
+SIM = """sim: left: 16 bytes of slab by 0x55d1 bawn_irqfd irqfd.c:107
 sim: DOUBLE_FETCH: byte 0x7f001012 of 8 was read twice
     #0 0x55d1 in sim_fault fuzz/sim/check.c:40:5
     #1 0x55d2 in sim_read fuzz/sim/user.c:77:9

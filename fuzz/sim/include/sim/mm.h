@@ -28,6 +28,7 @@
 
 struct address_space;
 struct page {
+    const void *caller; /* who allocated it, since the mark */
     struct list_head lru;
     struct address_space *mapping; /* of a file */
     pgoff_t index;
