@@ -110,11 +110,25 @@ static bool same_cr(const struct bawn_insn_cr *insn, const cs_insn *c)
            register_number(cs.mode[8], x->operands[insn->write].reg) == insn->gpr;
 }
 
+static bool has_prefix(const u8 *bytes, size_t len, u8 prefix)
+{
+    size_t n;
+
+    for (n = 0; n < len && bytes[n] != 0x0f; n++)
+        if (bytes[n] == prefix)
+            return true;
+    return false;
+}
+
 static void check_cr_capstone(const struct bawn_insn_cr *insn, const u8 *bytes, int code_size)
 {
     cs_insn *c = NULL;
 
-    /* What it takes for no instruction: LOCK for CR8, registers that do not exist. */
+    /* What it takes for no instruction: LOCK for CR8, registers that do not exist. Of LOCK and a
+     * REP before it, it takes the last alone. */
+    if (has_prefix(bytes, insn->len, 0xf0) &&
+        (has_prefix(bytes, insn->len, 0xf2) || has_prefix(bytes, insn->len, 0xf3)))
+        return;
     if (cs.disasm(cs.mode[code_size], bytes, INSN_MAX, 0x1000, 1, &c) != 1)
         return;
     if (!same_cr(insn, c))
