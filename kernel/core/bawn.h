@@ -585,6 +585,7 @@ static inline void bawn_inject_ud(struct bawn_vcpu *vcpu)
  * 0 when single-stepping by userspace ends the run. */
 int bawn_skip(struct bawn_vcpu *vcpu, unsigned int len);
 void bawn_inject_events(struct bawn_vcpu *vcpu);
+void bawn_take_nmis(struct bawn_vcpu *vcpu); /* those that were queued become pending */
 bool bawn_has_event(struct bawn_vcpu *vcpu); /* would a halted vCPU wake? */
 
 /* exit.c */

@@ -113,6 +113,16 @@ static bool inject_first(struct bawn_vcpu *vcpu)
 	return true;
 }
 
+/* One waits behind one that is handled; the rest are the same NMI. */
+void bawn_take_nmis(struct bawn_vcpu *vcpu)
+{
+	u32 most = bawn_cpu->get_nmi_mask(vcpu) || vcpu->nmi_injected ? 1 : 2;
+
+	if (atomic_read(&vcpu->nmi_queued))
+		vcpu->nmi_pending = min(vcpu->nmi_pending + (u32)atomic_xchg(&vcpu->nmi_queued, 0),
+					most);
+}
+
 /* Interrupts are disabled and the entry follows at once. */
 void bawn_inject_events(struct bawn_vcpu *vcpu)
 {
@@ -125,13 +135,7 @@ void bawn_inject_events(struct bawn_vcpu *vcpu)
 		smp_send_reschedule(smp_processor_id());
 	}
 
-	if (atomic_read(&vcpu->nmi_queued)) {
-		/* One waits behind one that is handled; the rest are the same NMI. */
-		unsigned int most = bawn_cpu->get_nmi_mask(vcpu) || vcpu->nmi_injected ? 1 : 2;
-
-		vcpu->nmi_pending = min(vcpu->nmi_pending + (u32)atomic_xchg(&vcpu->nmi_queued, 0),
-					most);
-	}
+	bawn_take_nmis(vcpu);
 	if (vcpu->nmi_pending) {
 		if (!taken && bawn_cpu->nmi_allowed(vcpu)) {
 			inject_nmi(vcpu);

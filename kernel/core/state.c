@@ -332,7 +332,8 @@ static int get_events(struct bawn_vcpu *vcpu, struct kvm_vcpu_events *e)
 	e->interrupt.nr = vcpu->irq.vector;
 	e->interrupt.shadow = bawn_cpu->get_shadow(vcpu);
 	e->nmi.injected = vcpu->nmi_injected;
-	e->nmi.pending = min_t(u32, vcpu->nmi_pending + atomic_read(&vcpu->nmi_queued), 2);
+	bawn_take_nmis(vcpu);
+	e->nmi.pending = vcpu->nmi_pending;
 	e->nmi.masked = bawn_cpu->get_nmi_mask(vcpu);
 	e->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
 	return 0;
@@ -360,8 +361,8 @@ static int set_events(struct bawn_vcpu *vcpu, const struct kvm_vcpu_events *e)
 		bawn_cpu->set_shadow(vcpu, e->interrupt.shadow);
 	vcpu->nmi_injected = e->nmi.injected;
 	if (e->flags & KVM_VCPUEVENT_VALID_NMI_PENDING) {
-		vcpu->nmi_pending = min_t(u8, e->nmi.pending, 2);
-		atomic_set(&vcpu->nmi_queued, 0);
+		vcpu->nmi_pending = 0;
+		atomic_set(&vcpu->nmi_queued, e->nmi.pending);
 	}
 	bawn_cpu->set_nmi_mask(vcpu, e->nmi.masked);
 	if (e->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR)
