@@ -117,9 +117,8 @@ static int backend(struct access *a)
 
 static int sysenter(struct access *a)
 {
-	if (a->write)
-		lower_half(a);
-	return backend(a);
+	lower_half(a);
+	return backend(a) || (!a->write && lower_half(a));
 }
 
 static int pv_clock(struct access *a)
