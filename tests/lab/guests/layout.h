@@ -92,6 +92,33 @@
 #define SNP_PAGES 0x10000 /* SNP_LIST pages */
 #define SNP_LIST 64
 
+/* Random streams of instructions (stream.S): slots of 32 bytes, what exceptions log, data, stacks. */
+#define STREAM_DATA 0x40000
+#define STREAM_LOG 0x50000 /* STREAM_LOG_MAX entries of 64 bytes */
+#define STREAM_LOG_MAX 1024
+#define STREAM_CODE 0x60000
+#define STREAM_SLOT 32
+#define STREAM_COUNT 0x6f000 /* u32, entries so far */
+#define STREAM_STACK 0x70000
+#define STREAM_STACK_TOP 0x71800
+#define STREAM_STACK0 0x74000 /* of the handlers, for a stream of CPL 3 */
+#define STREAM_END 0x80 /* the vector that ends it */
+
+/* The whole state around one instruction (whole.S): two images, and the MSRs that they have. */
+#define WHOLE_BEFORE 0x40000
+#define WHOLE_AFTER 0x41000
+#define WHOLE_MSR_LIST 0x42000 /* u32[WHOLE_MSRS] */
+#define WHOLE_MSRS 13
+#define WHOLE_RSP 0x78 /* after RAX, RBX, RCX, RDX, RSI, RDI, RBP, R8 to R15 */
+#define WHOLE_FLAGS 0x80
+#define WHOLE_SEGMENTS 0x88 /* u16[6]: CS, DS, ES, FS, GS, SS */
+#define WHOLE_DR 0xa0	    /* u64[6]: DR0 to DR3, DR6, DR7 */
+#define WHOLE_CR 0xd0	    /* u64[4]: CR0, CR2, CR3, CR4 */
+#define WHOLE_TABLES 0xf0   /* GDTR, IDTR, TR, LDTR */
+#define WHOLE_MSR 0x120	    /* u64[WHOLE_MSRS] */
+#define WHOLE_FXSAVE 0x200
+#define WHOLE_SIZE 0x400
+
 #define IRQ_EOI_XAPIC 1
 #define IRQ_EOI_X2APIC 2
 #define IRQ_EXIT 4 /* stop at PORT_IRQ before the EOI */
