@@ -42,6 +42,7 @@ common:
 	mov	%rdx, offset(%rcx)
 	.set	offset, offset + 8
 	.endr
+	andl	$~0x10000, 32(%rcx) /* RF, as in stream.c */
 	mov	%cr2, %rdx
 	mov	%rdx, 56(%rcx)
 	cmp	$2, %eax

@@ -331,8 +331,8 @@ static void stack(struct gen *g)
             byte(g, 0x40 | r >> 3);
         byte(g, 0x58 | (r & 7));
         break;
-    case 2:
-        byte(g, 0x9c);
+    case 2: /* PUSHF; without RF, which KVM leaves set after what it does for the guest */
+        CODE(g, 0x9c, 0x81, 0x24, 0x24, 0xff, 0xff, 0xfe, 0xff);
         break;
     default: /* PUSH or POP memory */
         if (below(g, 2))
@@ -399,14 +399,15 @@ static void sse(struct gen *g)
                                       0x5d, 0x5e, 0x5f, 0x60, 0x6f, 0x74, 0xd4, 0xd5, 0xdb, 0xef,
                                       0xf4, 0xfc, 0xfe, 0x2a, 0x2d, 0x5a, 0x5b, 0x11, 0x29, 0x7f };
     static const uint8_t prefixes[] = { 0x66, 0x66, 0xf2, 0xf3 };
-    unsigned op = packed[below(g, sizeof(packed))];
+    unsigned op = packed[below(g, sizeof(packed))], r;
 
     if (below(g, 4) || op == 0x6f || op == 0x7f) /* without: MMX's registers, or single precision */
         byte(g, prefixes[below(g, 4)]);
+    r = op == 0x2d ? reg(g) : xmm(g); /* CVTSS2SI and its like write general registers */
     if (below(g, 2))
-        rr(g, 4, 0x0f00 | op, xmm(g), xmm(g));
+        rr(g, 4, 0x0f00 | op, r, xmm(g));
     else
-        at_address(g, 4, 0x0f00 | op, xmm(g), data_address(g) & (below(g, 4) ? ~15u : ~0u));
+        at_address(g, 4, 0x0f00 | op, r, data_address(g) & (below(g, 4) ? ~15u : ~0u));
 }
 
 static void x87(struct gen *g)

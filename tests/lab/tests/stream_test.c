@@ -218,6 +218,8 @@ static int run_stream(struct stream *s)
 
     for (s->nr_exits = 0; s->nr_exits < MAX_EXITS; s->nr_exits++) {
         reason = vcpu_run(s->v);
+        if (reason == -EINTR) /* bawn.ko: work for this thread waits */
+            continue;
         if (reason == KVM_EXIT_IO && s->v->run->io.port == PORT_DONE)
             return 0;
         if (reason == KVM_EXIT_IO)
