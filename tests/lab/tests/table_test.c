@@ -341,7 +341,10 @@ static void test_lists(void)
     struct {
         struct kvm_msrs head;
         struct kvm_msr_entry e[4];
-    } msrs = { .head.nmsrs = 4, .e = { { 0x174 }, { 0x175 }, { 0x176 }, { 0x277 } } };
+    } msrs = {
+        .head.nmsrs = 4,
+        .e = { { .index = 0x174 }, { .index = 0x175 }, { .index = 0x176 }, { .index = 0x277 } }
+    };
     struct {
         struct kvm_cpuid2 head;
         struct kvm_cpuid_entry2 e[3];
