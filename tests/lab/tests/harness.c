@@ -15,12 +15,12 @@
 
 #include "bawn/uapi.h"
 
-#define TEST_SECONDS 40
 #define KICK SIGUSR1
 
 int lab_kvm = -1;
 const char *lab_dev = "/dev/bawn";
 bool lab_is_bawn;
+unsigned lab_seconds = 40;
 
 static struct vm *vms;
 static sigjmp_buf test_end;
@@ -80,7 +80,7 @@ static int test_seconds(void)
 {
     const char *slower = getenv("LAB_SLOWER");
 
-    return TEST_SECONDS * (slower ? atoi(slower) : 1);
+    return (int)lab_seconds * (slower ? atoi(slower) : 1);
 }
 
 static void on_deadline(int sig)
@@ -101,6 +101,24 @@ static void on_deadline(int sig)
 static void on_kick(int sig)
 {
     (void)sig;
+}
+
+const char *lab_module(void)
+{
+    return lab_is_bawn ? "bawn" : access("/sys/module/kvm_amd", F_OK) ? "kvm_intel" : "kvm_amd";
+}
+
+int lab_users(void)
+{
+    char path[64], text[16] = "";
+    int fd;
+
+    snprintf(path, sizeof(path), "/sys/module/%s/refcnt", lab_module());
+    fd = open(path, O_RDONLY);
+    if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+        lab_skip("the module's use count cannot be read");
+    close(fd);
+    return atoi(text);
 }
 
 static timer_t deadline_create(void)

@@ -63,6 +63,10 @@ struct lab_test {
 extern int lab_kvm;         /* the device */
 extern const char *lab_dev; /* its path */
 extern bool lab_is_bawn;
+extern unsigned lab_seconds; /* that one test may take */
+
+const char *lab_module(void); /* the device's module */
+int lab_users(void);          /* ... and its use count */
 
 int lab_main(int argc, char **argv, const struct lab_test *tests, size_t nr);
 
@@ -175,7 +179,8 @@ GUEST_FN(counter);
 /* Points the vCPU at guest code, with a fresh stack, and arguments in rdi, rsi, rdx, rcx. */
 void guest_prepare(struct vcpu *v, uint64_t rip, uint64_t rdi, uint64_t rsi, uint64_t rdx,
                    uint64_t rcx);
-/* Goes on with what stands in the vCPU's registers; fills v->regs. -EINTR only on immediate_exit. */
+/* Goes on with what stands in the vCPU's registers; fills v->regs. -EINTR only on immediate_exit.
+ */
 int guest_resume(struct vcpu *v);
 #define guest_call(v, name, rdi, rsi, rdx, rcx) \
     (guest_prepare(v, GUEST_ADDR(name), rdi, rsi, rdx, rcx), guest_resume(v))

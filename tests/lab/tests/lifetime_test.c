@@ -13,39 +13,21 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-static const char *module(void)
-{
-    return lab_is_bawn ? "bawn" : access("/sys/module/kvm_amd", F_OK) ? "kvm_intel" : "kvm_amd";
-}
-
-static int users(void)
-{
-    char path[64], text[16] = "";
-    int fd;
-
-    snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module());
-    fd = open(path, O_RDONLY);
-    if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
-        lab_skip("the module's use count cannot be read");
-    close(fd);
-    return atoi(text);
-}
-
 static void test_counted(void)
 {
-    int before = users();
+    int before = lab_users();
     struct vm *vm = vm_split();
     struct vcpu *v = vcpu_new(vm, 0);
 
-    EXPECT(users() > before);
+    EXPECT(lab_users() > before);
     EXPECT_EQ(guest_call(v, nop, 0, 0, 0, 0), GUEST_DONE);
     vm_destroy(vm);
-    EXPECT(WAIT_FOR(users() == before));
+    EXPECT(WAIT_FOR(lab_users() == before));
 }
 
 static void test_close_order(void)
 {
-    int before = users();
+    int before = lab_users();
 
     for (unsigned order = 0; order < 6; order++) {
         struct vm *vm = vm_split();
@@ -72,7 +54,7 @@ static void test_close_order(void)
             EXPECT_EQ(pread(stats, &byte, 1, 0), 1);
             close(stats);
         }
-        EXPECT(WAIT_FOR(users() == before));
+        EXPECT(WAIT_FOR(lab_users() == before));
     }
 }
 
@@ -82,12 +64,12 @@ static void test_device_closed(void)
 
     own = open(lab_dev, O_RDWR | O_CLOEXEC);
     ASSERT(own >= 0);
-    before = users();
+    before = lab_users();
     lab_kvm = own;
     vm_bare();
     close(own);
     lab_kvm = device;
-    EXPECT(users() >= before); /* the VM holds the module by itself */
+    EXPECT(lab_users() >= before); /* the VM holds the module by itself */
 }
 
 static void test_eventfds_outlive(void)
@@ -99,7 +81,7 @@ static void test_eventfds_outlive(void)
         struct kvm_irq_routing head;
         struct kvm_irq_routing_entry e;
     } routing = { .head.nr = 1, .e = entry };
-    int before = users(), fd = eventfd(0, EFD_NONBLOCK), pio = eventfd(0, EFD_NONBLOCK);
+    int before = lab_users(), fd = eventfd(0, EFD_NONBLOCK), pio = eventfd(0, EFD_NONBLOCK);
     const uint64_t one = 1;
     struct vm *vm = vm_split();
     struct kvm_irqfd irqfd = { .fd = (uint32_t)fd, .gsi = 5 };
@@ -112,7 +94,7 @@ static void test_eventfds_outlive(void)
     ASSERT_EQ(kvm_call(vm->fd, KVM_IRQFD, &irqfd), 0);
     ASSERT_EQ(kvm_call(vm->fd, KVM_IOEVENTFD, &ioeventfd), 0);
     vm_destroy(vm);
-    EXPECT(WAIT_FOR(users() == before));
+    EXPECT(WAIT_FOR(lab_users() == before));
     EXPECT_EQ(write(fd, &one, sizeof(one)), 8); /* nobody listens any more */
     close(fd);
     close(pio);
@@ -148,7 +130,7 @@ static _Noreturn void busy_vmm(int ready)
 
 static void test_killed(void)
 {
-    int before = users();
+    int before = lab_users();
 
     for (unsigned i = 0; i < 5; i++) {
         int ready[2], status = 0;
@@ -165,18 +147,18 @@ static void test_killed(void)
         close(ready[1]);
         EXPECT_EQ(read(ready[0], &c, 1), 1);
         close(ready[0]);
-        EXPECT(users() > before);
+        EXPECT(lab_users() > before);
         usleep(i * 1000);
         kill(child, SIGKILL);
         ASSERT_EQ(waitpid(child, &status, 0), child);
         EXPECT(WIFSIGNALED(status));
-        EXPECT(WAIT_FOR(users() == before));
+        EXPECT(WAIT_FOR(lab_users() == before));
     }
 }
 
 static void test_inherited(void)
 {
-    int before = users(), status = 0, gone[2];
+    int before = lab_users(), status = 0, gone[2];
     struct vm *vm = vm_split();
     pid_t child;
     char c;
@@ -196,11 +178,11 @@ static void test_inherited(void)
     }
     close(gone[0]);
     vm_destroy(vm);
-    EXPECT(users() > before);
+    EXPECT(lab_users() > before);
     close(gone[1]);
     ASSERT_EQ(waitpid(child, &status, 0), child);
     EXPECT_EQ(status, 0);
-    EXPECT(WAIT_FOR(users() == before));
+    EXPECT(WAIT_FOR(lab_users() == before));
 }
 
 /* ---- many of them ---- */
@@ -235,14 +217,14 @@ static void churn(unsigned n)
 
 static void test_no_leak(void)
 {
-    int before = users();
+    int before = lab_users();
     long kib;
 
     churn(10); /* warms up the kernel's caches */
     usleep(100000);
     kib = free_kib();
     churn(60);
-    EXPECT(WAIT_FOR(users() == before));
+    EXPECT(WAIT_FOR(lab_users() == before));
     usleep(100000);
     kib -= free_kib();
     if (kib > 3072) /* 60 VMs: one page each would be 240 KiB, a VM's memory 120 MiB */
@@ -252,8 +234,8 @@ static void test_no_leak(void)
 static void test_module_stays(void)
 {
     vm_bare();
-    EXPECT_EQ(syscall(SYS_delete_module, module(), O_NONBLOCK) ? -errno : 0, -EWOULDBLOCK);
-    EXPECT(users() > 0);
+    EXPECT_EQ(syscall(SYS_delete_module, lab_module(), O_NONBLOCK) ? -errno : 0, -EWOULDBLOCK);
+    EXPECT(lab_users() > 0);
 }
 
 static const struct lab_test tests[] = {
