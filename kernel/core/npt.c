@@ -348,7 +348,9 @@ out:
 /* The owner's page behind hva, made present and writable as far as this fault needs. */
 static int get_page_shared(struct fault *f)
 {
-	unsigned int flags = FOLL_HWPOISON | FOLL_INTERRUPTIBLE | (f->write ? FOLL_WRITE : 0);
+	/* NUMA balancing counts the guest's accesses too. */
+	unsigned int flags = FOLL_HWPOISON | FOLL_INTERRUPTIBLE | FOLL_HONOR_NUMA_FAULT |
+			     (f->write ? FOLL_WRITE : 0);
 	struct page *again;
 	long n;
 

@@ -294,6 +294,35 @@ static void test_nothing_there(void)
     EXPECT_EQ(guest_call(v, nop, 0, 0, 0, 0), GUEST_DONE);
 }
 
+/* A slot that ends where guest-physical addresses do. */
+static void test_last_address(void)
+{
+    const struct kvm_cpuid_entry2 *sizes = lab_cpuid_find(0x80000008, 0);
+    uint64_t end = BIT(sizes->eax & 0xff), gpa = end - HUGE;
+    const uint64_t linear = BIT(39); /* of the PML4's second entry */
+    uint8_t *mem = memory_new(HUGE);
+    struct vm *vm = vm_bare();
+    struct vcpu *v = vcpu_new(vm, 0);
+    struct kvm_userspace_memory_region beyond = {
+        .slot = 2, .guest_phys_addr = end, .memory_size = PAGE, .userspace_addr = (uint64_t)mem
+    };
+
+    vm_slot(vm, 1, 0, gpa, HUGE, mem);
+    EXPECT_EQ(kvm_call(vm->fd, KVM_SET_USER_MEMORY_REGION, &beyond), -EINVAL);
+    beyond.guest_phys_addr = ~(PAGE - 1);
+    EXPECT_EQ(kvm_call(vm->fd, KVM_SET_USER_MEMORY_REGION, &beyond), -EINVAL);
+    ((uint64_t *)(vm->mem + GUEST_PML4))[1] = GUEST_DATA | 3;
+    ((uint64_t *)(vm->mem + GUEST_DATA))[0] = (end - (1 << 30)) | 0x83;
+    for (unsigned i = 0; i < HUGE / PAGE; i += 73)
+        guest_store32(v, linear + (1 << 30) - HUGE + i * PAGE, 0x1000 + i);
+    for (unsigned i = 0; i < HUGE / PAGE; i += 73)
+        EXPECT_EQ(*(uint32_t *)(mem + i * PAGE), 0x1000 + i);
+    guest_store32(v, linear + (1 << 30) - 4, 0x4321);
+    EXPECT_EQ(*(uint32_t *)(mem + HUGE - 4), 0x4321);
+    EXPECT_EQ(guest_call(v, load32, linear, 0, 0, 0), KVM_EXIT_MMIO);
+    EXPECT_EQ(v->run->mmio.phys_addr, end - (1 << 30));
+}
+
 /* ---- both sides at once ---- */
 
 static bool again(struct vcpu *v, int reason)
@@ -346,6 +375,7 @@ static const struct lab_test tests[] = {
     { "memfd: shared, punched, cut", test_memfd },
     { "file: private and read-only", test_file },
     { "slot without memory", test_nothing_there },
+    { "slot at the last addresses", test_last_address },
     { "discarding while two vCPUs write", test_storm },
 };
 

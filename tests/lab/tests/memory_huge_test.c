@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include "memory.h"
 
+#include <fcntl.h>
+
 #define GIGA (1ul << 30)
 #ifndef MAP_HUGE_2MB
 #define MAP_HUGE_2MB (21 << 26)
@@ -143,7 +145,9 @@ static void test_collapse_running(void)
 
 /* ---- pages of a fixed size ---- */
 
-/* From the pool, which is asked for one; NULL where the host cannot have any. */
+static long pool_had;
+
+/* From the pool, which is asked for one; skips where the host cannot have any. */
 static uint8_t *pool_page(size_t size)
 {
     int flags = size == GIGA ? MAP_HUGE_1GB : MAP_HUGE_2MB;
@@ -151,15 +155,15 @@ static uint8_t *pool_page(size_t size)
     void *mem;
 
     snprintf(path, sizeof(path), POOL, size / 1024);
-    memory_set(path, "1");
+    pool_had = memory_get(path, NULL);
+    if (pool_had == 0)
+        memory_set(path, "1");
     mem = memory_get(path, NULL) < 1
               ? MAP_FAILED
               : mmap(NULL, size, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | flags, -1, 0);
-    if (mem == MAP_FAILED) {
-        memory_set(path, "0");
+    if (mem == MAP_FAILED)
         lab_skip("the host cannot reserve such a page");
-    }
     return mem;
 }
 
@@ -169,6 +173,8 @@ static void pool_put(uint8_t *mem, size_t size)
 
     munmap(mem, size);
     snprintf(path, sizeof(path), POOL, size / 1024);
+    if (pool_had)
+        return;
     memory_set(path, "0");
     EXPECT_EQ(memory_get(path, NULL), 0); /* nobody holds it any more */
 }
@@ -213,6 +219,34 @@ static void test_pool_2m(void)
     pool_test(HUGE, "pages_2m");
 }
 
+/* A shared file of such pages: punched, cut and grown under the guest. */
+static void test_pool_file(void)
+{
+    struct vm *vm = vm_bare();
+    struct vcpu *v = vcpu_new(vm, 0);
+    int fd = memfd_create("guest", MFD_CLOEXEC | MFD_HUGETLB | (unsigned)MAP_HUGE_2MB);
+    uint8_t *mem;
+
+    ASSERT(fd >= 0 && ftruncate(fd, HUGE) == 0);
+    munmap(pool_page(HUGE), HUGE);
+    mem = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    ASSERT(mem != MAP_FAILED);
+    vm_slot(vm, 1, 0, HIGH, HUGE, mem);
+    guest_store32(v, HIGH + 77 * PAGE, 0x1234);
+    EXPECT_EQ(*(uint32_t *)(mem + 77 * PAGE), 0x1234);
+    ASSERT_EQ(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, HUGE), 0);
+    EXPECT_EQ(guest_load32(v, HIGH + 77 * PAGE), 0);
+    guest_store32(v, HIGH + 78 * PAGE, 0x5678);
+    EXPECT_EQ(*(uint32_t *)(mem + 78 * PAGE), 0x5678);
+    ASSERT_EQ(ftruncate(fd, 0), 0);
+    EXPECT_EQ(guest_call(v, load32, HIGH, 0, 0, 0), -EFAULT);
+    ASSERT_EQ(ftruncate(fd, HUGE), 0);
+    EXPECT_EQ(guest_resume(v), GUEST_DONE);
+    EXPECT_EQ((uint32_t)v->regs.rax, 0);
+    close(fd);
+    pool_put(mem, HUGE);
+}
+
 static void test_pool_1g(void)
 {
     pool_test(GIGA, "pages_1g");
@@ -224,6 +258,7 @@ static const struct lab_test tests[] = {
     { "the host collapses and splits", test_collapse },
     { "it does under a writing guest", test_collapse_running },
     { "hugetlb, 2 MiB", test_pool_2m },
+    { "hugetlb, a shared file", test_pool_file },
     { "hugetlb, 1 GiB", test_pool_1g },
 };
 

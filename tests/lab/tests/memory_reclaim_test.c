@@ -332,8 +332,9 @@ static void test_compaction(void)
 
 static void test_nodes(void)
 {
-    static void *pages[SIZE / PAGE];
-    static int node[SIZE / PAGE], status[SIZE / PAGE];
+    enum { PAGES = 256 }; /* of the first vCPU's */
+    void *pages[PAGES];
+    int node[PAGES], status[PAGES];
     struct vcpu *v[2];
     unsigned moved = 0;
     uint8_t *mem;
@@ -341,18 +342,47 @@ static void test_nodes(void)
     if (access("/sys/devices/system/node/node1", F_OK))
         lab_skip("the host has one node");
     write_begin(v, &mem);
-    for (unsigned i = 0; i < 10; i++) {
+    for (int i = 0; i < 6; i++) {
         write_goes_on(v);
-        for (size_t p = 0; p < SIZE / PAGE; p++) {
-            pages[p] = mem + p * PAGE;
-            node[p] = (int)(p + i) % 2;
+        for (int p = 0; p < PAGES; p++) {
+            pages[p] = mem + (size_t)p * PAGE;
+            node[p] = (2 * p / PAGES + i) % 2;
         }
-        syscall(SYS_move_pages, 0, SIZE / PAGE, pages, node, status, 2);
-        for (size_t p = 0; p < SIZE / PAGE; p++)
+        syscall(SYS_move_pages, 0, PAGES, pages, node, status, 2);
+        for (unsigned p = 0; p < PAGES; p++)
             moved += status[p] == node[p];
     }
-    EXPECT(moved > 1000);
+    EXPECT(moved > PAGES);
     write_end(v, mem);
+}
+
+#define BALANCING "/sys/kernel/debug/sched/numa_balancing/"
+
+static bool go_on_reading(struct vcpu *v, int reason)
+{
+    guest_prepare(v, GUEST_ADDR(read_all), HIGH, HIGH + SIZE / 4, PAGE, 0);
+    return reason >= 0;
+}
+
+/* Balancing takes rights away to see who uses a page: a guest that only reads is seen as well. */
+static void test_balancing(void)
+{
+    uint8_t *mem;
+    struct vcpu *v;
+    long before;
+
+    if (access("/sys/devices/system/node/node1", F_OK))
+        lab_skip("the host has one node");
+    memory_set(BALANCING "scan_delay_ms", "10");
+    memory_set(BALANCING "scan_period_min_ms", "20");
+    memory_set(BALANCING "scan_period_max_ms", "20");
+    v = filled_vm(&mem, SIZE);
+    before = VMSTAT("numa_hint_faults");
+    go_on_reading(v, 0);
+    vcpu_start(v, go_on_reading);
+    EXPECT(WAIT_FOR(VMSTAT("numa_hint_faults") > before + 600));
+    vcpu_kick(v);
+    expect_filled(v, SIZE);
 }
 
 /* ---- a file's pages ---- */
@@ -445,6 +475,7 @@ static const struct lab_test tests[] = {
     { "merged while two vCPUs write", test_merged_writing },
     { "compaction while two vCPUs write", test_compaction },
     { "moved between nodes while two vCPUs write", test_nodes },
+    { "a guest's reads count in balancing nodes", test_balancing },
     { "written back to a file", test_written_back },
     { "pages in use are reclaimed last", test_used },
 };

@@ -8,6 +8,10 @@
 for ko in $(cat /lab/modules/zram.list); do
 	[ -d "/sys/module/${ko%.ko}" ] || insmod "/lab/modules/$ko" $([ "$ko" != zram.ko ] || echo num_devices=2)
 done
+if [ ! -e /sys/block/zram1 ]; then
+	echo "1..0 # SKIP no compressed memory"
+	exit 0
+fi
 mkdir -p /run/cgroup /run/disk
 echo 512M >/sys/block/zram0/disksize && mkswap /dev/zram0 >/dev/null && swapon /dev/zram0
 echo 64M >/sys/block/zram1/disksize && mke2fs -b 4096 /dev/zram1 >/dev/null && mount /dev/zram1 /run/disk

@@ -160,6 +160,7 @@ void pagefault_enable(void);
 #define FOLL_WRITE 1u
 #define FOLL_DUMP 2u
 #define FOLL_HWPOISON 4u
+#define FOLL_HONOR_NUMA_FAULT 0u /* it has one node */
 #define FOLL_INTERRUPTIBLE 8u
 
 struct file;
