@@ -22,6 +22,7 @@ const char *lab_dev = "/dev/bawn";
 bool lab_is_bawn;
 unsigned lab_seconds = 40;
 
+static pid_t runner;
 static struct vm *vms;
 static sigjmp_buf test_end;
 static bool test_failed;
@@ -53,13 +54,15 @@ bool lab_failed(void)
 
 void lab_abort(void)
 {
+    if (getpid() != runner) /* a test's child must not go on as a second runner */
+        _exit(1);
     siglongjmp(test_end, 1);
 }
 
 void lab_skip(const char *why)
 {
     test_skipped = why;
-    siglongjmp(test_end, 1);
+    lab_abort();
 }
 
 void lab_row(const char *name)
@@ -95,7 +98,7 @@ static void on_deadline(int sig)
     }
     again = true;
     lab_fail(__FILE__, __LINE__, "not finished after %d s", test_seconds());
-    siglongjmp(test_end, 1);
+    lab_abort();
 }
 
 static void on_kick(int sig)
@@ -180,6 +183,7 @@ int lab_main(int argc, char **argv, const struct lab_test *tests, size_t nr)
         printf("Bail out! KVM_GET_VCPU_MMAP_SIZE answers %d\n", run_size);
         return 1;
     }
+    runner = getpid();
     timer = deadline_create();
     for (size_t i = 0; i < nr; i++) {
         if (filter && !strstr(tests[i].name, filter))
