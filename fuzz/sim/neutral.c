@@ -178,6 +178,12 @@ static int n_code_size(struct bawn_vcpu *vcpu)
     return vcpu->efer & EFER_LMA && cs->l ? 8 : cs->db ? 4 : 2;
 }
 
+static void n_code_segment(struct bawn_vcpu *vcpu, u64 *base, u32 *limit)
+{
+    *base = state(vcpu)->segment[VCPU_SREG_CS].base;
+    *limit = state(vcpu)->segment[VCPU_SREG_CS].limit;
+}
+
 static void n_advance(struct bawn_vcpu *vcpu, unsigned int len)
 {
     vcpu->rip += len;
@@ -320,6 +326,7 @@ const struct bawn_cpu_ops sim_neutral_ops = {
     .set_table = n_set_table,
     .cpl = n_cpl,
     .code_size = n_code_size,
+    .code_segment = n_code_segment,
     .advance = n_advance,
     .load_cr0 = n_vcpu,
     .load_cr3 = n_vcpu,

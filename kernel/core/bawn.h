@@ -304,6 +304,7 @@ struct bawn_vcpu {
 	void *pio_data; /* the page at KVM_PIO_PAGE_OFFSET */
 	int (*complete)(struct bawn_vcpu *vcpu); /* at the next KVM_RUN; answers as a handler */
 	u64 complete_rip;			 /* ... if RIP is still this */
+	u8 complete_len; /* instead: the next KVM_RUN only goes on behind an instruction so long */
 	struct bawn_pio_state pio;
 	struct bawn_mmio_state mmio;
 	u8 msr_len; /* of the RDMSR or WRMSR that waits for userspace */
@@ -428,6 +429,7 @@ struct bawn_cpu_ops {
 	void (*set_table)(struct bawn_vcpu *vcpu, bool idt, const struct kvm_dtable *dt);
 	int (*cpl)(struct bawn_vcpu *vcpu);
 	int (*code_size)(struct bawn_vcpu *vcpu); /* of the code at CS: 2, 4 or 8 */
+	void (*code_segment)(struct bawn_vcpu *vcpu, u64 *base, u32 *limit);
 	/* Moves RIP on by len within that size; an interrupt shadow ends. */
 	void (*advance)(struct bawn_vcpu *vcpu, unsigned int len);
 	/* vcpu->cr0/cr3/cr4/efer are set by core (checked); these load them. */
@@ -555,6 +557,8 @@ static inline bool bawn_canonical(struct bawn_vcpu *vcpu, u64 address)
 	return (u64)sign_extend64(address, vcpu->cr4 & BIT_ULL(12) ? 56 : 47) == address;
 }
 
+u64 bawn_lapic_get_cr8(struct bawn_vcpu *vcpu); /* lapic.c */
+
 /* control.c: checked setters of control and debug registers */
 int bawn_set_cr0(struct bawn_vcpu *vcpu, u64 cr0); /* 0, or 1: the guest gets #GP */
 int bawn_set_cr3(struct bawn_vcpu *vcpu, u64 cr3);
@@ -562,7 +566,10 @@ int bawn_set_cr4(struct bawn_vcpu *vcpu, u64 cr4);
 int bawn_set_efer(struct bawn_vcpu *vcpu, u64 efer);
 bool bawn_cr0_valid(u64 cr0);
 int bawn_set_cr8(struct bawn_vcpu *vcpu, u64 cr8);
-u64 bawn_get_cr8(struct bawn_vcpu *vcpu);
+static inline u64 bawn_get_cr8(struct bawn_vcpu *vcpu)
+{
+	return vcpu->apic ? bawn_lapic_get_cr8(vcpu) : vcpu->cr8;
+}
 int bawn_set_xcr(struct bawn_vcpu *vcpu, u32 index, u64 value);
 u64 bawn_get_dr(struct bawn_vcpu *vcpu, int dr);
 int bawn_set_dr(struct bawn_vcpu *vcpu, int dr, u64 value);
@@ -666,7 +673,6 @@ u64 bawn_lapic_get_tscdeadline(struct bawn_vcpu *vcpu);
 void bawn_lapic_set_tscdeadline(struct bawn_vcpu *vcpu, u64 value);
 int bawn_lapic_pending(struct bawn_vcpu *vcpu); /* deliverable vector above PPR, or -1 */
 void bawn_lapic_ack(struct bawn_vcpu *vcpu, u8 vector); /* IRR -> ISR as it is injected */
-u64 bawn_lapic_get_cr8(struct bawn_vcpu *vcpu);
 void bawn_lapic_set_cr8(struct bawn_vcpu *vcpu, u64 cr8);
 int bawn_lapic_get_state(struct bawn_vcpu *vcpu, struct kvm_lapic_state *s);
 int bawn_lapic_set_state(struct bawn_vcpu *vcpu, const struct kvm_lapic_state *s);
@@ -724,8 +730,13 @@ void bawn_write_guest_tsc(struct bawn_vcpu *vcpu, u64 value, bool host);
 void bawn_set_tsc_adjust(struct bawn_vcpu *vcpu, u64 value, bool host);
 void bawn_clock_suspend(void);
 void bawn_clock_resume(void);
-void bawn_clock_rebase(struct bawn_vcpu *vcpu); /* (cpu) */
-u64 bawn_clock_gap(void);
+extern u64 bawn_tsc_gap; /* by how much the host's TSC has gone back in all suspends */
+void bawn_clock_rebase_slow(struct bawn_vcpu *vcpu);
+static inline void bawn_clock_rebase(struct bawn_vcpu *vcpu) /* (cpu) */
+{
+	if (unlikely(vcpu->tsc_gap != READ_ONCE(bawn_tsc_gap)))
+		bawn_clock_rebase_slow(vcpu);
+}
 int bawn_tsc_ratio(u32 khz, u64 *ratio);
 int bawn_set_tsc_khz(struct bawn_vcpu *vcpu, u32 khz);
 void bawn_clock_guest_paused(struct bawn_vcpu *vcpu); /* KVM_KVMCLOCK_CTRL */

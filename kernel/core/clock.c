@@ -367,7 +367,7 @@ void bawn_set_tsc_adjust(struct bawn_vcpu *vcpu, u64 value, bool host)
 /* ---- Suspend of the host, which may set its TSC back ---- */
 
 static u64 suspend_tsc;
-static u64 tsc_gap; /* what all suspends together took off the TSC */
+u64 bawn_tsc_gap; /* what all suspends together took off the TSC */
 
 /* The last CPU, interrupts disabled; all vCPU threads are frozen. */
 void bawn_clock_suspend(void)
@@ -380,22 +380,15 @@ void bawn_clock_resume(void)
 	u64 now = rdtsc();
 
 	if (now < suspend_tsc)
-		WRITE_ONCE(tsc_gap, tsc_gap + suspend_tsc - now);
-}
-
-u64 bawn_clock_gap(void)
-{
-	return READ_ONCE(tsc_gap);
+		WRITE_ONCE(bawn_tsc_gap, bawn_tsc_gap + suspend_tsc - now);
 }
 
 /* As the vCPU is loaded: guest time goes on from where the suspend stopped it. */
-void bawn_clock_rebase(struct bawn_vcpu *vcpu)
+void bawn_clock_rebase_slow(struct bawn_vcpu *vcpu)
 {
 	struct bawn_vm *vm = vcpu->vm;
-	u64 gap = READ_ONCE(tsc_gap);
+	u64 gap = READ_ONCE(bawn_tsc_gap);
 
-	if (likely(vcpu->tsc_gap == gap))
-		return;
 	spin_lock(&vm->clock_lock);
 	if (vm->clock_gap != gap) {
 		vm->clock_tsc -= gap - vm->clock_gap;

@@ -119,11 +119,6 @@ int bawn_set_cr8(struct bawn_vcpu *vcpu, u64 cr8)
 	return 0;
 }
 
-u64 bawn_get_cr8(struct bawn_vcpu *vcpu)
-{
-	return vcpu->apic ? bawn_lapic_get_cr8(vcpu) : vcpu->cr8;
-}
-
 int bawn_set_xcr(struct bawn_vcpu *vcpu, u32 index, u64 value)
 {
 	if (index != XCR_XFEATURE_ENABLED_MASK || !(value & XFEATURE_MASK_FP))

@@ -19,12 +19,11 @@ static u64 *pointer(struct bawn_vcpu *vcpu)
 	return &vcpu->gpr[vcpu->pio.exit.io.in ? VCPU_RDI : VCPU_RSI];
 }
 
-static int io_exit(struct bawn_vcpu *vcpu, u32 count, int (*complete)(struct bawn_vcpu *))
+static int io_exit(struct bawn_vcpu *vcpu, const struct bawn_exit *e, u32 count,
+		   int (*complete)(struct bawn_vcpu *))
 {
-	const struct bawn_exit *e = &vcpu->pio.exit;
 	struct kvm_run *run = vcpu->run;
 
-	vcpu->pio.count = count;
 	run->exit_reason = KVM_EXIT_IO;
 	run->io.direction = e->io.in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
 	run->io.size = e->io.size;
@@ -33,11 +32,6 @@ static int io_exit(struct bawn_vcpu *vcpu, u32 count, int (*complete)(struct baw
 	run->io.data_offset = KVM_PIO_PAGE_OFFSET * PAGE_SIZE;
 	vcpu->complete = complete;
 	return 0;
-}
-
-static int complete_out(struct bawn_vcpu *vcpu)
-{
-	return bawn_skip(vcpu, vcpu->pio.exit.len);
 }
 
 static int complete_in(struct bawn_vcpu *vcpu)
@@ -58,11 +52,13 @@ static int single(struct bawn_vcpu *vcpu, const struct bawn_exit *e)
 
 	if (!e->io.in && !bawn_ioeventfd_write(vcpu->vm, true, e->io.port, e->io.size, value))
 		return bawn_skip(vcpu, e->len);
-	vcpu->pio.exit = *e;
-	if (e->io.in)
-		return io_exit(vcpu, 1, complete_in);
+	if (e->io.in) {
+		vcpu->pio.exit = *e;
+		return io_exit(vcpu, e, 1, complete_in);
+	}
 	*(u32 *)vcpu->pio_data = value;
-	return io_exit(vcpu, 1, complete_out);
+	vcpu->complete_len = e->len;
+	return io_exit(vcpu, e, 1, NULL);
 }
 
 /* Moves rSI or rDI and rCX on by n elements; the instruction ends when none is left. */
@@ -130,7 +126,7 @@ static int complete_string(struct bawn_vcpu *vcpu)
 	return advance(vcpu, n);
 }
 
-static int string(struct bawn_vcpu *vcpu)
+static noinline int string(struct bawn_vcpu *vcpu)
 {
 	const struct bawn_exit *e = &vcpu->pio.exit;
 	u64 count = e->io.rep ? vcpu->gpr[VCPU_RCX] & addr_mask(e) : 1;
@@ -153,7 +149,8 @@ static int string(struct bawn_vcpu *vcpu)
 	memcpy(&first, vcpu->pio_data, e->io.size);
 	if (!e->io.in && !bawn_ioeventfd_write(vcpu->vm, true, e->io.port, e->io.size, first))
 		return advance(vcpu, 1);
-	return io_exit(vcpu, n, complete_string);
+	vcpu->pio.count = n;
+	return io_exit(vcpu, e, n, complete_string);
 }
 
 /* IN, OUT, INS, OUTS as the backend decoded them. Answers as an exit handler does. */

@@ -21,7 +21,8 @@ struct ioctl_entry {
 static const struct ioctl_entry table[] = { BAWN_IOCTLS(ENTRY) };
 #undef ENTRY
 
-#define SMALL_ARG sizeof(struct kvm_sregs) /* copied to the stack; larger ones to the heap */
+#define SMALL_ARG 64
+#define MEDIUM_ARG sizeof(struct kvm_sregs) /* copied to the stack; larger ones to the heap */
 
 /* What an unknown number answers, as KVM's objects do. */
 static const int unknown[BAWN_OBJ_NR] = {
@@ -108,33 +109,60 @@ static long call_vm(const struct ioctl_entry *e, struct bawn_call *call)
 	return r;
 }
 
-static long call_copied(const struct ioctl_entry *e, struct bawn_call *call)
+static __always_inline long copy_and_call(const struct ioctl_entry *e, struct bawn_call *call,
+					  void *arg, size_t size)
 {
 	void __user *user = (void __user *)call->raw;
-	size_t size = _IOC_SIZE(e->nr);
-	u64 small[SMALL_ARG / sizeof(u64)];
 	long r;
 
-	call->arg = small;
-	if (size > sizeof(small)) {
-		call->arg = kmalloc(size, GFP_KERNEL_ACCOUNT);
-		if (!call->arg)
-			return -ENOMEM;
-	}
-	memset(call->arg, 0, size);
-	r = -EFAULT;
-	if (_IOC_DIR(e->nr) & _IOC_WRITE && copy_from_user(call->arg, user, size))
-		goto out;
+	call->arg = arg;
+	if (!(_IOC_DIR(e->nr) & _IOC_WRITE))
+		memset(arg, 0, size);
+	else if (copy_from_user(arg, user, size))
+		return -EFAULT;
 	r = e->object == BAWN_OBJ_VCPU ? call_vcpu(e, call) :
 	    e->object == BAWN_OBJ_VM   ? call_vm(e, call) :
 					 e->fn(call);
 	if (r >= 0 && _IOC_DIR(e->nr) & _IOC_READ && !(e->flags & CALL_IN) &&
-	    copy_to_user(user, call->arg, size))
+	    copy_to_user(user, arg, size))
 		r = -EFAULT;
-out:
-	if (call->arg != small)
-		kfree(call->arg);
 	return r;
+}
+
+/* Of two sizes, for kernels that clear what is on the stack. */
+static noinline long call_small(const struct ioctl_entry *e, struct bawn_call *call, size_t size)
+{
+	u64 arg[SMALL_ARG / sizeof(u64)];
+
+	return copy_and_call(e, call, arg, size);
+}
+
+static noinline long call_medium(const struct ioctl_entry *e, struct bawn_call *call, size_t size)
+{
+	u64 arg[MEDIUM_ARG / sizeof(u64)];
+
+	return copy_and_call(e, call, arg, size);
+}
+
+static noinline long call_large(const struct ioctl_entry *e, struct bawn_call *call, size_t size)
+{
+	void *arg = kmalloc(size, GFP_KERNEL_ACCOUNT);
+	long r;
+
+	if (!arg)
+		return -ENOMEM;
+	r = copy_and_call(e, call, arg, size);
+	kfree(arg);
+	return r;
+}
+
+static long call_copied(const struct ioctl_entry *e, struct bawn_call *call)
+{
+	size_t size = _IOC_SIZE(e->nr);
+
+	return size <= SMALL_ARG  ? call_small(e, call, size) :
+	       size <= MEDIUM_ARG ? call_medium(e, call, size) :
+				    call_large(e, call, size);
 }
 
 long bawn_dispatch(enum bawn_object object, struct bawn_call *call, unsigned int nr)

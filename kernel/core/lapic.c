@@ -297,7 +297,7 @@ void bawn_lapic_ack(struct bawn_vcpu *vcpu, u8 vector)
 
 	vector_assign(apic, APIC_IRR, vector, false);
 	vector_assign(apic, APIC_ISR, vector, true);
-	set_bit(vector >> 5, &apic->isr_words);
+	__set_bit(vector >> 5, &apic->isr_words);
 	/* It was above the priority, and so is what it is now. */
 	lapic_set(apic, APIC_PROCPRI, vector & 0xf0);
 }
@@ -309,6 +309,8 @@ static void eoi(struct bawn_lapic *apic)
 	if (!vector)
 		return;
 	vector_assign(apic, APIC_ISR, vector, false);
+	if (!lapic_get(apic, APIC_ISR + (vector >> 5) * 0x10))
+		__clear_bit(vector >> 5, &apic->isr_words);
 	update_ppr(apic);
 	/* eoi_exit has the vectors of userspace's level-triggered IOAPIC pins. */
 	if (test_bit(vector, apic->vcpu->eoi_exit))

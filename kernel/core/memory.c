@@ -593,7 +593,7 @@ out:
 
 /* Host address of gpa, for at most *len bytes of its page; 0 when there is no such memory, or it
  * is private: that is the guest's alone. */
-static unsigned long guest_hva(struct bawn_vm *vm, gpa_t gpa, size_t *len,
+static __always_inline unsigned long guest_hva(struct bawn_vm *vm, gpa_t gpa, size_t *len,
 			       struct bawn_memslot **slot)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
@@ -605,6 +605,15 @@ static unsigned long guest_hva(struct bawn_vm *vm, gpa_t gpa, size_t *len,
 	return (*slot)->hva + ((gfn - (*slot)->base) << PAGE_SHIFT) + offset_in_page(gpa);
 }
 
+/* What the walk and the fetch read has a constant size, which spares checks of the buffer. */
+static bool copy_in(void *buf, unsigned long hva, size_t n)
+{
+	const void __user *p = (const void __user *)hva;
+
+	return n == 8 ? !copy_from_user(buf, p, 8) : n == 16 ? !copy_from_user(buf, p, 16) :
+							       !copy_from_user(buf, p, n);
+}
+
 int bawn_read_guest(struct bawn_vm *vm, gpa_t gpa, void *buf, size_t len)
 {
 	while (len) {
@@ -612,7 +621,7 @@ int bawn_read_guest(struct bawn_vm *vm, gpa_t gpa, void *buf, size_t len)
 		size_t n = len;
 		unsigned long hva = guest_hva(vm, gpa, &n, &slot);
 
-		if (!hva || copy_from_user(buf, (void __user *)hva, n))
+		if (!hva || !copy_in(buf, hva, n))
 			return -EFAULT;
 		gpa += n;
 		buf += n;

@@ -492,8 +492,6 @@ void bawn_sync_regs_out(struct bawn_vcpu *vcpu)
 	struct kvm_run *run = vcpu->run;
 	u64 valid = READ_ONCE(run->kvm_valid_regs);
 
-	if (!valid)
-		return;
 	if (valid & KVM_SYNC_X86_REGS)
 		get_regs(vcpu, &run->s.regs.regs);
 	if (valid & KVM_SYNC_X86_SREGS)

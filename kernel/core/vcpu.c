@@ -42,8 +42,11 @@ void bawn_vcpu_kick(struct bawn_vcpu *vcpu)
 {
 	int cpu, me;
 
-	if (rcuwait_wake_up(&vcpu->wait))
+	/* It slept: what it is to see was there before it looks. */
+	if (rcuwait_wake_up(&vcpu->wait)) {
 		vcpu->stat.halt_wakeups++;
+		return;
+	}
 	me = get_cpu();
 	if (cmpxchg(&vcpu->mode, BAWN_IN_GUEST, BAWN_EXITING_GUEST) == BAWN_IN_GUEST) {
 		cpu = READ_ONCE(vcpu->cpu);
@@ -333,6 +336,9 @@ static int enter(struct bawn_vcpu *vcpu)
 	bool done;
 	int r;
 
+	/* Events are looked for at each entry: what asks for that alone has it. */
+	if (READ_ONCE(vcpu->requests) == BIT(BAWN_REQ_EVENT))
+		clear_bit(BAWN_REQ_EVENT, &vcpu->requests);
 	if (READ_ONCE(vcpu->requests) || vcpu->pending_eoi >= 0 || vcpu->vm->tee) {
 		r = prepare(vcpu);
 		if (r <= 0 || vcpu->mp_state != KVM_MP_STATE_RUNNABLE)
@@ -362,56 +368,84 @@ static int enter(struct bawn_vcpu *vcpu)
 	return done ? r : exit_slow(vcpu, &exit);
 }
 
-/* Waits until there is something for the vCPU, polling first for as long as it paid before. */
-static void block(struct bawn_vcpu *vcpu)
+/* Polls for as long as it paid before: true when something came. */
+static bool poll(struct bawn_vcpu *vcpu, ktime_t start)
 {
-	ktime_t start = ktime_get(), stop = ktime_add_ns(start, vcpu->halt_poll_ns);
-	unsigned int most = READ_ONCE(halt_poll_ns);
-	u64 slept;
+	ktime_t stop = ktime_add_ns(start, vcpu->halt_poll_ns);
 
-	while (vcpu->halt_poll_ns && ktime_before(ktime_get(), stop)) {
-		if (bawn_has_event(vcpu) || signal_pending(current))
-			return;
-		if (need_resched() || !single_task_running())
+	while (single_task_running() && !need_resched() && ktime_before(ktime_get(), stop)) {
+		if (bawn_has_event(vcpu))
+			return true;
+		if (signal_pending(current))
 			break;
 		cpu_relax();
 	}
+	return false;
+}
+
+static bool sleep(struct bawn_vcpu *vcpu)
+{
+	bool event;
+
 	prepare_to_rcuwait(&vcpu->wait);
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
-		if (bawn_has_event(vcpu) || signal_pending(current))
+		event = bawn_has_event(vcpu);
+		if (event || signal_pending(current))
 			break;
 		schedule();
 	}
 	finish_rcuwait(&vcpu->wait);
-	slept = ktime_to_ns(ktime_sub(ktime_get(), start));
-	if (slept > most)
+	return event;
+}
+
+/* Waits until there is something for the vCPU: false when a signal came instead. */
+static bool block(struct bawn_vcpu *vcpu)
+{
+	unsigned int most = READ_ONCE(halt_poll_ns);
+	ktime_t start;
+	bool event;
+
+	/* Where others want the CPU, how long it takes says nothing of polling. */
+	if (!most || !single_task_running())
+		return sleep(vcpu);
+	if (bawn_has_event(vcpu))
+		return true;
+	start = ktime_get();
+	if (poll(vcpu, start))
+		return true;
+	event = sleep(vcpu);
+	if (ktime_to_ns(ktime_sub(ktime_get(), start)) > most)
 		vcpu->halt_poll_ns /= 2;
 	else
 		vcpu->halt_poll_ns = clamp(vcpu->halt_poll_ns * 2, 10000u, max(most, 10000u));
-	if (vcpu->halt_poll_ns > most)
-		vcpu->halt_poll_ns = most;
+	vcpu->halt_poll_ns = min(vcpu->halt_poll_ns, most);
+	return event;
 }
 
 /* A vCPU that does not execute: waits, and says whether it may run now. */
 static int wait_runnable(struct bawn_vcpu *vcpu)
 {
-	if (!bawn_has_event(vcpu)) {
-		block(vcpu);
-		if (!bawn_has_event(vcpu))
-			return 1;
-	}
-	lock_slots(vcpu);
-	if (vcpu->vm->tee)
+	bool event = true;
+
+	if (!block(vcpu))
+		return 1;
+	if (vcpu->vm->tee) {
+		lock_slots(vcpu);
 		vcpu->vm->tee->take_state(vcpu);
-	if (vcpu->apic) {
+		unlock_slots(vcpu);
+	}
+	/* A timer may turn out to be masked, a SIPI not to be waited for. */
+	if (vcpu->apic && (test_bit(BAWN_REQ_TIMER, &vcpu->requests) || vcpu->apic_events)) {
+		lock_slots(vcpu);
 		if (bawn_take_request(vcpu, BAWN_REQ_TIMER))
 			bawn_lapic_timer_fired(vcpu);
 		clear_bit(BAWN_REQ_APIC_INIT, &vcpu->requests);
 		bawn_lapic_accept_events(vcpu);
+		unlock_slots(vcpu);
+		event = vcpu->mp_state == KVM_MP_STATE_HALTED && bawn_has_event(vcpu);
 	}
-	unlock_slots(vcpu);
-	if (vcpu->mp_state == KVM_MP_STATE_HALTED && bawn_has_event(vcpu))
+	if (vcpu->mp_state == KVM_MP_STATE_HALTED && event)
 		vcpu->mp_state = KVM_MP_STATE_RUNNABLE;
 	return 1;
 }
@@ -470,19 +504,23 @@ static void fill_run_page(struct bawn_vcpu *vcpu)
 	run->apic_base = vcpu->apic_base;
 	/* Interrupts come by the local APIC or not at all. */
 	run->ready_for_interrupt_injection = 0;
-	if (!vcpu->state_protected)
+	if (READ_ONCE(run->kvm_valid_regs) && !vcpu->state_protected)
 		bawn_sync_regs_out(vcpu);
 }
 
 static int complete_exit(struct bawn_vcpu *vcpu)
 {
 	int (*complete)(struct bawn_vcpu *vcpu) = vcpu->complete;
+	u8 len = vcpu->complete_len;
 	int r;
 
 	vcpu->complete = NULL;
+	vcpu->complete_len = 0;
 	/* Userspace moved the vCPU elsewhere: what was half done there is void. */
-	if (!complete || vcpu->rip != vcpu->complete_rip)
+	if (vcpu->rip != vcpu->complete_rip)
 		return 1;
+	if (!complete)
+		return len ? bawn_skip(vcpu, len) : 1;
 	lock_slots(vcpu);
 	r = complete(vcpu);
 	unlock_slots(vcpu);
@@ -507,9 +545,12 @@ int bawn_vcpu_run(struct bawn_vcpu *vcpu)
 		r = READ_ONCE(run->immediate_exit__unsafe) ? -EINTR : run_uninitialized(vcpu);
 		goto out;
 	}
-	r = vcpu->state_protected ? 0 : bawn_sync_regs_in(vcpu);
-	if (r)
-		goto out;
+	if (READ_ONCE(run->kvm_valid_regs) | READ_ONCE(run->kvm_dirty_regs) &&
+	    !vcpu->state_protected) {
+		r = bawn_sync_regs_in(vcpu);
+		if (r)
+			goto out;
+	}
 	/* The answer to the last exit is taken even when the caller wants no more than that. */
 	r = complete_exit(vcpu);
 	if (r > 0 && READ_ONCE(run->immediate_exit__unsafe))
@@ -581,6 +622,7 @@ void bawn_vcpu_reset(struct bawn_vcpu *vcpu, bool init)
 	vcpu->nmi_injected = false;
 	atomic_set(&vcpu->nmi_queued, 0);
 	vcpu->complete = NULL;
+	vcpu->complete_len = 0;
 	vcpu->cr0 = init ? X86_CR0_ET | (vcpu->cr0 & (X86_CR0_NW | X86_CR0_CD)) : RESET_CR0;
 	vcpu->cr2 = 0;
 	vcpu->cr3 = 0;
@@ -677,7 +719,7 @@ static struct bawn_vcpu *vcpu_alloc(struct bawn_vm *vm, u32 id)
 	vcpu->cpu = -1;
 	vcpu->last_host_cpu = -1;
 	vcpu->pending_eoi = -1;
-	vcpu->tsc_gap = bawn_clock_gap();
+	vcpu->tsc_gap = READ_ONCE(bawn_tsc_gap);
 	vcpu->tsc_khz = tsc_khz;
 	vcpu->run = (struct kvm_run *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	vcpu->pio_data = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);

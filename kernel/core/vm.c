@@ -89,7 +89,7 @@ static struct bawn_vm *vm_create(u32 type)
 	}
 	refcount_set(&vm->users, 1);
 	mutex_init(&vm->lock);
-	vm->clock_gap = bawn_clock_gap();
+	vm->clock_gap = READ_ONCE(bawn_tsc_gap);
 	bawn_clock_init(vm);
 	r = bawn_memory_init(vm);
 	if (r)
@@ -383,27 +383,15 @@ long bawn_call_snp_set_certs(struct bawn_call *call)
 
 /* ---- vCPU calls ---- */
 
-long bawn_vcpu_ioctl(struct file *file, unsigned int nr, unsigned long arg)
-{
-	struct bawn_vcpu *vcpu = file->private_data;
-	struct bawn_call call = { .vm = vcpu->vm, .vcpu = vcpu, .raw = arg };
-
-	/* The one that counts. */
-	if (nr == KVM_RUN && call.vm->mm == current->mm)
-		return bawn_call_run(&call);
-	return bawn_dispatch(BAWN_OBJ_VCPU, &call, nr);
-}
-
 /* The first run of any vCPU seals a measured launch. */
-long bawn_call_run(struct bawn_call *call)
+static long run(struct bawn_vcpu *vcpu, unsigned long arg)
 {
-	struct bawn_vcpu *vcpu = call->vcpu;
 	int r;
 
-	if (call->raw)
+	if (arg)
 		return -EINVAL;
-	if (call->vm->measure && !bawn_measure_sealed(call->vm)) {
-		r = seal(call->vm);
+	if (vcpu->vm->measure && !bawn_measure_sealed(vcpu->vm)) {
+		r = seal(vcpu->vm);
 		if (r && r != -EPERM)
 			return r;
 	}
@@ -412,6 +400,28 @@ long bawn_call_run(struct bawn_call *call)
 	r = bawn_vcpu_run(vcpu);
 	mutex_unlock(&vcpu->mutex);
 	return r;
+}
+
+long bawn_call_run(struct bawn_call *call)
+{
+	return run(call->vcpu, call->raw);
+}
+
+static noinline long vcpu_call(struct bawn_vcpu *vcpu, unsigned int nr, unsigned long arg)
+{
+	struct bawn_call call = { .vm = vcpu->vm, .vcpu = vcpu, .raw = arg };
+
+	return bawn_dispatch(BAWN_OBJ_VCPU, &call, nr);
+}
+
+long bawn_vcpu_ioctl(struct file *file, unsigned int nr, unsigned long arg)
+{
+	struct bawn_vcpu *vcpu = file->private_data;
+
+	/* The one whose way counts goes straight; bawn_dispatch() has the reason for mm. */
+	if (nr == KVM_RUN && vcpu->vm->mm == current->mm)
+		return run(vcpu, arg);
+	return vcpu_call(vcpu, nr, arg);
 }
 
 long bawn_call_set_cpuid2(struct bawn_call *call)

@@ -348,7 +348,7 @@ int bawn_code_size(struct bawn_vcpu *vcpu)
 }
 
 /* Within one page. */
-static int fetch_part(struct bawn_vcpu *vcpu, gva_t gva, u8 *buf, size_t len,
+static __always_inline int fetch_part(struct bawn_vcpu *vcpu, gva_t gva, u8 *buf, size_t len,
 		      struct bawn_walk_fault *f)
 {
 	u32 access = BAWN_WALK_FETCH | (bawn_cpu->cpl(vcpu) == 3 ? BAWN_WALK_USER : 0);
@@ -361,17 +361,25 @@ static int fetch_part(struct bawn_vcpu *vcpu, gva_t gva, u8 *buf, size_t len,
 
 int bawn_fetch(struct bawn_vcpu *vcpu, u8 buf[15], struct bawn_walk_fault *f)
 {
-	struct kvm_segment cs;
 	gva_t rip = vcpu->rip;
 	size_t nr = 15, first;
+	u8 whole[16];
 	int ret;
 
-	if (!bawn_long_mode(vcpu)) {
-		bawn_cpu->get_segment(vcpu, VCPU_SREG_CS, &cs);
-		if (rip > cs.limit)
+	if (bawn_cpu->code_size(vcpu) != 8) {
+		u64 base;
+		u32 limit;
+
+		bawn_cpu->code_segment(vcpu, &base, &limit);
+		if (rip > limit)
 			return fault(f, GP_VECTOR, 0, 0);
-		nr = min_t(u64, nr, cs.limit - rip + 1);
-		rip = (u32)(cs.base + rip);
+		nr = min_t(u64, nr, limit - rip + 1);
+		rip = (u32)(base + rip);
+	}
+	if (nr == 15 && offset_in_page(rip) <= PAGE_SIZE - sizeof(whole)) {
+		ret = fetch_part(vcpu, rip, whole, sizeof(whole), f);
+		memcpy(buf, whole, 15);
+		return ret ?: 15;
 	}
 	first = min_t(size_t, nr, PAGE_SIZE - offset_in_page(rip));
 	ret = fetch_part(vcpu, rip, buf, first, f);

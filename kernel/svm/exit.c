@@ -66,7 +66,7 @@ void bawn_svm_exit_irqoff(struct bawn_vcpu *vcpu)
 }
 
 /* The exiting instruction's length as the CPU gives it, 0 when it does not. */
-static u8 next_rip_len(struct bawn_vcpu *vcpu)
+static __always_inline u8 next_rip_len(struct bawn_vcpu *vcpu)
 {
 	u64 len = to_svm(vcpu)->vmcb->control.next_rip - vcpu->rip;
 
@@ -91,25 +91,9 @@ static u8 insn_len(struct bawn_vcpu *vcpu, int op_len)
 	return nr > 0 ? bawn_insn_prefixed_len(bytes, nr, bawn_svm_code_size(vcpu), op_len) : 0;
 }
 
-static void decode_io(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+/* The string forms' operands. */
+static noinline void decode_io_string(struct bawn_vcpu *vcpu, struct bawn_exit *exit, u32 info)
 {
-	struct vmcb_control_area *c = &to_svm(vcpu)->vmcb->control;
-	u32 info = c->exit_info_1;
-
-	exit->io.size = (info & SVM_IOIO_SIZE_MASK) >> SVM_IOIO_SIZE_SHIFT;
-	/* One bit of three; core moves that many bytes. */
-	if (exit->io.size != 1 && exit->io.size != 2 && exit->io.size != 4)
-		return;
-	exit->kind = BAWN_EXIT_IO;
-	exit->io.in = info & SVM_IOIO_TYPE_MASK;
-	exit->io.string = info & SVM_IOIO_STR_MASK;
-	exit->io.rep = info & SVM_IOIO_REP_MASK;
-	exit->io.port = info >> 16;
-	exit->io.seg = VCPU_SREG_DS;
-	/* EXITINFO2 is the next instruction's RIP on every SVM. */
-	exit->len = c->exit_info_2 - vcpu->rip;
-	if (!exit->io.string)
-		return;
 	switch ((info & SVM_IOIO_ASIZE_MASK) >> SVM_IOIO_ASIZE_SHIFT) {
 	case 1: exit->io.addr_size = 2; break;
 	case 2: exit->io.addr_size = 4; break;
@@ -130,6 +114,27 @@ static void decode_io(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 		if (nr > 0)
 			exit->io.seg = bawn_insn_segment(bytes, nr, bawn_svm_code_size(vcpu));
 	}
+}
+
+static void decode_io(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
+{
+	struct vmcb_control_area *c = &to_svm(vcpu)->vmcb->control;
+	u32 info = c->exit_info_1;
+
+	exit->io.size = (info & SVM_IOIO_SIZE_MASK) >> SVM_IOIO_SIZE_SHIFT;
+	/* One bit of three; core moves that many bytes. */
+	if (exit->io.size != 1 && exit->io.size != 2 && exit->io.size != 4)
+		return;
+	exit->kind = BAWN_EXIT_IO;
+	exit->io.in = info & SVM_IOIO_TYPE_MASK;
+	exit->io.string = info & SVM_IOIO_STR_MASK;
+	exit->io.rep = info & SVM_IOIO_REP_MASK;
+	exit->io.port = info >> 16;
+	exit->io.seg = VCPU_SREG_DS;
+	/* EXITINFO2 is the next instruction's RIP on every SVM. */
+	exit->len = c->exit_info_2 - vcpu->rip;
+	if (exit->io.string)
+		decode_io_string(vcpu, exit, info);
 }
 
 /* MOV CR, CLTS, LMSW, SMSW and MOV DR, all from the instruction itself. */
@@ -316,7 +321,7 @@ static void decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 }
 
 /* Without a length the instruction is looked at, if its page is there: none can be fetched now. */
-static void decode_simple_atomic(struct bawn_vcpu *vcpu, struct bawn_exit *exit, u32 code)
+static __always_inline void decode_simple_atomic(struct bawn_vcpu *vcpu, struct bawn_exit *exit, u32 code)
 {
 	int idx;
 

@@ -234,6 +234,7 @@ const struct bawn_cpu_ops bawn_svm_ops = {
 	.set_table = bawn_svm_set_table,
 	.cpl = bawn_svm_cpl,
 	.code_size = bawn_svm_code_size,
+	.code_segment = bawn_svm_code_segment,
 	.advance = bawn_svm_advance,
 	.load_cr0 = bawn_svm_load_cr0,
 	.load_cr3 = bawn_svm_load_cr3,

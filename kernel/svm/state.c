@@ -119,7 +119,7 @@ int bawn_svm_cpl(struct bawn_vcpu *vcpu)
 	return to_svm(vcpu)->vmcb->save.cpl;
 }
 
-int bawn_svm_code_size(struct bawn_vcpu *vcpu)
+static __always_inline int code_size(struct bawn_vcpu *vcpu)
 {
 	u16 attrib = to_svm(vcpu)->vmcb->save.cs.attrib;
 
@@ -128,11 +128,24 @@ int bawn_svm_code_size(struct bawn_vcpu *vcpu)
 	return attrib & ATTR_DB ? 4 : 2;
 }
 
+int bawn_svm_code_size(struct bawn_vcpu *vcpu)
+{
+	return code_size(vcpu);
+}
+
+void bawn_svm_code_segment(struct bawn_vcpu *vcpu, u64 *base, u32 *limit)
+{
+	const struct vmcb_seg *cs = &to_svm(vcpu)->vmcb->save.cs;
+
+	*base = cs->base;
+	*limit = cs->limit;
+}
+
 void bawn_svm_advance(struct bawn_vcpu *vcpu, unsigned int len)
 {
 	u64 rip = vcpu->rip + len;
 
-	vcpu->rip = bawn_svm_code_size(vcpu) == 8 ? rip : (u32)rip;
+	vcpu->rip = code_size(vcpu) == 8 ? rip : (u32)rip;
 	to_svm(vcpu)->vmcb->control.int_state &= ~SVM_INTERRUPT_SHADOW_MASK;
 }
 
@@ -180,23 +193,11 @@ void bawn_svm_load_debug(struct bawn_vcpu *vcpu)
 		      control & KVM_GUESTDBG_USE_SW_BP);
 }
 
-void bawn_svm_load_tsc_ratio(struct bawn_vcpu *vcpu)
-{
-	struct bawn_svm_cpu *c = this_cpu_ptr(&bawn_svm_cpu);
-	u64 ratio = vcpu->tsc_ratio ?: SVM_TSC_RATIO_DEFAULT;
-
-	if (c->tsc_ratio == ratio)
-		return;
-	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
-		wrmsrq(MSR_AMD64_TSC_RATIO, ratio);
-	c->tsc_ratio = ratio;
-}
-
 void bawn_svm_load_tsc(struct bawn_vcpu *vcpu)
 {
 	to_svm(vcpu)->vmcb->control.tsc_offset = vcpu->tsc_offset;
 	/* The caller has the vCPU loaded: this CPU is the one that will run it. */
-	bawn_svm_load_tsc_ratio(vcpu);
+	svm_load_tsc_ratio(this_cpu_ptr(&bawn_svm_cpu), vcpu);
 }
 
 u64 bawn_svm_scale_tsc(u64 ratio, u64 tsc)

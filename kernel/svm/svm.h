@@ -6,9 +6,13 @@
 #ifndef BAWN_SVM_H
 #define BAWN_SVM_H
 
+#include <asm/cpufeature.h>
+#include <asm/msr.h>
 #include <asm/svm.h>
+#include <asm/tsc.h>
 
 #include "bawn.h"
+#include "compat.h"
 
 /* Two fields of the VMCB and their bits have other names since Linux 7.0. */
 #ifdef SVM_MISC_ENABLE_NP
@@ -69,6 +73,17 @@ static inline void svm_intercept(struct bawn_svm *svm, unsigned int bit, bool on
 	svm->vmcb->control.clean = 0;
 }
 
+static inline void svm_load_tsc_ratio(struct bawn_svm_cpu *c, struct bawn_vcpu *vcpu)
+{
+	u64 ratio = vcpu->tsc_ratio ?: SVM_TSC_RATIO_DEFAULT;
+
+	if (c->tsc_ratio == ratio)
+		return;
+	if (boot_cpu_has(X86_FEATURE_TSCRATEMSR))
+		wrmsrq(MSR_AMD64_TSC_RATIO, ratio);
+	c->tsc_ratio = ratio;
+}
+
 void bawn_svm_enter(u64 *gpr, u64 vmcb_pa, u64 host_pa, u64 guest_spec, u64 host_spec);
 
 /* main.c */
@@ -101,6 +116,7 @@ void bawn_svm_get_table(struct bawn_vcpu *vcpu, bool idt, struct kvm_dtable *dt)
 void bawn_svm_set_table(struct bawn_vcpu *vcpu, bool idt, const struct kvm_dtable *dt);
 int bawn_svm_cpl(struct bawn_vcpu *vcpu);
 int bawn_svm_code_size(struct bawn_vcpu *vcpu);
+void bawn_svm_code_segment(struct bawn_vcpu *vcpu, u64 *base, u32 *limit);
 void bawn_svm_advance(struct bawn_vcpu *vcpu, unsigned int len);
 void bawn_svm_load_cr0(struct bawn_vcpu *vcpu);
 void bawn_svm_load_cr3(struct bawn_vcpu *vcpu);
@@ -110,7 +126,6 @@ void bawn_svm_load_debug(struct bawn_vcpu *vcpu);
 void bawn_svm_load_tsc(struct bawn_vcpu *vcpu);
 int bawn_svm_get_msr(struct bawn_vcpu *vcpu, u32 index, u64 *value);
 int bawn_svm_set_msr(struct bawn_vcpu *vcpu, u32 index, u64 value);
-void bawn_svm_load_tsc_ratio(struct bawn_vcpu *vcpu); /* (cpu) */
 u64 bawn_svm_scale_tsc(u64 ratio, u64 tsc);
 u64 bawn_svm_tsc_ratio(u32 guest_khz);
 

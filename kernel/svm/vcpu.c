@@ -122,7 +122,7 @@ void bawn_svm_vcpu_load(struct bawn_vcpu *vcpu, int cpu)
 		indirect_branch_prediction_barrier();
 	}
 	svm->aux = c->aux;
-	bawn_svm_load_tsc_ratio(vcpu);
+	svm_load_tsc_ratio(c, vcpu);
 }
 
 static bool has_tsc_aux(void)

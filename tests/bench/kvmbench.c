@@ -510,6 +510,49 @@ static void measure_lifetime(uint8_t *memory, int mode)
            (double)creating / n, (double)destroying / n);
 }
 
+/* KiB of this machine's memory that are in use: pages, slab and what is not yet given back. */
+static long memory_used(void)
+{
+    char line[128];
+    long total = 0, value;
+    FILE *file = fopen("/proc/meminfo", "r");
+
+    while (file && fgets(line, sizeof(line), file))
+        if (sscanf(line, "MemTotal: %ld", &value) == 1)
+            total = value;
+        else if (sscanf(line, "MemFree: %ld", &value) == 1)
+            total -= value;
+    if (file)
+        fclose(file);
+    return total;
+}
+
+/* vcpus: at most 4. What a VM and its vCPUs hold of the kernel's memory, before a guest runs. */
+static void measure_memory(uint8_t *memory, int vcpus)
+{
+    enum { MACHINES = 32, MOST = 4 };
+    static struct machine m[MACHINES];
+    static int fds[MACHINES][MOST];
+    long used = memory_used();
+    char name[32];
+
+    snprintf(name, sizeof(name), "memory_kib_%d_vcpu", vcpus);
+    if (!wanted(name))
+        return;
+    for (int i = 0; i < MACHINES; i++) {
+        create(&m[i], memory, SMALL_MEMORY, SPLIT_IRQCHIP | CPUID);
+        for (long id = 1; id < vcpus; id++)
+            if ((fds[i][id] = ioctl(m[i].vm, KVM_CREATE_VCPU, id)) < 0)
+                die("KVM_CREATE_VCPU");
+    }
+    report(name, (double)(memory_used() - used) / MACHINES);
+    for (int i = 0; i < MACHINES; i++) {
+        for (int id = 1; id < vcpus; id++)
+            close(fds[i][id]);
+        destroy(&m[i]);
+    }
+}
+
 static void detect_vendor(void)
 {
     unsigned a = 0, b = 0, c = 0, d = 0;
@@ -558,6 +601,8 @@ int main(int argc, char **argv)
     measure_msi_wake(memory);
     for (int mode = 0; mode < 3; mode++)
         measure_lifetime(memory, mode);
+    measure_memory(memory, 1);
+    measure_memory(memory, 4);
     if (only)
         printf("RESULT %s rounds=%ld\n", only, marked);
     printf("BENCH_DONE\n");

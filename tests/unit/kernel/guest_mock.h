@@ -150,11 +150,18 @@ static int mock_code_size(struct bawn_vcpu *vcpu)
     return mock.long_mode ? 8 : mock.seg[VCPU_SREG_CS].db ? 4 : 2;
 }
 
+static void mock_code_segment(struct bawn_vcpu *vcpu, u64 *base, u32 *limit)
+{
+    *base = mock.seg[VCPU_SREG_CS].base;
+    *limit = mock.seg[VCPU_SREG_CS].limit;
+}
+
 static const struct bawn_cpu_ops mock_ops = {
     .name = "mock",
     .get_segment = mock_get_segment,
     .cpl = mock_cpl,
     .code_size = mock_code_size,
+    .code_segment = mock_code_segment,
 };
 const struct bawn_cpu_ops *bawn_cpu = &mock_ops;
 
