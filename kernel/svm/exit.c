@@ -61,7 +61,8 @@ void bawn_svm_exit_irqoff(struct bawn_vcpu *vcpu)
 	if (to_svm(vcpu)->vmcb->control.exit_code == SVM_EXIT_EXCP_BASE + MC_VECTOR) {
 		struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
 
-		do_machine_check(&regs);
+		if (IS_ENABLED(CONFIG_X86_MCE))
+			do_machine_check(&regs);
 	}
 }
 

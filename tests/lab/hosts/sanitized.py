@@ -14,9 +14,9 @@ RUNS = ["svm", "sanitized"]  # the hosts whose tests are its own too
 SLOWER = 8
 SILENT_AFTER = _svm.SILENT_AFTER
 WAKE = _svm.WAKE
-# KASAN has red zones and poison; of SLUB's checks only who allocated is missing. The watchdogs' times
-# are those of an emulated processor that does several times the work.
-CHECKING = "slab_nomerge slab_debug=U,bawn*,kmalloc-* page_owner=on watchdog_thresh=60 "
+# In place of SLUB's own checks: KASAN has red zones and poison, kmemleak knows who allocated. The
+# watchdog's time is that of an emulated processor that does several times the work.
+CHECKING = "slab_nomerge page_owner=on watchdog_thresh=60 "
 
 
 def command(boot):

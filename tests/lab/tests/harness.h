@@ -206,14 +206,15 @@ static inline uint8_t mbox_logged(struct vcpu *v, unsigned n)
 }
 void mbox_clear(struct vcpu *v);
 
-uint64_t lab_now(void); /* nanoseconds, CLOCK_MONOTONIC */
+uint64_t lab_now(void);    /* nanoseconds, CLOCK_MONOTONIC */
+unsigned lab_slower(void); /* how many times as long things may take on this host */
 /* Polls a condition for at most 5 s. */
-#define WAIT_FOR(cond)                             \
-    ({                                             \
-        uint64_t end_ = lab_now() + 5000000000ull; \
-        while (!(cond) && lab_now() < end_)        \
-            usleep(500);                           \
-        (cond);                                    \
+#define WAIT_FOR(cond)                                            \
+    ({                                                            \
+        uint64_t end_ = lab_now() + 5000000000ull * lab_slower(); \
+        while (!(cond) && lab_now() < end_)                       \
+            usleep(500);                                          \
+        (cond);                                                   \
     })
 
 #endif
