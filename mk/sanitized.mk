@@ -52,4 +52,4 @@ $(san_modules): private export KCOV_INSTRUMENT := y
 
 lab-sanitized: need-lab need-sanitized programs lab-programs $(san_modules)
 check-sanitized: lab-sanitized ## run the lab's tests, or TEST="name...", on a sanitized kernel (hours)
-	@BAWN_BUILD=$(B) tests/lab/lab --kernel $(KERNEL_cloud) --host sanitized test $(TEST)
+	@BAWN_BUILD=$(B) tests/lab/lab --kernel $(KERNEL_cloud) --host sanitized $(if $(ACCEL),--accel $(ACCEL)) test $(TEST)

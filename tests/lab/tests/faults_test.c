@@ -399,6 +399,8 @@ static void fail_each(void (*one_life)(void), unsigned least)
         life.failed = 0;
         one_life();
         failed += life.failed;
+        if (n % 25 == 0)
+            printf("# %u lives\n", n);
         if (!WAIT_FOR(users() == before))
             lab_fail(__FILE__, __LINE__, "after failure %u something stays", n);
     } while (!get("/proc/thread-self/fail-nth") && n < LIVES_MAX);
