@@ -245,7 +245,7 @@ static void test_tsc_rate(void)
     ASSERT(khz > 0);
     ns = lab_now();
     tsc = guest_tsc(v);
-    usleep(400000);
+    usleep(400000 * lab_slower());
     tsc = guest_tsc(v) - tsc;
     ns = lab_now() - ns;
     ratio = tsc * 1000 / (ns * (uint64_t)khz / 1000000);
