@@ -213,6 +213,11 @@ struct bawn_exception {
 	u64 payload;
 };
 
+#define BAWN_GUESTDBG_SERVED                                                                   \
+	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP |               \
+	 KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP |             \
+	 KVM_GUESTDBG_BLOCKIRQ)
+
 struct bawn_debug {
 	u32 control; /* KVM_GUESTDBG_* */
 	u64 guest_db[4];

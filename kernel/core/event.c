@@ -134,6 +134,9 @@ void bawn_inject_events(struct bawn_vcpu *vcpu)
 		set_bit(BAWN_REQ_EVENT, &vcpu->requests);
 		smp_send_reschedule(smp_processor_id());
 	}
+	/* A debugger steps; what comes meanwhile waits. KVM_SET_GUEST_DEBUG looks again. */
+	if (vcpu->debug.control & KVM_GUESTDBG_BLOCKIRQ)
+		return;
 
 	bawn_take_nmis(vcpu);
 	if (vcpu->nmi_pending) {

@@ -288,16 +288,12 @@ long bawn_call_set_debugregs(struct bawn_call *call)
 	return 0;
 }
 
-#define GUESTDBG_SERVED                                                                        \
-	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP |               \
-	 KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)
-
 long bawn_call_set_guest_debug(struct bawn_call *call)
 {
 	const struct kvm_guest_debug *in = call->arg;
 	struct bawn_vcpu *vcpu = call->vcpu;
 
-	if (in->control & ~GUESTDBG_SERVED)
+	if (in->control & ~BAWN_GUESTDBG_SERVED)
 		return -EINVAL;
 	if (in->control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)) {
 		if (vcpu->ex.pending)

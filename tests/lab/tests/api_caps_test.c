@@ -40,6 +40,7 @@ static void test_offered(void)
         { "GET_TSC_KHZ", KVM_CAP_GET_TSC_KHZ },
         { "USER_NMI", KVM_CAP_USER_NMI },
         { "SET_GUEST_DEBUG", KVM_CAP_SET_GUEST_DEBUG },
+        { "SET_GUEST_DEBUG2", KVM_CAP_SET_GUEST_DEBUG2 },
         { "SREGS2", KVM_CAP_SREGS2 },
         { "SYNC_REGS", KVM_CAP_SYNC_REGS },
         { "X86_MSR_FILTER", KVM_CAP_X86_MSR_FILTER },

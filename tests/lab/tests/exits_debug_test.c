@@ -67,6 +67,20 @@ static void test_single_step(void)
     EXPECT_EQ(*(uint32_t *)(v->vm->mem + GUEST_DATA), 0x1234);
 }
 
+static void test_blocked_events(void)
+{
+    struct vcpu *v = vcpu_new(vm_split(), 0);
+
+    guest_prepare(v, GUEST_ADDR(steps), GUEST_DATA, 0x1234, 0, 0);
+    *mbox32(v, MBOX_IRQ_MODE) = IRQ_EXIT;
+    ASSERT_EQ(kvm_callv(v->fd, KVM_NMI, 0), 0);
+    set_debug(v, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_BLOCKIRQ, 0, 0);
+    expect_debug(v, guest_resume(v), DB, GUEST_ADDR(step1));
+    set_debug(v, 0, 0, 0);
+    EXPECT_EQ(guest_resume(v), GUEST_IRQ);
+    EXPECT_EQ(mbox_logged(v, 0), 2);
+}
+
 static void test_software_breakpoint(void)
 {
     struct vcpu *v = vcpu_new(vm_bare(), 0);
@@ -190,6 +204,7 @@ static void test_trap_flag(void)
 
 static const struct lab_test tests[] = {
     { "single step, over exits too", test_single_step },
+    { "single step, events waiting", test_blocked_events },
     { "breakpoint in software", test_software_breakpoint },
     { "breakpoint in hardware", test_hardware_breakpoint },
     { "injected #BP", test_inject },
