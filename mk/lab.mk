@@ -29,6 +29,11 @@ $(B)/obj/lab/%.o: %.S
 	@mkdir -p $(@D)
 	$(call say,AS,$@)
 	$(Q)$(CC) $(lab_flags) -MMD -MP -c -o $@ $<
+# A boot sector is 32-bit code for the linker, in segments of 16 bits.
+$(B)/obj/lab/tests/lab/disk/sector.o: tests/lab/disk/sector.S
+	@mkdir -p $(@D)
+	$(call say,AS,$@)
+	$(Q)$(CC) -m16 -c -o $@ $<
 $(B)/lab/tests/%.sh: tests/lab/tests/%.sh
 	@mkdir -p $(@D)
 	$(Q)install -m 755 $< $@
@@ -66,7 +71,7 @@ guest_programs := $(patsubst tests/lab/guest-initrd/%.c,$(B)/lab/guest-bin/%, \
 guest_files := $(wildcard tests/lab/guest-initrd/init) $(guest_programs)
 $(B)/lab/guest-bin/%: $(B)/obj/lab/tests/lab/guest-initrd/%.o
 	@mkdir -p $(@D)
-	$(Q)$(CC) -static -pthread -o $@ $^
+	$(Q)$(CC) -static -pthread -s -o $@ $^
 $(B)/lab/guest/vmlinuz: /boot/vmlinuz-$(KERNEL_cloud)
 	@mkdir -p $(@D)
 	$(Q)cp $< $@
@@ -74,7 +79,20 @@ $(B)/lab/guest/initrd: $(guest_files) tests/lab/initramfs.py
 	@mkdir -p $(@D)
 	$(call say,CPIO,$@)
 	$(Q)tests/lab/initramfs.py $@ $(KERNEL_cloud) $(guest_files)
-guest_images := $(if $(lab_ready),$(B)/lab/guest/vmlinuz $(B)/lab/guest/initrd)
+# Guests that are not Linux, for QEMU: a boot sector, GRUB where it is installed; an empty qcow2.
+$(B)/lab/guest/sector.img: $(B)/obj/lab/tests/lab/disk/sector.o
+	@mkdir -p $(@D)
+	$(Q)$(LD) -m elf_i386 -Ttext 0x7c00 --oformat binary -o $@ $<
+$(B)/lab/guest/grub.img: tests/lab/disk/grub
+	@mkdir -p $(@D)
+	$(call say,GRUB,$@)
+	$(Q)tests/lab/disk/grub $@
+$(B)/lab/guest/empty.qcow2:
+	@mkdir -p $(@D)
+	$(Q)qemu-img create -q -f qcow2 $@ 64M
+guest_disks := sector.img $(if $(wildcard /usr/bin/qemu-img),empty.qcow2) \
+	$(if $(wildcard /usr/bin/grub-mkimage /usr/lib/grub/i386-pc/boot.img),grub.img)
+guest_images := $(if $(lab_ready),$(addprefix $(B)/lab/guest/,vmlinuz initrd $(guest_disks)))
 
 $(B)/bench/kvmbench: $(B)/obj/lab/tests/bench/kvmbench.o
 	@mkdir -p $(@D)

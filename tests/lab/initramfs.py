@@ -109,6 +109,8 @@ def guest(options):
         "gcm", "ghash_generic", "sev_guest"]  # the last needs the two, and does not say so
         + options.module)
     archive.data("modules/list", "".join(name + "\n" for name in order).encode())
+    order = archive.modules("modules", options.kernel, ["virtio_net"])
+    archive.data("modules/net.list", "".join(name + "\n" for name in order).encode())
     archive.write(options.out)
 
 

@@ -1,104 +1,118 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # qemu.sh DEVICE WHAT: boots an unmodified Debian kernel with Debian's unmodified QEMU, which opens
-# /dev/kvm, through the machine's firmware. The guest is not trusted: every wait has an end.
+# /dev/kvm, through the machine's firmware.
 # needs: /usr/bin/qemu-system-x86_64
 # needs: /usr/share/seabios/bios-256k.bin /usr/share/seabios/bios-microvm.bin
 # needs: /usr/share/qemu/linuxboot_dma.bin /usr/share/qemu/kvmvapic.bin
 
-what=$2
-qemu=/usr/bin/qemu-system-x86_64
-work=/tmp/qemu.$$
-mkdir "$work"
-mkfifo "$work/in"
-: >"$work/err"
-points=0
+. /lab/tests/qemu_common.sh
+skip_without $qemu
+q35=q35,kernel-irqchip=split
+cmdline="console=ttyS0 panic=-1 bawn.end=poweroff"
 
-check() { # text, then the command that must succeed
-	text=$1
-	shift
-	points=$((points + 1))
-	if "$@"; then echo "ok $points - $text"; else echo "not ok $points - $text"; fi
+ends_well() {
+	check "power-off ends QEMU with 0" ended 0
+	check "QEMU has nothing to complain of" no_complaints
 }
 
-wait_for() { # pattern, seconds
-	left=$(($2 * 20 * ${LAB_SLOWER:-1}))
-	until grep -q -- "$1" "$work/out"; do
-		left=$((left - 1))
-		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1
-		usleep 50000
-	done
-}
-
-start() { # guest's tests, options of QEMU
-	tests=$1
-	shift
-	: >"$work/out"
-	$qemu -accel kvm -cpu host -m 256M -nodefaults -no-user-config -display none -no-reboot \
-		-serial "file:$work/out" -monitor stdio \
-		-kernel /lab/guest/vmlinuz -initrd /lab/guest/initrd \
-		-append "console=ttyS0 panic=-1 bawn.test=$tests bawn.end=poweroff" "$@" \
-		<"$work/in" >"$work/monitor" 2>>"$work/err" &
-	vmm=$!
-	exec 9>"$work/in"
-}
-
-ended() { # the exit code that is right
-	wait "$vmm"
-	status=$?
-	exec 9>&-
-	[ "$status" -eq "$1" ] || { echo "# QEMU ended with $status, expected $1"; false; }
-}
-
-# What it says of a host that has one CPU, as the lab's has, is so on stock KVM too.
-no_complaints() { ! grep -qv -e 'requested feature: .*cmp-legacy' -e 'recommended cpus' "$work/err"; }
-
-boot() { # CPUs, options of QEMU
-	cpus=$1
-	shift
+microvm() {
 	echo 1..6
-	start smoke,rng -smp "$cpus" "$@"
+	start_qemu -m 256M -machine microvm,kernel-irqchip=split -device virtio-rng-device \
+		-kernel /lab/guest/vmlinuz -initrd /lab/guest/initrd -append "$cmdline bawn.test=smoke,rng"
 	check "init runs" wait_for '^guest: up' 110
-	check "$cpus CPUs are up" wait_for "^guest: smoke ok .*cpus=$cpus " 20
+	check "the CPU is up" wait_for "^guest: smoke ok .*cpus=1 " 20
 	check "virtio-rng serves" wait_for '^guest: rng ok virtio' 20
 	check "the guest's kernel has nothing to complain of" wait_for "^guest: kernel-log ok" 20
-	check "power-off ends QEMU with 0" ended 0
-	check "QEMU has nothing to complain of" no_complaints
+	ends_well
 }
 
-# Not asked for its kernel's log: QEMU counts the way as time for kvmclock and not for the TSC, of
-# which the guest's clocksource watchdog complains, on stock KVM as well.
-migrate() { # options of QEMU
-	echo 1..6
-	start smoke,stress "$@"
-	check "the guest begins its work" wait_for '^guest: smoke ok' 110
-	sleep 3
-	echo "migrate file:$work/state" >&9
-	echo quit >&9
-	check "QEMU leaves the guest in a file" ended 0
-	start none "$@" -incoming "file:$work/state"
-	check "the guest ends its work in another QEMU" wait_for '^guest: stress ok' 60
-	check "it goes on to its end" wait_for '^guest: kernel-log' 20
-	check "power-off ends QEMU with 0" ended 0
-	check "QEMU has nothing to complain of" no_complaints
+# From a disk: SeaBIOS reads GRUB, GRUB reads the kernel by the BIOS's calls and enters it in real mode.
+disk() {
+	skip_without /lab/guest/grub.img
+	echo 1..12
+	dd if=/dev/urandom of="$work/a" bs=1M count=8 2>/dev/null
+	dd if=/dev/urandom of="$work/b" bs=1M count=8 2>/dev/null
+	a=$(sha256sum <"$work/a") b=$(sha256sum <"$work/b")
+	{ cat /lab/guest/grub.img && tar -c -C /lab/guest vmlinuz initrd; } >"$work/disk"
+	truncate -s 33M "$work/disk"
+	ifconfig lo up # QEMU's network reaches its helper by it
+	start_qemu -m 256M -smp 4 -machine $q35 -drive "file=$work/disk,format=raw,if=ide" \
+		-drive "file=$work/a,format=raw,if=none,id=a" -device virtio-blk-pci,drive=a \
+		-drive "file=$work/b,format=raw,if=none,id=b,readonly=on" -device virtio-blk-pci,drive=b \
+		-netdev user,id=net,guestfwd=tcp:10.0.2.100:7-cmd:/bin/cat \
+		-device virtio-net-pci,netdev=net,romfile= -device virtio-rng-pci
+	check "GRUB's shell, from the disk" wait_for 'grub>' 60
+	types 'sha256sum (hd0,msdos1)/initrd'
+	sum=$(sha256sum </lab/guest/initrd)
+	check "GRUB reads the disk rightly" wait_for "${sum%% *}" 60
+	types "linux16 (hd0,msdos1)/vmlinuz $cmdline bawn.test=smoke,rng,net,disk"
+	types 'initrd16 (hd0,msdos1)/initrd'
+	types boot
+	check "init runs" wait_for '^guest: up' 110
+	check "4 CPUs are up" wait_for "^guest: smoke ok .*cpus=4 " 20
+	check "virtio-rng serves" wait_for '^guest: rng ok virtio' 20
+	check "what goes over virtio-net comes back" wait_for '^guest: net ok' 60
+	check "the guest reads both of its virtio-blk disks" wait_for "^guest: vdb holds $b" 60
+	check "what it writes comes back" wait_for '^guest: disk ok 16384' 60
+	check "the guest's kernel has nothing to complain of" wait_for "^guest: kernel-log ok" 20
+	ends_well
+	wrote=$(tr -d '\r' <"$work/out" | sed -n 's/^guest: wrote //p')
+	check "all of it stands in the files" [ "$(grep -c "^guest: vda holds $a" "$work/out")/$wrote/$b" = \
+		"1/$(sha256sum <"$work/a")/$(sha256sum <"$work/b")" ]
 }
 
-if [ ! -x $qemu ]; then
-	echo 1..1
-	echo "ok 1 - # SKIP there is no $qemu where the lab runs"
-	exit 0
-fi
-trap '' PIPE
-case $what in
-microvm) boot 1 -machine microvm,kernel-irqchip=split -device virtio-rng-device ;;
-q35) boot 2 -machine q35,kernel-irqchip=split -device virtio-rng-pci ;;
-migrate) migrate -smp 2 -machine q35,kernel-irqchip=split -device virtio-rng-pci ;;
-*) echo "1..0 # qemu.sh: '$what' is none of microvm q35 migrate" ;;
+completed() { # seconds
+	until_then=$(($(now) + $1 * ${LAB_SLOWER:-1}))
+	until monitor "info migrate" 'status: completed' 1; do
+		[ "$(now)" -lt $until_then ] && kill -0 "$vmm" || return
+	done
+	grep -i -e 'total time' -e downtime -e 'dirty sync count' "$work/monitor.$side" | tr -d '\r' | sed 's/^/# /'
+}
+hop() { # options: to another QEMU, which then is the one
+	old=$vmm old_side=$side
+	start_qemu "$@" -incoming "unix:$work/socket"
+	new=$vmm new_side=$side
+	left=100
+	until [ -S "$work/socket" ] || [ $((left -= 1)) -eq 0 ]; do usleep 100000; done
+	vmm=$old side=$old_side
+	monitor "migrate -d unix:$work/socket"
+	completed 60 && monitor quit && ended 0 || return
+	vmm=$new side=$new_side
+	rm -f "$work/socket"
+	monitor "info status" 'VM status: running' 20
+}
+
+# The guest writes memory all the time, and knows in the end what should be there. It is not asked for
+# its kernel's log: QEMU counts the way as time for kvmclock and not for the TSC, of which the guest's
+# clocksource watchdog complains, on stock KVM as well.
+migrate() { # how often
+	times=$1
+	skip_without /lab/guest/empty.qcow2
+	cp /lab/guest/empty.qcow2 "$work/qcow2"
+	set -- -m 256M -smp 2 -machine $q35 -device virtio-rng-pci -drive "file=$work/qcow2,if=virtio" \
+		-kernel /lab/guest/vmlinuz -initrd /lab/guest/initrd \
+		-append "$cmdline bawn.test=pages bawn.seconds=900"
+	echo 1..$((7 + times))
+	start_qemu "$@"
+	check "the guest begins its work" wait_for '^guest: pages, second 3\.' 110
+	monitor "savevm before"
+	check "savevm" monitor "info snapshots" '^-- *before ' 60
+	check "it goes on" wait_for '^guest: pages, second 8\.' 60
+	monitor "loadvm before"
+	check "loadvm: it does the same again" wait_for '^guest: pages, second 8\.' 60 2
+	for n in $(seq "$times"); do
+		check "while it writes, it moves to another QEMU ($n)" hop "$@"
+	done
+	types enough
+	check "all of its memory is as it should be" wait_for '^guest: pages ok' 60
+	ends_well
+}
+
+case $2 in
+microvm) microvm ;;
+disk) disk ;;
+migrate) migrate "$3" ;;
+*) echo "1..0 # qemu.sh: '$2' is none of microvm disk migrate" ;;
 esac
-tr -d '\r' <"$work/out" >"$work/text"
-sed 's/^/# /' "$work/err"
-grep '^guest:' "$work/text" | sed 's/^/# /'
-grep -q '^guest: kernel-log' "$work/text" || tail -n 20 "$work/text" | sed 's/^/# console: /'
-kill "$vmm" 2>/dev/null
-rm -f "$work/state"
-exit 0
+finish '^guest: kernel-log'
