@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * pages SECONDS: writes memory so long, or until a line comes in, and knows what should be in it: for
- * tests in which the guest is saved, loaded or migrated meanwhile. A thread on each CPU rewrites pages in an order of
- * its own, each with content that follows from the page's number and how often it was written; in
- * the end all pages are compared. Says once a second how far it is. Trusts nothing.
+ * pages SECONDS: writes memory so long, or until a line comes in, and knows what should be in it:
+ * for tests in which the guest is saved, loaded or migrated meanwhile. A thread on each CPU
+ * rewrites pages in an order of its own, each with content that follows from the page's number and
+ * how often it was written; in the end all pages are compared. Says once a second how far it is.
+ * Trusts nothing.
  */
 #include <poll.h>
 #include <pthread.h>

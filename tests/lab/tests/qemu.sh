@@ -7,7 +7,7 @@
 # needs: /usr/share/qemu/linuxboot_dma.bin /usr/share/qemu/kvmvapic.bin
 
 . /lab/tests/qemu_common.sh
-skip_without $qemu
+skip_without "$qemu"
 q35=q35,kernel-irqchip=split
 cmdline="console=ttyS0 panic=-1 bawn.end=poweroff"
 

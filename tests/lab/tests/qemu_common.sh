@@ -1,3 +1,4 @@
+#!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # What the tests of Debian's unmodified QEMU share; they read it with `.`. The guest is not trusted:
 # every wait has an end. work: a directory of the test's own; the guest's serial port is $work/out
@@ -27,7 +28,10 @@ says() { # file, pattern, seconds, times it must be there
 	deadline=$(($(now) + $3 * ${LAB_SLOWER:-1}))
 	until seen "$1" "$2" "${4:-1}"; do
 		# The end may have come right after it.
-		[ "$(now)" -lt $deadline ] && kill -0 "$vmm" 2>/dev/null || { seen "$1" "$2" "${4:-1}"; return; }
+		if [ "$(now)" -ge $deadline ] || ! kill -0 "$vmm" 2>/dev/null; then
+			seen "$1" "$2" "${4:-1}"
+			return
+		fi
 		usleep 100000
 	done
 }

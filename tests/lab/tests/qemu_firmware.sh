@@ -7,7 +7,7 @@
 # needs: /usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_VARS_4M.fd /boot/memtest86+x64.bin
 
 . /lab/tests/qemu_common.sh
-skip_without $qemu
+skip_without "$qemu"
 q35=q35,kernel-irqchip=split
 
 # It draws at the serial terminal what changes: a test's number after #, errors beside their word.

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/busybox sh
 # SPDX-License-Identifier: Apache-2.0
 # qemu_gdb.sh DEVICE: QEMU's gdb stub, and with it KVM_SET_GUEST_DEBUG, on a boot sector
 # (tests/lab/disk/sector.S) that SeaBIOS loads: registers, memory, breakpoints of both kinds, a
@@ -8,7 +8,7 @@
 
 . /lab/tests/qemu_common.sh
 sector=/lab/guest/sector.img
-skip_without $qemu $sector
+skip_without "$qemu" $sector
 
 # One exchange of the remote serial protocol; the answer is in $answer.
 gdb() {
