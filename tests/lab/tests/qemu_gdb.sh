@@ -4,7 +4,7 @@
 # (tests/lab/disk/sector.S) that SeaBIOS loads: registers, memory, breakpoints of both kinds, a
 # watchpoint, single steps. What the stub answers is only compared.
 # needs: /usr/bin/qemu-system-x86_64
-# needs: /usr/share/seabios/bios-256k.bin /usr/share/qemu/kvmvapic.bin
+# needs: /usr/share/seabios/bios-256k.bin /usr/share/seabios/vgabios-stdvga.bin /usr/share/qemu/kvmvapic.bin
 
 . /lab/tests/qemu_common.sh
 sector=/lab/guest/sector.img
@@ -48,6 +48,7 @@ stops_at() { gives c 'T05*' && at "$1"; }
 counts() { is 2 "$1" && gives "m$count,4" "$(hex "$1" 4)"; } # in ECX and in memory
 reset_state() { at 0xfff0 && gives m$(printf %x 0xfffffff0),1 ea; }
 as_on_disk() { gives m7c00,200 "$(xxd -p -c 512 $sector)"; }
+on_screen() { gives mb8000,8 5307650761074207; } # "SeaB", light grey on black
 steps() { # the timer's interrupts wait meanwhile
 	for rip in 0x7c02 0x7c04 0x7c06 0x7c09 0x7c10 0x7c12; do
 		gives s 'T05*' && at $rip || return
@@ -71,12 +72,12 @@ watchpoint() { # the write has been done when it stops
 memory() { gives "M7c88,8:$(printf 'changed\n' | xxd -p)" OK && gives M7c90,1:00 OK && gives M7c84,1:01 OK; }
 
 count=7c80
-echo 1..12
+echo 1..13
 mkfifo "$work/gdb.in" "$work/gdb.out"
 exec 7<>"$work/gdb.in" 6<>"$work/gdb.out"
 cp $sector "$work/disk"
 truncate -s 1M "$work/disk"
-start_qemu -machine q35,kernel-irqchip=split -m 64M -S -gdb "pipe:$work/gdb" \
+start_qemu -machine q35,kernel-irqchip=split -device VGA -m 64M -S -gdb "pipe:$work/gdb" \
 	-drive file=$work/disk,format=raw,if=ide -device isa-debug-exit,iobase=0xf4,iosize=4
 gdb 'qSupported:xmlRegisters=i386'
 check "the stub reads the description of the registers" gives qXfer:features:read:target.xml:0,ffb '[lm]*'
@@ -84,6 +85,7 @@ check "registers and memory of the reset state" reset_state
 check "a hardware breakpoint where the BIOS leaves to the boot sector" gives Z1,7c00,1 OK
 check "stops there" stops_at 0x7c00
 check "the BIOS has loaded the sector" as_on_disk
+check "its first words stand in the VGA's memory" on_screen
 gdb z1,7c00,1
 check "single steps" steps
 check "a software breakpoint" software
