@@ -18,7 +18,7 @@ gdb() {
 }
 answered() {
 	answer=
-	read -r -t 30 -d '#' answer <&6 && read -r -n 2 _ <&6
+	read -r -t $((30 * ${LAB_SLOWER:-1})) -d '#' answer <&6 && read -r -n 2 _ <&6
 	answer=${answer#*\$}
 	printf + >&7
 }
