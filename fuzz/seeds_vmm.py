@@ -135,7 +135,38 @@ def devices():
     yield step(4, 2, 1, 0xffffffff) + step(7, 0, 3, 0x616263)
 
 
+def qcow2():
+    """Images that are right, of two cluster sizes: header, counts, tables; and steps on them."""
+    def piece(at, content):
+        return struct.pack("<HB", at // 64, len(content)) + content
+
+    def header(bits, size, l1_size, l1, counts, version=3, order=4):
+        return struct.pack(">4sIQIIQIIQQIIQQQQII", b"QFI\xfb", version, 0, 0, bits, size, 0, l1_size,
+                           l1, counts, 1, 0, 0, 0, 0, 0, order, 104)
+
+    def image(bits, order=4, **kwargs):
+        size = 1 << bits  # counts' table in cluster 1, block in 2, L1 in 3, L2 in 4, data in 5
+        return (piece(0, header(bits, size * 64, 64, 3 * size, size, order=order, **kwargs)) +
+                piece(size, struct.pack(">Q", 2 * size)) +
+                piece(2 * size, struct.pack(">6H", *[1] * 6) if order == 4 else bytes([1] * 6)) +
+                piece(3 * size, struct.pack(">Q", 1 << 63 | 4 * size)) +
+                piece(4 * size, struct.pack(">QQQ", 1 << 63 | 5 * size, 0, 1)) +
+                piece(5 * size, b"data" * 10))
+
+    steps = bytes([7, 0, 0, 3, 3, 0, 0, 9, 1, 0, 0, 40, 0, 0, 0, 0, 6, 5, 0, 30, 2, 0, 0, 127,
+                   0x85, 0, 0, 0, 0, 0, 0, 0])
+    for bits in (9, 12, 16):
+        yield bytes([0]) + image(bits)
+        yield bytes([len(steps) // 4]) + steps + image(bits)
+        yield bytes([len(steps) // 4]) + steps * 1 + image(bits, order=3)
+        yield bytes([0x80 | len(steps) // 4]) + steps + image(bits, version=2)
+    # Most of a small image, so that it grows.
+    many = b"".join(bytes([7, i * 20 % 256, 0, 100]) for i in range(31))
+    yield bytes([31]) + many + image(9)
+
+
 SEEDS = {
+    "vmm-qcow2": qcow2,
     "vmm-virtio_rng": rng,
     "vmm-virtio_blk": blk,
     "vmm-virtio_console": console,

@@ -29,6 +29,12 @@ void bawn_vm_config_init(struct bawn_vm_config *cfg)
     };
 }
 
+static void free_disk(struct bawn_disk_config *disk)
+{
+    free(disk->path);
+    free(disk->backing);
+}
+
 void bawn_vm_config_free(struct bawn_vm_config *cfg)
 {
     free(cfg->firmware);
@@ -38,7 +44,7 @@ void bawn_vm_config_free(struct bawn_vm_config *cfg)
     free(cfg->serial.path);
     free(cfg->console.path);
     for (unsigned i = 0; i < cfg->nr_disks; i++)
-        free(cfg->disk[i].path);
+        free_disk(&cfg->disk[i]);
     free(cfg->vsock.socket);
     free(cfg->snp.id_block);
     free(cfg->snp.id_auth);
@@ -256,6 +262,88 @@ static enum bawn_status set_disk_readonly(struct parse *p, const json_t *v)
     return set_bool(p, v, &last_disk(p)->readonly);
 }
 
+static enum bawn_status set_format(const struct parse *p, const json_t *v,
+                                   enum bawn_disk_format *format)
+{
+    const char *name = json_is_string(v) ? json_string_value(v) : "";
+
+    if (strcmp(name, "Raw") != 0 && strcmp(name, "Qcow2") != 0)
+        return refuse(p, "must be \"Raw\" or \"Qcow2\"");
+    *format = name[0] == 'Q' ? BAWN_DISK_QCOW2 : BAWN_DISK_RAW;
+    return BAWN_OK;
+}
+
+static enum bawn_status set_disk_format(struct parse *p, const json_t *v)
+{
+    return set_format(p, v, &last_disk(p)->format);
+}
+
+static enum bawn_status set_disk_backing(struct parse *p, const json_t *v)
+{
+    return set_text(p, v, &last_disk(p)->backing);
+}
+
+static enum bawn_status set_backing_format(struct parse *p, const json_t *v)
+{
+    return set_format(p, v, &last_disk(p)->backing_format);
+}
+
+/* A token bucket as Cloud Hypervisor writes it. */
+static enum bawn_status set_bucket(const struct parse *p, const char *name, json_t *bucket,
+                                   struct bawn_rate_config *to)
+{
+    const struct {
+        const char *key;
+        uint64_t *to;
+    } keys[] = { { "size", &to->size },
+                 { "one_time_burst", &to->burst },
+                 { "refill_time", &to->refill } };
+    const char *key;
+    json_t *v;
+
+    if (!json_is_object(bucket))
+        return refuse(p, "must have an object as its %s", name);
+    json_object_foreach(bucket, key, v)
+    {
+        size_t i = 0;
+
+        while (i < sizeof(keys) / sizeof(keys[0]) && strcmp(keys[i].key, key) != 0)
+            i++;
+        if (i == sizeof(keys) / sizeof(keys[0]))
+            return refuse(p, "has an unknown key %.40s.%.40s", name, key);
+        if (!json_is_integer(v) || json_integer_value(v) < 0 ||
+            (uint64_t)json_integer_value(v) > BAWN_RATE_MAX)
+            return refuse(p, "must have a number from 0 to %llu as its %s.%s", BAWN_RATE_MAX, name,
+                          key);
+        *keys[i].to = (uint64_t)json_integer_value(v);
+    }
+    if (!to->size != !to->refill)
+        return refuse(p, "must have both %s.size and %s.refill_time", name, name);
+    return BAWN_OK;
+}
+
+static enum bawn_status set_disk_rate(struct parse *p, const json_t *v)
+{
+    enum bawn_status st = BAWN_OK;
+    const char *key;
+    json_t *bucket;
+
+    if (!json_is_object(v))
+        return refuse(p, "must be an object");
+    json_object_foreach((json_t *)v, key, bucket)
+    {
+        if (!strcmp(key, "bandwidth"))
+            st = set_bucket(p, key, bucket, &last_disk(p)->bytes);
+        else if (!strcmp(key, "ops"))
+            st = set_bucket(p, key, bucket, &last_disk(p)->ops);
+        else
+            st = refuse(p, "has an unknown key %.40s", key);
+        if (st)
+            break;
+    }
+    return st;
+}
+
 static enum bawn_status set_vsock_cid(struct parse *p, const json_t *v)
 {
     if (!json_is_integer(v) || json_integer_value(v) < BAWN_VSOCK_CID_MIN ||
@@ -327,6 +415,10 @@ static const struct field {
     { "rng", "src", set_rng },
     { "disks", "path", set_disk_path },
     { "disks", "readonly", set_disk_readonly },
+    { "disks", "image_type", set_disk_format },
+    { "disks", "backing", set_disk_backing },
+    { "disks", "backing_type", set_backing_format },
+    { "disks", "rate_limiter_config", set_disk_rate },
     { "vsock", "cid", set_vsock_cid },
     { "vsock", "socket", set_vsock_socket },
     { "platform", "sev_snp", set_snp },
@@ -527,6 +619,9 @@ static enum bawn_status check_devices(const struct bawn_vm_config *cfg, struct b
     for (unsigned i = 0; st == BAWN_OK && i < cfg->nr_disks; i++) {
         if (!cfg->disk[i].path || !cfg->disk[i].path[0])
             st = bawn_fail(err, BAWN_E_CONFIG, "disks[%u].path is missing: must name a file", i);
+        else if (cfg->disk[i].backing && cfg->disk[i].format != BAWN_DISK_QCOW2)
+            st = bawn_fail(err, BAWN_E_CONFIG, "disks[%u].backing needs an image in format qcow2",
+                           i);
     }
     if (st == BAWN_OK && !cfg->vsock.cid != !cfg->vsock.socket)
         st = bawn_fail(err, BAWN_E_CONFIG, "vsock must have both cid and socket");

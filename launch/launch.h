@@ -58,9 +58,23 @@ struct bawn_stream_config {
 
 #define BAWN_MAX_DISKS 8
 
+enum bawn_disk_format { BAWN_DISK_RAW, BAWN_DISK_QCOW2 };
+
+/* A budget that is full after refill milliseconds, and a further one for once. */
+#define BAWN_RATE_MAX (1ull << 40) /* bytes, operations, milliseconds */
+struct bawn_rate_config {
+    uint64_t size; /* 0: no limit */
+    uint64_t burst;
+    uint64_t refill;
+};
+
 struct bawn_disk_config {
     char *path; /* owned */
     bool readonly;
+    enum bawn_disk_format format; /* never guessed: what is in a raw image is the guest's */
+    char *backing;                /* owned; of a qcow2 image; NULL: it must have none */
+    enum bawn_disk_format backing_format;
+    struct bawn_rate_config bytes, ops;
 };
 
 #define BAWN_VSOCK_CID_MIN 3u /* below are the hypervisor, local and host (virtio 1.2, 5.10.4) */

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Disk images. Trusts the path, which is the user's; not that the file stays as it is: a read
- * beyond its end fails.
+ * Disk images. Trusts the paths, which are the user's; not what is in the file, nor that it stays
+ * as it is: a read beyond a plain image's end fails.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "disk.h"
+#include "disk_io.h"
 
 /* One writer, or any number of readers; goes with the descriptor. */
 static enum bawn_status lock(const struct bawn_disk *disk, const char *path, struct bawn_error *err)
@@ -23,21 +25,50 @@ static enum bawn_status lock(const struct bawn_disk *disk, const char *path, str
     return bawn_fail(err, BAWN_E_IO, "cannot lock disk %s: %m", path);
 }
 
-static enum bawn_status check(struct bawn_disk *disk, const char *path, struct bawn_error *err)
+static enum bawn_status check(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
+                              struct bawn_error *err)
 {
     struct stat st;
     off_t size;
 
     if (fstat(disk->fd, &st))
-        return bawn_fail(err, BAWN_E_IO, "cannot stat disk %s: %m", path);
+        return bawn_fail(err, BAWN_E_IO, "cannot stat disk %s: %m", cfg->path);
     if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-        return bawn_fail(err, BAWN_E_IO, "disk %s must be a file or a block device", path);
+        return bawn_fail(err, BAWN_E_IO, "disk %s must be a file or a block device", cfg->path);
     size = lseek(disk->fd, 0, SEEK_END); /* a block device's st_size is 0 */
-    if (size <= 0 || size % BAWN_SECTOR)
-        return bawn_fail(err, BAWN_E_IO, "disk %s has %lld bytes: must be a multiple of %u", path,
-                         (long long)size, BAWN_SECTOR);
+    if (cfg->format == BAWN_DISK_RAW && (size <= 0 || size % BAWN_SECTOR))
+        return bawn_fail(err, BAWN_E_IO, "disk %s has %lld bytes: must be a multiple of %u",
+                         cfg->path, (long long)size, BAWN_SECTOR);
     disk->sectors = (uint64_t)size / BAWN_SECTOR;
-    return lock(disk, path, err);
+    return lock(disk, cfg->path, err);
+}
+
+static enum bawn_status open_backing(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
+                                     struct bawn_error *err)
+{
+    const struct bawn_disk_config below = {
+        .path = cfg->backing,
+        .readonly = true,
+        .format = cfg->backing_format, /* which has no backing file itself */
+    };
+
+    disk->backing = malloc(sizeof(*disk->backing));
+    if (!disk->backing)
+        return bawn_fail(err, BAWN_E_NOMEM, "disk %s: out of memory", cfg->path);
+    return bawn_disk_open(disk->backing, &below, err);
+}
+
+static enum bawn_status open_qcow2(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
+                                   struct bawn_error *err)
+{
+    enum bawn_status st = cfg->backing ? open_backing(disk, cfg, err) : BAWN_OK;
+    const struct bawn_qcow2_file file = { cfg->path, disk->fd, disk->readonly, disk->backing };
+
+    if (!st)
+        st = bawn_qcow2_open(&disk->qcow2, &file, err);
+    if (!st)
+        disk->sectors = bawn_qcow2_size(disk->qcow2) / BAWN_SECTOR;
+    return st;
 }
 
 enum bawn_status bawn_disk_open(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
@@ -45,12 +76,14 @@ enum bawn_status bawn_disk_open(struct bawn_disk *disk, const struct bawn_disk_c
 {
     enum bawn_status st;
 
-    *disk = (struct bawn_disk){ .readonly = cfg->readonly };
+    *disk = (struct bawn_disk){ .readonly = cfg->readonly, .bytes = cfg->bytes, .ops = cfg->ops };
     /* Not blocking: a path to a pipe must not stop us here. */
     disk->fd = open(cfg->path, (cfg->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
     if (disk->fd < 0)
         return bawn_fail(err, BAWN_E_IO, "cannot open disk %s: %m", cfg->path);
-    st = check(disk, cfg->path, err);
+    st = check(disk, cfg, err);
+    if (!st && cfg->format == BAWN_DISK_QCOW2)
+        st = open_qcow2(disk, cfg, err);
     if (st)
         bawn_disk_close(disk);
     return st;
@@ -58,9 +91,15 @@ enum bawn_status bawn_disk_open(struct bawn_disk *disk, const struct bawn_disk_c
 
 void bawn_disk_close(struct bawn_disk *disk)
 {
+    bawn_qcow2_close(disk->qcow2);
+    disk->qcow2 = NULL;
     if (disk->fd >= 0)
         close(disk->fd);
     disk->fd = -1;
+    if (disk->backing)
+        bawn_disk_close(disk->backing);
+    free(disk->backing);
+    disk->backing = NULL;
 }
 
 bool bawn_disk_has(const struct bawn_disk *disk, uint64_t sector, uint64_t len)
@@ -69,49 +108,41 @@ bool bawn_disk_has(const struct bawn_disk *disk, uint64_t sector, uint64_t len)
            len / BAWN_SECTOR <= disk->sectors - sector;
 }
 
-/* Drops n bytes from the front of the buffers. */
-static void advance(struct iovec **v, unsigned *nr, size_t n)
-{
-    while (*nr && n >= (*v)->iov_len) {
-        n -= (*v)->iov_len;
-        ++*v;
-        --*nr;
-    }
-    if (n) {
-        (*v)->iov_base = (uint8_t *)(*v)->iov_base + n;
-        (*v)->iov_len -= n;
-    }
-}
-
-static bool move(const struct bawn_disk *disk, uint64_t sector, struct iovec *v, unsigned nr,
-                 ssize_t (*io)(int fd, const struct iovec *v, int nr, off_t at))
-{
-    off_t at = (off_t)(sector * BAWN_SECTOR);
-
-    while (nr) {
-        ssize_t n = io(disk->fd, v, (int)nr, at);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        at += n;
-        advance(&v, &nr, (size_t)n);
-    }
-    return true;
-}
-
 bool bawn_disk_read(const struct bawn_disk *disk, uint64_t sector, struct iovec *v, unsigned nr)
 {
-    return move(disk, sector, v, nr, preadv);
+    uint64_t at = sector * BAWN_SECTOR;
+
+    return disk->qcow2 ? bawn_qcow2_read(disk->qcow2, at, v, nr)
+                       : bawn_io_read(disk->fd, v, nr, at, false);
 }
 
 bool bawn_disk_write(const struct bawn_disk *disk, uint64_t sector, struct iovec *v, unsigned nr)
 {
-    return move(disk, sector, v, nr, pwritev);
+    uint64_t at = sector * BAWN_SECTOR;
+
+    return disk->qcow2 ? bawn_qcow2_write(disk->qcow2, at, v, nr)
+                       : bawn_io_write(disk->fd, v, nr, at);
+}
+
+bool bawn_disk_zero(const struct bawn_disk *disk, uint64_t sector, uint64_t len, bool unmap)
+{
+    uint64_t at = sector * BAWN_SECTOR;
+
+    return disk->qcow2 ? bawn_qcow2_zero(disk->qcow2, at, len, false)
+                       : bawn_io_zero(disk->fd, at, len, !unmap);
+}
+
+bool bawn_disk_discard(const struct bawn_disk *disk, uint64_t sector, uint64_t len)
+{
+    uint64_t at = sector * BAWN_SECTOR;
+
+    if (disk->qcow2)
+        return bawn_qcow2_zero(disk->qcow2, at, len, true);
+    bawn_io_punch(disk->fd, at, len);
+    return true;
 }
 
 bool bawn_disk_flush(const struct bawn_disk *disk)
 {
-    return !fdatasync(disk->fd);
+    return disk->qcow2 ? bawn_qcow2_flush(disk->qcow2) : !fdatasync(disk->fd);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A disk's image on the host: a file or block device of plain sectors, opened before the guest
- * runs and locked against a second machine.
+ * A disk's image on the host: a file or block device of plain sectors or a qcow2 image, opened
+ * before the guest runs and locked against a second machine.
  */
 #ifndef BAWN_VMM_DISK_H
 #define BAWN_VMM_DISK_H
@@ -13,6 +13,7 @@
 
 #include "bawn/status.h"
 #include "launch.h"
+#include "qcow2.h"
 
 #define BAWN_SECTOR 512u
 
@@ -20,6 +21,9 @@ struct bawn_disk {
     int fd; /* -1: not open */
     bool readonly;
     uint64_t sectors;
+    struct bawn_qcow2 *qcow2;  /* owned; NULL: plain sectors */
+    struct bawn_disk *backing; /* owned; NULL: none */
+    struct bawn_rate_config bytes, ops;
 };
 
 enum bawn_status bawn_disk_open(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
@@ -32,6 +36,10 @@ bool bawn_disk_has(const struct bawn_disk *disk, uint64_t sector, uint64_t len);
  * Whether all of them were. */
 bool bawn_disk_read(const struct bawn_disk *disk, uint64_t sector, struct iovec *v, unsigned nr);
 bool bawn_disk_write(const struct bawn_disk *disk, uint64_t sector, struct iovec *v, unsigned nr);
+/* Bytes that the disk has: they read as zeroes then; unmap: they need not stay allocated. */
+bool bawn_disk_zero(const struct bawn_disk *disk, uint64_t sector, uint64_t len, bool unmap);
+/* What they read as is of no interest any more. */
+bool bawn_disk_discard(const struct bawn_disk *disk, uint64_t sector, uint64_t len);
 bool bawn_disk_flush(const struct bawn_disk *disk);
 
 #endif

@@ -135,23 +135,59 @@ static enum bawn_status set_stream(void *options, const struct option *self, con
     return BAWN_OK;
 }
 
+#define FORMATS "raw|qcow2"
+
+/* So many a second. */
+static bool rate(const char *val, struct bawn_rate_config *to)
+{
+    to->refill = 1000;
+    return !bawn_size_parse(val, &to->size, NULL) && to->size && to->size <= BAWN_RATE_MAX;
+}
+
+/* One part of a disk's description; false: there is no such value. */
+static bool set_disk_part(struct bawn_disk_config *disk, const char *name, char *val)
+{
+    int n;
+
+    if (!strcmp(name, "bandwidth"))
+        return rate(val, &disk->bytes);
+    if (!strcmp(name, "ops"))
+        return rate(val, &disk->ops);
+    if (!strcmp(name, "backing")) {
+        disk->backing = *val ? strdup(val) : NULL;
+        return disk->backing;
+    }
+    n = choice(val, !strcmp(name, "readonly") ? "off|on" : FORMATS);
+    if (!strcmp(name, "readonly"))
+        disk->readonly = n;
+    else if (!strcmp(name, "format"))
+        disk->format = n;
+    else
+        disk->backing_format = n;
+    return n >= 0;
+}
+
 static enum bawn_status set_disk(void *options, const struct option *self, const char *val,
                                  struct bawn_error *err)
 {
+    static const char *const names[] = { "readonly",       "format",    "backing",
+                                         "backing-format", "bandwidth", "ops" };
     struct bawn_vm_config *cfg = option_field(options, self);
-    char *path = part(val, "path"), *readonly = part(val, "readonly");
-    int on = readonly ? choice(readonly, "off|on") : 0;
-    enum bawn_status st;
+    char *path = part(val, "path");
+    enum bawn_status st =
+        path && *path ? bawn_vm_config_add_disk(cfg, path, err) : needed(self, val, err);
+    unsigned parts = 1;
 
-    if (path && *path && on >= 0 && has_parts(val, readonly ? 2 : 1))
-        st = bawn_vm_config_add_disk(cfg, path, err);
-    else
-        st = needed(self, val, err);
-    if (!st)
-        cfg->disk[cfg->nr_disks - 1].readonly = on;
     free(path);
-    free(readonly);
-    return st;
+    for (size_t i = 0; !st && i < sizeof(names) / sizeof(names[0]); i++) {
+        char *one = part(val, names[i]);
+
+        parts += !!one;
+        if (one && !set_disk_part(&cfg->disk[cfg->nr_disks - 1], names[i], one))
+            st = needed(self, val, err);
+        free(one);
+    }
+    return st || has_parts(val, parts) ? st : needed(self, val, err);
 }
 
 static enum bawn_status set_vsock(void *options, const struct option *self, const char *val,
@@ -211,7 +247,11 @@ static const struct option options[] = {
     { "serial", STREAMS, "COM1 (tty)", set_stream, FIELD(cfg.serial) },
     { "console", STREAMS, "virtio console (off)", set_stream, FIELD(cfg.console) },
     { "rng", "on|off", "virtio entropy device (on)", set_switch, FIELD(cfg.rng) },
-    { "disk", "path=FILE[,readonly=on|off]", "virtio disk, a raw image", set_disk, FIELD(cfg) },
+    { "disk",
+      "path=FILE[,readonly=on|off][,format=raw|qcow2][,backing=FILE][,backing-format=raw|qcow2]"
+      "[,bandwidth=BYTES][,ops=N]",
+      "virtio disk, raw or qcow2; a qcow2 image's backing file; at most so much a second", set_disk,
+      FIELD(cfg) },
     { "vsock", "cid=N,socket=PATH", "virtio sockets", set_vsock, FIELD(cfg) },
     { "tee", "none|snp", "snp: a confidential machine (none)", set_choice, FIELD(cfg.snp.on) },
     { "snp-policy", "NUMBER", "guest policy (0x30000)", set_u64, FIELD(cfg.snp.policy) },

@@ -8,6 +8,7 @@
 #include <linux/virtio_blk.h>
 
 #include "disk.h"
+#include "rate.h"
 #include "stream.h"
 #include "virtio.h"
 #include "virtio_vsock.h"
@@ -31,10 +32,13 @@ struct bawn_virtio_blk {
     struct bawn_virtio virtio;
     const struct bawn_disk *disk; /* borrowed */
     struct virtio_blk_config config;
+    struct bawn_rate rate;
+    int timer_fd; /* owned: requests go on; -1: no limit */
 };
 
-/* 0 or -errno; after a failure bawn_virtio_destroy(&b->virtio) is still due. */
+/* 0 or -errno; after a failure bawn_virtio_blk_destroy() is still due. b is zeroed before. */
 int bawn_virtio_blk_init(struct bawn_virtio_blk *b, const struct bawn_virtio_host *host,
                          unsigned slot, const struct bawn_disk *disk);
+void bawn_virtio_blk_destroy(struct bawn_virtio_blk *b);
 
 #endif

@@ -244,7 +244,7 @@ void bawn_vm_destroy(struct bawn_vm *vm)
     for (unsigned i = 0; i < vm->nr_vcpus; i++)
         bawn_vcpu_destroy(&vm->vcpu[i]);
     for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
-        bawn_virtio_destroy(&vm->blk[i].virtio);
+        bawn_virtio_blk_destroy(&vm->blk[i]);
     bawn_virtio_vsock_destroy(&vm->vsock);
     bawn_virtio_destroy(&vm->rng);
     bawn_virtio_destroy(&vm->console.virtio);

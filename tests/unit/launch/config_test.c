@@ -94,6 +94,13 @@ static void refusals(void **state)
         { "{\"disks\":[{\"readonly\":1}]}", "disks.readonly must be true or false" },
         { "{\"disks\":[{\"direct\":true}]}", "disks.direct is not a known key" },
         { "{\"disks\":[{},{},{},{},{},{},{},{},{}]}", "at most 8 are served" },
+        { "{\"disks\":[{\"image_type\":\"vhd\"}]}", "disks.image_type must be" },
+        { "{\"disks\":[{\"rate_limiter_config\":1}]}", "must be an object" },
+        { "{\"disks\":[{\"rate_limiter_config\":{\"x\":{}}}]}", "unknown key x" },
+        { "{\"disks\":[{\"rate_limiter_config\":{\"ops\":1}}]}", "object as its ops" },
+        { "{\"disks\":[{\"rate_limiter_config\":{\"ops\":{\"x\":1}}}]}", "unknown key ops.x" },
+        { "{\"disks\":[{\"rate_limiter_config\":{\"ops\":{\"size\":-1}}}]}", "as its ops.size" },
+        { "{\"disks\":[{\"rate_limiter_config\":{\"ops\":{\"size\":1}}}]}", "ops.refill_time" },
         { "{\"vsock\":{\"cid\":2}}", "vsock.cid must be a number from 3" },
         { "{\"vsock\":{\"cid\":4294967295}}", "vsock.cid must be a number from 3" },
         { "{\"platform\":{\"sev_snp\":\"yes\"}}", "platform.sev_snp must be true or false" },
@@ -233,7 +240,10 @@ static void devices_and_snp(void **state)
         parse(&cfg,
               "{\"payload\":{\"kernel\":\"/k\",\"firmware\":\"/shim\",\"host_data\":"
               "\"ff000000000000000000000000000000000000000000000000000000000000Ab\"},"
-              "\"disks\":[{\"path\":\"/a\"},{\"path\":\"/b\",\"readonly\":true}],"
+              "\"disks\":[{\"path\":\"/a\"},{\"path\":\"/"
+              "b\",\"readonly\":true,\"image_type\":\"Qcow2\","
+              "\"backing\":\"/c\",\"rate_limiter_config\":{\"bandwidth\":{\"size\":5,"
+              "\"one_time_burst\":6,\"refill_time\":7},\"ops\":{\"size\":8,\"refill_time\":9}}}],"
               "\"vsock\":{\"cid\":3,\"socket\":\"/v\"},"
               "\"platform\":{\"sev_snp\":true,\"snp_policy\":\"0xb0000\",\"snp_id_block\":\"/id\","
               "\"snp_id_auth\":\"/auth\",\"snp_certs\":\"/certs\"}}",
@@ -244,6 +254,15 @@ static void devices_and_snp(void **state)
     assert_false(cfg.disk[0].readonly);
     assert_string_equal(cfg.disk[1].path, "/b");
     assert_true(cfg.disk[1].readonly);
+    assert_int_equal(cfg.disk[0].format, BAWN_DISK_RAW);
+    assert_int_equal(cfg.disk[1].format, BAWN_DISK_QCOW2);
+    assert_int_equal(cfg.disk[1].backing_format, BAWN_DISK_RAW);
+    assert_string_equal(cfg.disk[1].backing, "/c");
+    assert_int_equal(cfg.disk[1].bytes.size, 5);
+    assert_int_equal(cfg.disk[1].bytes.burst, 6);
+    assert_int_equal(cfg.disk[1].bytes.refill, 7);
+    assert_int_equal(cfg.disk[1].ops.size, 8);
+    assert_int_equal(cfg.disk[0].ops.size, 0);
     assert_int_equal(cfg.vsock.cid, 3);
     assert_string_equal(cfg.vsock.socket, "/v");
     assert_true(cfg.snp.on);
@@ -263,6 +282,13 @@ static void devices_and_snp(void **state)
     assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
     bawn_vm_config_free(&cfg);
     assert_int_equal(parse(&cfg, "{\"payload\":{\"kernel\":\"/k\"},\"disks\":[{}]}", &err),
+                     BAWN_OK);
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
+    bawn_vm_config_free(&cfg);
+    assert_int_equal(parse(&cfg,
+                           "{\"payload\":{\"kernel\":\"/k\"},\"disks\":[{\"path\":\"/a\","
+                           "\"backing\":\"/b\"}]}",
+                           &err),
                      BAWN_OK);
     assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
     bawn_vm_config_free(&cfg);

@@ -14,7 +14,7 @@
 
 #include "options.h"
 
-#define MAX_ARGS 16
+#define MAX_ARGS 24
 
 /* Splits line at spaces and parses it. */
 static enum bawn_status parse(struct bawn_options *opt, const char *line, struct bawn_error *err)
@@ -49,15 +49,24 @@ static void test_values(void **state)
 
     assert_int_equal(
         parse(&opt,
-              "--tee snp --disk path=/a --disk path=/b,readonly=on --snp-policy 0xb0000 "
+              "--tee snp --disk path=/a --disk path=/b,readonly=on "
+              "--disk path=/c,format=qcow2,backing=/d,backing-format=qcow2,bandwidth=10M,ops=300 "
+              "--snp-policy 0xb0000 "
               "--vsock cid=0x10,socket=/v --firmware /s --id-block /i --certs /c",
               NULL),
         BAWN_OK);
     assert_true(opt.cfg.snp.on);
-    assert_int_equal(opt.cfg.nr_disks, 2);
+    assert_int_equal(opt.cfg.nr_disks, 3);
     assert_string_equal(opt.cfg.disk[0].path, "/a");
     assert_false(opt.cfg.disk[0].readonly);
     assert_true(opt.cfg.disk[1].readonly);
+    assert_int_equal(opt.cfg.disk[1].format, BAWN_DISK_RAW);
+    assert_int_equal(opt.cfg.disk[2].format, BAWN_DISK_QCOW2);
+    assert_string_equal(opt.cfg.disk[2].backing, "/d");
+    assert_int_equal(opt.cfg.disk[2].backing_format, BAWN_DISK_QCOW2);
+    assert_int_equal(opt.cfg.disk[2].bytes.size, 10ull << 20);
+    assert_int_equal(opt.cfg.disk[2].bytes.refill, 1000);
+    assert_int_equal(opt.cfg.disk[2].ops.size, 300);
     assert_int_equal(opt.cfg.snp.policy, 0xb0000);
     assert_int_equal(opt.cfg.vsock.cid, 16);
     assert_string_equal(opt.cfg.vsock.socket, "/v");
@@ -100,6 +109,11 @@ static void test_refused(void **state)
         { "--disk path=/a,direct=on", "path=FILE" },
         { "--disk path=/a,readonly=on,x=y", "path=FILE" },
         { "--disk readonly=on", "path=FILE" },
+        { "--disk path=/a,format=vhd", "path=FILE" },
+        { "--disk path=/a,format=qcow2,backing=", "path=FILE" },
+        { "--disk path=/a,ops=0", "path=FILE" },
+        { "--disk path=/a,bandwidth=2048G", "path=FILE" },
+        { "--disk path=/a,bandwidth=1T", "path=FILE" },
         { "--vsock cid=2,socket=/v", "cid=N,socket=PATH" },
         { "--vsock cid=3", "cid=N,socket=PATH" },
         { "--vsock cid=3,socket=/v,x=1", "cid=N,socket=PATH" },

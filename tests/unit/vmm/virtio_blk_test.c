@@ -16,7 +16,8 @@
 #define HEAD 0x100000ull
 #define DATA 0x110000ull
 #define STATUS 0x120000ull
-#define V1 (1ull << VIRTIO_F_VERSION_1)
+#define RANGES (1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES)
+#define V1 (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_BLK_F_FLUSH)
 
 static char path[] = "/tmp/bawn-blk-test.XXXXXX";
 static struct bawn_disk disk;
@@ -60,7 +61,7 @@ static int setup_readonly(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    bawn_virtio_destroy(&blk.virtio);
+    bawn_virtio_blk_destroy(&blk);
     bawn_disk_close(&disk);
     machine_destroy();
     return 0;
@@ -94,9 +95,8 @@ static void test_configuration(void **state)
     assert_int_equal(config(0x100, 4), 0);
     assert_true(offered() & 1ull << VIRTIO_BLK_F_FLUSH);
     assert_false(offered() & 1ull << VIRTIO_BLK_F_RO);
-    assert_int_equal(driver_start(1, V1 | 1ull << VIRTIO_BLK_F_FLUSH), 15);
     /* What was not offered is not taken. */
-    assert_int_equal(driver_start(1, V1 | 1ull << VIRTIO_BLK_F_DISCARD) & 8, 0);
+    assert_int_equal(driver_start(1, V1 | 1ull << VIRTIO_BLK_F_ZONED) & 8, 0);
 }
 
 static void test_read_write(void **state)
@@ -156,6 +156,74 @@ static void test_out_of_bounds(void **state)
     assert_int_equal(request(VIRTIO_BLK_T_GET_ID, 0, 19, NULL), VIRTIO_BLK_S_IOERR);
 }
 
+/* A request on ranges of sectors; gives the status. */
+static uint8_t on_ranges(uint32_t type, const struct virtio_blk_discard_write_zeroes *range,
+                         unsigned n)
+{
+    const struct part parts[] = { { HEAD, 16, false },
+                                  { DATA, (uint32_t)(n * sizeof(*range)), false },
+                                  { STATUS, 1, true } };
+
+    put_head(type, 0);
+    memcpy(ram(DATA), range, n * sizeof(*range));
+    offer(0, parts, 3);
+    ring_bell(0);
+    assert_int_equal(used(0, NULL), 1);
+    return *(uint8_t *)ram(STATUS);
+}
+
+static bool is_zero(unsigned sector)
+{
+    uint8_t buf[BAWN_SECTOR], zero[BAWN_SECTOR] = { 0 };
+    int fd = open(path, O_RDONLY);
+
+    assert_int_equal(pread(fd, buf, sizeof(buf), sector * BAWN_SECTOR), sizeof(buf));
+    close(fd);
+    return !memcmp(buf, zero, sizeof(buf));
+}
+
+static void test_write_zeroes(void **state)
+{
+    const struct virtio_blk_discard_write_zeroes good[] = { { 2, 3, 0 }, { 8, 0, 0 }, { 9, 1, 1 } };
+    static const struct {
+        struct virtio_blk_discard_write_zeroes range;
+        uint8_t status;
+    } bad[] = {
+        { { SECTORS, 1, 0 }, VIRTIO_BLK_S_IOERR }, { { SECTORS - 1, 2, 0 }, VIRTIO_BLK_S_IOERR },
+        { { ~0ull, 1, 0 }, VIRTIO_BLK_S_IOERR },   { { 0, 0xffffffff, 0 }, VIRTIO_BLK_S_IOERR },
+        { { 20, 1, 2 }, VIRTIO_BLK_S_UNSUPP },     { { 20, 1, 0x80000000 }, VIRTIO_BLK_S_UNSUPP },
+    };
+    struct virtio_blk_discard_write_zeroes many[17] = { { 20, 1, 0 } };
+
+    (void)state;
+    assert_int_equal(on_ranges(VIRTIO_BLK_T_WRITE_ZEROES, good, 1), VIRTIO_BLK_S_UNSUPP);
+    assert_int_equal(driver_start(1, V1 | RANGES), 15);
+    assert_int_equal(on_ranges(VIRTIO_BLK_T_WRITE_ZEROES, good, 3), VIRTIO_BLK_S_OK);
+    for (unsigned i = 1; i < 12; i++)
+        assert_int_equal(is_zero(i), (i >= 2 && i < 5) || i == 9);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(on_ranges(VIRTIO_BLK_T_WRITE_ZEROES, &bad[i].range, 1), bad[i].status);
+    assert_int_equal(on_ranges(VIRTIO_BLK_T_WRITE_ZEROES, many, 17), VIRTIO_BLK_S_IOERR);
+    assert_false(is_zero(20));
+}
+
+static void test_discard(void **state)
+{
+    const struct virtio_blk_discard_write_zeroes good = { 8, 8, 0 }, unmap = { 24, 1, 1 };
+    struct stat before, after;
+
+    (void)state;
+    assert_int_equal(driver_start(1, V1 | RANGES), 15);
+    assert_int_equal(fstat(disk.fd, &before), 0);
+    assert_int_equal(on_ranges(VIRTIO_BLK_T_DISCARD, &good, 1), VIRTIO_BLK_S_OK);
+    assert_int_equal(on_ranges(VIRTIO_BLK_T_DISCARD, &unmap, 1), VIRTIO_BLK_S_UNSUPP);
+    assert_int_equal(fstat(disk.fd, &after), 0);
+    assert_int_equal(after.st_size, before.st_size);
+    assert_false(is_zero(7));
+    assert_false(is_zero(16));
+    assert_false(is_zero(24));
+}
+
 /* The file became shorter behind our back. */
 static void test_short_file(void **state)
 {
@@ -167,11 +235,14 @@ static void test_short_file(void **state)
 
 static void test_readonly(void **state)
 {
+    const struct virtio_blk_discard_write_zeroes range = { 1, 1, 0 };
     uint8_t first;
     int fd;
 
     (void)state;
     assert_true(offered() & 1ull << VIRTIO_BLK_F_RO);
+    assert_false(offered() & RANGES);
+    assert_int_equal(on_ranges(VIRTIO_BLK_T_DISCARD, &range, 1), VIRTIO_BLK_S_UNSUPP);
     memset(ram(DATA), 0x77, 512);
     assert_int_equal(request(VIRTIO_BLK_T_OUT, 0, 512, NULL), VIRTIO_BLK_S_IOERR);
     fd = open(path, O_RDONLY);
@@ -198,6 +269,57 @@ static void test_any_layout(void **state)
     assert_int_equal(data[99], (uint8_t)(5 + 5 * 512 + 99));
     assert_int_equal(data[1000], (uint8_t)(5 + 5 * 512 + 100));
     assert_int_equal(data[1000 + 412], VIRTIO_BLK_S_OK);
+}
+
+static void turn_loop(int timeout)
+{
+    struct pollfd fds[BAWN_LOOP_MAX];
+
+    for (unsigned i = 0; i < m.loop.nr; i++)
+        fds[i] = (struct pollfd){ m.loop.watch[i].fd, POLLIN, 0 };
+    poll(fds, m.loop.nr, timeout);
+    for (unsigned i = 0; i < m.loop.nr; i++)
+        if (fds[i].revents)
+            m.loop.watch[i].fn(m.loop.watch[i].opaque);
+}
+
+/* Three operations may begin; the fourth comes when the timer says. */
+static void test_rate(void **state)
+{
+    const struct part parts[] = { { HEAD, 16, false }, { DATA, 512, true }, { STATUS, 1, true } };
+    struct bawn_disk_config cfg = disk_config(false);
+    struct bawn_virtio_host host;
+    unsigned done;
+
+    teardown(state);
+    cfg.ops = (struct bawn_rate_config){ .size = 3, .refill = 3000 };
+    host = machine_create();
+    memset(&blk, 0, sizeof(blk));
+    assert_int_equal(bawn_disk_open(&disk, &cfg, NULL), BAWN_OK);
+    assert_int_equal(bawn_virtio_blk_init(&blk, &host, SLOT, &disk), 0);
+    assert_int_equal(driver_start(1, V1), 15);
+    put_head(VIRTIO_BLK_T_IN, 1);
+    for (unsigned i = 0; i < 4; i++)
+        offer(0, parts, 3);
+    ring_bell(0);
+    done = used(0, NULL);
+    assert_int_equal(done, 3);
+    while (done < 4) {
+        turn_loop(-1);
+        done += used(0, NULL);
+    }
+    /* Nothing of it is left over a reset. */
+    assert_int_equal(driver_start(1, V1), 15);
+    assert_int_equal(used(0, NULL), 0);
+}
+
+/* A driver that does not flush has its writes kept safe at once. */
+static void test_write_through(void **state)
+{
+    (void)state;
+    assert_int_equal(driver_start(1, 1ull << VIRTIO_F_VERSION_1), 15);
+    memset(ram(DATA), 0x11, 512);
+    assert_int_equal(request(VIRTIO_BLK_T_OUT, 0, 512, NULL), VIRTIO_BLK_S_OK);
 }
 
 static void test_hostile(void **state)
@@ -245,7 +367,7 @@ static void test_random_chains(void **state)
             parts[k] =
                 (struct part){ HEAD + (seed >> 8) % 0x2000, 1 + (seed >> 20) % 600, seed & 1 };
         }
-        put_head(seed >> 28 & 3, seed >> 10 & 0x7f);
+        put_head(seed >> 28, seed >> 10 & 0x7f);
         offer(0, parts, n);
         ring_bell(0);
         if (device_status() & NEEDS_RESET)
@@ -290,6 +412,10 @@ int main(void)
         TEST(test_configuration),
         TEST(test_read_write),
         TEST(test_out_of_bounds),
+        TEST(test_write_zeroes),
+        TEST(test_discard),
+        TEST(test_rate),
+        TEST(test_write_through),
         TEST(test_short_file),
         cmocka_unit_test_setup_teardown(test_readonly, setup_readonly, teardown),
         TEST(test_any_layout),
