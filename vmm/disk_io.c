@@ -19,7 +19,7 @@ void bawn_iov_advance(struct iovec **v, unsigned *nr, size_t n)
         ++*v;
         --*nr;
     }
-    if (n) {
+    if (*nr && n) {
         (*v)->iov_base = (uint8_t *)(*v)->iov_base + n;
         (*v)->iov_len -= n;
     }
