@@ -97,6 +97,21 @@ def console():
     yield start() + chain(0, (0, 1, WRITE)) + bell(0) + host(1, 1) + host(1, 0x78) + host(250)
 
 
+def net():
+    yield from registers()
+    frame = bytes(12) + b"a frame of some bytes"
+    buffers = b"".join(chain(0, (0x40 + 8 * i, 512, WRITE)) for i in range(6)) + bell(0)
+    for kind in (0, EVENTS | INDIRECT, PACKED | EVENTS | INDIRECT):
+        yield start(1 | kind) + buffers + host(0, 9) + host(0, 20) + host(1, 3) + host(1, 40)
+        yield (start(1 | kind, size=3) + chain(1, (0, len(frame), 0, frame)) + bell(1) +
+               chain(1, (0, 12, 0, frame[:12]), (1, 14, 0), (2, 900, 0)) + bell(1) + host(2))
+        yield start(1 | kind) + (chain(1, (0, 12, 0, bytes(12)), *((0, 0x7f00, 4),) * 2) +
+                                 bell(1)) * 5 + host(2) * 4 + host(3) + bell(1)
+    for flags, gso in ((1, 0), (0, 1), (1, 1), (0, 0x80), (1, 0x81), (0, 3)):
+        head = struct.pack("<BBHHHHH", flags, gso, 14, 100, 14, 16, 0)
+        yield start() + chain(1, (0, 12, 0, head), (2, 300, 0)) + bell(1)
+
+
 def vsock():
     def packet(op, host_port, guest_port=1000, length=0, flags=0, room=65536, forwarded=0):
         return struct.pack("<QQIIIHHIII", 3, 2, guest_port, host_port, length, 1, op, flags, room,
@@ -170,6 +185,7 @@ SEEDS = {
     "vmm-virtio_rng": rng,
     "vmm-virtio_blk": blk,
     "vmm-virtio_console": console,
+    "vmm-virtio_net": net,
     "vmm-virtio_vsock": vsock,
     "vmm-devices": devices,
 }

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,6 +46,10 @@ void bawn_vm_config_free(struct bawn_vm_config *cfg)
     free(cfg->console.path);
     for (unsigned i = 0; i < cfg->nr_disks; i++)
         free_disk(&cfg->disk[i]);
+    for (unsigned i = 0; i < cfg->nr_nets; i++) {
+        free(cfg->net[i].tap);
+        free(cfg->net[i].socket);
+    }
     free(cfg->vsock.socket);
     free(cfg->snp.id_block);
     free(cfg->snp.id_auth);
@@ -344,6 +349,50 @@ static enum bawn_status set_disk_rate(struct parse *p, const json_t *v)
     return st;
 }
 
+/* Of the network device that was begun last. */
+static struct bawn_net_config *last_net(struct parse *p)
+{
+    return &p->cfg->net[p->cfg->nr_nets - 1];
+}
+
+static enum bawn_status set_net_tap(struct parse *p, const json_t *v)
+{
+    return set_text(p, v, &last_net(p)->tap);
+}
+
+static enum bawn_status set_net_socket(struct parse *p, const json_t *v)
+{
+    return set_text(p, v, &last_net(p)->socket);
+}
+
+static enum bawn_status set_net_fds(struct parse *p, const json_t *v)
+{
+    const json_t *fd = json_array_size(v) == 1 ? json_array_get(v, 0) : NULL;
+
+    if (!json_is_integer(fd) || json_integer_value(fd) < 0 || json_integer_value(fd) > INT_MAX)
+        return refuse(p, "must be an array of one descriptor");
+    last_net(p)->fd = (int)json_integer_value(fd);
+    return BAWN_OK;
+}
+
+static enum bawn_status set_net_mac(struct parse *p, const json_t *v)
+{
+    last_net(p)->has_mac =
+        json_is_string(v) && bawn_mac_parse(json_string_value(v), last_net(p)->mac);
+    return last_net(p)->has_mac ? BAWN_OK
+                                : refuse(p, "must be one station's address, such as "
+                                            "\"02:00:00:00:00:01\"");
+}
+
+static enum bawn_status set_net_mtu(struct parse *p, const json_t *v)
+{
+    if (!json_is_integer(v) || json_integer_value(v) < BAWN_NET_MTU_MIN ||
+        json_integer_value(v) > UINT16_MAX)
+        return refuse(p, "must be a number from %u to %u", BAWN_NET_MTU_MIN, UINT16_MAX);
+    last_net(p)->mtu = (uint16_t)json_integer_value(v);
+    return BAWN_OK;
+}
+
 static enum bawn_status set_vsock_cid(struct parse *p, const json_t *v)
 {
     if (!json_is_integer(v) || json_integer_value(v) < BAWN_VSOCK_CID_MIN ||
@@ -419,6 +468,11 @@ static const struct field {
     { "disks", "backing", set_disk_backing },
     { "disks", "backing_type", set_backing_format },
     { "disks", "rate_limiter_config", set_disk_rate },
+    { "net", "tap", set_net_tap },
+    { "net", "socket", set_net_socket },
+    { "net", "fds", set_net_fds },
+    { "net", "mac", set_net_mac },
+    { "net", "mtu", set_net_mtu },
     { "vsock", "cid", set_vsock_cid },
     { "vsock", "socket", set_vsock_socket },
     { "platform", "sev_snp", set_snp },
@@ -461,21 +515,35 @@ static enum bawn_status parse_section(struct parse *p, json_t *section)
     return BAWN_OK;
 }
 
-static enum bawn_status parse_disks(struct parse *p, json_t *list)
+/* Sections that are arrays, of which each entry is a device. */
+static const struct {
+    const char *name;
+    unsigned max;
+} lists[] = { { "disks", BAWN_MAX_DISKS }, { "net", BAWN_MAX_NETS } };
+
+static void begin_entry(struct bawn_vm_config *cfg, bool net)
+{
+    if (net)
+        cfg->net[cfg->nr_nets++] = (struct bawn_net_config){ .fd = -1 };
+    else
+        cfg->disk[cfg->nr_disks++] = (struct bawn_disk_config){ .path = NULL };
+}
+
+static enum bawn_status parse_list(struct parse *p, json_t *list, bool net)
 {
     enum bawn_status st = BAWN_OK;
-    json_t *disk;
+    json_t *entry;
     size_t i;
 
     if (!json_is_array(list))
         return refuse(p, "must be an array");
-    json_array_foreach(list, i, disk)
+    json_array_foreach(list, i, entry)
     {
         p->key = NULL;
-        if (p->cfg->nr_disks == BAWN_MAX_DISKS)
-            return refuse(p, "has too many entries: at most %d are served", BAWN_MAX_DISKS);
-        p->cfg->disk[p->cfg->nr_disks++] = (struct bawn_disk_config){ .path = NULL };
-        st = parse_section(p, disk);
+        if ((net ? p->cfg->nr_nets : p->cfg->nr_disks) == lists[net].max)
+            return refuse(p, "has too many entries: at most %u are served", lists[net].max);
+        begin_entry(p->cfg, net);
+        st = parse_section(p, entry);
         if (st != BAWN_OK)
             break;
     }
@@ -495,7 +563,10 @@ static enum bawn_status parse_root(struct parse *p, json_t *root)
 
         p->section = name;
         p->key = NULL;
-        st = strcmp(name, "disks") ? parse_section(p, section) : parse_disks(p, section);
+        if (!strcmp(name, lists[false].name) || !strcmp(name, lists[true].name))
+            st = parse_list(p, section, !strcmp(name, lists[true].name));
+        else
+            st = parse_section(p, section);
         if (st != BAWN_OK)
             return st;
     }
@@ -553,6 +624,29 @@ enum bawn_status bawn_vm_config_add_disk(struct bawn_vm_config *cfg, const char 
         return bawn_fail(err, BAWN_E_NOMEM, "out of memory");
     cfg->disk[cfg->nr_disks++] = (struct bawn_disk_config){ .path = copy };
     return BAWN_OK;
+}
+
+enum bawn_status bawn_vm_config_add_net(struct bawn_vm_config *cfg, struct bawn_error *err)
+{
+    if (cfg->nr_nets == BAWN_MAX_NETS)
+        return bawn_fail(err, BAWN_E_CONFIG, "too many network devices: at most %d are served",
+                         BAWN_MAX_NETS);
+    begin_entry(cfg, true);
+    return BAWN_OK;
+}
+
+bool bawn_mac_parse(const char *text, uint8_t *mac)
+{
+    static const uint8_t none[6];
+
+    for (unsigned i = 0; i < 6; i++, text += 3) {
+        int high = hex_digit(text[0]), low = high < 0 ? -1 : hex_digit(text[1]);
+
+        if (low < 0 || text[2] != (i < 5 ? ':' : '\0'))
+            return false;
+        mac[i] = (uint8_t)(high << 4 | low);
+    }
+    return !(mac[0] & 1) && memcmp(mac, none, sizeof(none)) != 0;
 }
 
 bool bawn_hex_parse(const char *text, uint8_t *bytes, size_t len)
@@ -622,6 +716,10 @@ static enum bawn_status check_devices(const struct bawn_vm_config *cfg, struct b
         else if (cfg->disk[i].backing && cfg->disk[i].format != BAWN_DISK_QCOW2)
             st = bawn_fail(err, BAWN_E_CONFIG, "disks[%u].backing needs an image in format qcow2",
                            i);
+    }
+    for (unsigned i = 0; st == BAWN_OK && i < cfg->nr_nets; i++) {
+        if (!!cfg->net[i].tap + !!cfg->net[i].socket + (cfg->net[i].fd >= 0) != 1)
+            st = bawn_fail(err, BAWN_E_CONFIG, "net[%u] must have one of tap, socket and fds", i);
     }
     if (st == BAWN_OK && !cfg->vsock.cid != !cfg->vsock.socket)
         st = bawn_fail(err, BAWN_E_CONFIG, "vsock must have both cid and socket");

@@ -77,6 +77,19 @@ struct bawn_disk_config {
     struct bawn_rate_config bytes, ops;
 };
 
+#define BAWN_MAX_NETS 4
+#define BAWN_NET_MTU_MIN 68u /* virtio 1.2, 5.1.4.1 */
+
+/* One of tap, socket and fd. */
+struct bawn_net_config {
+    char *tap;    /* owned; an interface's name */
+    char *socket; /* owned; a Unix stream socket's path */
+    int fd;       /* an open tap; -1: none */
+    bool has_mac;
+    uint8_t mac[6];
+    uint16_t mtu; /* 0: the guest is told none */
+};
+
 #define BAWN_VSOCK_CID_MIN 3u /* below are the hypervisor, local and host (virtio 1.2, 5.10.4) */
 
 struct bawn_vsock_config {
@@ -109,6 +122,8 @@ struct bawn_vm_config {
     bool rng;                          /* virtio-rng */
     struct bawn_disk_config disk[BAWN_MAX_DISKS];
     unsigned nr_disks;
+    struct bawn_net_config net[BAWN_MAX_NETS];
+    unsigned nr_nets;
     struct bawn_vsock_config vsock;
     struct bawn_snp_config snp;
 };
@@ -131,6 +146,11 @@ enum bawn_status bawn_vm_config_check(const struct bawn_vm_config *cfg, struct b
 /* Adds a disk of this path, read-write. BAWN_E_CONFIG: there are too many. */
 enum bawn_status bawn_vm_config_add_disk(struct bawn_vm_config *cfg, const char *path,
                                          struct bawn_error *err);
+
+/* Adds a network device without a host's side. BAWN_E_CONFIG: there are too many. */
+enum bawn_status bawn_vm_config_add_net(struct bawn_vm_config *cfg, struct bawn_error *err);
+/* "02:00:00:00:00:01", one station's and not all zero. */
+bool bawn_mac_parse(const char *text, uint8_t *mac);
 
 /* Exactly len bytes of hexadecimal digits. */
 bool bawn_hex_parse(const char *text, uint8_t *bytes, size_t len);

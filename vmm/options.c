@@ -3,6 +3,7 @@
  * The options of `bawn run`, as a table. Trusts nothing of the values; what they mean together is
  * checked by bawn_vm_config_check().
  */
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,6 +191,46 @@ static enum bawn_status set_disk(void *options, const struct option *self, const
     return st || has_parts(val, parts) ? st : needed(self, val, err);
 }
 
+/* One part of a network device's description; false: there is no such value. */
+static bool set_net_part(struct bawn_net_config *net, const char *name, char *val)
+{
+    uint64_t n;
+
+    if (!strcmp(name, "mac"))
+        return net->has_mac = bawn_mac_parse(val, net->mac);
+    if (!strcmp(name, "tap"))
+        return *val && (net->tap = strdup(val));
+    if (!strcmp(name, "socket"))
+        return *val && (net->socket = strdup(val));
+    if (!bawn_u64_parse(val, &n))
+        return false;
+    if (!strcmp(name, "fd"))
+        net->fd = n <= INT_MAX ? (int)n : -1;
+    else
+        net->mtu = n >= BAWN_NET_MTU_MIN && n <= UINT16_MAX ? (uint16_t)n : 0;
+    return !strcmp(name, "fd") ? net->fd >= 0 : net->mtu;
+}
+
+static enum bawn_status set_net(void *options, const struct option *self, const char *val,
+                                struct bawn_error *err)
+{
+    static const char *const names[] = { "tap", "socket", "fd", "mac", "mtu" };
+    struct bawn_vm_config *cfg = option_field(options, self);
+    enum bawn_status st = bawn_vm_config_add_net(cfg, err);
+    unsigned parts = 0, sides = 0;
+
+    for (size_t i = 0; !st && i < sizeof(names) / sizeof(names[0]); i++) {
+        char *one = part(val, names[i]);
+
+        parts += !!one;
+        sides += one && i < 3;
+        if (one && !set_net_part(&cfg->net[cfg->nr_nets - 1], names[i], one))
+            st = needed(self, val, err);
+        free(one);
+    }
+    return st || (sides == 1 && has_parts(val, parts)) ? st : needed(self, val, err);
+}
+
 static enum bawn_status set_vsock(void *options, const struct option *self, const char *val,
                                   struct bawn_error *err)
 {
@@ -252,6 +293,8 @@ static const struct option options[] = {
       "[,bandwidth=BYTES][,ops=N]",
       "virtio disk, raw or qcow2; a qcow2 image's backing file; at most so much a second", set_disk,
       FIELD(cfg) },
+    { "net", "tap=NAME|socket=PATH|fd=N[,mac=ADDRESS][,mtu=N]",
+      "virtio network device on a tap, or a stream socket such as passt's", set_net, FIELD(cfg) },
     { "vsock", "cid=N,socket=PATH", "virtio sockets", set_vsock, FIELD(cfg) },
     { "tee", "none|snp", "snp: a confidential machine (none)", set_choice, FIELD(cfg.snp.on) },
     { "snp-policy", "NUMBER", "guest policy (0x30000)", set_u64, FIELD(cfg.snp.policy) },

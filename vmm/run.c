@@ -29,6 +29,7 @@ struct run {
     struct bawn_accel accel;
     struct bawn_stream serial, console;
     struct bawn_disk disk[BAWN_MAX_DISKS];
+    struct bawn_net net[BAWN_MAX_NETS];
     struct bawn_vsock_socket socket;
     struct bawn_vm_parts parts;
     struct bawn_vm vm;
@@ -137,6 +138,8 @@ static enum bawn_status open_devices(struct run *r, struct bawn_error *err)
         st = bawn_stream_open(&r->console, &cfg->console, "console", err);
     for (unsigned i = 0; !st && i < cfg->nr_disks; i++)
         st = bawn_disk_open(&r->disk[i], &cfg->disk[i], err);
+    for (unsigned i = 0; !st && i < cfg->nr_nets; i++)
+        st = bawn_net_open(&r->net[i], &cfg->net[i], err);
     if (!st && cfg->vsock.cid)
         st = bawn_vsock_socket_open(&r->socket, cfg->vsock.socket, err);
     return st;
@@ -183,6 +186,8 @@ static void clean_up(struct run *r)
     bawn_vsock_socket_close(&r->socket);
     for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
         bawn_disk_close(&r->disk[i]);
+    for (unsigned i = 0; i < BAWN_MAX_NETS; i++)
+        bawn_net_close(&r->net[i]);
     bawn_stream_close(&r->console);
     bawn_stream_close(&r->serial);
     bawn_accel_close(&r->accel);
@@ -273,6 +278,8 @@ int bawn_run(int argc, char **argv)
     r->accel.fd = r->signal_fd = r->timer_fd = r->socket.fd = -1;
     for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
         r->disk[i].fd = -1;
+    for (unsigned i = 0; i < BAWN_MAX_NETS; i++)
+        r->net[i].fd = -1;
     r->parts = (struct bawn_vm_parts){
         .cfg = &r->opt.cfg,
         .plan = &r->plan,
@@ -281,6 +288,7 @@ int bawn_run(int argc, char **argv)
         .serial = &r->serial,
         .console = &r->console,
         .disk = r->disk,
+        .net = r->net,
         .socket = &r->socket,
     };
     st = bawn_options_parse(&r->opt, argc, argv, &err);

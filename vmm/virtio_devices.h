@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The virtio devices: console (one port on a stream), entropy source, disk, sockets.
+ * The virtio devices: console (one port on a stream), entropy source, disk, network, sockets.
  */
 #ifndef BAWN_VMM_VIRTIO_DEVICES_H
 #define BAWN_VMM_VIRTIO_DEVICES_H
 
 #include <linux/virtio_blk.h>
+#include <linux/virtio_net.h>
 
 #include "disk.h"
+#include "net.h"
 #include "rate.h"
 #include "stream.h"
 #include "virtio.h"
@@ -40,5 +42,21 @@ struct bawn_virtio_blk {
 int bawn_virtio_blk_init(struct bawn_virtio_blk *b, const struct bawn_virtio_host *host,
                          unsigned slot, const struct bawn_disk *disk);
 void bawn_virtio_blk_destroy(struct bawn_virtio_blk *b);
+
+struct bawn_virtio_net {
+    struct bawn_virtio virtio;
+    struct bawn_net *net; /* borrowed */
+    struct virtio_net_config config;
+    int epoll_fd;  /* owned: the host's side, when something there changes */
+    bool readable; /* it may have a frame */
+    bool started;  /* the driver's features are known to it */
+};
+
+/* 0 or -errno; after a failure bawn_virtio_net_destroy() is still due. d is zeroed before. */
+int bawn_virtio_net_init(struct bawn_virtio_net *d, const struct bawn_virtio_host *host,
+                         unsigned slot, struct bawn_net *net);
+/* net->fd is another one now. 0 or -errno. */
+int bawn_virtio_net_watch(struct bawn_virtio_net *d);
+void bawn_virtio_net_destroy(struct bawn_virtio_net *d);
 
 #endif

@@ -16,6 +16,7 @@
 #define SLOT_RNG 2
 #define SLOT_VSOCK 3
 #define SLOT_DISK 4 /* and those after it */
+#define SLOT_NET (SLOT_DISK + BAWN_MAX_DISKS)
 
 void bawn_vm_end(struct bawn_vm *vm, enum bawn_end why, const char *fmt, ...)
 {
@@ -120,6 +121,8 @@ static int create_virtio(struct bawn_vm *vm)
                                     cfg->vsock.cid);
     for (unsigned i = 0; !rc && i < cfg->nr_disks; i++)
         rc = bawn_virtio_blk_init(&vm->blk[i], &host, SLOT_DISK + i, &vm->parts->disk[i]);
+    for (unsigned i = 0; !rc && i < cfg->nr_nets; i++)
+        rc = bawn_virtio_net_init(&vm->net[i], &host, SLOT_NET + i, &vm->parts->net[i]);
     return rc;
 }
 
@@ -245,6 +248,8 @@ void bawn_vm_destroy(struct bawn_vm *vm)
         bawn_vcpu_destroy(&vm->vcpu[i]);
     for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
         bawn_virtio_blk_destroy(&vm->blk[i]);
+    for (unsigned i = 0; i < BAWN_MAX_NETS; i++)
+        bawn_virtio_net_destroy(&vm->net[i]);
     bawn_virtio_vsock_destroy(&vm->vsock);
     bawn_virtio_destroy(&vm->rng);
     bawn_virtio_destroy(&vm->console.virtio);

@@ -51,6 +51,7 @@ struct bawn_vm_parts {
     struct bawn_stream *serial;
     struct bawn_stream *console;
     const struct bawn_disk *disk;           /* as many as the configuration has */
+    struct bawn_net *net;                   /* the same */
     const struct bawn_vsock_socket *socket; /* if the configuration has vsock */
 };
 
@@ -75,6 +76,7 @@ struct bawn_vm {
     struct bawn_virtio_console console;
     struct bawn_virtio rng;
     struct bawn_virtio_blk blk[BAWN_MAX_DISKS];
+    struct bawn_virtio_net net[BAWN_MAX_NETS];
     struct bawn_virtio_vsock vsock;
     enum bawn_end end; /* the first reason to stop; atomic */
     char end_msg[256];

@@ -101,6 +101,18 @@ static void refusals(void **state)
         { "{\"disks\":[{\"rate_limiter_config\":{\"ops\":{\"x\":1}}}]}", "unknown key ops.x" },
         { "{\"disks\":[{\"rate_limiter_config\":{\"ops\":{\"size\":-1}}}]}", "as its ops.size" },
         { "{\"disks\":[{\"rate_limiter_config\":{\"ops\":{\"size\":1}}}]}", "ops.refill_time" },
+        { "{\"net\":{}}", "net must be an array" },
+        { "{\"net\":[{},{},{},{},{}]}", "at most 4 are served" },
+        { "{\"net\":[{\"mac\":\"02:00:00:00:00\"}]}", "net.mac must be" },
+        { "{\"net\":[{\"mac\":\"02:00:00:00:00:0g\"}]}", "net.mac must be" },
+        { "{\"net\":[{\"mac\":\"02:00:00:00:00:001\"}]}", "net.mac must be" },
+        { "{\"net\":[{\"mac\":\"01:00:00:00:00:01\"}]}", "net.mac must be" },
+        { "{\"net\":[{\"mac\":\"00:00:00:00:00:00\"}]}", "net.mac must be" },
+        { "{\"net\":[{\"mac\":\"\"}]}", "net.mac must be" },
+        { "{\"net\":[{\"mtu\":67}]}", "net.mtu must be" },
+        { "{\"net\":[{\"mtu\":65536}]}", "net.mtu must be" },
+        { "{\"net\":[{\"fds\":[1,2]}]}", "net.fds must be" },
+        { "{\"net\":[{\"fds\":-1}]}", "net.fds must be" },
         { "{\"vsock\":{\"cid\":2}}", "vsock.cid must be a number from 3" },
         { "{\"vsock\":{\"cid\":4294967295}}", "vsock.cid must be a number from 3" },
         { "{\"platform\":{\"sev_snp\":\"yes\"}}", "platform.sev_snp must be true or false" },
@@ -244,6 +256,8 @@ static void devices_and_snp(void **state)
               "b\",\"readonly\":true,\"image_type\":\"Qcow2\","
               "\"backing\":\"/c\",\"rate_limiter_config\":{\"bandwidth\":{\"size\":5,"
               "\"one_time_burst\":6,\"refill_time\":7},\"ops\":{\"size\":8,\"refill_time\":9}}}],"
+              "\"net\":[{\"tap\":\"tap0\",\"mac\":\"02:0a:00:00:00:Ff\",\"mtu\":9000},"
+              "{\"fds\":[7]}],"
               "\"vsock\":{\"cid\":3,\"socket\":\"/v\"},"
               "\"platform\":{\"sev_snp\":true,\"snp_policy\":\"0xb0000\",\"snp_id_block\":\"/id\","
               "\"snp_id_auth\":\"/auth\",\"snp_certs\":\"/certs\"}}",
@@ -263,6 +277,13 @@ static void devices_and_snp(void **state)
     assert_int_equal(cfg.disk[1].bytes.refill, 7);
     assert_int_equal(cfg.disk[1].ops.size, 8);
     assert_int_equal(cfg.disk[0].ops.size, 0);
+    assert_int_equal(cfg.nr_nets, 2);
+    assert_string_equal(cfg.net[0].tap, "tap0");
+    assert_int_equal(cfg.net[0].fd, -1);
+    assert_true(cfg.net[0].has_mac);
+    assert_memory_equal(cfg.net[0].mac, "\x02\x0a\x00\x00\x00\xff", 6);
+    assert_int_equal(cfg.net[0].mtu, 9000);
+    assert_int_equal(cfg.net[1].fd, 7);
     assert_int_equal(cfg.vsock.cid, 3);
     assert_string_equal(cfg.vsock.socket, "/v");
     assert_true(cfg.snp.on);
@@ -290,6 +311,10 @@ static void devices_and_snp(void **state)
                            "\"backing\":\"/b\"}]}",
                            &err),
                      BAWN_OK);
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
+    bawn_vm_config_free(&cfg);
+    assert_int_equal(
+        parse(&cfg, "{\"payload\":{\"kernel\":\"/k\"},\"net\":[{\"mtu\":1500}]}", &err), BAWN_OK);
     assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
     bawn_vm_config_free(&cfg);
     assert_int_equal(parse(&cfg, "{\"payload\":{\"kernel\":\"/k\"},\"vsock\":{\"cid\":3}}", &err),

@@ -14,12 +14,12 @@
 
 #include "options.h"
 
-#define MAX_ARGS 24
+#define MAX_ARGS 32
 
 /* Splits line at spaces and parses it. */
 static enum bawn_status parse(struct bawn_options *opt, const char *line, struct bawn_error *err)
 {
-    static char text[256];
+    static char text[512];
     char *argv[MAX_ARGS];
     int argc = 0;
 
@@ -51,6 +51,7 @@ static void test_values(void **state)
         parse(&opt,
               "--tee snp --disk path=/a --disk path=/b,readonly=on "
               "--disk path=/c,format=qcow2,backing=/d,backing-format=qcow2,bandwidth=10M,ops=300 "
+              "--net tap=t0,mac=02:00:00:00:00:01,mtu=1400 --net socket=/n --net fd=5 "
               "--snp-policy 0xb0000 "
               "--vsock cid=0x10,socket=/v --firmware /s --id-block /i --certs /c",
               NULL),
@@ -67,6 +68,13 @@ static void test_values(void **state)
     assert_int_equal(opt.cfg.disk[2].bytes.size, 10ull << 20);
     assert_int_equal(opt.cfg.disk[2].bytes.refill, 1000);
     assert_int_equal(opt.cfg.disk[2].ops.size, 300);
+    assert_int_equal(opt.cfg.nr_nets, 3);
+    assert_string_equal(opt.cfg.net[0].tap, "t0");
+    assert_int_equal(opt.cfg.net[0].mtu, 1400);
+    assert_int_equal(opt.cfg.net[0].mac[5], 1);
+    assert_string_equal(opt.cfg.net[1].socket, "/n");
+    assert_int_equal(opt.cfg.net[1].fd, -1);
+    assert_int_equal(opt.cfg.net[2].fd, 5);
     assert_int_equal(opt.cfg.snp.policy, 0xb0000);
     assert_int_equal(opt.cfg.vsock.cid, 16);
     assert_string_equal(opt.cfg.vsock.socket, "/v");
@@ -109,6 +117,15 @@ static void test_refused(void **state)
         { "--disk path=/a,direct=on", "path=FILE" },
         { "--disk path=/a,readonly=on,x=y", "path=FILE" },
         { "--disk readonly=on", "path=FILE" },
+        { "--net mac=02:00:00:00:00:01", "tap=NAME" },
+        { "--net tap=", "tap=NAME" },
+        { "--net tap=a,socket=/b", "tap=NAME" },
+        { "--net tap=a,mac=02", "tap=NAME" },
+        { "--net tap=a,mtu=67", "tap=NAME" },
+        { "--net tap=a,mtu=65536", "tap=NAME" },
+        { "--net fd=-1", "tap=NAME" },
+        { "--net fd=9999999999", "tap=NAME" },
+        { "--net tap=a,x=1", "tap=NAME" },
         { "--disk path=/a,format=vhd", "path=FILE" },
         { "--disk path=/a,format=qcow2,backing=", "path=FILE" },
         { "--disk path=/a,ops=0", "path=FILE" },

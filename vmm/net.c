@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Taps and stream sockets. Who is behind the socket is not trusted with more than frames: a length
+ * that no frame has ends the connection.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <linux/if.h>
+#include <linux/if_tun.h>
+
+#include "net.h"
+
+#define TUN_DEVICE "/dev/net/tun"
+#define BUFFER (BAWN_NET_PREFIX + BAWN_NET_FRAME_MAX)
+
+/* ---- Opening ---- */
+
+/* A frame is to come with the header that the guest knows, too. */
+static enum bawn_status set_up_tap(struct bawn_net *net, const char *name, struct bawn_error *err)
+{
+    struct ifreq ifr;
+    int size = BAWN_NET_HEADER;
+
+    net->tap = true;
+    if (ioctl(net->fd, TUNGETIFF, &ifr))
+        return bawn_fail(err, BAWN_E_IO, "net %s: is not a tap: %m", name);
+    if ((ifr.ifr_flags & (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)) !=
+        (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+        return bawn_fail(err, BAWN_E_CONFIG,
+                         "net %s: the descriptor must be a tap's with IFF_NO_PI and IFF_VNET_HDR",
+                         name);
+    if (ioctl(net->fd, TUNSETVNETHDRSZ, &size) || ioctl(net->fd, TUNSETOFFLOAD, 0))
+        return bawn_fail(err, BAWN_E_IO, "net %s: cannot set up the tap: %m", name);
+    return BAWN_OK;
+}
+
+static enum bawn_status open_tap(struct bawn_net *net, const char *name, struct bawn_error *err)
+{
+    struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+
+    if (strlen(name) >= sizeof(ifr.ifr_name))
+        return bawn_fail(err, BAWN_E_CONFIG, "net tap=%s: a name has at most %zu characters", name,
+                         sizeof(ifr.ifr_name) - 1);
+    memcpy(ifr.ifr_name, name, strlen(name));
+    net->fd = open(TUN_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    if (net->fd < 0)
+        return bawn_fail(err, BAWN_E_IO, "cannot open %s: %m", TUN_DEVICE);
+    if (ioctl(net->fd, TUNSETIFF, &ifr))
+        return bawn_fail(err, BAWN_E_IO,
+                         "net tap=%s: %m; make it with ip tuntap add %s mode tap user USER", name,
+                         name);
+    return set_up_tap(net, name, err);
+}
+
+static enum bawn_status take_fd(struct bawn_net *net, int fd, struct bawn_error *err)
+{
+    char name[32];
+    int flags = fcntl(fd, F_GETFL);
+
+    snprintf(name, sizeof(name), "fd=%d", fd);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC))
+        return bawn_fail(err, BAWN_E_IO, "net %s: %m", name);
+    net->fd = fd;
+    return set_up_tap(net, name, err);
+}
+
+enum bawn_status bawn_net_stream(struct bawn_net *net, int fd, struct bawn_error *err)
+{
+    net->fd = fd;
+    net->tap = false;
+    net->in = malloc(BUFFER);
+    net->out = malloc(BUFFER);
+    return net->in && net->out ? BAWN_OK : bawn_fail(err, BAWN_E_NOMEM, "net: out of memory");
+}
+
+static enum bawn_status connect_to(struct bawn_net *net, const char *path, struct bawn_error *err)
+{
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+    int fd;
+
+    if (strlen(path) >= sizeof(to.sun_path))
+        return bawn_fail(err, BAWN_E_CONFIG, "net socket=%s: a path has at most %zu characters",
+                         path, sizeof(to.sun_path) - 1);
+    memcpy(to.sun_path, path, strlen(path));
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return bawn_fail(err, BAWN_E_IO, "net: cannot make a socket: %m");
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) || fcntl(fd, F_SETFL, O_NONBLOCK)) {
+        bawn_fail(err, BAWN_E_IO, "net socket=%s: cannot connect: %m", path);
+        close(fd);
+        return BAWN_E_IO;
+    }
+    return bawn_net_stream(net, fd, err);
+}
+
+/* An address of our own making: locally administered, one station's (IEEE 802, 8.4). */
+static bool random_mac(uint8_t *mac)
+{
+    bool ok = getrandom(mac, 6, 0) == 6;
+
+    mac[0] = (uint8_t)((mac[0] & ~1u) | 2u);
+    return ok;
+}
+
+enum bawn_status bawn_net_open(struct bawn_net *net, const struct bawn_net_config *cfg,
+                               struct bawn_error *err)
+{
+    enum bawn_status st;
+
+    *net = (struct bawn_net){ .fd = -1, .mtu = cfg->mtu };
+    memcpy(net->mac, cfg->mac, sizeof(net->mac));
+    if (!cfg->has_mac && !random_mac(net->mac))
+        return bawn_fail(err, BAWN_E_IO, "net: no random numbers for an address: %m");
+    if (cfg->tap)
+        st = open_tap(net, cfg->tap, err);
+    else if (cfg->socket)
+        st = connect_to(net, cfg->socket, err);
+    else
+        st = take_fd(net, cfg->fd, err);
+    if (st)
+        bawn_net_close(net);
+    return st;
+}
+
+void bawn_net_close(struct bawn_net *net)
+{
+    if (net->fd >= 0)
+        close(net->fd);
+    free(net->in);
+    free(net->out);
+    *net = (struct bawn_net){ .fd = -1 };
+}
+
+/* ---- Offloads ---- */
+
+uint64_t bawn_net_features(const struct bawn_net *net)
+{
+    /* The kernel finishes what the guest leaves out. A socket's other side takes whole frames. */
+    return net->tap ? 1ull << VIRTIO_NET_F_CSUM | 1ull << VIRTIO_NET_F_GUEST_CSUM |
+                          1ull << VIRTIO_NET_F_HOST_TSO4 | 1ull << VIRTIO_NET_F_HOST_TSO6 |
+                          1ull << VIRTIO_NET_F_HOST_ECN
+                    : 0;
+}
+
+void bawn_net_take_features(struct bawn_net *net, uint64_t features)
+{
+    unsigned long offload = features & 1ull << VIRTIO_NET_F_GUEST_CSUM ? TUN_F_CSUM : 0;
+
+    if (net->tap) /* without it, frames come with whole checksums: slower, no worse */
+        (void)!ioctl(net->fd, TUNSETOFFLOAD, offload);
+}
+
+/* ---- Frames ---- */
+
+/* The other side has gone or broke the rules: there is no network from now on. */
+static void hang_up(struct bawn_net *net, const char *why)
+{
+    fprintf(stderr, "bawn: net: %s: the guest's network is cut off\n", why);
+    close(net->fd);
+    net->fd = -1;
+    net->in_len = net->out_len = net->out_at = 0;
+}
+
+static ssize_t receive_tap(struct bawn_net *net, struct bawn_bufs *to)
+{
+    const uint16_t one = 1;
+    struct bawn_bufs count = *to;
+    struct iovec v[BAWN_VIRTQ_MAX + 1];
+    uint8_t beyond; /* whether the frame is longer than the buffers */
+    ssize_t n;
+
+    memcpy(v, to->v, to->nr * sizeof(v[0]));
+    v[to->nr] = (struct iovec){ &beyond, sizeof(beyond) };
+    n = readv(net->fd, v, (int)to->nr + 1);
+    if (n <= 0)
+        return 0;
+    if ((size_t)n < BAWN_NET_HEADER + BAWN_NET_FRAME_MIN || (size_t)n > to->len)
+        return -1;
+    bawn_bufs_skip(&count, offsetof(struct virtio_net_hdr_v1, num_buffers));
+    bawn_bufs_put(&count, &one, sizeof(one));
+    return n;
+}
+
+static uint32_t prefix(const uint8_t *from)
+{
+    return (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 | (uint32_t)from[2] << 8 | from[3];
+}
+
+/* Reads on to so many bytes; whether they are there. */
+static bool fill_in(struct bawn_net *net, size_t want)
+{
+    while (net->fd >= 0 && net->in_len < want) {
+        ssize_t n = recv(net->fd, net->in + net->in_len, want - net->in_len, MSG_DONTWAIT);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return false;
+        if (n <= 0)
+            hang_up(net, "the other side closed its socket");
+        else
+            net->in_len += (size_t)n;
+    }
+    return net->fd >= 0;
+}
+
+static ssize_t receive_stream(struct bawn_net *net, struct bawn_bufs *to)
+{
+    const struct virtio_net_hdr_v1 h = { .num_buffers = 1 };
+    uint32_t len;
+
+    if (!fill_in(net, BAWN_NET_PREFIX))
+        return 0;
+    len = prefix(net->in);
+    if (len < BAWN_NET_FRAME_MIN || len > BAWN_NET_FRAME_MAX) {
+        hang_up(net, "the other side sent a frame of no possible length");
+        return 0;
+    }
+    if (!fill_in(net, BAWN_NET_PREFIX + len))
+        return 0;
+    net->in_len = 0;
+    if (to->len < sizeof(h) + len)
+        return -1;
+    bawn_bufs_put(to, &h, sizeof(h));
+    bawn_bufs_put(to, net->in + BAWN_NET_PREFIX, len);
+    return (ssize_t)(sizeof(h) + len);
+}
+
+ssize_t bawn_net_receive(struct bawn_net *net, struct bawn_bufs *to)
+{
+    if (net->fd < 0)
+        return 0;
+    return net->tap ? receive_tap(net, to) : receive_stream(net, to);
+}
+
+static void send_tap(const struct bawn_net *net, const struct virtio_net_hdr_v1 *h,
+                     const struct bawn_bufs *from)
+{
+    struct iovec v[BAWN_VIRTQ_MAX + 1] = { { (void *)(uintptr_t)h, sizeof(*h) } };
+
+    memcpy(v + 1, from->v, from->nr * sizeof(v[0]));
+    /* One that the interface does not take is lost, as on any wire. */
+    (void)!writev(net->fd, v, (int)from->nr + 1);
+}
+
+bool bawn_net_idle(struct bawn_net *net)
+{
+    while (net->fd >= 0 && net->out_at < net->out_len) {
+        ssize_t n = send(net->fd, net->out + net->out_at, net->out_len - net->out_at,
+                         MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return false;
+        if (n < 0)
+            hang_up(net, "the other side closed its socket");
+        else
+            net->out_at += (size_t)n;
+    }
+    net->out_at = net->out_len = 0;
+    return true;
+}
+
+/* The frame is copied, for what is sent of it later must be what its length was said to be. */
+static void send_stream(struct bawn_net *net, struct bawn_bufs *from)
+{
+    size_t len = from->len;
+
+    for (unsigned i = 0; i < BAWN_NET_PREFIX; i++)
+        net->out[i] = (uint8_t)(len >> 8 * (BAWN_NET_PREFIX - 1 - i));
+    bawn_bufs_get(from, net->out + BAWN_NET_PREFIX, len);
+    net->out_at = 0;
+    net->out_len = BAWN_NET_PREFIX + len;
+    bawn_net_idle(net);
+}
+
+void bawn_net_send(struct bawn_net *net, const struct virtio_net_hdr_v1 *h, struct bawn_bufs *from)
+{
+    if (net->fd < 0 || from->len < BAWN_NET_FRAME_MIN || from->len > BAWN_NET_FRAME_MAX)
+        return;
+    if (net->tap)
+        send_tap(net, h, from);
+    else
+        send_stream(net, from);
+}
