@@ -393,6 +393,20 @@ static enum bawn_status set_net_mtu(struct parse *p, const json_t *v)
     return BAWN_OK;
 }
 
+static enum bawn_status set_balloon_size(struct parse *p, const json_t *v)
+{
+    if (!json_is_integer(v) || json_integer_value(v) < 0)
+        return refuse(p, "must be a number of bytes");
+    p->cfg->balloon.on = true;
+    p->cfg->balloon.size = (uint64_t)json_integer_value(v);
+    return BAWN_OK;
+}
+
+static enum bawn_status set_balloon_reporting(struct parse *p, const json_t *v)
+{
+    return set_bool(p, v, &p->cfg->balloon.reporting);
+}
+
 static enum bawn_status set_vsock_cid(struct parse *p, const json_t *v)
 {
     if (!json_is_integer(v) || json_integer_value(v) < BAWN_VSOCK_CID_MIN ||
@@ -473,6 +487,8 @@ static const struct field {
     { "net", "fds", set_net_fds },
     { "net", "mac", set_net_mac },
     { "net", "mtu", set_net_mtu },
+    { "balloon", "size", set_balloon_size },
+    { "balloon", "free_page_reporting", set_balloon_reporting },
     { "vsock", "cid", set_vsock_cid },
     { "vsock", "socket", set_vsock_socket },
     { "platform", "sev_snp", set_snp },
@@ -721,6 +737,12 @@ static enum bawn_status check_devices(const struct bawn_vm_config *cfg, struct b
         if (!!cfg->net[i].tap + !!cfg->net[i].socket + (cfg->net[i].fd >= 0) != 1)
             st = bawn_fail(err, BAWN_E_CONFIG, "net[%u] must have one of tap, socket and fds", i);
     }
+    if (st == BAWN_OK && !cfg->balloon.on && cfg->balloon.reporting)
+        st = bawn_fail(err, BAWN_E_CONFIG, "balloon must have a size, such as 0");
+    if (st == BAWN_OK && (cfg->balloon.size % 4096 || cfg->balloon.size >= cfg->memory))
+        st = bawn_fail(err, BAWN_E_CONFIG, "balloon.size must be less than memory.size, in 4096s");
+    if (st == BAWN_OK && cfg->balloon.on && cfg->snp.on)
+        st = bawn_fail(err, BAWN_E_CONFIG, "balloon: a confidential machine keeps its memory");
     if (st == BAWN_OK && !cfg->vsock.cid != !cfg->vsock.socket)
         st = bawn_fail(err, BAWN_E_CONFIG, "vsock must have both cid and socket");
     return st;

@@ -90,6 +90,12 @@ struct bawn_net_config {
     uint16_t mtu; /* 0: the guest is told none */
 };
 
+struct bawn_balloon_config {
+    bool on;
+    uint64_t size;  /* bytes that the guest is asked to give up, whole pages */
+    bool reporting; /* and it says what it does not use */
+};
+
 #define BAWN_VSOCK_CID_MIN 3u /* below are the hypervisor, local and host (virtio 1.2, 5.10.4) */
 
 struct bawn_vsock_config {
@@ -124,6 +130,7 @@ struct bawn_vm_config {
     unsigned nr_disks;
     struct bawn_net_config net[BAWN_MAX_NETS];
     unsigned nr_nets;
+    struct bawn_balloon_config balloon;
     struct bawn_vsock_config vsock;
     struct bawn_snp_config snp;
 };

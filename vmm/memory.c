@@ -5,6 +5,7 @@
  */
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "memory.h"
 
@@ -71,6 +72,17 @@ void *bawn_mem_at(const struct bawn_mem *mem, uint64_t gpa, uint64_t len)
             return r->host + (gpa - r->gpa);
     }
     return NULL;
+}
+
+void bawn_mem_drop(void *at, size_t len)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = ((uintptr_t)at + page - 1) & ~(page - 1),
+              to = ((uintptr_t)at + len) & ~(page - 1);
+
+    /* Of a shared mapping the file's pages go, of a private one its own. */
+    if (to > from && madvise((void *)from, to - from, MADV_REMOVE))
+        madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 enum bawn_status bawn_mem_place(struct bawn_mem *mem, const struct bawn_launch_plan *plan,

@@ -37,6 +37,9 @@ void bawn_mem_destroy(struct bawn_mem *mem);
 /* The len bytes at gpa, or NULL unless all of them lie in one range of RAM. */
 void *bawn_mem_at(const struct bawn_mem *mem, uint64_t gpa, uint64_t len);
 
+/* Gives the whole pages in this piece of guest memory back to the host: they read as zeroes. */
+void bawn_mem_drop(void *at, size_t len);
+
 /* Copies the plan's regions into memory. */
 enum bawn_status bawn_mem_place(struct bawn_mem *mem, const struct bawn_launch_plan *plan,
                                 struct bawn_error *err);

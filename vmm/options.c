@@ -231,6 +231,22 @@ static enum bawn_status set_net(void *options, const struct option *self, const 
     return st || (sides == 1 && has_parts(val, parts)) ? st : needed(self, val, err);
 }
 
+static enum bawn_status set_balloon(void *options, const struct option *self, const char *val,
+                                    struct bawn_error *err)
+{
+    struct bawn_balloon_config *balloon = option_field(options, self);
+    char *size = part(val, "size"), *reporting = part(val, "reporting");
+    int on = reporting ? choice(reporting, "off|on") : 0;
+    bool ok = on >= 0 && (!size || !bawn_size_parse(size, &balloon->size, NULL)) &&
+              (size || reporting) && has_parts(val, !!size + !!reporting);
+
+    balloon->on = true;
+    balloon->reporting = on > 0;
+    free(size);
+    free(reporting);
+    return ok ? BAWN_OK : needed(self, val, err);
+}
+
 static enum bawn_status set_vsock(void *options, const struct option *self, const char *val,
                                   struct bawn_error *err)
 {
@@ -295,6 +311,8 @@ static const struct option options[] = {
       FIELD(cfg) },
     { "net", "tap=NAME|socket=PATH|fd=N[,mac=ADDRESS][,mtu=N]",
       "virtio network device on a tap, or a stream socket such as passt's", set_net, FIELD(cfg) },
+    { "balloon", "[size=SIZE][,reporting=on|off]",
+      "memory the guest gives up, and what it has free", set_balloon, FIELD(cfg.balloon) },
     { "vsock", "cid=N,socket=PATH", "virtio sockets", set_vsock, FIELD(cfg) },
     { "tee", "none|snp", "snp: a confidential machine (none)", set_choice, FIELD(cfg.snp.on) },
     { "snp-policy", "NUMBER", "guest policy (0x30000)", set_u64, FIELD(cfg.snp.policy) },

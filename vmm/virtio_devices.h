@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The virtio devices: console (one port on a stream), entropy source, disk, network, sockets.
+ * The virtio devices: console (one port on a stream), entropy source, disk, network, sockets,
+ * balloon.
  */
 #ifndef BAWN_VMM_VIRTIO_DEVICES_H
 #define BAWN_VMM_VIRTIO_DEVICES_H
 
+#include <linux/virtio_balloon.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_net.h>
 
@@ -58,5 +60,14 @@ int bawn_virtio_net_init(struct bawn_virtio_net *d, const struct bawn_virtio_hos
 /* net->fd is another one now. 0 or -errno. */
 int bawn_virtio_net_watch(struct bawn_virtio_net *d);
 void bawn_virtio_net_destroy(struct bawn_virtio_net *d);
+
+struct bawn_virtio_balloon {
+    struct bawn_virtio virtio;
+    struct virtio_balloon_config config;
+};
+
+/* 0 or -errno; after a failure bawn_virtio_destroy(&b->virtio) is still due. */
+int bawn_virtio_balloon_init(struct bawn_virtio_balloon *b, const struct bawn_virtio_host *host,
+                             unsigned slot, const struct bawn_balloon_config *cfg);
 
 #endif

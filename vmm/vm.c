@@ -17,6 +17,7 @@
 #define SLOT_VSOCK 3
 #define SLOT_DISK 4 /* and those after it */
 #define SLOT_NET (SLOT_DISK + BAWN_MAX_DISKS)
+#define SLOT_BALLOON (SLOT_NET + BAWN_MAX_NETS)
 
 void bawn_vm_end(struct bawn_vm *vm, enum bawn_end why, const char *fmt, ...)
 {
@@ -123,6 +124,8 @@ static int create_virtio(struct bawn_vm *vm)
         rc = bawn_virtio_blk_init(&vm->blk[i], &host, SLOT_DISK + i, &vm->parts->disk[i]);
     for (unsigned i = 0; !rc && i < cfg->nr_nets; i++)
         rc = bawn_virtio_net_init(&vm->net[i], &host, SLOT_NET + i, &vm->parts->net[i]);
+    if (!rc && cfg->balloon.on)
+        rc = bawn_virtio_balloon_init(&vm->balloon, &host, SLOT_BALLOON, &cfg->balloon);
     return rc;
 }
 
@@ -250,6 +253,7 @@ void bawn_vm_destroy(struct bawn_vm *vm)
         bawn_virtio_blk_destroy(&vm->blk[i]);
     for (unsigned i = 0; i < BAWN_MAX_NETS; i++)
         bawn_virtio_net_destroy(&vm->net[i]);
+    bawn_virtio_destroy(&vm->balloon.virtio);
     bawn_virtio_vsock_destroy(&vm->vsock);
     bawn_virtio_destroy(&vm->rng);
     bawn_virtio_destroy(&vm->console.virtio);

@@ -78,6 +78,7 @@ struct bawn_vm {
     struct bawn_virtio_blk blk[BAWN_MAX_DISKS];
     struct bawn_virtio_net net[BAWN_MAX_NETS];
     struct bawn_virtio_vsock vsock;
+    struct bawn_virtio_balloon balloon;
     enum bawn_end end; /* the first reason to stop; atomic */
     char end_msg[256];
     uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* of the sealed launch, if measured */

@@ -113,6 +113,8 @@ static void refusals(void **state)
         { "{\"net\":[{\"mtu\":65536}]}", "net.mtu must be" },
         { "{\"net\":[{\"fds\":[1,2]}]}", "net.fds must be" },
         { "{\"net\":[{\"fds\":-1}]}", "net.fds must be" },
+        { "{\"balloon\":{\"size\":-1}}", "balloon.size must be" },
+        { "{\"balloon\":{\"free_page_reporting\":1}}", "must be true or false" },
         { "{\"vsock\":{\"cid\":2}}", "vsock.cid must be a number from 3" },
         { "{\"vsock\":{\"cid\":4294967295}}", "vsock.cid must be a number from 3" },
         { "{\"platform\":{\"sev_snp\":\"yes\"}}", "platform.sev_snp must be true or false" },
@@ -315,6 +317,21 @@ static void devices_and_snp(void **state)
     bawn_vm_config_free(&cfg);
     assert_int_equal(
         parse(&cfg, "{\"payload\":{\"kernel\":\"/k\"},\"net\":[{\"mtu\":1500}]}", &err), BAWN_OK);
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
+    bawn_vm_config_free(&cfg);
+    assert_int_equal(parse(&cfg,
+                           "{\"payload\":{\"kernel\":\"/k\"},\"balloon\":{\"size\":4096,"
+                           "\"free_page_reporting\":true}}",
+                           &err),
+                     BAWN_OK);
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_OK);
+    assert_true(cfg.balloon.on && cfg.balloon.reporting);
+    cfg.balloon.size = cfg.memory; /* nothing would be left */
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
+    cfg.balloon.size = 512;
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
+    cfg.balloon.size = 0;
+    cfg.snp.on = true;
     assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
     bawn_vm_config_free(&cfg);
     assert_int_equal(parse(&cfg, "{\"payload\":{\"kernel\":\"/k\"},\"vsock\":{\"cid\":3}}", &err),

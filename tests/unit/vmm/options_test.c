@@ -52,7 +52,7 @@ static void test_values(void **state)
               "--tee snp --disk path=/a --disk path=/b,readonly=on "
               "--disk path=/c,format=qcow2,backing=/d,backing-format=qcow2,bandwidth=10M,ops=300 "
               "--net tap=t0,mac=02:00:00:00:00:01,mtu=1400 --net socket=/n --net fd=5 "
-              "--snp-policy 0xb0000 "
+              "--balloon size=64M,reporting=on --snp-policy 0xb0000 "
               "--vsock cid=0x10,socket=/v --firmware /s --id-block /i --certs /c",
               NULL),
         BAWN_OK);
@@ -68,6 +68,8 @@ static void test_values(void **state)
     assert_int_equal(opt.cfg.disk[2].bytes.size, 10ull << 20);
     assert_int_equal(opt.cfg.disk[2].bytes.refill, 1000);
     assert_int_equal(opt.cfg.disk[2].ops.size, 300);
+    assert_int_equal(opt.cfg.balloon.size, 64 << 20);
+    assert_true(opt.cfg.balloon.on && opt.cfg.balloon.reporting);
     assert_int_equal(opt.cfg.nr_nets, 3);
     assert_string_equal(opt.cfg.net[0].tap, "t0");
     assert_int_equal(opt.cfg.net[0].mtu, 1400);
@@ -117,6 +119,10 @@ static void test_refused(void **state)
         { "--disk path=/a,direct=on", "path=FILE" },
         { "--disk path=/a,readonly=on,x=y", "path=FILE" },
         { "--disk readonly=on", "path=FILE" },
+        { "--balloon on", "reporting=on" },
+        { "--balloon size=x", "reporting=on" },
+        { "--balloon size=1M,reporting=yes", "reporting=on" },
+        { "--balloon size=1M,x=on", "reporting=on" },
         { "--net mac=02:00:00:00:00:01", "tap=NAME" },
         { "--net tap=", "tap=NAME" },
         { "--net tap=a,socket=/b", "tap=NAME" },
