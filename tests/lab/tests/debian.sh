@@ -3,6 +3,7 @@
 # debian.sh DEVICE WHAT [CPUS [snp]]: boots an unmodified Debian kernel with `bawn run`, as an SEV-SNP
 # guest if asked to, and judges what its init (tests/lab/guest-initrd) says. The guest is not trusted:
 # every wait has an end. BAWN_KERNEL in the environment is another kernel than the host's own.
+# needs-module: tun
 
 device=$1 what=$2 cpus=${3:-1} tee=${4:-none}
 patience=120 least_memory=180000 boot_points=6
@@ -56,6 +57,14 @@ refused() { # words of the message, options of bawn run
 	shift
 	! bawn run --device "$device" --kernel /lab/guest/vmlinuz --timeout 5 --serial null "$@" \
 		</dev/null >/dev/null 2>"$work/refused" && grep -q "$words" "$work/refused"
+}
+wait_for_tap() { # name, our address there
+	left=200
+	until ifconfig "$1" "$2" netmask 255.255.255.0 up 2>/dev/null; do
+		left=$((left - 1))
+		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1
+		usleep 50000
+	done
 }
 # 256 MiB less what the kernel takes for itself, in KiB.
 memory_is_right() {
@@ -163,7 +172,24 @@ disk)
 	check "and stands in the file; the other is as it was" \
 		[ "$wrote/$b" = "$(sha256sum <"$work/a")/$(sha256sum <"$work/b")" ]
 	;;
-*) echo "1..0 # debian.sh: '$what' is none of boot up echo hvc clock stress soak reboot panic disk" ;;
+net)
+	echo 1..6
+	for ko in $(cat /lab/modules/tun.list); do
+		[ -d "/sys/module/${ko%.ko}" ] || insmod "/lab/modules/$ko"
+	done
+	dd if=/dev/urandom of="$work/a" bs=1M count=8 2>/dev/null
+	start tap poweroff --net tap=lab0,mac=02:00:00:00:00:02,mtu=1400
+	check "the tap is made" wait_for_tap lab0 10.9.0.1
+	nc -l -p 7001 <"$work/a" >/dev/null &
+	mkfifo "$work/open" # without an end, which nc would pass on at once
+	nc -l -p 7002 <>"$work/open" >"$work/b" &
+	check "the guest gets what we send" wait_for "^guest: net got $(sha256sum <"$work/a")" "$patience"
+	check "its network is as it was told" wait_for '^guest: tap ok 02:00:00:00:00:02 1400' 60
+	sent=$(tr -d '\r' <"$work/out" | sed -n 's/^guest: net sent //p')
+	check "we get what it sends" [ "$sent" = "$(sha256sum <"$work/b")" ]
+	finish_off
+	;;
+*) echo "1..0 # debian.sh: '$what' is none of boot up echo hvc clock stress soak reboot panic disk net" ;;
 esac
 tr -d '\r' <"$work/out" >"$work/text"
 sed 's/^/# bawn: /' "$work/err"
