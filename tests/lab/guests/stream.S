@@ -27,6 +27,7 @@ common:
 	push	%rcx
 	push	%rdx
 	cld
+	andl	$~0x10000, 56(%rsp) /* RF, as in stream.c */
 	mov	24(%rsp), %rax
 	cmp	$STREAM_END, %eax
 	je	end
@@ -42,7 +43,6 @@ common:
 	mov	%rdx, offset(%rcx)
 	.set	offset, offset + 8
 	.endr
-	andl	$~0x10000, 32(%rcx) /* RF, as in stream.c */
 	mov	%cr2, %rdx
 	mov	%rdx, 56(%rcx)
 	cmp	$2, %eax
@@ -53,7 +53,7 @@ common:
 	or	$(STREAM_SLOT - 1), %rdx
 	inc	%rdx
 	mov	%rdx, 40(%rsp)
-	andl	$~0x10100, 56(%rsp) /* TF, and RF, which is for an instruction that is repeated */
+	andl	$~0x100, 56(%rsp) /* TF */
 	jmp	return
 interrupt:
 	mov	$0x80b, %ecx
