@@ -40,3 +40,7 @@ format-check: ## show where clang-format would lay out the code in another way
 .PHONY: kernel-style
 kernel-style: ## the kernel's own checkers (checkpatch, coccinelle) over the modules
 	@BAWN_BUILD=$(B) scripts/kernel-style
+
+.PHONY: docs-test
+docs-test: ## docs/threat-model: valid, its pages as it says, its tests there
+	@tests/tap.py docs tests/docs/threat-model.py
