@@ -122,6 +122,10 @@ static bool fiber_make(struct sim_fiber *f)
     f->bottom = f->stack;
     f->size = STACK_SIZE;
     f->fake = NULL;
+#ifdef SIM_ASAN
+    /* Marks of frames that never returned: those of another fiber, or of what was mapped here. */
+    __asan_unpoison_memory_region(f->stack, STACK_SIZE);
+#endif
     sp = (void **)(f->stack + STACK_SIZE);
     *--sp = NULL; /* where fiber_main() would return to; and the alignment of a call */
     *--sp = (void *)(uintptr_t)fiber_main;
