@@ -196,8 +196,10 @@ void bawn_svm_load_debug(struct bawn_vcpu *vcpu)
 void bawn_svm_load_tsc(struct bawn_vcpu *vcpu)
 {
 	to_svm(vcpu)->vmcb->control.tsc_offset = vcpu->tsc_offset;
-	/* The caller has the vCPU loaded: this CPU is the one that will run it. */
+	/* The caller has the vCPU loaded: on whatever CPU it runs next, sched_in() loads it too. */
+	preempt_disable();
 	svm_load_tsc_ratio(this_cpu_ptr(&bawn_svm_cpu), vcpu);
+	preempt_enable();
 }
 
 u64 bawn_svm_scale_tsc(u64 ratio, u64 tsc)
