@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// libs: -Wl,--wrap=fdatasync
 /*
  * vmm/virtio_blk.c and vmm/disk.c on a real file: requests cut in every way, sectors that are not
  * there, and requests as a hostile driver makes them.
@@ -313,13 +314,30 @@ static void test_rate(void **state)
     assert_int_equal(used(0, NULL), 0);
 }
 
-/* A driver that does not flush has its writes kept safe at once. */
+static unsigned syncs;
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+int __wrap_fdatasync(int fd)
+{
+    syncs++;
+    return __real_fdatasync(fd);
+}
+
+/* A driver that cannot flush has its writes kept safe at once; another one when it says so. */
 static void test_write_through(void **state)
 {
     (void)state;
-    assert_int_equal(driver_start(1, 1ull << VIRTIO_F_VERSION_1), 15);
+    syncs = 0;
     memset(ram(DATA), 0x11, 512);
     assert_int_equal(request(VIRTIO_BLK_T_OUT, 0, 512, NULL), VIRTIO_BLK_S_OK);
+    assert_int_equal(syncs, 0);
+    assert_int_equal(request(VIRTIO_BLK_T_FLUSH, 0, 0, NULL), VIRTIO_BLK_S_OK);
+    assert_int_equal(syncs, 1);
+    assert_int_equal(driver_start(1, 1ull << VIRTIO_F_VERSION_1), 15);
+    assert_int_equal(request(VIRTIO_BLK_T_OUT, 0, 512, NULL), VIRTIO_BLK_S_OK);
+    assert_int_equal(syncs, 2);
 }
 
 static void test_hostile(void **state)
