@@ -39,6 +39,7 @@ static struct lab_input corpus[CORPUS_MAX], words[WORDS_MAX];
 static size_t nr_corpus, nr_words;
 static uint8_t reached[LAB_MAP];
 static bool have_kcov;
+static unsigned long slower = 1; /* as the host says of itself */
 static unsigned long execs, finds, stuck, broken;
 
 /* ---- Corpus ---- */
@@ -109,7 +110,7 @@ static int wait_for(pid_t pid)
 {
     int status = 0, r;
 
-    limit(INPUT_SECONDS);
+    limit(INPUT_SECONDS * (int)slower);
     r = waitpid(pid, &status, 0);
     limit(0);
     return r == pid ? status : -1;
@@ -356,6 +357,8 @@ int main(int argc, char **argv)
     if (lab_shared == MAP_FAILED)
         return usage("no memory");
     have_kcov = kcov_open();
+    if (getenv("LAB_SLOWER") && (!number(getenv("LAB_SLOWER"), &slower) || slower > 100))
+        return usage("LAB_SLOWER is no number of times");
     LLVMFuzzerInitialize(&no_args, &argv);
     sigaction(SIGALRM, &action, NULL);
     return fuzz();

@@ -399,7 +399,7 @@ static void fail_each(void (*one_life)(void), unsigned least)
         life.failed = 0;
         one_life();
         failed += life.failed;
-        if (n % 25 == 0)
+        if (n % 10 == 0)
             printf("# %u lives\n", n);
         if (!WAIT_FOR(users() == before))
             lab_fail(__FILE__, __LINE__, "after failure %u something stays", n);
