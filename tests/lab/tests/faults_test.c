@@ -359,7 +359,7 @@ static void undisturbed_snp(void)
 
     ref.vm = g.vm;
     ref.image = g.image;
-    snp_set_state(&g, GUEST_ADDR(snp_ret), 0, 0, 0);
+    snp_set_state(&g, GUEST_ADDR(snp_status), 0, 0, 0);
     ref.regs = vcpu_regs(g.v);
     ref.sregs = vcpu_sregs(g.v);
     lab_cpuid();
