@@ -196,8 +196,8 @@ static int set_up(void **state)
     cfg.memory = 1 << 30;
     cfg.cmdline = "quiet";
     cfg.nr_disks = 2;
-    cfg.disk[0] = (struct bawn_disk_config){ "/a", true };
-    cfg.disk[1] = (struct bawn_disk_config){ "/b", false };
+    cfg.disk[0] = (struct bawn_disk_config){ .path = (char *)"/a", .readonly = true };
+    cfg.disk[1] = (struct bawn_disk_config){ .path = (char *)"/b" };
     return 0;
 }
 
