@@ -325,8 +325,8 @@ struct bawn_vcpu {
 	unsigned int nr_table_cache;
 
 	struct bawn_snp_vcpu *snp; /* NULL: not an SNP guest's */
-	bool state_protected;	   /* registers are the guest's own: userspace neither reads nor sets */
-	bool state_hidden;	   /* ... and what core has of them means nothing: the CPU keeps them */
+	bool state_protected; /* registers are the guest's own: userspace neither reads nor sets */
+	bool state_hidden; /* ... and what core has of them means nothing: the CPU keeps them */
 
 	struct bawn_vcpu_stats stat;
 	void *backend; /* owned by the backend */
@@ -343,11 +343,11 @@ struct bawn_vm {
 	struct bawn_vcpu *by_id[BAWN_MAX_VCPU_ID + 1];
 	u32 bsp_id;
 
-	struct mutex slots_lock;
+	struct mutex slots_lock; /* changes of slots and attributes */
 	struct bawn_memslots __rcu *slots;
 	struct srcu_struct srcu;
 	struct mmu_notifier notifier;
-	spinlock_t mmu_lock;
+	spinlock_t mmu_lock; /* the nested table, invalidations, dirty logs */
 	unsigned long inv_seq;
 	long inv_active;
 	unsigned long inv_start, inv_end;
@@ -361,11 +361,11 @@ struct bawn_vm {
 	bool split_irqchip;
 	u32 ioapic_pins;
 	bool x2apic_api;
-	struct mutex irq_lock;
+	struct mutex irq_lock; /* changes of irq_table */
 	struct bawn_irq_table __rcu *irq_table;
 	struct srcu_struct irq_srcu;
 	struct list_head irqfds;
-	spinlock_t irqfd_lock;
+	spinlock_t irqfd_lock; /* the list of irqfds */
 	struct list_head ioeventfds; /* RCU list per address, changed under slots_lock */
 
 	/* Time. */
@@ -418,8 +418,8 @@ struct bawn_cpu_ops {
 	/* Enters the guest once. */
 	void (*run)(struct bawn_vcpu *vcpu);
 	/*
-	 * After run(), interrupts still disabled: decodes an exit whose handler can run so too: CPUID,
-	 * HYPERCALL, HLT, NOP, IRQ_WINDOW, MSR, IO without strings. False: exit_irqoff() and
+	 * After run(), interrupts still disabled: decodes an exit whose handler can run so too:
+	 * CPUID, HYPERCALL, HLT, NOP, IRQ_WINDOW, MSR, IO without strings. False: exit_irqoff() and
 	 * decode() have to see it, and nothing was changed.
 	 */
 	bool (*decode_fast)(struct bawn_vcpu *vcpu, struct bawn_exit *exit);
@@ -479,7 +479,7 @@ struct bawn_tee_ops {
 	int (*memory_encrypt_op)(struct bawn_vm *vm, void __user *arg);
 	/* May this vCPU run now? 0 or an errno for KVM_RUN. vcpu->mutex and vm->srcu held. */
 	int (*prepare_run)(struct bawn_vcpu *vcpu);
-	/* Another vCPU gave this one a state: is there one, and take it (mp_state says the rest). */
+	/* Another vCPU gave this one a state: is there one, and take it (mp_state has the rest). */
 	bool (*has_state)(struct bawn_vcpu *vcpu);
 	int (*take_state)(struct bawn_vcpu *vcpu); /* 0; or an errno for KVM_RUN: it may not run */
 	bool (*own_msr)(u32 index); /* is it in the state that the guest has to itself? */
@@ -487,8 +487,10 @@ struct bawn_tee_ops {
 	void (*sipi)(struct bawn_vcpu *vcpu); /* a SIPI did, perhaps without INIT before */
 	/* A decoded exit, before core's handler: an answer of its own, or BAWN_TEE_PASS. */
 	int (*exit)(struct bawn_vcpu *vcpu, struct bawn_exit *exit);
-	/* A page of private memory, which is zero, becomes the guest's at gfn. Once for a page until
-	 * page_gone. May sleep. 0 or an errno. */
+	/*
+	 * A page of private memory, which is zero, becomes the guest's at gfn. Once for a page
+	 * until page_gone. May sleep. 0 or an errno.
+	 */
 	int (*page_prepare)(struct bawn_vm *vm, gfn_t gfn, struct page *page);
 	/* It goes back to the host; the VM is still there. */
 	void (*page_gone)(struct bawn_vm *vm, struct page *page);
@@ -520,7 +522,7 @@ int bawn_check_extension(struct bawn_vm *vm, long cap); /* vm may be NULL */
 
 static inline unsigned int bawn_nr_vcpus(struct bawn_vm *vm)
 {
-	return smp_load_acquire(&vm->nr_vcpus);
+	return smp_load_acquire(&vm->nr_vcpus); /* pairs with vCPU creation */
 }
 
 /* The vCPU with this number (APIC id at reset), or NULL. */
@@ -542,8 +544,10 @@ void bawn_vcpu_reset(struct bawn_vcpu *vcpu, bool init);
 void bawn_vcpu_kick(struct bawn_vcpu *vcpu);
 /* Sets the request and kicks. Any context. */
 void bawn_vcpu_request(struct bawn_vcpu *vcpu, int req);
-/* Sets the request on all vCPUs; with wait, returns when none runs guest code without
- * having seen it. May be called with mmu_lock held. */
+/*
+ * Sets the request on all vCPUs; with wait, returns when none runs guest code without
+ * having seen it. May be called with mmu_lock held.
+ */
 void bawn_request_all(struct bawn_vm *vm, int req, bool wait);
 static inline void bawn_flush_all_tlbs(struct bawn_vm *vm)
 {
@@ -575,6 +579,7 @@ static inline u64 bawn_get_cr8(struct bawn_vcpu *vcpu)
 {
 	return vcpu->apic ? bawn_lapic_get_cr8(vcpu) : vcpu->cr8;
 }
+
 int bawn_set_xcr(struct bawn_vcpu *vcpu, u32 index, u64 value);
 u64 bawn_get_dr(struct bawn_vcpu *vcpu, int dr);
 int bawn_set_dr(struct bawn_vcpu *vcpu, int dr, u64 value);
@@ -584,17 +589,22 @@ bool bawn_long_mode(struct bawn_vcpu *vcpu); /* EFER.LMA and CS.L: 64-bit code *
 /* event.c: exceptions, interrupts and NMIs into the guest */
 /* CR2 or DR6 of a pending exception become the guest's. */
 void bawn_deliver_payload(struct bawn_vcpu *vcpu);
-void bawn_inject_exception(struct bawn_vcpu *vcpu, u8 vector, bool has_error, u32 error, u64 payload);
+void bawn_inject_exception(struct bawn_vcpu *vcpu, u8 vector, bool has_error, u32 error,
+			   u64 payload);
 static inline void bawn_inject_gp(struct bawn_vcpu *vcpu)
 {
 	bawn_inject_exception(vcpu, 13, true, 0, 0);
 }
+
 static inline void bawn_inject_ud(struct bawn_vcpu *vcpu)
 {
 	bawn_inject_exception(vcpu, 6, false, 0, 0);
 }
-/* Advances over an instruction that core completed: RIP, interrupt shadow, TF. Returns > 0, or
- * 0 when single-stepping by userspace ends the run. */
+
+/*
+ * Advances over an instruction that core completed: RIP, interrupt shadow, TF. Returns > 0, or
+ * 0 when single-stepping by userspace ends the run.
+ */
 int bawn_skip(struct bawn_vcpu *vcpu, unsigned int len);
 void bawn_inject_events(struct bawn_vcpu *vcpu);
 void bawn_take_nmis(struct bawn_vcpu *vcpu); /* those that were queued become pending */
@@ -614,6 +624,7 @@ static inline u64 bawn_size_mask(unsigned int size)
 {
 	return size == 8 ? ~0ULL : BIT_ULL(size * 8) - 1;
 }
+
 /* What ADD..DEC (bawn_insn.alu) make of size bytes, and of the arithmetic flags in rflags. */
 u64 bawn_insn_alu(u8 alu, unsigned int size, u64 dst, u64 src, u64 *rflags);
 /* Adds to rSI, rDI or rCX the way an address size does. */
@@ -636,11 +647,13 @@ static inline bool bawn_has_virt_ssbd(void)
 {
 	return boot_cpu_has(X86_FEATURE_LS_CFG_SSBD) || boot_cpu_has(X86_FEATURE_VIRT_SSBD);
 }
+
 bool bawn_guest_has(struct bawn_vcpu *vcpu, u32 feature); /* ... and in this vCPU's CPUID */
 struct bawn_feature_bits {
 	u32 feature; /* X86_FEATURE_* */
 	u64 bits;    /* of a register; they exist with the feature */
 };
+
 /* All bits that this vCPU has; vcpu NULL: that are offered. */
 u64 bawn_feature_bits(struct bawn_vcpu *vcpu, const struct bawn_feature_bits *table, int nr);
 void bawn_cpuid_runtime_update(struct bawn_vcpu *vcpu); /* OSXSAVE, XSAVE size, APIC bit */
@@ -700,6 +713,7 @@ struct bawn_irq_msg {
 	u8 shorthand; /* 0 none, 1 self, 2 all, 3 all but self */
 	bool redir_hint;
 };
+
 /* How many vCPUs took it; -1 when no vCPU matched. src may be NULL. Any context. */
 int bawn_irq_deliver(struct bawn_vm *vm, struct bawn_vcpu *src, const struct bawn_irq_msg *msg);
 
@@ -742,6 +756,7 @@ static inline void bawn_clock_rebase(struct bawn_vcpu *vcpu) /* (cpu) */
 	if (unlikely(vcpu->tsc_gap != READ_ONCE(bawn_tsc_gap)))
 		bawn_clock_rebase_slow(vcpu);
 }
+
 int bawn_tsc_ratio(u32 khz, u64 *ratio);
 int bawn_set_tsc_khz(struct bawn_vcpu *vcpu, u32 khz);
 void bawn_clock_guest_paused(struct bawn_vcpu *vcpu); /* KVM_KVMCLOCK_CTRL */

@@ -147,10 +147,10 @@ static void write_versioned(struct bawn_vm *vm, gpa_t gpa, void *page, size_t si
 	*version = (*version | 1) + (*version & 1) * 2;
 	if (bawn_write_guest(vm, gpa + offset, version, sizeof(*version)))
 		return;
-	smp_wmb();
+	smp_wmb(); /* an odd version, then the rest */
 	if (bawn_write_guest(vm, gpa, page, size))
 		return;
-	smp_wmb();
+	smp_wmb(); /* the rest, then an even version */
 	(*version)++;
 	bawn_write_guest(vm, gpa + offset, version, sizeof(*version));
 }

@@ -29,6 +29,7 @@ typedef int young_t;
 struct syscore {
 	struct syscore_ops *ops;
 };
+
 #define register_syscore(s) register_syscore_ops((s)->ops)
 #define unregister_syscore(s) unregister_syscore_ops((s)->ops)
 #define SYSCORE_ARG void

@@ -25,7 +25,7 @@ enum { EAX, EBX, ECX, EDX };
 #define XCR0_OFFERED (XFEATURE_MASK_FP | XFEATURE_MASK_SSE | XFEATURE_MASK_YMM | \
 		      XFEATURE_MASK_AVX512)
 
-/* CPUID 8000_0021 ECX: no leak through the store queue, through L1 (AMD, Transient Scheduler Attacks) */
+/* CPUID 8000_0021 ECX: no Transient Scheduler Attack by the store queue, by L1 */
 #define TSA_SQ_NO BIT(1)
 #define TSA_L1_NO BIT(2)
 
@@ -186,7 +186,6 @@ void __init bawn_cpuid_setup(void)
 		offer(X86_FEATURE_VIRT_SSBD);
 }
 
-
 /* Is X86_FEATURE_* one that the module offers? */
 bool bawn_supports(u32 feature)
 {
@@ -297,7 +296,8 @@ static void add_xsave(struct entries *out)
 	e = add(out, 0xd, 0, true);
 	e->eax = xcr0;
 	e->edx = xcr0 >> 32;
-	e->ebx = e->ecx = xsave_size(xcr0, false);
+	e->ebx = xsave_size(xcr0, false);
+	e->ecx = e->ebx;
 	e = add(out, 0xd, 1, true);
 	e->eax = supported[feature_word(X86_FEATURE_XSAVEC)];
 	e->ebx = e->eax & F(XSAVEC) ? xsave_size(xcr0, true) : 0;
@@ -351,7 +351,8 @@ int bawn_cpuid_supported(struct kvm_cpuid2 __user *arg)
 		return -ENOMEM;
 	for (i = 0; i < ARRAY_SIZE(leaves); i++)
 		for (leaf = leaves[i].first; leaf <= leaves[i].last; leaf++)
-			for (subleaf = leaves[i].subleaf; subleaf <= leaves[i].last_subleaf; subleaf++)
+			for (subleaf = leaves[i].subleaf; subleaf <= leaves[i].last_subleaf;
+			     subleaf++)
 				add_leaf(&out, &leaves[i], leaf, subleaf);
 	add_xsave(&out);
 	add_kvm(&out);
@@ -427,6 +428,7 @@ static const struct bawn_feature_bits cr4_features[] = {
 	{ X86_FEATURE_FSGSBASE, X86_CR4_FSGSBASE }, { X86_FEATURE_UMIP, X86_CR4_UMIP },
 	{ X86_FEATURE_LA57, X86_CR4_LA57 },
 };
+
 static const struct bawn_feature_bits efer_features[] = {
 	{ X86_FEATURE_SYSCALL, EFER_SCE },     { X86_FEATURE_LM, EFER_LME | EFER_LMA },
 	{ X86_FEATURE_NX, EFER_NX },	       { X86_FEATURE_FXSR_OPT, EFER_FFXSR },

@@ -17,7 +17,8 @@ static bool contributory(u8 vector)
 	return vector == DE_VECTOR || (vector >= TS_VECTOR && vector <= GP_VECTOR);
 }
 
-void bawn_inject_exception(struct bawn_vcpu *vcpu, u8 vector, bool has_error, u32 error, u64 payload)
+void bawn_inject_exception(struct bawn_vcpu *vcpu, u8 vector, bool has_error, u32 error,
+			   u64 payload)
 {
 	struct bawn_exception *ex = &vcpu->ex;
 

@@ -74,8 +74,10 @@ static int exit_npf(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 	gpa_t gpa = exit->npf.gpa;
 	int r;
 
-	/* The xAPIC page has no slot in a sane configuration; it wins over one. A confidential
-	 * guest reaches it through its #VC handler. */
+	/*
+	 * The xAPIC page has no slot in a sane configuration; it wins over one. A confidential
+	 * guest reaches it through its #VC handler.
+	 */
 	if (vcpu->apic && !vcpu->state_protected && bawn_lapic_at(vcpu, gpa))
 		return bawn_mmio(vcpu, gpa, exit->npf.access & BAWN_FAULT_WRITE);
 	r = bawn_npt_fault(vcpu, gpa, exit->npf.access);
@@ -146,10 +148,18 @@ static int exit_cr(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 		return bawn_skip(vcpu, exit->len);
 	}
 	switch (exit->cr.cr) {
-	case 0: value = vcpu->cr0; break;
-	case 3: value = vcpu->cr3; break;
-	case 4: value = vcpu->cr4; break;
-	case 8: value = bawn_get_cr8(vcpu); break;
+	case 0:
+		value = vcpu->cr0;
+		break;
+	case 3:
+		value = vcpu->cr3;
+		break;
+	case 4:
+		value = vcpu->cr4;
+		break;
+	case 8:
+		value = bawn_get_cr8(vcpu);
+		break;
 	default:
 		bawn_inject_ud(vcpu);
 		return 1;

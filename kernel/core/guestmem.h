@@ -16,17 +16,23 @@ int bawn_clear_dirty_log(struct bawn_vm *vm, const struct kvm_clear_dirty_log *l
 /* Under vm->srcu (vCPU ioctls hold it). NULL when no slot holds gfn. */
 struct bawn_memslot *bawn_slot(struct bawn_vm *vm, gfn_t gfn);
 void bawn_mark_dirty(struct bawn_memslot *slot, gfn_t gfn);
-/* Copies from or to guest memory, any alignment, crossing pages. Private memory is none.
- * May sleep. Under vm->srcu. 0, -EFAULT when there is no memory, -EACCES on a read-only slot. */
+/*
+ * Copies from or to guest memory, any alignment, crossing pages. Private memory is none.
+ * May sleep. Under vm->srcu. 0, -EFAULT when there is no memory, -EACCES on a read-only slot.
+ */
 int bawn_read_guest(struct bawn_vm *vm, gpa_t gpa, void *buf, size_t len);
 int bawn_write_guest(struct bawn_vm *vm, gpa_t gpa, const void *buf, size_t len);
-/* Atomically replaces old by new in the naturally aligned size (4 or 8) bytes at gpa, as above:
- * 0, -EAGAIN when old is not there, -EFAULT, -EACCES. */
+/*
+ * Atomically replaces old by new in the naturally aligned size (4 or 8) bytes at gpa, as above:
+ * 0, -EAGAIN when old is not there, -EFAULT, -EACCES.
+ */
 int bawn_cmpxchg_guest(struct bawn_vm *vm, gpa_t gpa, size_t size, u64 old, u64 new);
 
-/* Brackets a change under which mappings of [start, end) (host addresses) must not be made:
+/*
+ * Brackets a change under which mappings of [start, end) (host addresses) must not be made:
  * begin drops what is mapped in the gfn ranges behind it (yield: it may sleep meanwhile), end
- * lets faults try again. */
+ * lets faults try again.
+ */
 void bawn_invalidate_begin(struct bawn_vm *vm, unsigned long start, unsigned long end, bool yield);
 void bawn_invalidate_end(struct bawn_vm *vm);
 /* Drops the nested mappings of [start, end), flushes, frees; yields on long ranges. */
@@ -38,12 +44,16 @@ int bawn_npt_create(struct bawn_vm *vm);
 u64 bawn_gpa_end(struct bawn_vm *vm);
 void bawn_npt_destroy(struct bawn_vm *vm);
 void bawn_npt_free_cache(struct bawn_vcpu *vcpu);
-/* Answers a nested fault: > 0 mapped, retry the instruction; 0 exit to userspace
- * (KVM_EXIT_MEMORY_FAULT filled); -ENXIO: no memory there, it is MMIO; other errno. */
+/*
+ * Answers a nested fault: > 0 mapped, retry the instruction; 0 exit to userspace
+ * (KVM_EXIT_MEMORY_FAULT filled); -ENXIO: no memory there, it is MMIO; other errno.
+ */
 int bawn_npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access);
-/* Maps the private page behind gpa also where the guest's shared view of it is: for accesses
+/*
+ * Maps the private page behind gpa also where the guest's shared view of it is: for accesses
  * that hardware makes private whatever the page table says (fetches, table walks). Answers as
- * bawn_npt_fault. Gone with the next change of the page's state. */
+ * bawn_npt_fault. Gone with the next change of the page's state.
+ */
 int bawn_npt_map_forced(struct bawn_vcpu *vcpu, gpa_t gpa);
 /* Installs vm->mmio_leaf, by which hardware tells the guest that no memory is there. 1 or errno. */
 int bawn_npt_map_mmio(struct bawn_vcpu *vcpu, gpa_t gpa);
@@ -71,6 +81,7 @@ static inline bool bawn_has_private(struct bawn_vm *vm)
 {
 	return vm->type != KVM_X86_DEFAULT_VM;
 }
+
 static inline bool bawn_is_private(struct bawn_vm *vm, gfn_t gfn)
 {
 	void *entry = bawn_has_private(vm) ? xa_load(&vm->attributes, gfn) : NULL;
@@ -88,9 +99,12 @@ struct bawn_walk_fault {
 	u32 error;
 	u64 address;
 };
+
 int bawn_walk(struct bawn_vcpu *vcpu, gva_t gva, u32 access, gpa_t *gpa, struct bawn_walk_fault *f);
-/* Linear addresses; access is BAWN_WALK_FETCH or 0, rights are the current CPL's. 0, -EFAULT with
- * f filled, -ENXIO when the addresses are mapped to no memory (f empty; the copy may be partial). */
+/*
+ * Linear addresses; access is BAWN_WALK_FETCH or 0, rights are the current CPL's. 0, -EFAULT with
+ * f filled, -ENXIO when the addresses are mapped to no memory (f empty; the copy may be partial).
+ */
 int bawn_read_virt(struct bawn_vcpu *vcpu, gva_t gva, void *buf, size_t len, u32 access,
 		   struct bawn_walk_fault *f);
 int bawn_write_virt(struct bawn_vcpu *vcpu, gva_t gva, const void *buf, size_t len,
@@ -103,8 +117,10 @@ int bawn_linear(struct bawn_vcpu *vcpu, int sreg, u64 offset, u8 addr_size, size
 		gva_t *gva, struct bawn_walk_fault *f);
 /* 2, 4 or 8: the mode that CS:RIP is decoded in. */
 int bawn_code_size(struct bawn_vcpu *vcpu);
-/* The bytes at CS:RIP, at most 15; returns how many (fewer when the next page cannot be read: then
- * f says what reading on would raise, vector not 0), or -EFAULT with f filled, or -ENXIO. */
+/*
+ * The bytes at CS:RIP, at most 15; returns how many (fewer when the next page cannot be read: then
+ * f says what reading on would raise, vector not 0), or -EFAULT with f filled, or -ENXIO.
+ */
 int bawn_fetch(struct bawn_vcpu *vcpu, u8 buf[15], struct bawn_walk_fault *f);
 
 #endif

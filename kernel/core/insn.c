@@ -216,7 +216,8 @@ static int decode_modrm(struct bawn_insn *insn, struct decoder *d, const struct 
 /* Operand sizes; -EINVAL for forms that this mode does not have. */
 static int decode_sizes(struct bawn_insn *insn, const struct decoder *d, bool wide, u8 opcode)
 {
-	insn->reg_size = insn->size = d->op_size;
+	insn->size = d->op_size;
+	insn->reg_size = d->op_size;
 	if (wide) {
 		if (d->rep || d->lock)
 			return -EINVAL;
@@ -230,7 +231,8 @@ static int decode_sizes(struct bawn_insn *insn, const struct decoder *d, bool wi
 		insn->size = 4;
 		insn->sign_extend = true;
 	} else if (!(opcode & 1)) {
-		insn->reg_size = insn->size = 1;
+		insn->size = 1;
+		insn->reg_size = 1;
 	}
 	return 0;
 }
@@ -272,7 +274,8 @@ int bawn_insn_decode(struct bawn_insn *insn, const u8 *bytes, int nr, int code_s
 		insn->seg = d.seg;
 	if (op->op == BAWN_INSN_STOS)
 		insn->seg = VCPU_SREG_ES; /* always */
-	if (!d.overrun && (ret || (d.lock && (!(op->flags & LOCKABLE) || insn->alu == BAWN_ALU_CMP))))
+	if (!d.overrun && (ret || (d.lock && (!(op->flags & LOCKABLE) ||
+					      insn->alu == BAWN_ALU_CMP))))
 		return -EINVAL;
 	if (op->flags & (IMM | IMM8)) {
 		insn->has_imm = true;

@@ -24,7 +24,7 @@ enum {
 };
 
 enum { VCPU_SREG_ES, VCPU_SREG_CS, VCPU_SREG_SS, VCPU_SREG_DS, VCPU_SREG_FS, VCPU_SREG_GS,
-       VCPU_SREG_LDTR, VCPU_SREG_TR, VCPU_NR_SREG };
+	VCPU_SREG_LDTR, VCPU_SREG_TR, VCPU_NR_SREG };
 
 /* A decoded instruction with a memory operand that is MMIO (insn.c fills it). */
 enum bawn_insn_op {
@@ -67,11 +67,15 @@ struct bawn_insn {
 	u64 imm;      /* sign-extended */
 };
 
-/* code_size is 2, 4 or 8 (default operand/address mode).
- * 0, -EINVAL not an instruction for MMIO, -ENODATA too few bytes. */
+/*
+ * code_size is 2, 4 or 8 (default operand/address mode).
+ * 0, -EINVAL not an instruction for MMIO, -ENODATA too few bytes.
+ */
 int bawn_insn_decode(struct bawn_insn *insn, const u8 *bytes, int nr, int code_size);
-/* Length of an instruction whose opcode (without prefixes, with ModRM and all) is op_len bytes:
- * legacy and REX prefixes plus op_len; 0 when bytes are too few. */
+/*
+ * Length of an instruction whose opcode (without prefixes, with ModRM and all) is op_len bytes:
+ * legacy and REX prefixes plus op_len; 0 when bytes are too few.
+ */
 int bawn_insn_prefixed_len(const u8 *bytes, int nr, int code_size, int op_len);
 /* The segment that the prefixes choose, DS without one: for OUTS. */
 u8 bawn_insn_segment(const u8 *bytes, int nr, int code_size);
@@ -87,6 +91,7 @@ struct bawn_insn_cr {
 	bool mem;   /* LMSW, SMSW with an operand in memory */
 	u8 size;    /* SMSW: bytes of the destination written (4 clears the upper half) */
 };
+
 /* 0, -EINVAL another instruction, -ENODATA too few bytes. */
 int bawn_insn_decode_cr(struct bawn_insn_cr *cr, const u8 *bytes, int nr, int code_size);
 

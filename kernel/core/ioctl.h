@@ -26,7 +26,7 @@ struct bawn_call {
 #define CALL_EARLY BIT(5) /* before the first vCPU: EINVAL after */
 #define CALL_LOADED BIT(6) /* with the vCPU loaded on this CPU and srcu held */
 #define CALL_APIC BIT(7)   /* needs the local APIC: EINVAL without */
-#define CALL_REGS BIT(9)   /* what a confidential guest's vCPU keeps to itself: EINVAL once launched */
+#define CALL_REGS BIT(9) /* what a confidential guest keeps to itself: EINVAL once launched */
 #define CALL_IRQCHIP BIT(8) /* needs the split irqchip: ENXIO without */
 #define CALL_IN BIT(10) /* the argument is not written back, whatever the number's direction */
 
@@ -69,24 +69,24 @@ struct bawn_call {
 	X(VM, BAWN_GET_MEASUREMENT, get_measurement, CALL_RAW | CALL_LOCK)                 \
 	X(VM, BAWN_SNP_SET_CERTS, snp_set_certs, 0)                                        \
 	X(VM, BAWN_MEASURE_SEAL, measure_seal, CALL_RAW)                                   \
-	X(VCPU, KVM_RUN, run, CALL_RAW | CALL_FREE)                                                    \
+	X(VCPU, KVM_RUN, run, CALL_RAW | CALL_FREE)                                                \
 	X(VCPU, KVM_GET_REGS, get_regs, CALL_REGS)                                                 \
-	X(VCPU, KVM_SET_REGS, set_regs, CALL_STATE | CALL_REGS)                                        \
-	X(VCPU, KVM_GET_SREGS, get_sregs, CALL_LOADED | CALL_REGS)                                     \
-	X(VCPU, KVM_SET_SREGS, set_sregs, CALL_STATE | CALL_LOADED | CALL_REGS)                        \
-	X(VCPU, KVM_GET_SREGS2, get_sregs2, CALL_LOADED | CALL_REGS)                                   \
-	X(VCPU, KVM_SET_SREGS2, set_sregs2, CALL_STATE | CALL_LOADED | CALL_REGS)                      \
+	X(VCPU, KVM_SET_REGS, set_regs, CALL_STATE | CALL_REGS)                                    \
+	X(VCPU, KVM_GET_SREGS, get_sregs, CALL_LOADED | CALL_REGS)                                 \
+	X(VCPU, KVM_SET_SREGS, set_sregs, CALL_STATE | CALL_LOADED | CALL_REGS)                    \
+	X(VCPU, KVM_GET_SREGS2, get_sregs2, CALL_LOADED | CALL_REGS)                               \
+	X(VCPU, KVM_SET_SREGS2, set_sregs2, CALL_STATE | CALL_LOADED | CALL_REGS)                  \
 	X(VCPU, KVM_GET_FPU, get_fpu, CALL_REGS)                                                   \
-	X(VCPU, KVM_SET_FPU, set_fpu, CALL_STATE | CALL_REGS)                                          \
+	X(VCPU, KVM_SET_FPU, set_fpu, CALL_STATE | CALL_REGS)                                      \
 	X(VCPU, KVM_GET_XSAVE, get_xsave, CALL_REGS)                                               \
-	X(VCPU, KVM_SET_XSAVE, set_xsave, CALL_STATE | CALL_REGS)                                      \
+	X(VCPU, KVM_SET_XSAVE, set_xsave, CALL_STATE | CALL_REGS)                                  \
 	X(VCPU, KVM_GET_XCRS, get_xcrs, CALL_REGS)                                                 \
-	X(VCPU, KVM_SET_XCRS, set_xcrs, CALL_STATE | CALL_REGS)                                        \
+	X(VCPU, KVM_SET_XCRS, set_xcrs, CALL_STATE | CALL_REGS)                                    \
 	X(VCPU, KVM_GET_DEBUGREGS, get_debugregs, CALL_REGS)                                       \
-	X(VCPU, KVM_SET_DEBUGREGS, set_debugregs, CALL_STATE | CALL_REGS)                              \
-	X(VCPU, KVM_SET_GUEST_DEBUG, set_guest_debug, CALL_STATE | CALL_REGS)                          \
+	X(VCPU, KVM_SET_DEBUGREGS, set_debugregs, CALL_STATE | CALL_REGS)                          \
+	X(VCPU, KVM_SET_GUEST_DEBUG, set_guest_debug, CALL_STATE | CALL_REGS)                      \
 	X(VCPU, KVM_GET_VCPU_EVENTS, get_events, 0)                                                \
-	X(VCPU, KVM_SET_VCPU_EVENTS, set_events, CALL_STATE)                                           \
+	X(VCPU, KVM_SET_VCPU_EVENTS, set_events, CALL_STATE)                                       \
 	X(VCPU, KVM_GET_MP_STATE, get_mp_state, CALL_LOADED)                               \
 	X(VCPU, KVM_SET_MP_STATE, set_mp_state, CALL_STATE)                                \
 	X(VCPU, KVM_GET_LAPIC, get_lapic, CALL_APIC | CALL_LOADED)                         \

@@ -148,8 +148,10 @@ static bool irqfd_remove(struct bawn_vm *vm, struct eventfd_ctx *ctx, u32 gsi)
 	return found;
 }
 
-/* KVM_IRQFD. After DEASSIGN no interrupt comes from the eventfd; one that was not assigned is
- * no error. */
+/*
+ * KVM_IRQFD. After DEASSIGN no interrupt comes from the eventfd; one that was not assigned is
+ * no error.
+ */
 int bawn_irqfd(struct bawn_vm *vm, const struct kvm_irqfd *args)
 {
 	struct eventfd_ctx *ctx;

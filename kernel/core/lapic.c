@@ -103,7 +103,7 @@ static u8 vector_highest(struct bawn_lapic *apic, unsigned int bank, unsigned lo
 			return i * 32 + __fls(word);
 		/* Whoever sets a bit sets its word's after: looked at once more, none is lost. */
 		clear_bit(i, words);
-		smp_mb__after_atomic();
+		smp_mb__after_atomic(); /* pairs with the order in set_irr() */
 		if (lapic_get(apic, bank + i * 0x10))
 			set_bit(i, words);
 	}
@@ -185,13 +185,13 @@ static bool accept_msg(struct bawn_vcpu *vcpu, const struct bawn_irq_msg *msg)
 		if (msg->level && !msg->assert)
 			return true; /* the de-assert message does nothing */
 		clear_bit(BAWN_APIC_SIPI, &vcpu->apic_events);
-		smp_mb__after_atomic();
+		smp_mb__after_atomic(); /* no SIPI of before is seen with this INIT */
 		set_bit(BAWN_APIC_INIT, &vcpu->apic_events);
 		bawn_vcpu_request(vcpu, BAWN_REQ_APIC_INIT);
 		return true;
 	case DM_SIPI:
 		WRITE_ONCE(vcpu->sipi_vector, msg->vector);
-		smp_mb__before_atomic();
+		smp_mb__before_atomic(); /* the vector is there before its event */
 		set_bit(BAWN_APIC_SIPI, &vcpu->apic_events);
 		bawn_vcpu_request(vcpu, BAWN_REQ_APIC_INIT);
 		return true;
@@ -342,7 +342,7 @@ void bawn_lapic_set_cr8(struct bawn_vcpu *vcpu, u64 cr8)
 /* INIT and SIPI (SDM vol. 3 9.4): a SIPI counts in wait-for-SIPI alone. */
 void bawn_lapic_accept_events(struct bawn_vcpu *vcpu)
 {
-	/* A confidential guest's vCPU starts from a state that was measured or that the guest gave. */
+	/* A confidential guest's vCPU starts from what was measured, or what the guest gave. */
 	if (vcpu->vm->tee) {
 		if (test_and_clear_bit(BAWN_APIC_INIT, &vcpu->apic_events))
 			vcpu->vm->tee->init(vcpu);

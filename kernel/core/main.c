@@ -32,8 +32,10 @@ bool bawn_stopping;
 
 /* ---- Capabilities ---- */
 
-/* What the module offers beyond presence; all else answers 0. A capability that is advertised
- * must be served: the list is short on purpose (docs/kvm-api.md). */
+/*
+ * What the module offers beyond presence; all else answers 0. A capability that is advertised
+ * must be served: the list is short on purpose (docs/kvm-api.md).
+ */
 static const struct {
 	long cap;
 	int value;
@@ -80,7 +82,8 @@ static const struct {
 	{ KVM_CAP_XCRS, 1 },
 	{ KVM_CAP_SREGS2, 1 },
 	{ KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS },
-	{ KVM_CAP_X2APIC_API, KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK },
+	{ KVM_CAP_X2APIC_API,
+	  KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK },
 	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE },
 	{ KVM_CAP_X86_USER_SPACE_MSR, 1 },
 	{ KVM_CAP_X86_MSR_FILTER, 1 },

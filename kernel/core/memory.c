@@ -78,7 +78,7 @@ void bawn_zap_range(struct bawn_vm *vm, gfn_t start, gfn_t end)
 typedef bool (*range_fn)(struct bawn_vm *vm, gfn_t start, gfn_t end);
 
 /* Calls fn for the gfns of each slot behind [start, end). mmu_lock and srcu held. */
-static bool for_each_hva(struct bawn_vm *vm, unsigned long start, unsigned long end, range_fn fn)
+static bool visit_hva(struct bawn_vm *vm, unsigned long start, unsigned long end, range_fn fn)
 {
 	struct bawn_memslots *s = srcu_dereference(vm->slots, &vm->srcu);
 	bool ret = false;
@@ -119,7 +119,7 @@ void bawn_invalidate_begin(struct bawn_vm *vm, unsigned long start, unsigned lon
 		vm->inv_end = max(vm->inv_end, end);
 	}
 	vm->stat.mmu_invalidations++;
-	flush_and_free(vm, for_each_hva(vm, start, end, yield ? zap_yielding : bawn_npt_zap));
+	flush_and_free(vm, visit_hva(vm, start, end, yield ? zap_yielding : bawn_npt_zap));
 	spin_unlock(&vm->mmu_lock);
 	srcu_read_unlock(&vm->srcu, idx);
 }
@@ -162,7 +162,7 @@ static bool age(struct mmu_notifier *mn, unsigned long start, unsigned long end,
 	bool young;
 
 	spin_lock(&vm->mmu_lock);
-	young = for_each_hva(vm, start, end, fn);
+	young = visit_hva(vm, start, end, fn);
 	if (young && flush)
 		bawn_flush_all_tlbs(vm);
 	spin_unlock(&vm->mmu_lock);
@@ -170,8 +170,8 @@ static bool age(struct mmu_notifier *mn, unsigned long start, unsigned long end,
 	return young;
 }
 
-static young_t mn_clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long start,
-				unsigned long end)
+static young_t mn_clear_flush_young(struct mmu_notifier *mn, struct mm_struct *mm,
+				    unsigned long start, unsigned long end)
 {
 	return age(mn, start, end, age_clear, true);
 }
@@ -455,7 +455,8 @@ int bawn_set_memory_region(struct bawn_vm *vm, const struct kvm_userspace_memory
 /* ---- Dirty log ---- */
 
 /* Write-protects the pages whose bits are set in one word. mmu_lock held. */
-static bool protect_word(struct bawn_vm *vm, struct bawn_memslot *slot, u64 word, unsigned long mask)
+static bool protect_word(struct bawn_vm *vm, struct bawn_memslot *slot, u64 word,
+			 unsigned long mask)
 {
 	gfn_t base = slot->base + word * BITS_PER_LONG;
 	bool flush = false;
@@ -591,8 +592,10 @@ out:
 
 /* ---- Access from the module ---- */
 
-/* Host address of gpa, for at most *len bytes of its page; 0 when there is no such memory, or it
- * is private: that is the guest's alone. */
+/*
+ * Host address of gpa, for at most *len bytes of its page; 0 when there is no such memory, or it
+ * is private: that is the guest's alone.
+ */
 static __always_inline unsigned long guest_hva(struct bawn_vm *vm, gpa_t gpa, size_t *len,
 			       struct bawn_memslot **slot)
 {

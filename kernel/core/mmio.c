@@ -271,8 +271,10 @@ static int mmio_read(struct bawn_vcpu *vcpu)
 	return mmio_exit(vcpu, false, complete_read);
 }
 
-/* Either side of MOVS may be the device. The destination is checked before the source is read,
- * for reading a device may change it. */
+/*
+ * Either side of MOVS may be the device. The destination is checked before the source is read,
+ * for reading a device may change it.
+ */
 static int movs(struct bawn_vcpu *vcpu)
 {
 	struct bawn_mmio_state *m = &vcpu->mmio;

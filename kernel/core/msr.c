@@ -55,8 +55,10 @@ struct msr_desc {
 	u32 feature; /* X86_FEATURE_* that the guest needs; 0: none */
 	u32 field;   /* offset of the u64s in struct bawn_vcpu; 0: none, reads as zero */
 	u64 valid;   /* bits that may be set */
-	/* With a field: checks, and may change, what is about to be stored there. Without: reads
-	 * and writes. NULL: neither. 0, or 1 for a value that the register does not take. */
+	/*
+	 * With a field: checks, and may change, what is about to be stored there. Without: reads
+	 * and writes. NULL: neither. 0, or 1 for a value that the register does not take.
+	 */
 	int (*fn)(struct access *a);
 };
 
@@ -241,8 +243,10 @@ static int mce_bank(struct access *a)
 		a->value = *slot;
 		return 0;
 	}
-	/* CTL: all or nothing, but Linux leaves out bit 0 or 10 on some models. STATUS: guests may
-	 * only clear it unless HWCR lets them. */
+	/*
+	 * CTL: all or nothing, but Linux leaves out bit 0 or 10 on some models. STATUS: guests may
+	 * only clear it unless HWCR lets them.
+	 */
 	if (!a->host && a->value &&
 	    (i % 4 == 0 ? (a->value | BIT_ULL(10) | 1) != ~0ULL
 			: i % 4 == 1 && !(vcpu->msr.hwcr & HWCR_MCI_STATUS_WR_EN)))
@@ -355,8 +359,10 @@ static const struct msr_desc msrs[] = {
 	{ MSR_AMD64_OSVW_ID_LENGTH, MSR_AMD64_OSVW_STATUS, LIST | HOST_SET, X86_FEATURE_OSVW,
 	  FIELD(msr.osvw), ANY, NULL },
 
-	/* Zero to read; what may be written has no effect. Firmware and Linux look at them without
-	 * asking CPUID. */
+	/*
+	 * Zero to read; what may be written has no effect. Firmware and Linux look at them without
+	 * asking CPUID.
+	 */
 	{ MSR_IA32_P5_MC_ADDR, MSR_IA32_P5_MC_TYPE, READ_ONLY, 0, 0, 0, NULL },
 	{ ONE(MSR_IA32_PLATFORM_ID), READ_ONLY, 0, 0, 0, NULL },
 	{ ONE(MSR_IA32_UCODE_WRITE), WRITE_ONLY, 0, 0, ANY, NULL },
@@ -398,7 +404,8 @@ static u64 *field_of(struct bawn_vcpu *vcpu, const struct msr_desc *m, u32 index
 
 static bool may_write(struct bawn_vcpu *vcpu, const struct msr_desc *m, u64 value, bool host)
 {
-	return !(m->flags & READ_ONLY) && (host || !(m->flags & HOST_SET)) && !(value & ~m->valid) &&
+	return !(m->flags & READ_ONLY) && (host || !(m->flags & HOST_SET)) &&
+	       !(value & ~m->valid) &&
 	       (!(m->flags & CANONICAL) || bawn_canonical(vcpu, value));
 }
 
@@ -446,8 +453,10 @@ void bawn_msr_reset(struct bawn_vcpu *vcpu)
 
 /* ---- ioctls ---- */
 
-/* KVM_GET_MSR_INDEX_LIST and KVM_GET_MSR_FEATURE_INDEX_LIST: E2BIG, and how many there are, when
- * userspace's array is too small. */
+/*
+ * KVM_GET_MSR_INDEX_LIST and KVM_GET_MSR_FEATURE_INDEX_LIST: E2BIG, and how many there are, when
+ * userspace's array is too small.
+ */
 int bawn_msr_list(struct kvm_msr_list __user *arg, bool features)
 {
 	u32 flag = features ? FEATURE : LIST;

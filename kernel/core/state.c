@@ -298,7 +298,8 @@ long bawn_call_set_guest_debug(struct bawn_call *call)
 	if (in->control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)) {
 		if (vcpu->ex.pending)
 			return -EBUSY;
-		bawn_inject_exception(vcpu, in->control & KVM_GUESTDBG_INJECT_DB ? DB_VECTOR : BP_VECTOR,
+		bawn_inject_exception(vcpu,
+				      in->control & KVM_GUESTDBG_INJECT_DB ? DB_VECTOR : BP_VECTOR,
 				      false, 0, 0);
 	}
 	vcpu->debug.control = in->control & KVM_GUESTDBG_ENABLE ? in->control : 0;
@@ -312,7 +313,8 @@ long bawn_call_set_guest_debug(struct bawn_call *call)
 /* ---- Events ---- */
 
 #define EVENTS_SERVED \
-	(KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR | KVM_VCPUEVENT_VALID_SHADOW)
+	(KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR | \
+	 KVM_VCPUEVENT_VALID_SHADOW)
 
 static int get_events(struct bawn_vcpu *vcpu, struct kvm_vcpu_events *e)
 {

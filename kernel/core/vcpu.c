@@ -59,7 +59,7 @@ void bawn_vcpu_kick(struct bawn_vcpu *vcpu)
 void bawn_vcpu_request(struct bawn_vcpu *vcpu, int req)
 {
 	set_bit(req, &vcpu->requests);
-	smp_mb__after_atomic();
+	smp_mb__after_atomic(); /* pairs with the store of mode in enter() */
 	bawn_vcpu_kick(vcpu);
 }
 
@@ -74,7 +74,7 @@ void bawn_request_all(struct bawn_vm *vm, int req, bool wait)
 	cpumask_clear(cpus);
 	bawn_for_each_vcpu(i, vcpu, vm) {
 		set_bit(req, &vcpu->requests);
-		smp_mb__after_atomic();
+		smp_mb__after_atomic(); /* pairs with the store of mode in enter() */
 		if (!wait)
 			rcuwait_wake_up(&vcpu->wait);
 		if (READ_ONCE(vcpu->mode) != BAWN_OUTSIDE_GUEST) {
@@ -346,7 +346,7 @@ static int enter(struct bawn_vcpu *vcpu)
 	}
 	preempt_disable();
 	local_irq_disable();
-	smp_store_mb(vcpu->mode, BAWN_IN_GUEST);
+	smp_store_mb(vcpu->mode, BAWN_IN_GUEST); /* pairs with who sets a request, then looks */
 	if (must_not_enter(vcpu)) {
 		WRITE_ONCE(vcpu->mode, BAWN_OUTSIDE_GUEST);
 		local_irq_enable();
@@ -778,8 +778,8 @@ int bawn_vcpu_create(struct bawn_vm *vm, u32 id)
 	mutex_unlock(&vcpu->mutex);
 	bawn_vm_get(vm);
 	vm->vcpu[vcpu->idx] = vcpu;
-	smp_store_release(&vm->by_id[id], vcpu);
-	smp_store_release(&vm->nr_vcpus, vcpu->idx + 1);
+	smp_store_release(&vm->by_id[id], vcpu); /* pairs with bawn_vcpu_by_id() */
+	smp_store_release(&vm->nr_vcpus, vcpu->idx + 1); /* pairs with bawn_nr_vcpus() */
 	fd_install(fd, file);
 	return fd;
 fail:

@@ -241,7 +241,8 @@ long bawn_call_vm_enable_cap(struct bawn_call *call)
 #define VM_CALL(name, fn) \
 	long bawn_call_##name(struct bawn_call *call) { return fn(call->vm, call->arg); }
 #define VM_CALL_USER(name, fn) \
-	long bawn_call_##name(struct bawn_call *call) { return fn(call->vm, (void __user *)call->raw); }
+	long bawn_call_##name(struct bawn_call *call) \
+	{ return fn(call->vm, (void __user *)call->raw); }
 
 VM_CALL(get_dirty_log, bawn_get_dirty_log)
 VM_CALL(clear_dirty_log, bawn_clear_dirty_log)

@@ -108,7 +108,8 @@ static u64 reserved_bits(const struct walk *w, int level, bool leaf)
 		bits |= GENMASK_ULL(62, 52);
 		if (level == 3)
 			bits |= PTE_NX | GENMASK_ULL(8, 5) | PTE_RW | PTE_US;
-	} else if (level >= 4 || (level == 3 && leaf && !bawn_guest_has(vcpu, X86_FEATURE_GBPAGES))) {
+	} else if (level >= 4 ||
+		   (level == 3 && leaf && !bawn_guest_has(vcpu, X86_FEATURE_GBPAGES))) {
 		bits |= PTE_PS;
 	}
 	if (leaf && level > 1)

@@ -121,7 +121,7 @@ int bawn_measure_region(struct bawn_vm *vm, const struct bawn_measure_region *r)
 
 bool bawn_measure_sealed(struct bawn_vm *vm)
 {
-	return vm->measure && smp_load_acquire(&vm->measure->sealed);
+	return vm->measure && smp_load_acquire(&vm->measure->sealed); /* pairs with the seal */
 }
 
 /* BAWN_GET_MEASUREMENT. Takes no lock: a sealed measurement does not change. */
@@ -204,8 +204,10 @@ static unsigned long skip_absent(struct mm_struct *mm, unsigned long hva, unsign
 	return end;
 }
 
-/* The same for a shared mapping of a tmpfs file (memfd): looks at the file, since looking at a
- * page would create it. Swapped pages have entries too. mmap_lock held. */
+/*
+ * The same for a shared mapping of a tmpfs file (memfd): looks at the file, since looking at a
+ * page would create it. Swapped pages have entries too. mmap_lock held.
+ */
 static unsigned long skip_holes(struct vm_area_struct *vma, unsigned long hva, unsigned long end)
 {
 	unsigned long first = linear_page_index(vma, hva);
@@ -516,6 +518,6 @@ int bawn_measure_seal(struct bawn_vm *vm)
 	m->nr_events = s.nr;
 	memcpy(m->digest, digest, sizeof(m->digest));
 	m->tpm = extend_tpm(digest);
-	smp_store_release(&m->sealed, true);
+	smp_store_release(&m->sealed, true); /* pairs with bawn_measure_sealed() */
 	return 0;
 }

@@ -14,8 +14,10 @@
 
 static bool vmsa_valid(struct bawn_vcpu *vcpu, gpa_t gpa)
 {
-	/* Not at the start of 2 MiB: some processors check RMP entries of such pages wrongly
-	 * (AMD's erratum that Linux guests know as well). */
+	/*
+	 * Not at the start of 2 MiB: some processors check RMP entries of such pages wrongly
+	 * (AMD's erratum that Linux guests know as well).
+	 */
 	return gpa && IS_ALIGNED(gpa, PAGE_SIZE) && !IS_ALIGNED(gpa, PMD_SIZE) &&
 	       gpa < bawn_gpa_end(vcpu->vm) && bawn_is_private(vcpu->vm, gpa >> PAGE_SHIFT);
 }
@@ -75,8 +77,10 @@ static bool tell_sipi(struct bawn_vcpu *vcpu)
 	return true;
 }
 
-/* Registers are the guest's own, and so is what the vector means. The first time the vCPU starts
- * from what was measured. Later it goes on behind the VMGEXIT that holds it, and is told why. */
+/*
+ * Registers are the guest's own, and so is what the vector means. The first time the vCPU starts
+ * from what was measured. Later it goes on behind the VMGEXIT that holds it, and is told why.
+ */
 void bawn_snp_ap_sipi(struct bawn_vcpu *vcpu)
 {
 	if (vcpu->mp_state == KVM_MP_STATE_INIT_RECEIVED &&

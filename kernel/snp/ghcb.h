@@ -52,6 +52,7 @@ static inline int ghcb_done(struct bawn_vcpu *vcpu)
 {
 	return ghcb_finish(vcpu, 0, 0);
 }
+
 int ghcb_refuse(struct bawn_vcpu *vcpu, u32 reason); /* GHCB_ERR_*: 56421, 4.1 */
 int ghcb_raise_gp(struct bawn_vcpu *vcpu);	     /* the guest gives itself #GP */
 /* The guest cannot go on: KVM_EXIT_SYSTEM_EVENT with a termination request of the MSR protocol. */
@@ -98,6 +99,7 @@ static inline bool ghcb_maps(struct bawn_vm *vm)
 {
 	return READ_ONCE(vm->hypercall_exits) & BIT_ULL(KVM_HC_MAP_GPA_RANGE);
 }
+
 /* Asks userspace to make pages private or shared; complete reads run->hypercall.ret. */
 int ghcb_map_exit(struct bawn_vcpu *vcpu, gpa_t gpa, u64 pages, bool private, bool large,
 		  int (*complete)(struct bawn_vcpu *vcpu));

@@ -140,7 +140,7 @@ static int mmio_exit(struct bawn_vcpu *vcpu, const u64 *data, int (*complete)(st
 	run->exit_reason = KVM_EXIT_MMIO;
 	run->mmio.phys_addr = ghcb_read(vcpu, GHCB_INFO1);
 	run->mmio.len = vcpu->snp->service.size;
-	run->mmio.is_write = data != NULL;
+	run->mmio.is_write = !!data;
 	memset(run->mmio.data, 0, sizeof(run->mmio.data));
 	if (data)
 		memcpy(run->mmio.data, data, vcpu->snp->service.size);

@@ -42,8 +42,10 @@ static int preferred_gpa(struct bawn_vcpu *vcpu, u64 request)
 				    GHCB_MSR_PREF_GPA_RESP);
 }
 
-/* The answer repeats the page, or has all bits set. A guest may register a page that it shares
- * only afterwards; what it is when it is used counts. */
+/*
+ * The answer repeats the page, or has all bits set. A guest may register a page that it shares
+ * only afterwards; what it is when it is used counts.
+ */
 static int register_gpa(struct bawn_vcpu *vcpu, u64 request)
 {
 	gpa_t gpa = request & ~GHCB_MSR_INFO_MASK;

@@ -13,7 +13,7 @@
 #include "ghcb.h"
 
 /* SW_EXITINFO2: the VMM's error is above the firmware's. */
-#define VMM_ERROR_INVALID_LEN (1ULL << 32)
+#define VMM_ERROR_INVALID_LEN BIT_ULL(32)
 #define VMM_ERROR_BUSY (2ULL << 32)
 #define VMM_ERROR_GENERIC (BIT_ULL(31) << 32)
 
@@ -34,8 +34,10 @@ static u64 to_firmware(struct bawn_snp_vm *snp)
 		return 0;
 	if (fw_error)
 		return fw_error;
-	/* The firmware did not see it, or has gone, perhaps for a moment (ENODEV): the guest may send
-	 * the same again. Any other answer makes Linux give up its key for good. */
+	/*
+	 * The firmware did not see it, or has gone, perhaps for a moment (ENODEV): the guest may
+	 * send the same again. Any other answer makes Linux give up its key for good.
+	 */
 	return r == -EBUSY || r == -EINTR || r == -ENODEV ? VMM_ERROR_BUSY : VMM_ERROR_GENERIC;
 }
 

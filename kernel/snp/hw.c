@@ -276,11 +276,13 @@ static bool get_functions(void)
 	return false;
 }
 
-/* Accesses to no memory must come to the guest as #VC, which a reserved bit brings about (APM
- * vol. 2, 15.35.5). 0: the processor reserves none. */
+/*
+ * Accesses to no memory must come to the guest as #VC, which a reserved bit brings about (APM
+ * vol. 2, 15.35.5). 0: the processor reserves none.
+ */
 static u64 mmio_leaf(void)
 {
-	unsigned int bit = boot_cpu_data.x86_phys_bits + (boot_cpu_data.x86_phys_bits == cbit_number);
+	unsigned int bits = boot_cpu_data.x86_phys_bits, bit = bits + (bits == cbit_number);
 
 	return bit < 52 ? GENMASK_ULL(51, bit) | BIT_ULL(0) : 0;
 }

@@ -97,9 +97,11 @@ void bawn_snp_release(struct bawn_vm *vm)
 	if (snp->context) {
 		addr.address = context_address(vm);
 		/* When firmware does not let go, neither page nor ASID may serve another guest. */
-		if (bawn_snp_command(vm, SEV_CMD_SNP_DECOMMISSION, &addr, sizeof(addr), &fw_error) &&
+		if (bawn_snp_command(vm, SEV_CMD_SNP_DECOMMISSION, &addr, sizeof(addr),
+				     &fw_error) &&
 		    fw_error) {
-			pr_err("bawn: an SNP guest's context is leaked: firmware error %#x\n", fw_error);
+			pr_err("bawn: an SNP guest's context is leaked: firmware error %#x\n",
+			       fw_error);
 			snp->context = NULL;
 			snp->asid = 0;
 			return;
@@ -162,7 +164,8 @@ static void take_back(struct call *c, struct page *page)
 	struct sev_data_snp_page_reclaim reclaim = { .paddr = page_to_phys(page) };
 	u32 fw_error;
 
-	if (bawn_snp_command(c->vm, SEV_CMD_SNP_PAGE_RECLAIM, &reclaim, sizeof(reclaim), &fw_error) ||
+	if (bawn_snp_command(c->vm, SEV_CMD_SNP_PAGE_RECLAIM, &reclaim, sizeof(reclaim),
+			     &fw_error) ||
 	    c->vm->snp->ops->make_shared(page_to_pfn(page), 1))
 		get_page(page); /* it is lost: better leaked than given away */
 }
@@ -259,8 +262,10 @@ static int update_gfn(struct call *c, gfn_t gfn, u8 type, void __user *from)
 	if (!slot || slot->invalid || !slot->gmem)
 		return -EINVAL;
 	n = bawn_gmem_populate(c->vm, slot, gfn, 1, update_page_of, &u);
-	/* A page that cannot be launched, whatever the reason. Others (no firmware, a signal) are told
-	 * apart: it may be tried again. */
+	/*
+	 * A page that cannot be launched, whatever the reason. Others (no firmware, a signal) are
+	 * told apart: it may be tried again.
+	 */
 	if (n == -EINVAL || n == -EEXIST || n == -EFAULT)
 		return -EIO;
 	return n < 0 ? n : 0;
@@ -310,8 +315,10 @@ static int call_update(struct call *c)
 
 /* ---- LAUNCH_FINISH ---- */
 
-/* Hardware takes a VMSA at the start of 2 MiB for one in a large page (Linux knows the erratum
- * too): of two pages the one that is not there. */
+/*
+ * Hardware takes a VMSA at the start of 2 MiB for one in a large page (Linux knows the erratum
+ * too): of two pages the one that is not there.
+ */
 static struct page *alloc_vmsa(void)
 {
 	struct page *pair = alloc_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO, 1);
@@ -423,8 +430,10 @@ static int prepare_finish(struct call *c, const struct kvm_sev_snp_launch_finish
 	return 0;
 }
 
-/* From the first save area on there is no way back. No vCPU enters before all of it is done: the
- * state is not RUNNING. */
+/*
+ * From the first save area on there is no way back. No vCPU enters before all of it is done: the
+ * state is not RUNNING.
+ */
 static int finish(struct call *c, struct finish *f)
 {
 	struct bawn_vm *vm = c->vm;

@@ -162,7 +162,8 @@ static struct page *vmsa_page(struct bawn_vcpu *vcpu, gpa_t gpa)
 	struct bawn_memslot *slot = bawn_slot(vcpu->vm, gpa >> PAGE_SHIFT);
 	struct page *page;
 
-	if (!slot || slot->invalid || !slot->gmem || !bawn_is_private(vcpu->vm, gpa >> PAGE_SHIFT) ||
+	if (!slot || slot->invalid || !slot->gmem ||
+	    !bawn_is_private(vcpu->vm, gpa >> PAGE_SHIFT) ||
 	    bawn_gmem_page(slot, gpa >> PAGE_SHIFT, &page))
 		return NULL;
 	return page;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Page state change: the guest lists pages that shall be private or shared, userspace decides
- * (KVM_HC_MAP_GPA_RANGE, if it enabled that). The list is in the page's own buffer, copied once; how far it was
- * worked off is written back. AMD 56421,
- * "SNP Page State Change".
+ * (KVM_HC_MAP_GPA_RANGE, if it enabled that). The list is in the page's own buffer, copied once;
+ * how far it was worked off is written back. AMD 56421, "SNP Page State Change".
  */
 #include "ghcb.h"
 

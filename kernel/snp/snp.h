@@ -12,8 +12,10 @@
 
 #include "../core/bawn.h"
 
-/* How bawn_snp_ops.exit answers beside an exit handler's > 0, 0 and < 0 (bawn.h): the exit is
- * core's (interrupts, windows), with what *exit now says. */
+/*
+ * How bawn_snp_ops.exit answers beside an exit handler's > 0, 0 and < 0 (bawn.h): the exit is
+ * core's (interrupts, windows), with what *exit now says.
+ */
 #define BAWN_SNP_PASS 2
 
 struct bawn_snp_ops {
@@ -24,10 +26,12 @@ struct bawn_snp_ops {
 
 	/* ---- The firmware: AMD 56860 ---- */
 
-	/* One command, with its buffer in kernel memory; addresses in it are physical. 0; -EIO when
+	/*
+	 * One command, with its buffer in kernel memory; addresses in it are physical. 0; -EIO when
 	 * the firmware refused it, with its status in *fw_error; -EBUSY, -ENODEV, -EINTR and
 	 * *fw_error 0 when it did not get there. What the command does to the RMP is done when it
-	 * returns. May sleep. */
+	 * returns. May sleep.
+	 */
 	int (*command)(int cmd, void *buf, u32 len, u32 *fw_error);
 	/* A zeroed page that firmware may own (guest context); NULL without memory. */
 	struct page *(*alloc_firmware_page)(void);
@@ -37,8 +41,10 @@ struct bawn_snp_ops {
 
 	/* ---- The RMP, by host page frame; level 1 is 4 KiB, 2 is 2 MiB ---- */
 
-	/* To guest-private, not validated, for that guest address. immutable: until firmware's
-	 * launch update. */
+	/*
+	 * To guest-private, not validated, for that guest address. immutable: until firmware's
+	 * launch update.
+	 */
 	int (*make_private)(u64 pfn, u64 gpa, int level, u32 asid, bool immutable);
 	int (*make_shared)(u64 pfn, int level);
 	int (*lookup)(u64 pfn, bool *assigned, int *level);
@@ -51,12 +57,16 @@ struct bawn_snp_ops {
 	u64 (*private_alias)(void);
 	int (*vcpu_create)(struct bawn_vcpu *vcpu); /* after core's; before it first runs */
 	void (*vcpu_destroy)(struct bawn_vcpu *vcpu);
-	/* From the next entry on, the VMSA in this page is the vCPU's state. vcpu->mutex held, the
-	 * vCPU loaded. */
+	/*
+	 * From the next entry on, the VMSA in this page is the vCPU's state. vcpu->mutex held, the
+	 * vCPU loaded.
+	 */
 	int (*vmsa_load)(struct bawn_vcpu *vcpu, u64 pfn);
-	/* Decides on a decoded exit: runs on (> 0), or hands it to core (BAWN_SNP_PASS), or turns it
-	 * into BAWN_EXIT_VMGEXIT and hands that on. What the guest does with C=0 and C=1 addresses
-	 * is settled here too: *exit then has a plain address and BAWN_FAULT_PRIVATE. */
+	/*
+	 * Decides on a decoded exit: runs on (> 0), or hands it to core (BAWN_SNP_PASS), or turns
+	 * it into BAWN_EXIT_VMGEXIT and hands that on. What the guest does with C=0 and C=1
+	 * addresses is settled here too: *exit then has a plain address and BAWN_FAULT_PRIVATE.
+	 */
 	int (*exit)(struct bawn_vcpu *vcpu, struct bawn_exit *exit);
 	/* Just before an entry, interrupts on: what injection needs. 0, or an errno for KVM_RUN. */
 	int (*prepare_run)(struct bawn_vcpu *vcpu);
@@ -65,8 +75,10 @@ struct bawn_snp_ops {
 	void (*ghcb_set)(struct bawn_vcpu *vcpu, u64 value);
 };
 
-/* One set of ops at a time; -EBUSY when there is one. Unregistering waits for no one: a VM holds
- * the owner. */
+/*
+ * One set of ops at a time; -EBUSY when there is one. Unregistering waits for no one: a VM holds
+ * the owner.
+ */
 int bawn_snp_register(const struct bawn_snp_ops *ops);
 void bawn_snp_unregister(const struct bawn_snp_ops *ops);
 
@@ -117,8 +129,10 @@ struct bawn_snp_vcpu {
 	bool ap_waiting;
 	bool ap_pending;
 	gpa_t ap_vmsa_gpa;	/* INVALID: stop */
-	/* AP reset hold: KVM_MP_STATE_AP_RESET_HOLD until INIT and SIPI come, which the answer tells
-	 * in this GHCB, or in the MSR where it is INVALID. */
+	/*
+	 * AP reset hold: KVM_MP_STATE_AP_RESET_HOLD until INIT and SIPI come, which the answer
+	 * tells in this GHCB, or in the MSR where it is INVALID.
+	 */
 	gpa_t hold_ghcb;
 	void *platform;		/* owned by the ops */
 };

@@ -96,9 +96,15 @@ static u8 insn_len(struct bawn_vcpu *vcpu, int op_len)
 static noinline void decode_io_string(struct bawn_vcpu *vcpu, struct bawn_exit *exit, u32 info)
 {
 	switch ((info & SVM_IOIO_ASIZE_MASK) >> SVM_IOIO_ASIZE_SHIFT) {
-	case 1: exit->io.addr_size = 2; break;
-	case 2: exit->io.addr_size = 4; break;
-	default: exit->io.addr_size = 8; break;
+	case 1:
+		exit->io.addr_size = 2;
+		break;
+	case 2:
+		exit->io.addr_size = 4;
+		break;
+	default:
+		exit->io.addr_size = 8;
+		break;
 	}
 	if (exit->io.in || vcpu->state_protected)
 		return;
@@ -258,7 +264,7 @@ static void record_exit(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 		r.mode = bawn_svm_code_size(vcpu);
 		r.cpl = bawn_svm_cpl(vcpu);
 		nr = bawn_fetch(vcpu, r.bytes, &f);
-		r.nr = nr > 0 ? nr : 0;
+		r.nr = max(nr, 0);
 	}
 	trace_bawn_exit_record(&r);
 }
@@ -294,7 +300,8 @@ static void decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 				   (c->exit_info_1 & X86_PF_INSTR ? BAWN_FAULT_EXEC : 0) |
 				   (c->exit_info_1 & BIT_ULL(33) ? BAWN_FAULT_TABLE : 0) |
 				   /* the address had its C-bit */
-				   (svm->es && c->exit_info_1 & BIT_ULL(34) ? BAWN_FAULT_PRIVATE : 0);
+				   (svm->es && c->exit_info_1 & BIT_ULL(34) ?
+					    BAWN_FAULT_PRIVATE : 0);
 		break;
 	case SVM_EXIT_IOIO:
 		decode_io(vcpu, exit);
@@ -322,7 +329,8 @@ static void decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 }
 
 /* Without a length the instruction is looked at, if its page is there: none can be fetched now. */
-static __always_inline void decode_simple_atomic(struct bawn_vcpu *vcpu, struct bawn_exit *exit, u32 code)
+static __always_inline void decode_simple_atomic(struct bawn_vcpu *vcpu, struct bawn_exit *exit,
+						 u32 code)
 {
 	int idx;
 

@@ -105,7 +105,8 @@ static int check_machine(void)
 	}
 	rdmsrq(MSR_VM_CR, value);
 	if (value & VM_CR_SVMDIS) {
-		pr_err("SVM is disabled in VM_CR (0x%llx): enable it in the firmware's setup\n", value);
+		pr_err("SVM is disabled in VM_CR (0x%llx): enable it in the firmware's setup\n",
+		       value);
 		return -EOPNOTSUPP;
 	}
 	if (!boot_cpu_has(X86_FEATURE_NPT)) {

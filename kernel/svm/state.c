@@ -87,7 +87,8 @@ void bawn_svm_set_segment(struct bawn_vcpu *vcpu, int sreg, const struct kvm_seg
 	s->base = seg->base;
 	s->limit = seg->limit;
 	s->selector = seg->selector;
-	s->attrib = (seg->type & 0xf) | (seg->s & 1 ? ATTR_S : 0) | (seg->dpl & 3) << ATTR_DPL_SHIFT |
+	s->attrib = (seg->type & 0xf) | (seg->s & 1 ? ATTR_S : 0) |
+		    (seg->dpl & 3) << ATTR_DPL_SHIFT |
 		    (seg->present & 1 && !seg->unusable ? ATTR_P : 0) |
 		    (seg->avl & 1 ? ATTR_AVL : 0) | (seg->l & 1 ? ATTR_L : 0) |
 		    (seg->db & 1 ? ATTR_DB : 0) | (seg->g & 1 ? ATTR_G : 0);

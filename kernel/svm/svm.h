@@ -52,8 +52,10 @@ struct bawn_svm_cpu {
 };
 
 DECLARE_PER_CPU(struct bawn_svm_cpu, bawn_svm_cpu);
-/* Physically contiguous, the same for all guests: the usual MSR bitmap, and the one under
- * KVM_X86_SET_MSR_FILTER, which intercepts every MSR so that core can filter it. */
+/*
+ * Physically contiguous, the same for all guests: the usual MSR bitmap, and the one under
+ * KVM_X86_SET_MSR_FILTER, which intercepts every MSR so that core can filter it.
+ */
 extern u8 *bawn_svm_msrpm;
 extern u8 *bawn_svm_msrpm_all;
 extern u8 *bawn_svm_iopm;

@@ -103,8 +103,14 @@ void bawn_svm_vcpu_reset(struct bawn_vcpu *vcpu, bool init)
 	if (!init) {
 		struct vmcb_save_area *s = &svm->vmcb->save;
 
-		s->star = s->lstar = s->cstar = s->sfmask = s->kernel_gs_base = 0;
-		s->sysenter_cs = s->sysenter_esp = s->sysenter_eip = 0;
+		s->star = 0;
+		s->lstar = 0;
+		s->cstar = 0;
+		s->sfmask = 0;
+		s->kernel_gs_base = 0;
+		s->sysenter_cs = 0;
+		s->sysenter_esp = 0;
+		s->sysenter_eip = 0;
 		s->dbgctl = 0;
 	}
 	svm->vmcb->save.g_pat = vcpu->pat;

@@ -280,8 +280,10 @@ static void after(const struct command *cmd)
 
 /* ---- The command itself ---- */
 
-/* The context is on the list before firmware has it: so a daemon that comes anew meanwhile, and
- * is told of the list, knows no more contexts than are on it. */
+/*
+ * The context is on the list before firmware has it: so a daemon that comes anew meanwhile, and
+ * is told of the list, knows no more contexts than are on it.
+ */
 static int before_gctx_create(u64 pfn)
 {
 	struct context *c = kzalloc(sizeof(*c), GFP_KERNEL_ACCOUNT);
@@ -432,8 +434,10 @@ struct page *platform_alloc_firmware_page(void)
 	return page;
 }
 
-/* Whatever is left of it: a context that firmware could not be asked to drop (the daemon had
- * gone) is not on the list that the next daemon is told. */
+/*
+ * Whatever is left of it: a context that firmware could not be asked to drop (the daemon had
+ * gone) is not on the list that the next daemon is told.
+ */
 void platform_free_firmware_page(struct page *page)
 {
 	const struct rmp_update shared = {};

@@ -110,8 +110,10 @@ static bool over(struct platform_request *req)
 	return READ_ONCE(req->state) >= DONE;
 }
 
-/* Waits for the answer. A signal counts while the daemon has not begun: after that the command
- * is as good as done, and short. */
+/*
+ * Waits for the answer. A signal counts while the daemon has not begun: after that the command
+ * is as good as done, and short.
+ */
 static int wait_answer(struct platform_request *req)
 {
 	bool killed = false;
@@ -321,8 +323,10 @@ static const struct bawn_platform_page *record(const struct reply *reply, u32 i)
 	return (const void *)(reply->records + i * RECORD_SIZE);
 }
 
-/* The request's pages stand in ascending order of use, so a reply's mostly do too: each search
- * starts behind the last find. */
+/*
+ * The request's pages stand in ascending order of use, so a reply's mostly do too: each search
+ * starts behind the last find.
+ */
 static const struct platform_page *named(const struct bawn_platform_page *rec, u32 *hint)
 {
 	const struct platform_request *req = dev.req;

@@ -63,8 +63,10 @@ static int insn_len(struct bawn_vcpu *vcpu, int op_len)
 	return nr ? bawn_insn_prefixed_len(bytes, nr, bawn_code_size(vcpu), op_len) : 0;
 }
 
-/* The instruction that exited is gone from where it was: another vCPU wrote there, or the host took
- * the page. Executed again it gives what is there now. */
+/*
+ * The instruction that exited is gone from where it was: another vCPU wrote there, or the host took
+ * the page. Executed again it gives what is there now.
+ */
 #define TRY_AGAIN 1
 
 static int to_core_insn(struct bawn_vcpu *vcpu, struct bawn_exit *exit, u8 kind, u8 op_len)
@@ -104,7 +106,7 @@ static int to_core_cr(struct bawn_vcpu *vcpu, struct bawn_exit *exit, bool dr)
 	int nr = platform_fetch(vcpu, bytes);
 
 	if (!nr || bawn_insn_decode_cr(&cr, bytes, nr, bawn_code_size(vcpu)) ||
-	    dr != (cr.op == BAWN_CR_MOV_DR))
+	    (dr ? cr.op != BAWN_CR_MOV_DR : cr.op == BAWN_CR_MOV_DR))
 		return TRY_AGAIN;
 	exit->len = cr.len;
 	if (dr) {

@@ -167,8 +167,10 @@ static void vcpu_destroy(struct bawn_vcpu *vcpu)
 	atomic_dec(&platform_stats.vcpus);
 }
 
-/* The interrupt that #VC overtook was acknowledged already: it goes in as soon as the guest may
- * take one, before any other. */
+/*
+ * The interrupt that #VC overtook was acknowledged already: it goes in as soon as the guest may
+ * take one, before any other.
+ */
 static int prepare_run(struct bawn_vcpu *vcpu)
 {
 	struct platform_vcpu *p = to_platform(vcpu);

@@ -27,8 +27,10 @@ static bool still_valid(struct bawn_vcpu *vcpu, gpa_t gpa)
 	return fault == FAULT_NONE;
 }
 
-/* Maps a page that is validated; forced: at its C=0 address. It may have been rescinded meanwhile,
- * before the nested table could see that an invalidation ran: then the mapping goes again. */
+/*
+ * Maps a page that is validated; forced: at its C=0 address. It may have been rescinded meanwhile,
+ * before the nested table could see that an invalidation ran: then the mapping goes again.
+ */
 static int map(struct bawn_vcpu *vcpu, gpa_t gpa, bool forced)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
@@ -60,8 +62,10 @@ static void map_around(struct bawn_vcpu *vcpu, gpa_t gpa)
 		at -= PAGE_SIZE;
 }
 
-/* A C=0 address that the processor takes as private: the private page at the shared address, until
- * the page's state changes. What unpaged code touches goes when paging comes on. */
+/*
+ * A C=0 address that the processor takes as private: the private page at the shared address, until
+ * the page's state changes. What unpaged code touches goes when paging comes on.
+ */
 static int map_forced(struct bawn_vcpu *vcpu, gpa_t gpa, bool unpaged)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;

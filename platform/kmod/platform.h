@@ -38,6 +38,7 @@ enum platform_fault {
 	FAULT_NO_MEMORY,     /* a device, perhaps */
 	FAULT_RETRY,	     /* the host changes its slots, or takes the page */
 };
+
 #define WALK_WRITE BIT(0)
 #define WALK_FETCH BIT(1)
 /* The last entry of a walk of page tables. */
@@ -129,8 +130,10 @@ unsigned int platform_contexts(u64 *list, unsigned int max);
 /* guest.c */
 /* Are data accesses private whatever the page tables say? */
 bool platform_unpaged(struct bawn_vcpu *vcpu);
-/* The page behind a private address, which becomes the guest's if it is new: +1 reference.
- * FAULT_NOT_VALIDATED comes with the page too. */
+/*
+ * The page behind a private address, which becomes the guest's if it is new: +1 reference.
+ * FAULT_NOT_VALIDATED comes with the page too.
+ */
 enum platform_fault platform_private_page(struct bawn_vcpu *vcpu, gpa_t gpa, struct page **page);
 /* Translates for an access (WALK_*) of the supervisor's; 0 or -EFAULT with w->fault. */
 int platform_walk(struct bawn_vcpu *vcpu, gva_t gva, u32 access, struct platform_walk *w);
@@ -166,6 +169,7 @@ enum platform_insn {
 	INSN_PVALIDATE,
 	INSN_RMPADJUST,
 };
+
 /* What the bytes are; *len is its length, prefixes included. */
 enum platform_insn platform_insn(const u8 *bytes, int nr, bool long_mode, u8 *len);
 
@@ -190,6 +194,7 @@ struct platform_stats {
 	atomic64_t vc, npf, pvalidate, rmpadjust, vmgexit, forced, rmp_faults;
 	atomic_t vcpus;
 };
+
 extern struct platform_stats platform_stats;
 void platform_stats_init(void);
 void platform_stats_exit(void);

@@ -17,7 +17,7 @@
 /* RDX of RMPADJUST. */
 #define ADJUST_VMPL 0xffULL
 #define ADJUST_PERMS_SHIFT 8
-#define ADJUST_VMSA (1ULL << 16)
+#define ADJUST_VMSA BIT_ULL(16)
 
 enum rmp_state rmp_state(const struct rmp_entry *e)
 {

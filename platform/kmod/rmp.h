@@ -68,11 +68,12 @@ enum rmp_access { RMP_ACCESS_OK, RMP_ACCESS_NOT_VALIDATED, RMP_ACCESS_FAULT };
 
 enum rmp_state rmp_state(const struct rmp_entry *e);
 /* large: the 512 entries of an aligned 2 MiB; i: which of them. */
-enum rmp_code rmp_rule_update(struct rmp_entry *large, unsigned int i, const struct rmp_update *new);
+enum rmp_code rmp_rule_update(struct rmp_entry *large, unsigned int i,
+			      const struct rmp_update *new);
 enum rmp_code rmp_rule_psmash(struct rmp_entry *large, unsigned int i);
 /* A guest's private access (C=1). */
 enum rmp_access rmp_rule_access(const struct rmp_entry *e, u64 gpa, u32 asid);
-/* PVALIDATE on one page that is the guest's (rmp_rule_access() is not FAULT): whether it changed. */
+/* PVALIDATE on a page that is the guest's (rmp_rule_access() is not FAULT): did it change? */
 bool rmp_rule_validate(struct rmp_entry *e, bool validate);
 /* What PVALIDATE and RMPADJUST check of registers: rAX and, for RMPADJUST, RDX. */
 enum rmp_code rmp_rule_pvalidate_input(u64 address, bool large);
@@ -81,6 +82,7 @@ struct rmp_adjust {
 	u8 perms;
 	bool vmsa;
 };
+
 enum rmp_code rmp_rule_adjust_input(u64 address, bool large, u64 rdx, struct rmp_adjust *adjust);
 /* RMPADJUST on one validated page, executed at VMPL 0. */
 enum rmp_code rmp_rule_adjust(struct rmp_entry *e, const struct rmp_adjust *adjust);
@@ -97,8 +99,10 @@ void rmp_exit(void);
 void rmp_get(u64 pfn, struct rmp_entry *e);
 enum rmp_code rmp_update(u64 pfn, const struct rmp_update *new);
 enum rmp_code rmp_psmash(u64 pfn);
-/* Changes one entry by a rule, under the lock. Entries that are not assigned give the rule an
- * entry of zeros, whose change is lost. */
+/*
+ * Changes one entry by a rule, under the lock. Entries that are not assigned give the rule an
+ * entry of zeros, whose change is lost.
+ */
 typedef u32 (*rmp_fn)(struct rmp_entry *e, void *arg);
 u32 rmp_change(u64 pfn, rmp_fn fn, void *arg);
 u32 rmp_reclaim(u64 pfn, bool large);

@@ -57,7 +57,7 @@ static int walk_operand(struct operand *op, u64 address, bool large, int *answer
 	return 0;
 }
 
-/* A page of 4 KiB within one of 2 MiB is a nested page fault, which the host answers with PSMASH. */
+/* A page of 4 KiB within one of 2 MiB is a nested fault, which the host answers with PSMASH. */
 static void smash(struct page *page)
 {
 	u64 pfn = page_to_pfn(page);
