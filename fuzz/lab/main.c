@@ -337,6 +337,7 @@ static void fix_addresses(char **argv)
 int main(int argc, char **argv)
 {
     struct sigaction action = { .sa_handler = wake };
+    const char *times;
     int no_args = 0;
 
     if (argc < 2)
@@ -357,7 +358,8 @@ int main(int argc, char **argv)
     if (lab_shared == MAP_FAILED)
         return usage("no memory");
     have_kcov = kcov_open();
-    if (getenv("LAB_SLOWER") && (!number(getenv("LAB_SLOWER"), &slower) || slower > 100))
+    times = getenv("LAB_SLOWER");
+    if (times && (!number(times, &slower) || slower > 100))
         return usage("LAB_SLOWER is no number of times");
     LLVMFuzzerInitialize(&no_args, &argv);
     sigaction(SIGALRM, &action, NULL);

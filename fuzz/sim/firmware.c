@@ -128,7 +128,7 @@ bool sim_endorsements(int64_t now, struct psp_blob *out, const struct psp_blob *
     sim_unseen_begin();
     done = psp_endorse(psp, now, out, &err) == BAWN_OK;
     sim_unseen_end();
-    sim_initialised(ark, sizeof(*ark));
+    sim_initialised(ark, sizeof(void *));
     sim_initialised(out, sizeof(*out));
     sim_initialised(out->data, out->len);
     return done;
