@@ -23,14 +23,11 @@ int swtpm_run(const struct swtpm *tpm, const char *fmt, ...)
     return system(command);
 }
 
-int swtpm_start(struct swtpm *tpm)
+/* 0: it listens; -1: it ended, as where somebody else has a port, or says nothing. */
+static int start_at(struct swtpm *tpm, int base)
 {
     char control[32], server[32], place[80];
-    int base = 20000 + getpid() % 20000;
 
-    *tpm = (struct swtpm){ .dir = "/tmp/bawn-tpm-XXXXXX" };
-    if (!mkdtemp(tpm->dir))
-        return -1;
     snprintf(control, sizeof(control), "type=tcp,port=%d", base + 1);
     snprintf(server, sizeof(server), "type=tcp,port=%d", base);
     snprintf(place, sizeof(place), "dir=%s", tpm->dir);
@@ -41,10 +38,31 @@ int swtpm_start(struct swtpm *tpm)
                "--ctrl", control, "--flags", "not-need-init,startup-clear", NULL);
         _exit(127);
     }
-    for (int i = 0; i < 100; i++) { /* until it listens */
-        if (!swtpm_run(tpm, "tpm2_getrandom --hex 8 >/dev/null 2>&1"))
+    for (int i = 0; i < 100; i++) {
+        if (waitpid(tpm->pid, NULL, WNOHANG)) {
+            tpm->pid = 0;
+            return -1;
+        }
+        if (!swtpm_run(tpm, "tpm2_getrandom --hex 8 >/dev/null 2>&1") &&
+            !waitpid(tpm->pid, NULL, WNOHANG)) /* ours answered, not another on its port */
             return 0;
         usleep(50000);
+    }
+    return -1;
+}
+
+#define PORTS 5 /* tries */
+
+int swtpm_start(struct swtpm *tpm)
+{
+    *tpm = (struct swtpm){ .dir = "/tmp/bawn-tpm-XXXXXX" };
+    if (!mkdtemp(tpm->dir))
+        return -1;
+    for (int i = 0; i < PORTS; i++) {
+        if (!start_at(tpm, 20000 + (getpid() + 2011 * i) % 12000))
+            return 0;
+        if (tpm->pid)
+            return -1;
     }
     return -1;
 }
