@@ -19,6 +19,7 @@ Q := $(if $(filter 0,$(V)),@,)
 say = $(if $(filter 0,$(V)),@printf '  %-7s %s\n' '$(1)' '$(2)',@:)
 
 include mk/user.mk
+include mk/seccomp.mk
 include mk/platform.mk
 # Rooms of the attestation service and its agent.
 -include mk/policy.mk mk/jose.mk mk/store.mk mk/service.mk mk/vault.mk mk/agent.mk

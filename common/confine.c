@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Privileges, limits, Landlock and seccomp by tables. Trusts the kernel, whose versions it probes.
+ * Privileges, limits and Landlock. Trusts the kernel, whose versions it probes.
  */
 #include "common/confine.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
-#include <linux/seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -41,6 +41,16 @@ enum bawn_status confine_privileges(struct bawn_error *err)
         return bawn_fail(err, BAWN_E_IO, "cannot set no_new_privs: %m");
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
         return bawn_fail(err, BAWN_E_IO, "cannot switch off core dumps and ptrace: %m");
+    return BAWN_OK;
+}
+
+enum bawn_status confine_capabilities(struct bawn_error *err)
+{
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+
+    if (syscall(SYS_capset, &head, none))
+        return bawn_fail(err, BAWN_E_IO, "cannot drop capabilities: %m");
     return BAWN_OK;
 }
 
@@ -138,36 +148,4 @@ enum bawn_status confine_landlock(const struct confine_path *paths, size_t n, un
     close((int)fd);
     *landlock = st == BAWN_OK;
     return st;
-}
-
-/* ---- seccomp ---- */
-
-enum bawn_status confine_seccomp(const struct confine_call *calls, size_t n, unsigned roles,
-                                 bool *seccomp, struct bawn_error *err)
-{
-    uint32_t action = SECCOMP_RET_KILL_PROCESS;
-    scmp_filter_ctx ctx;
-    int r = 0;
-
-    /* ENOSYS, EINVAL, EOPNOTSUPP: filters are not built in, or a sandbox around does not serve
-     * them. */
-    *seccomp = !syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action);
-    if (!*seccomp)
-        return BAWN_OK;
-    ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-    if (!ctx)
-        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the seccomp filter");
-    for (size_t i = 0; !r && i < n; i++)
-        if (calls[i].roles & roles)
-            r = seccomp_rule_add_array(ctx,
-                                       calls[i].fails_with
-                                           ? SCMP_ACT_ERRNO((uint32_t)calls[i].fails_with)
-                                           : SCMP_ACT_ALLOW,
-                                       calls[i].call, calls[i].nr_args, calls[i].arg);
-    if (!r)
-        r = seccomp_load(ctx);
-    seccomp_release(ctx);
-    *seccomp = !r;
-    return r ? bawn_fail(err, BAWN_E_IO, "cannot enter the seccomp filter: %s", strerror(-r))
-             : BAWN_OK;
 }

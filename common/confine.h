@@ -26,6 +26,9 @@ void confine_descriptors(int *keep, size_t n);
 /* No new privileges, no core dumps, no ptrace by others. */
 enum bawn_status confine_privileges(struct bawn_error *err);
 
+/* Drops all capabilities, those over a user namespace of its own too. */
+enum bawn_status confine_capabilities(struct bawn_error *err);
+
 struct confine_limit {
     __rlimit_resource_t resource;
     rlim_t most; /* a limit that is lower already stays */
@@ -62,7 +65,7 @@ struct confine_path {
 enum bawn_status confine_landlock(const struct confine_path *paths, size_t n, unsigned keep_net,
                                   bool *landlock, struct bawn_error *err);
 
-/* ---- seccomp ---- */
+/* ---- seccomp (confine_seccomp.c, by libseccomp) ---- */
 
 struct confine_call {
     int call;

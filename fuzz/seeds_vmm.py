@@ -180,6 +180,19 @@ def qcow2():
     yield bytes([31]) + many + image(9)
 
 
+def link():
+    """Each message from either end, before and after a start; the driver's steps go over the link."""
+    yield from rng()
+    yield start() + chain(0, (0, 32, WRITE)) + bell(0) + host(0xff)
+    for kind in range(10):
+        for end in (0, 0x10):
+            yield start() + host(0xff) + host(kind | end) + host(kind | end, 1) + host(0xff)
+            yield host(kind | end | 0x20) + chain(0, (0, 32, WRITE)) + bell(0) + host(0xff)
+            yield start() + host(kind | end | 0x40, 7)
+    for size in range(8):  # a start behind the transport's back
+        yield host(0x31, size) + chain(0, (0, 32, WRITE)) + bell(0) + host(0x12)
+
+
 SEEDS = {
     "vmm-qcow2": qcow2,
     "vmm-virtio_rng": rng,
@@ -188,4 +201,5 @@ SEEDS = {
     "vmm-virtio_net": net,
     "vmm-virtio_vsock": vsock,
     "vmm-devices": devices,
+    "vmm-link": link,
 }

@@ -31,8 +31,8 @@ attest_src := $(wildcard attest/lib/*.c)
 measure_src := $(wildcard attest/measure/*.c)
 verify_src := $(wildcard attest/verify/*.c)
 common_src := $(wildcard common/*.c)
-base_src := $(filter-out common/confine.c,$(common_src)) # what needs no libseccomp
-confine_src := $(wildcard attest/common/*.c) common/confine.c
+base_src := $(filter-out common/confine_seccomp.c,$(common_src)) # what needs no libseccomp
+confine_src := $(wildcard attest/common/*.c) common/confine_seccomp.c
 user_src := $(launch_src) $(wildcard vmm/*.c) $(attest_src) $(measure_src) $(verify_src) \
 	$(sort $(confine_src) $(common_src))
 objs = $(patsubst %.c,$(B)/obj/$(1)/%.o,$(2))
@@ -120,7 +120,7 @@ install-attest: $(attest_libs) $(attest_so) # the library, its headers, man page
 # Tests of the commands and of the installed library, on what is shipped.
 attest_tests := $(wildcard tests/attest/*-cli.py tests/attest/*.sh) \
 	$(patsubst tests/attest/%.c,$(B)/attest/%,$(wildcard tests/attest/*_test.c))
-$(B)/attest/sandbox_test: $(call objs,release,tests/attest/sandbox_test.c $(confine_src))
+$(B)/attest/sandbox_test: $(call objs,release,tests/attest/sandbox_test.c $(confine_src) common/confine.c)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(harden_ld) -o $@ $^ -lcmocka -lcrypto -lseccomp

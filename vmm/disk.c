@@ -102,6 +102,22 @@ void bawn_disk_close(struct bawn_disk *disk)
     disk->backing = NULL;
 }
 
+enum bawn_status bawn_disk_refresh(struct bawn_disk *disk, struct bawn_error *err)
+{
+    const struct bawn_qcow2_file file = { "image", disk->fd, disk->readonly, disk->backing };
+
+    if (!disk->qcow2)
+        return BAWN_OK;
+    bawn_qcow2_close(disk->qcow2); /* nothing was written by it */
+    return bawn_qcow2_open(&disk->qcow2, &file, err);
+}
+
+void bawn_disk_settle(struct bawn_disk *disk)
+{
+    bawn_qcow2_close(disk->qcow2);
+    disk->qcow2 = NULL;
+}
+
 bool bawn_disk_has(const struct bawn_disk *disk, uint64_t sector, uint64_t len)
 {
     return len % BAWN_SECTOR == 0 && sector <= disk->sectors &&

@@ -30,6 +30,11 @@ enum bawn_status bawn_disk_open(struct bawn_disk *disk, const struct bawn_disk_c
                                 struct bawn_error *err);
 void bawn_disk_close(struct bawn_disk *disk);
 
+/* In a process that was forked: reads what others wrote since the disk was opened here. */
+enum bawn_status bawn_disk_refresh(struct bawn_disk *disk, struct bawn_error *err);
+/* At its end: writes what is not written yet. */
+void bawn_disk_settle(struct bawn_disk *disk);
+
 /* Whether these bytes lie on the disk and are whole sectors. */
 bool bawn_disk_has(const struct bawn_disk *disk, uint64_t sector, uint64_t len);
 /* Move len bytes, which the disk has, between it and the buffers, which are changed on the way.

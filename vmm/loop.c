@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A loop over poll(), which unlike epoll also takes regular files and
+ * A loop over ppoll(), which unlike epoll also takes regular files and
  * /dev/null as input. Trusts its descriptors, which the VMM opened.
  */
 #include <errno.h>
@@ -71,7 +71,7 @@ void bawn_loop_run(struct bawn_loop *loop)
         pthread_mutex_unlock(loop->lock);
         fds[nr] = (struct pollfd){ loop->wake_fd, POLLIN, 0 };
 
-        if (poll(fds, nr + 1, -1) < 0)
+        if (ppoll(fds, nr + 1, NULL, NULL) < 0)
             continue; /* EINTR; memory shortage passes */
         if (fds[nr].revents)
             (void)!eventfd_read(loop->wake_fd, &ignored);

@@ -1,66 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Guest memory: anonymous mappings with guards, and checked translation.
- * Guest addresses are not trusted.
+ * Guest memory: checked translation. Guest addresses are not trusted.
  */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "memory.h"
 
-#define GUARD (2ull << 20) /* also the alignment: a huge page */
-
-static enum bawn_status map_range(struct bawn_mem_range *r, const struct bawn_ram *ram, bool huge,
-                                  struct bawn_error *err)
+int bawn_mem_punch(const struct bawn_mem_range *r, uint64_t off, uint64_t len)
 {
-    size_t size = ram->size + 3 * GUARD;
-    uint8_t *host;
-    void *map;
-
-    map = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (map == MAP_FAILED)
-        return bawn_fail(err, BAWN_E_NOMEM, "cannot reserve %llu MiB for guest memory: %m",
-                         (unsigned long long)(ram->size >> 20));
-    host = (uint8_t *)(((uintptr_t)map + 2 * GUARD - 1) & ~(uintptr_t)(GUARD - 1));
-    *r = (struct bawn_mem_range){ ram->gpa, ram->size, host, map, size };
-    if (mprotect(host, ram->size, PROT_READ | PROT_WRITE))
-        return bawn_fail(err, BAWN_E_NOMEM, "cannot map %llu MiB of guest memory: %m",
-                         (unsigned long long)(ram->size >> 20));
-    /* A guest's secrets do not belong in the VMM's core dump. */
-    if (madvise(host, ram->size, MADV_DONTDUMP))
-        return bawn_fail(err, BAWN_E_IO, "cannot keep guest memory out of core dumps: %m");
-    if (huge)
-        madvise(host, ram->size, MADV_HUGEPAGE); /* an optimisation: a host may lack it */
-    return BAWN_OK;
-}
-
-enum bawn_status bawn_mem_create(struct bawn_mem *mem, const struct bawn_ram *ram, unsigned nr,
-                                 bool huge, struct bawn_error *err)
-{
-    memset(mem, 0, sizeof(*mem));
-    if (nr > BAWN_MEM_MAX_RANGES)
-        return bawn_fail(err, BAWN_E_INTERNAL, "%u ranges of RAM, at most %u are served", nr,
-                         BAWN_MEM_MAX_RANGES);
-    for (unsigned i = 0; i < nr; i++) {
-        enum bawn_status st = map_range(&mem->range[i], &ram[i], huge, err);
-
-        mem->nr = i + 1;
-        if (st) {
-            bawn_mem_destroy(mem);
-            return st;
-        }
-    }
-    return BAWN_OK;
-}
-
-void bawn_mem_destroy(struct bawn_mem *mem)
-{
-    for (unsigned i = 0; i < mem->nr; i++) {
-        if (mem->range[i].map)
-            munmap(mem->range[i].map, mem->range[i].map_size);
-    }
-    memset(mem, 0, sizeof(*mem));
+    return fallocate(r->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len);
 }
 
 void *bawn_mem_at(const struct bawn_mem *mem, uint64_t gpa, uint64_t len)
@@ -85,7 +36,7 @@ void bawn_mem_drop(void *at, size_t len)
         madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
-enum bawn_status bawn_mem_place(struct bawn_mem *mem, const struct bawn_launch_plan *plan,
+enum bawn_status bawn_mem_place(const struct bawn_mem *mem, const struct bawn_launch_plan *plan,
                                 struct bawn_error *err)
 {
     for (unsigned i = 0; i < plan->nr_regions; i++) {

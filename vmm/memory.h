@@ -19,6 +19,7 @@ struct bawn_mem_range {
     uint64_t gpa;
     uint64_t size;
     uint8_t *host; /* inside the mapping, between its guards */
+    int fd;        /* owned: a file of this size without a name, mapped at host */
     void *map;
     size_t map_size;
 };
@@ -28,11 +29,14 @@ struct bawn_mem {
     unsigned nr;
 };
 
-/* Zeroed, lazily populated, kept out of core dumps, inaccessible guards on both sides. huge: most
- * of it will be used. */
+/* Zeroed, lazily populated, shared with the processes that are forked later, kept out of core
+ * dumps, inaccessible guards on both sides. huge: most of it will be used. */
 enum bawn_status bawn_mem_create(struct bawn_mem *mem, const struct bawn_ram *ram, unsigned nr,
                                  bool huge, struct bawn_error *err);
 void bawn_mem_destroy(struct bawn_mem *mem);
+
+/* Gives these bytes of a range back to the host: they are zero from now on. 0, or -1 and errno. */
+int bawn_mem_punch(const struct bawn_mem_range *r, uint64_t off, uint64_t len);
 
 /* The len bytes at gpa, or NULL unless all of them lie in one range of RAM. */
 void *bawn_mem_at(const struct bawn_mem *mem, uint64_t gpa, uint64_t len);
@@ -41,7 +45,12 @@ void *bawn_mem_at(const struct bawn_mem *mem, uint64_t gpa, uint64_t len);
 void bawn_mem_drop(void *at, size_t len);
 
 /* Copies the plan's regions into memory. */
-enum bawn_status bawn_mem_place(struct bawn_mem *mem, const struct bawn_launch_plan *plan,
+enum bawn_status bawn_mem_place(const struct bawn_mem *mem, const struct bawn_launch_plan *plan,
                                 struct bawn_error *err);
+
+/* memory_huge.c: a file of this size in which madvise() gives huge pages, or -1. It takes what a
+ * root without capabilities lacks: who is going to drop them prepares it before. */
+int bawn_mem_huge_file(uint64_t size);
+void bawn_mem_huge_prepare(void);
 
 #endif

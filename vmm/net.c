@@ -6,9 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -24,6 +24,17 @@
 #define BUFFER (BAWN_NET_PREFIX + BAWN_NET_FRAME_MAX)
 
 /* ---- Opening ---- */
+
+static enum bawn_status make_flow(struct bawn_net *net, struct bawn_error *err)
+{
+    void *map =
+        mmap(NULL, sizeof(*net->flow), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (map == MAP_FAILED)
+        return bawn_fail(err, BAWN_E_NOMEM, "net: out of memory");
+    net->flow = map;
+    return BAWN_OK;
+}
 
 /* A frame is to come with the header that the guest knows, too. */
 static enum bawn_status set_up_tap(struct bawn_net *net, const char *name, struct bawn_error *err)
@@ -78,9 +89,7 @@ enum bawn_status bawn_net_stream(struct bawn_net *net, int fd, struct bawn_error
 {
     net->fd = fd;
     net->tap = false;
-    net->in = malloc(BUFFER);
-    net->out = malloc(BUFFER);
-    return net->in && net->out ? BAWN_OK : bawn_fail(err, BAWN_E_NOMEM, "net: out of memory");
+    return make_flow(net, err);
 }
 
 static enum bawn_status connect_to(struct bawn_net *net, const char *path, struct bawn_error *err)
@@ -127,6 +136,8 @@ enum bawn_status bawn_net_open(struct bawn_net *net, const struct bawn_net_confi
         st = connect_to(net, cfg->socket, err);
     else
         st = take_fd(net, cfg->fd, err);
+    if (!st && !net->flow)
+        st = make_flow(net, err);
     if (st)
         bawn_net_close(net);
     return st;
@@ -136,8 +147,8 @@ void bawn_net_close(struct bawn_net *net)
 {
     if (net->fd >= 0)
         close(net->fd);
-    free(net->in);
-    free(net->out);
+    if (net->flow)
+        munmap(net->flow, sizeof(*net->flow));
     *net = (struct bawn_net){ .fd = -1 };
 }
 
@@ -168,7 +179,7 @@ static void hang_up(struct bawn_net *net, const char *why)
     fprintf(stderr, "bawn: net: %s: the guest's network is cut off\n", why);
     close(net->fd);
     net->fd = -1;
-    net->in_len = net->out_len = net->out_at = 0;
+    net->flow->in_len = net->flow->out_len = net->flow->out_at = 0;
 }
 
 static ssize_t receive_tap(struct bawn_net *net, struct bawn_bufs *to)
@@ -199,8 +210,9 @@ static uint32_t prefix(const uint8_t *from)
 /* Reads on to so many bytes; whether they are there. */
 static bool fill_in(struct bawn_net *net, size_t want)
 {
-    while (net->fd >= 0 && net->in_len < want) {
-        ssize_t n = recv(net->fd, net->in + net->in_len, want - net->in_len, MSG_DONTWAIT);
+    while (net->fd >= 0 && net->flow->in_len < want) {
+        ssize_t n = recv(net->fd, net->flow->in + net->flow->in_len, want - net->flow->in_len,
+                         MSG_DONTWAIT);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -209,7 +221,7 @@ static bool fill_in(struct bawn_net *net, size_t want)
         if (n <= 0)
             hang_up(net, "the other side closed its socket");
         else
-            net->in_len += (size_t)n;
+            net->flow->in_len += (size_t)n;
     }
     return net->fd >= 0;
 }
@@ -221,18 +233,18 @@ static ssize_t receive_stream(struct bawn_net *net, struct bawn_bufs *to)
 
     if (!fill_in(net, BAWN_NET_PREFIX))
         return 0;
-    len = prefix(net->in);
+    len = prefix(net->flow->in);
     if (len < BAWN_NET_FRAME_MIN || len > BAWN_NET_FRAME_MAX) {
         hang_up(net, "the other side sent a frame of no possible length");
         return 0;
     }
     if (!fill_in(net, BAWN_NET_PREFIX + len))
         return 0;
-    net->in_len = 0;
+    net->flow->in_len = 0;
     if (to->len < sizeof(h) + len)
         return -1;
     bawn_bufs_put(to, &h, sizeof(h));
-    bawn_bufs_put(to, net->in + BAWN_NET_PREFIX, len);
+    bawn_bufs_put(to, net->flow->in + BAWN_NET_PREFIX, len);
     return (ssize_t)(sizeof(h) + len);
 }
 
@@ -255,9 +267,9 @@ static void send_tap(const struct bawn_net *net, const struct virtio_net_hdr_v1 
 
 bool bawn_net_idle(struct bawn_net *net)
 {
-    while (net->fd >= 0 && net->out_at < net->out_len) {
-        ssize_t n = send(net->fd, net->out + net->out_at, net->out_len - net->out_at,
-                         MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (net->fd >= 0 && net->flow->out_at < net->flow->out_len) {
+        ssize_t n = send(net->fd, net->flow->out + net->flow->out_at,
+                         net->flow->out_len - net->flow->out_at, MSG_DONTWAIT | MSG_NOSIGNAL);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -266,9 +278,9 @@ bool bawn_net_idle(struct bawn_net *net)
         if (n < 0)
             hang_up(net, "the other side closed its socket");
         else
-            net->out_at += (size_t)n;
+            net->flow->out_at += (size_t)n;
     }
-    net->out_at = net->out_len = 0;
+    net->flow->out_at = net->flow->out_len = 0;
     return true;
 }
 
@@ -278,10 +290,10 @@ static void send_stream(struct bawn_net *net, struct bawn_bufs *from)
     size_t len = from->len;
 
     for (unsigned i = 0; i < BAWN_NET_PREFIX; i++)
-        net->out[i] = (uint8_t)(len >> 8 * (BAWN_NET_PREFIX - 1 - i));
-    bawn_bufs_get(from, net->out + BAWN_NET_PREFIX, len);
-    net->out_at = 0;
-    net->out_len = BAWN_NET_PREFIX + len;
+        net->flow->out[i] = (uint8_t)(len >> 8 * (BAWN_NET_PREFIX - 1 - i));
+    bawn_bufs_get(from, net->flow->out + BAWN_NET_PREFIX, len);
+    net->flow->out_at = 0;
+    net->flow->out_len = BAWN_NET_PREFIX + len;
     bawn_net_idle(net);
 }
 

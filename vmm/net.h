@@ -23,14 +23,20 @@
 #define BAWN_NET_FRAME_MAX 65550u /* and the largest packet, with a VLAN tag */
 #define BAWN_NET_PREFIX 4u
 
+/* What is under way on a socket, in memory that processes forked later share: the next one goes on
+ * in the middle of a frame. */
+struct bawn_net_flow {
+    size_t in_len, out_at, out_len;
+    uint8_t in[BAWN_NET_PREFIX + BAWN_NET_FRAME_MAX]; /* the frame that is read */
+    uint8_t out[BAWN_NET_PREFIX + BAWN_NET_FRAME_MAX];
+};
+
 struct bawn_net {
     int fd; /* owned; -1: not open, or the other side has gone */
     bool tap;
     uint8_t mac[6];
-    uint16_t mtu; /* 0: nobody says */
-    /* Of a socket: what came of the frame that is read, and what is to be written of one. */
-    uint8_t *in, *out; /* owned; a prefix and a frame each */
-    size_t in_len, out_at, out_len;
+    uint16_t mtu;               /* 0: nobody says */
+    struct bawn_net_flow *flow; /* owned */
 };
 
 enum bawn_status bawn_net_open(struct bawn_net *net, const struct bawn_net_config *cfg,

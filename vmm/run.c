@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Runs virtual machines from one configuration until one ends for good: opens every file,
- * computes the plan, and builds a machine from it for each boot.
+ * computes the plan, and has a machine built from it for each boot. The supervisor's process.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -13,9 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/confine.h"
 #include "options.h"
 #include "policy.h"
-#include "vm.h"
+#include "supervise.h"
 
 #define EXIT_SIGNAL 128 /* a signal's number is added */
 
@@ -32,8 +33,10 @@ struct run {
     struct bawn_net net[BAWN_MAX_NETS];
     struct bawn_vsock_socket socket;
     struct bawn_vm_parts parts;
-    struct bawn_vm vm;
+    struct bawn_backends backends;
+    struct bawn_boot boot;
     int signal_fd, timer_fd;
+    unsigned launches;
     int signal; /* the one that stopped the run, or 0 */
 };
 
@@ -54,15 +57,22 @@ static void on_signal(void *opaque)
 
     if (read(r->signal_fd, &info, sizeof(info)) != sizeof(info))
         return;
+    if (info.ssi_signo == SIGCHLD) {
+        bawn_boot_reap(&r->boot);
+        return;
+    }
     r->signal = info.ssi_signo;
-    bawn_vm_end(&r->vm, BAWN_END_QUIT, "stopped by signal %d", r->signal);
+    bawn_boot_end(&r->boot, BAWN_END_QUIT, "stopped by signal %d", r->signal);
 }
 
 static void on_timeout(void *opaque)
 {
     struct run *r = opaque;
+    uint64_t ignored;
 
-    bawn_vm_end(&r->vm, BAWN_END_TIMEOUT, "the guest still ran after %u seconds", r->opt.timeout);
+    (void)!read(r->timer_fd, &ignored, sizeof(ignored));
+    bawn_boot_end(&r->boot, BAWN_END_TIMEOUT, "the guest still ran after %u seconds",
+                  r->opt.timeout);
 }
 
 static enum bawn_status open_events(struct run *r, struct bawn_error *err)
@@ -74,8 +84,10 @@ static enum bawn_status open_events(struct run *r, struct bawn_error *err)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &set, NULL); /* inherited by the vCPU threads */
+    sigaddset(&set, SIGCHLD);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* the other processes inherit it: they are told */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
     r->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     r->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (r->signal_fd < 0 || r->timer_fd < 0 || timerfd_settime(r->timer_fd, 0, &when, NULL))
@@ -173,7 +185,11 @@ static enum bawn_status prepare(struct run *r, struct bawn_error *err)
         st = open_events(r, err);
     if (!st && (r->serial.raw || r->console.raw))
         st = bawn_term_raw(err);
-    return st;
+    if (!st) {
+        bawn_mem_huge_prepare();
+        st = confine_privileges(err);
+    }
+    return st ? st : confine_capabilities(err);
 }
 
 static void clean_up(struct run *r)
@@ -202,7 +218,7 @@ static void clean_up(struct run *r)
 static void print_measurement(struct run *r)
 {
     bool measured = r->accel.measures || r->opt.cfg.snp.on;
-    const uint8_t *digest = measured ? r->vm.digest : r->digest;
+    const uint8_t *digest = measured ? r->boot.digest : r->digest;
 
     if (r->opt.json)
         fprintf(stderr, "{\"event\":\"launch\",\"tee\":\"%s\",\"measured\":%s,\"%s\":\"%s\"}\n",
@@ -228,24 +244,77 @@ static enum bawn_end refine(struct run *r, enum bawn_end why)
         return why;
     if (!bawn_stream_panicked(&r->serial) && !bawn_stream_panicked(&r->console))
         return why;
-    snprintf(r->vm.end_msg, sizeof(r->vm.end_msg), "the guest panicked (its console says so)");
+    snprintf(r->boot.end_msg, sizeof(r->boot.end_msg), "the guest panicked (its console says so)");
     return BAWN_END_PANIC;
+}
+
+/* A host that gives less than all of the sandbox. */
+static void print_lacks(const struct run *r)
+{
+    static const struct {
+        unsigned bit;
+        const char *name, *text;
+    } parts[] = {
+        { BAWN_LACKS_NAMESPACES, "namespaces",
+          "this host permits no user namespaces (sysctl user.max_user_namespaces, "
+          "kernel.unprivileged_userns_clone, a container's rules)" },
+        { BAWN_LACKS_LANDLOCK, "landlock",
+          "this host's kernel has no Landlock, or was not started with it" },
+        { BAWN_LACKS_SECCOMP, "seccomp", "this host's kernel has no seccomp filters" },
+    };
+
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        if (!(r->boot.lacks & parts[i].bit))
+            continue;
+        if (r->opt.json)
+            fprintf(stderr, "{\"event\":\"sandbox\",\"lacks\":\"%s\"}\n", parts[i].name);
+        else if (!r->opt.quiet)
+            fprintf(stderr, "bawn: %s: the machine's processes are locked in without\n",
+                    parts[i].text);
+    }
+}
+
+static void launched(void *opaque)
+{
+    struct run *r = opaque;
+
+    print_measurement(r);
+    if (!r->launches++)
+        print_lacks(r);
+}
+
+static void device_ended(void *opaque, const char *device, const char *why, bool again)
+{
+    const struct run *r = opaque;
+
+    if (r->opt.json)
+        fprintf(stderr,
+                "{\"event\":\"device\",\"device\":\"%s\",\"message\":\"%s\",\"restarted\":%s}\n",
+                device, why, again ? "true" : "false");
+    else
+        fprintf(stderr, "bawn: %s's process %s; %s\n", device, why,
+                again ? "there is another now, and the guest must reset the device"
+                      : "the guest goes on without it");
 }
 
 static enum bawn_status boot_once(struct run *r, enum bawn_end *why, struct bawn_error *err)
 {
-    enum bawn_status st = bawn_vm_create(&r->vm, &r->parts, err);
+    const struct bawn_boot_ops ops = { launched, device_ended, r };
+    struct bawn_boot *b = &r->boot;
+    enum bawn_status st = bawn_boot_create(b, &r->parts, &r->backends, r->opt.stats, &ops, err);
 
     if (st)
         return st;
-    print_measurement(r);
-    bawn_loop_watch(&r->vm.control, r->signal_fd, true, on_signal, r);
-    bawn_loop_watch(&r->vm.control, r->timer_fd, true, on_timeout, r);
-    *why = refine(r, bawn_vm_run(&r->vm));
-    if (r->opt.stats)
-        bawn_stats_print(&r->vm);
-    bawn_vm_destroy(&r->vm);
-    return BAWN_OK;
+    bawn_loop_watch(&b->loop, r->signal_fd, true, on_signal, r);
+    bawn_loop_watch(&b->loop, r->timer_fd, true, on_timeout, r);
+    bawn_boot_run(b);
+    st = b->status;
+    if (st)
+        *err = b->err;
+    else
+        *why = refine(r, b->end);
+    bawn_boot_destroy(b);
+    return st;
 }
 
 static int report(struct run *r, enum bawn_end why)
@@ -256,9 +325,9 @@ static int report(struct run *r, enum bawn_end why)
     if (r->opt.json)
         /* None of the messages has a character that JSON would have escaped. */
         fprintf(stderr, "{\"event\":\"end\",\"reason\":\"%s\",\"code\":%d,\"message\":\"%s\"}\n",
-                ends[why].name, code, r->vm.end_msg);
+                ends[why].name, code, r->boot.end_msg);
     else if (!r->opt.quiet || ends[why].code)
-        fprintf(stderr, "bawn: %s\n", r->vm.end_msg);
+        fprintf(stderr, "bawn: %s\n", r->boot.end_msg);
     return code;
 }
 
@@ -286,10 +355,12 @@ int bawn_run(int argc, char **argv)
         .predicted = &r->predicted,
         .accel = &r->accel,
         .serial = &r->serial,
-        .console = &r->console,
-        .disk = r->disk,
-        .net = r->net,
-        .socket = &r->socket,
+    };
+    r->backends = (struct bawn_backends){
+        &r->console,
+        r->disk,
+        r->net,
+        &r->socket,
     };
     st = bawn_options_parse(&r->opt, argc, argv, &err);
     if (!st && r->opt.help) {

@@ -86,17 +86,6 @@ void bawn_snp_vm_init(struct bawn_snp_vm *s)
         s->gmem[i] = -1;
 }
 
-void bawn_snp_vm_destroy(struct bawn_snp_vm *s)
-{
-    for (unsigned i = 0; i < BAWN_MEM_MAX_RANGES; i++) {
-        if (s->gmem[i] >= 0)
-            close(s->gmem[i]);
-    }
-    if (s->sev_fd >= 0)
-        close(s->sev_fd);
-    bawn_snp_vm_init(s);
-}
-
 enum bawn_status bawn_snp_begin(struct bawn_vm *vm, struct bawn_error *err)
 {
     struct kvm_enable_cap exits = {
@@ -135,7 +124,7 @@ static int set_private(const struct bawn_vm *vm, uint64_t gpa, uint64_t size, bo
 
 enum bawn_status bawn_snp_add_memory(struct bawn_vm *vm, unsigned range, struct bawn_error *err)
 {
-    const struct bawn_mem_range *r = &vm->mem.range[range];
+    const struct bawn_mem_range *r = &vm->parts->mem->range[range];
     struct kvm_create_guest_memfd gmem = { .size = r->size };
     struct kvm_userspace_memory_region2 slot = {
         .slot = range,
@@ -344,8 +333,8 @@ enum bawn_status bawn_snp_finish(struct bawn_vm *vm, struct bawn_error *err)
 /* The bytes at gpa change hands; what the other side held of them is given back to the host. */
 static int convert(struct bawn_vm *vm, uint64_t gpa, uint64_t size, bool private)
 {
-    for (unsigned i = 0; i < vm->mem.nr; i++) {
-        const struct bawn_mem_range *r = &vm->mem.range[i];
+    for (unsigned i = 0; i < vm->parts->mem->nr; i++) {
+        const struct bawn_mem_range *r = &vm->parts->mem->range[i];
         uint64_t off = gpa - r->gpa;
 
         if (gpa < r->gpa || off >= r->size || size > r->size - off)
@@ -353,7 +342,7 @@ static int convert(struct bawn_vm *vm, uint64_t gpa, uint64_t size, bool private
         if (set_private(vm, gpa, size, private))
             return -1;
         if (private)
-            return madvise(r->host + off, size, MADV_DONTNEED);
+            return bawn_mem_punch(r, off, size);
         return fallocate(vm->snp.gmem[i], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off,
                          (off_t)size);
     }
@@ -381,7 +370,7 @@ void bawn_snp_memory_fault(struct bawn_vcpu *vcpu)
     uint64_t gpa = run->memory_fault.gpa;
     bool private = run->memory_fault.flags & KVM_MEMORY_EXIT_FLAG_PRIVATE;
 
-    if (!bawn_mem_at(&vcpu->vm->mem, gpa, 1))
+    if (!bawn_mem_at(vcpu->vm->parts->mem, gpa, 1))
         bawn_vm_end(vcpu->vm, BAWN_END_CRASH, "vCPU %u: there is no memory at %#" PRIx64, vcpu->id,
                     gpa);
     else

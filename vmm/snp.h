@@ -43,7 +43,6 @@ struct bawn_snp_vm {
 };
 
 void bawn_snp_vm_init(struct bawn_snp_vm *s);
-void bawn_snp_vm_destroy(struct bawn_snp_vm *s);
 
 /* In this order: right after KVM_CREATE_VM; for each range of RAM; on each vCPU with its CPUID
  * set; when all vCPUs are there. */

@@ -4,7 +4,6 @@
  * from KVM_GET_STATS_FD. Trusts the module's descriptors after checking their bounds.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include "vm.h"
 
 #define MAX_STATS 512
+#define NAME_MAX_SIZE 256
 
 static void print_one(int fd, const struct kvm_stats_header *h, const struct kvm_stats_desc *d,
                       unsigned vcpu)
@@ -25,25 +25,25 @@ static void print_one(int fd, const struct kvm_stats_header *h, const struct kvm
                 (unsigned long long)val);
 }
 
+/* Inside the sandbox: descriptors are left to the end of the process, memory is not allocated. */
 static void print_module_stats(const struct bawn_vcpu *vcpu)
 {
+    static union {
+        struct kvm_stats_desc desc;
+        char room[sizeof(struct kvm_stats_desc) + NAME_MAX_SIZE];
+    } d;
     int fd = ioctl(vcpu->fd, KVM_GET_STATS_FD, NULL);
     struct kvm_stats_header h;
-    struct kvm_stats_desc *d;
     size_t size;
 
-    if (fd < 0)
+    if (fd < 0 || pread(fd, &h, sizeof(h), 0) != sizeof(h) || h.num_desc > MAX_STATS ||
+        h.name_size > NAME_MAX_SIZE)
         return;
-    if (pread(fd, &h, sizeof(h), 0) == sizeof(h) && h.num_desc <= MAX_STATS && h.name_size <= 256) {
-        size = sizeof(*d) + h.name_size;
-        d = calloc(1, size);
-        for (unsigned i = 0; d && i < h.num_desc; i++) {
-            if (pread(fd, d, size, (off_t)h.desc_offset + i * size) == (ssize_t)size)
-                print_one(fd, &h, d, vcpu->id);
-        }
-        free(d);
+    size = sizeof(d.desc) + h.name_size;
+    for (unsigned i = 0; i < h.num_desc; i++) {
+        if (pread(fd, &d, size, (off_t)h.desc_offset + i * size) == (ssize_t)size)
+            print_one(fd, &h, &d.desc, vcpu->id);
     }
-    close(fd);
 }
 
 void bawn_stats_print(const struct bawn_vm *vm)

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -31,6 +32,12 @@ enum bawn_status bawn_stream_open(struct bawn_stream *s, const struct bawn_strea
 {
     memset(s, 0, sizeof(*s));
     s->in_fd = s->out_fd = -1;
+    s->tail =
+        mmap(NULL, sizeof(*s->tail), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s->tail == MAP_FAILED) {
+        s->tail = NULL;
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the %s", what);
+    }
     if (cfg->mode == BAWN_STREAM_TTY) {
         s->in_fd = STDIN_FILENO;
         s->out_fd = STDOUT_FILENO;
@@ -48,17 +55,27 @@ void bawn_stream_close(struct bawn_stream *s)
 {
     if (s->owned)
         close(s->out_fd);
+    if (s->tail)
+        munmap(s->tail, sizeof(*s->tail));
+    s->tail = NULL;
     s->in_fd = s->out_fd = -1;
     s->owned = false;
+}
+
+static void remember(struct bawn_stream_tail *tail, const char *p, size_t len)
+{
+    if (!tail)
+        return;
+    for (size_t i = len > BAWN_STREAM_TAIL ? len - BAWN_STREAM_TAIL : 0; i < len; i++)
+        tail->text[(tail->total + i) % BAWN_STREAM_TAIL] = p[i];
+    tail->total += len;
 }
 
 void bawn_stream_write(struct bawn_stream *s, const void *buf, size_t len)
 {
     const char *p = buf;
 
-    for (size_t i = len > BAWN_STREAM_TAIL ? len - BAWN_STREAM_TAIL : 0; i < len; i++)
-        s->tail[(s->total + i) % BAWN_STREAM_TAIL] = p[i];
-    s->total += len;
+    remember(s->tail, p, len);
     while (s->out_fd >= 0 && len && !__atomic_load_n(&s->cut, __ATOMIC_SEQ_CST)) {
         ssize_t n = write(s->out_fd, p, len);
 
@@ -68,7 +85,7 @@ void bawn_stream_write(struct bawn_stream *s, const void *buf, size_t len)
         } else if (n < 0 && errno == EAGAIN) {
             struct pollfd fd = { s->out_fd, POLLOUT, 0 };
 
-            (void)!poll(&fd, 1, -1);
+            (void)!ppoll(&fd, 1, NULL, NULL);
         } else if (n == 0 || errno != EINTR) {
             return;
         }
@@ -130,12 +147,13 @@ static bool is_panic_line(const char *line)
 
 bool bawn_stream_panicked(const struct bawn_stream *s)
 {
-    size_t len = s->total < BAWN_STREAM_TAIL ? s->total : BAWN_STREAM_TAIL;
+    size_t total = s->tail ? s->tail->total : 0;
+    size_t len = total < BAWN_STREAM_TAIL ? total : BAWN_STREAM_TAIL;
     char text[BAWN_STREAM_TAIL + 1];
     const char *line = text;
 
     for (size_t i = 0; i < len; i++) {
-        text[i] = s->tail[(s->total - len + i) % BAWN_STREAM_TAIL];
+        text[i] = s->tail->text[(total - len + i) % BAWN_STREAM_TAIL];
         if (!text[i])
             text[i] = ' ';
     }
@@ -164,9 +182,19 @@ static void on_fatal_signal(int sig)
     raise(sig); /* SA_RESETHAND: now with its default action */
 }
 
+static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGQUIT };
+
+void bawn_term_forget(void)
+{
+    if (!term_is_raw)
+        return;
+    term_is_raw = 0;
+    for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
+        signal(fatal[i], SIG_DFL);
+}
+
 enum bawn_status bawn_term_raw(struct bawn_error *err)
 {
-    static const int fatal[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGQUIT };
     struct sigaction sa = { .sa_handler = on_fatal_signal, .sa_flags = SA_RESETHAND };
     struct termios raw;
 

@@ -15,15 +15,21 @@
 
 #define BAWN_STREAM_TAIL 4096
 
+/* The last output, in memory that processes forked later share: whoever writes there is not trusted
+ * by who looks for a panic. */
+struct bawn_stream_tail {
+    char text[BAWN_STREAM_TAIL]; /* a ring; the oldest byte is at total % size once full */
+    size_t total;
+};
+
 struct bawn_stream {
     int in_fd;  /* -1: no input */
     int out_fd; /* -1: output is dropped */
     bool owned; /* out_fd is closed with the stream */
     bool raw;   /* input is a terminal: raw mode and the escape */
     bool escape;
-    bool cut;                    /* atomic: output is dropped for now */
-    char tail[BAWN_STREAM_TAIL]; /* a ring; the oldest byte is at total % size once full */
-    size_t total;
+    bool cut;                      /* atomic: output is dropped for now */
+    struct bawn_stream_tail *tail; /* owned; NULL: nothing is remembered */
 };
 
 enum bawn_status bawn_stream_open(struct bawn_stream *s, const struct bawn_stream_config *cfg,
@@ -41,8 +47,11 @@ ssize_t bawn_stream_read(struct bawn_stream *s, void *buf, size_t len, bool *qui
 /* Whether one of the last lines is the Linux kernel's panic message. */
 bool bawn_stream_panicked(const struct bawn_stream *s);
 
-/* Puts the terminal on standard input into raw mode; restored at exit and on fatal signals. */
+/* Puts the terminal on standard input into raw mode; restored at exit and on fatal signals of
+ * this process. */
 enum bawn_status bawn_term_raw(struct bawn_error *err);
 void bawn_term_restore(void);
+/* In a process that was forked: the terminal is another's to restore. */
+void bawn_term_forget(void);
 
 #endif

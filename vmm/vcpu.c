@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "vm.h"
 
@@ -63,16 +62,6 @@ enum bawn_status bawn_vcpu_create(struct bawn_vcpu *vcpu, struct bawn_vm *vm, un
         return bawn_fail(err, BAWN_E_IO, "cannot map vCPU %u's run page: %m", id);
     }
     return set_state(vcpu, err);
-}
-
-void bawn_vcpu_destroy(struct bawn_vcpu *vcpu)
-{
-    if (vcpu->run)
-        munmap(vcpu->run, vcpu->vm->parts->accel->vcpu_size);
-    if (vcpu->fd >= 0)
-        close(vcpu->fd);
-    vcpu->run = NULL;
-    vcpu->fd = -1;
 }
 
 /* ---- exits ---- */

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * virtio-pci: common configuration, notifications, MSI-X and INTx. Every register value is
- * the guest's. A driver that breaks the rules gets DEVICE_NEEDS_RESET, never more.
+ * the guest's. A driver that breaks the rules gets DEVICE_NEEDS_RESET, never more. The device
+ * is not trusted either: all it can do is to say so and to ask for interrupts.
  * The caller holds the machine's lock.
  */
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
@@ -50,17 +50,37 @@ static bool msix_masked(const struct bawn_virtio *v, unsigned n)
            (v->msix[n].control & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 }
 
-/* The entry or its mask changed. A masked vector keeps its route: nothing signals it. */
+/* Where a queue's calls go now: to the module while its vector can fire, else to on_call(). */
+static void route_call(struct bawn_virtio *v, unsigned queue)
+{
+    const struct bawn_wires_ops *wires = v->host.wires->ops;
+    struct bawn_virtio_call *c = &v->call[queue];
+    uint16_t n = v->queue_vector[queue];
+    bool direct = msix_on(v) && n < v->nr_vectors && !msix_masked(v, n);
+
+    if (direct)
+        wires->route(v->host.wires->opaque, v->gsi + queue, true, v->msix[n].addr, v->msix[n].data);
+    if (direct == c->direct)
+        return;
+    /* Without an irqfd, which the module refuses only when it is out of memory, on_call() goes on
+     * to serve. */
+    if (wires->irqfd(v->host.wires->opaque, v->gsi + queue, c->fd, direct))
+        return;
+    c->direct = direct;
+    bawn_loop_set(v->host.loop, c->watch, !direct);
+}
+
+/* An entry or its mask changed, or the whole table's. */
 static void msix_update(struct bawn_virtio *v, unsigned n)
 {
-    if (!msix_on(v) || msix_masked(v, n))
-        return;
-    v->host.wires->ops->route(v->host.wires->opaque, v->gsi + n, true, v->msix[n].addr,
-                              v->msix[n].data);
-    if (v->msix_pending & 1u << n) {
-        v->msix_pending &= ~(1u << n);
-        (void)!eventfd_write(v->call_fd[n], 1);
+    for (unsigned i = 0; i < v->ops->nr_queues; i++) {
+        if (v->queue_vector[i] == n)
+            route_call(v, i);
     }
+    if (!msix_on(v) || msix_masked(v, n) || !(v->msix_pending & 1u << n))
+        return;
+    v->msix_pending &= ~(1u << n);
+    v->host.wires->ops->msi(v->host.wires->opaque, v->msix[n].addr, v->msix[n].data);
 }
 
 static void set_intx(struct bawn_virtio *v)
@@ -80,13 +100,25 @@ static void interrupt(struct bawn_virtio *v, uint16_t vector, uint8_t isr)
         if (msix_masked(v, vector))
             v->msix_pending |= 1u << vector;
         else
-            (void)!eventfd_write(v->call_fd[vector], 1);
+            v->host.wires->ops->msi(v->host.wires->opaque, v->msix[vector].addr,
+                                    v->msix[vector].data);
     }
 }
 
-/* ---- queues ---- */
+/* The device asks for a queue's interrupt, and no irqfd takes it. */
+static void on_call(void *opaque)
+{
+    struct bawn_virtio_call *c = opaque;
+    struct bawn_virtio *v = c->dev;
+    eventfd_t ignored;
 
-static void needs_reset(struct bawn_virtio *v)
+    if (!eventfd_read(c->fd, &ignored) && (v->status & VIRTIO_CONFIG_S_DRIVER_OK))
+        interrupt(v, v->queue_vector[c - v->call], ISR_QUEUE);
+}
+
+/* ---- the device ---- */
+
+void bawn_virtio_broken(struct bawn_virtio *v)
 {
     if (v->status & VIRTIO_CONFIG_S_NEEDS_RESET)
         return;
@@ -95,86 +127,56 @@ static void needs_reset(struct bawn_virtio *v)
         interrupt(v, v->config_vector, ISR_CONFIG);
 }
 
-bool bawn_virtio_running(const struct bawn_virtio *v)
+void bawn_virtio_config(struct bawn_virtio *v, const void *config, unsigned len)
 {
-    return (v->status & VIRTIO_CONFIG_S_DRIVER_OK) && !(v->status & VIRTIO_CONFIG_S_NEEDS_RESET);
-}
-
-bool bawn_virtio_take(struct bawn_virtio *v, unsigned queue, struct bawn_virtq_chain *chain)
-{
-    enum bawn_virtq_result res;
-
-    if (!bawn_virtio_running(v))
-        return false;
-    res = bawn_virtq_pop(&v->vq[queue], chain);
-    if (res == BAWN_VIRTQ_BROKEN)
-        needs_reset(v);
-    return res == BAWN_VIRTQ_CHAIN;
-}
-
-void bawn_virtio_untake(struct bawn_virtio *v, unsigned queue)
-{
-    bawn_virtq_unpop(&v->vq[queue]);
-}
-
-void bawn_virtio_again(struct bawn_virtio *v, unsigned queue)
-{
-    (void)!eventfd_write(v->bell[queue].fd, 1);
-}
-
-void bawn_virtio_give(struct bawn_virtio *v, unsigned queue, const struct bawn_virtq_chain *chain,
-                      uint32_t written)
-{
-    bawn_virtq_push(&v->vq[queue], chain, written);
-    if (bawn_virtq_wants_irq(&v->vq[queue]))
-        interrupt(v, v->queue_vector[queue], ISR_QUEUE);
-}
-
-void bawn_virtio_kick(struct bawn_virtio *v, unsigned queue)
-{
-    struct bawn_virtq_chain chain;
-    bool used = false;
-    unsigned i;
-
-    if (queue >= v->ops->nr_queues || !bawn_virtio_running(v))
+    if (len != v->config_len)
         return;
-    if (v->ops->input_queues & 1u << queue) {
-        v->ops->ready(v->opaque, queue);
-        return;
-    }
-    for (i = 0; i < v->ops->queue_size && bawn_virtio_take(v, queue, &chain); i++) {
-        bawn_virtq_push(&v->vq[queue], &chain, v->ops->serve(v->opaque, queue, &chain));
-        used = true;
-    }
-    if (used && bawn_virtq_wants_irq(&v->vq[queue]))
-        interrupt(v, v->queue_vector[queue], ISR_QUEUE);
-    if (i == v->ops->queue_size) /* let others have their turn, then go on */
-        bawn_virtio_again(v, queue);
+    memcpy(v->config, config, len);
+    v->config_generation++;
+    if (v->status & VIRTIO_CONFIG_S_DRIVER_OK)
+        interrupt(v, v->config_vector, ISR_CONFIG);
 }
 
-static void on_doorbell(void *opaque)
-{
-    struct bawn_virtio_doorbell *bell = opaque;
-    eventfd_t ignored;
-
-    if (!eventfd_read(bell->fd, &ignored))
-        bawn_virtio_kick(bell->dev, bell - bell->dev->bell);
-}
-
-static void reset(struct bawn_virtio *v)
+static void clear_registers(struct bawn_virtio *v)
 {
     v->device_feature_select = v->driver_feature_select = 0;
     v->driver_features = 0;
     v->status = v->isr = 0;
     v->queue_select = 0;
     v->config_vector = NO_VECTOR;
-    for (unsigned i = 0; i < BAWN_VIRTIO_QUEUES; i++) {
+    memset(&v->set, 0, sizeof(v->set));
+    for (unsigned i = 0; i < v->ops->nr_queues; i++) {
         v->queue_vector[i] = NO_VECTOR;
-        v->vq[i] = (struct bawn_virtq){ .mem = v->host.mem, .size = v->ops->queue_size };
+        v->set.queue[i].size = v->ops->queue_size;
+        route_call(v, i);
     }
     set_intx(v);
-    if (v->ops->reset)
-        v->ops->reset(v->opaque);
+}
+
+void bawn_virtio_stopped(struct bawn_virtio *v)
+{
+    if (!v->stopping)
+        return;
+    v->stopping = v->started = false;
+    clear_registers(v);
+}
+
+void bawn_virtio_reborn(struct bawn_virtio *v)
+{
+    if (v->stopping)
+        bawn_virtio_stopped(v);
+    else if (v->started)
+        bawn_virtio_broken(v);
+}
+
+/* Until the device has stopped the status reads as before, and the driver waits. */
+static void reset(struct bawn_virtio *v)
+{
+    v->stopping = true;
+    if (v->started)
+        v->down->stop(v->down_opaque);
+    else
+        bawn_virtio_stopped(v);
 }
 
 /* ---- common configuration (section 4.1.4.3) ---- */
@@ -199,40 +201,38 @@ static bool features_fit(const struct bawn_virtio *v)
            !(v->driver_features & ~offered_features(v));
 }
 
-static struct bawn_virtq *selected(struct bawn_virtio *v)
-{
-    return v->queue_select < v->ops->nr_queues ? &v->vq[v->queue_select] : NULL;
-}
-
 static uint64_t common_read(struct bawn_virtio *v, uint64_t off, unsigned len)
 {
-    const struct bawn_virtq *q = selected(v);
+    unsigned q = v->queue_select;
     struct virtio_pci_common_cfg c = {
         .device_feature_select = htole32(v->device_feature_select),
         .guest_feature_select = htole32(v->driver_feature_select),
         .msix_config = htole16(v->config_vector),
         .num_queues = htole16(v->ops->nr_queues),
         .device_status = v->status,
+        .config_generation = v->config_generation,
         .queue_select = htole16(v->queue_select),
         .queue_msix_vector = htole16(NO_VECTOR),
     };
     uint64_t val = 0;
 
+    if (v->stopping && v->down->stopping)
+        v->down->stopping(v->down_opaque);
     if (v->device_feature_select < 2)
         c.device_feature = htole32(offered_features(v) >> (32 * v->device_feature_select));
     if (v->driver_feature_select < 2)
         c.guest_feature = htole32(v->driver_features >> (32 * v->driver_feature_select));
-    if (q) {
-        c.queue_size = htole16(q->size);
-        c.queue_msix_vector = htole16(v->queue_vector[v->queue_select]);
-        c.queue_enable = htole16(q->enabled);
+    if (q < v->ops->nr_queues) {
+        c.queue_size = htole16(v->set.queue[q].size);
+        c.queue_msix_vector = htole16(v->queue_vector[q]);
+        c.queue_enable = htole16(v->set.queue[q].enabled);
         c.queue_notify_off = htole16(v->queue_select);
-        c.queue_desc_lo = htole32(q->desc_gpa);
-        c.queue_desc_hi = htole32(q->desc_gpa >> 32);
-        c.queue_avail_lo = htole32(q->avail_gpa);
-        c.queue_avail_hi = htole32(q->avail_gpa >> 32);
-        c.queue_used_lo = htole32(q->used_gpa);
-        c.queue_used_hi = htole32(q->used_gpa >> 32);
+        c.queue_desc_lo = htole32(v->set.queue[q].desc);
+        c.queue_desc_hi = htole32(v->set.queue[q].desc >> 32);
+        c.queue_avail_lo = htole32(v->set.queue[q].avail);
+        c.queue_avail_hi = htole32(v->set.queue[q].avail >> 32);
+        c.queue_used_lo = htole32(v->set.queue[q].used);
+        c.queue_used_hi = htole32(v->set.queue[q].used >> 32);
     }
     if (off + len <= sizeof(c))
         memcpy(&val, (const uint8_t *)&c + off, len);
@@ -261,6 +261,11 @@ static void write_status(struct bawn_virtio *v, uint8_t val)
     if (!((v->status | val) & VIRTIO_CONFIG_S_FEATURES_OK))
         val &= ~VIRTIO_CONFIG_S_DRIVER_OK;
     v->status |= val & ~VIRTIO_CONFIG_S_NEEDS_RESET;
+    if (v->started || !(v->status & VIRTIO_CONFIG_S_DRIVER_OK))
+        return;
+    v->started = true;
+    v->set.features = v->driver_features;
+    v->down->start(v->down_opaque, &v->set);
 }
 
 static uint16_t checked_vector(const struct bawn_virtio *v, uint32_t val)
@@ -268,28 +273,29 @@ static uint16_t checked_vector(const struct bawn_virtio *v, uint32_t val)
     return val < v->nr_vectors ? val : NO_VECTOR;
 }
 
-/* The registers of the selected queue; its layout is fixed once it is enabled. */
+/* The registers of the selected queue; its layout is fixed once it is enabled. What of it is wrong
+ * the device finds when it starts. */
 static void write_queue(struct bawn_virtio *v, unsigned off, uint32_t val)
 {
-    struct bawn_virtq *q = selected(v);
+    unsigned n = v->queue_select;
     uint64_t *addr;
 
-    if (!q)
+    if (n >= v->ops->nr_queues)
         return;
-    if (off == VIRTIO_PCI_COMMON_Q_MSIX)
-        v->queue_vector[v->queue_select] = checked_vector(v, val);
-    if (q->enabled)
+    if (off == VIRTIO_PCI_COMMON_Q_MSIX) {
+        v->queue_vector[n] = checked_vector(v, val);
+        route_call(v, n);
+    }
+    if (v->set.queue[n].enabled || v->started)
         return;
     if (off == VIRTIO_PCI_COMMON_Q_SIZE && val <= v->ops->queue_size) {
-        q->size = val;
+        v->set.queue[n].size = val;
     } else if (off == VIRTIO_PCI_COMMON_Q_ENABLE) {
-        q->features = v->driver_features;
-        if (val == 1 && (v->status & VIRTIO_CONFIG_S_FEATURES_OK) && !bawn_virtq_enable(q))
-            needs_reset(v);
+        v->set.queue[n].enabled = val == 1 && (v->status & VIRTIO_CONFIG_S_FEATURES_OK);
     } else if (off >= VIRTIO_PCI_COMMON_Q_DESCLO) {
-        addr = off < VIRTIO_PCI_COMMON_Q_AVAILLO  ? &q->desc_gpa
-               : off < VIRTIO_PCI_COMMON_Q_USEDLO ? &q->avail_gpa
-                                                  : &q->used_gpa;
+        addr = off < VIRTIO_PCI_COMMON_Q_AVAILLO  ? &v->set.queue[n].desc
+               : off < VIRTIO_PCI_COMMON_Q_USEDLO ? &v->set.queue[n].avail
+                                                  : &v->set.queue[n].used;
         *addr = off % 8 ? (uint32_t)*addr | (uint64_t)val << 32 : (*addr >> 32 << 32) | val;
     }
 }
@@ -308,7 +314,7 @@ static void common_write(struct bawn_virtio *v, unsigned off, unsigned len, uint
         [VIRTIO_PCI_COMMON_Q_USEDHI] = 4,
     };
 
-    if (off >= sizeof(width) || len != width[off])
+    if (v->stopping || off >= sizeof(width) || len != width[off])
         return;
     if (off == VIRTIO_PCI_COMMON_DFSELECT)
         v->device_feature_select = val;
@@ -333,7 +339,7 @@ static uint64_t config_read(const struct bawn_virtio *v, uint64_t off, unsigned 
     uint64_t val = 0;
 
     if (off + len <= v->config_len)
-        memcpy(&val, (const uint8_t *)v->config + off, len);
+        memcpy(&val, v->config + off, len);
     return le64toh(val);
 }
 
@@ -357,10 +363,12 @@ static void bar0_write(void *opaque, uint64_t off, unsigned len, uint64_t val)
 {
     struct bawn_virtio *v = opaque;
 
-    if (off >= BAR0_NOTIFY)
-        bawn_virtio_kick(v, (off - BAR0_NOTIFY) / NOTIFY_STEP);
-    else
+    unsigned queue = (off - BAR0_NOTIFY) / NOTIFY_STEP;
+
+    if (off < BAR0_NOTIFY)
         common_write(v, off, len, val);
+    else if (queue < v->ops->nr_queues)
+        (void)!eventfd_write(v->bell_fd[queue], 1);
 }
 
 static uint64_t bar1_read(void *opaque, uint64_t off, unsigned len)
@@ -398,7 +406,7 @@ static void bar_moved(struct bawn_pci_dev *dev, unsigned bar, uint64_t gpa, bool
     /* Without an ioeventfd the notification is an exit to bar0_write(): slower, no worse. */
     for (unsigned i = 0; bar == 0 && i < v->ops->nr_queues; i++)
         v->host.wires->ops->ioeventfd(v->host.wires->opaque, gpa + BAR0_NOTIFY + i * NOTIFY_STEP,
-                                      v->bell[i].fd, on);
+                                      v->bell_fd[i], on);
 }
 
 static void cfg_written(struct bawn_pci_dev *dev)
@@ -451,87 +459,98 @@ static void add_caps(struct bawn_virtio *v)
     }
 }
 
-static int make_eventfds(struct bawn_virtio *v)
+static int watch_calls(struct bawn_virtio *v, const struct bawn_vdev *dev)
 {
-    int rc;
-
-    for (unsigned i = 0; i < v->nr_vectors; i++) {
-        v->msix[i].control = PCI_MSIX_ENTRY_CTRL_MASKBIT;
-        v->call_fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (v->call_fd[i] < 0)
-            return -errno;
-        rc = v->host.wires->ops->irqfd(v->host.wires->opaque, v->gsi + i, v->call_fd[i]);
-        if (rc)
-            return rc;
-    }
     for (unsigned i = 0; i < v->ops->nr_queues; i++) {
-        v->bell[i].fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (v->bell[i].fd < 0)
-            return -errno;
-        rc = bawn_loop_watch(v->host.loop, v->bell[i].fd, true, on_doorbell, &v->bell[i]);
-        if (rc < 0)
-            return rc;
+        struct bawn_virtio_call *c = &v->call[i];
+
+        v->bell_fd[i] = dev->bell[i].fd;
+        *c = (struct bawn_virtio_call){ .dev = v, .fd = dev->call_fd[i] };
+        c->watch = bawn_loop_watch(v->host.loop, c->fd, true, on_call, c);
+        if (c->watch < 0)
+            return c->watch;
     }
     return 0;
 }
 
-int bawn_virtio_init(struct bawn_virtio *v, const struct bawn_virtio_ops *ops, void *opaque,
+int bawn_virtio_init(struct bawn_virtio *v, const struct bawn_vdev *dev,
                      const struct bawn_virtio_host *host, unsigned slot)
 {
     const struct bawn_pci_id id = {
         .vendor = VENDOR,
-        .device = DEVICE_BASE + ops->id,
+        .device = DEVICE_BASE + dev->ops->id,
         .subsystem = DEVICE_BASE, /* section 4.1.2.1: 0x40 or higher */
         .revision = 1,
-        .class = ops->class,
+        .class = dev->ops->class,
     };
     int rc;
 
     memset(v, 0, sizeof(*v));
-    v->ops = ops;
-    v->opaque = opaque;
+    v->ops = dev->ops;
     v->host = *host;
-    for (unsigned i = 0; i < BAWN_VIRTIO_VECTORS; i++)
-        v->call_fd[i] = -1;
-    for (unsigned i = 0; i < BAWN_VIRTIO_QUEUES; i++)
-        v->bell[i] = (struct bawn_virtio_doorbell){ v, -1 };
-    v->nr_vectors = ops->nr_queues + 1;
+    v->nr_vectors = dev->ops->nr_queues + 1;
+    for (unsigned i = 0; i < v->nr_vectors; i++)
+        v->msix[i].control = PCI_MSIX_ENTRY_CTRL_MASKBIT;
     v->gsi = host->wires->next_gsi;
-    if (v->gsi + v->nr_vectors > BAWN_MAX_GSI)
+    if (v->gsi + dev->ops->nr_queues > BAWN_MAX_GSI || dev->config_len > BAWN_VIRTIO_CONFIG_MAX)
         return -ENOSPC;
-    host->wires->next_gsi += v->nr_vectors;
+    host->wires->next_gsi += dev->ops->nr_queues;
+    v->features = dev->offered;
+    v->config_len = dev->config_len;
+    if (dev->config_len)
+        memcpy(v->config, dev->config, dev->config_len);
 
     bawn_pci_dev_init(&v->pci, &id, &pci_ops, v);
     v->pci.cfg[PCI_INTERRUPT_PIN] = 1; /* INTA */
     bawn_pci_dev_bar(&v->pci, 0, BAR0_SIZE, &bar0_ops);
     bawn_pci_dev_bar(&v->pci, 1, BAR1_SIZE, &bar1_ops);
     add_caps(v);
-    rc = make_eventfds(v);
-    if (rc)
-        return rc;
-    rc = bawn_pci_plug(host->pci, &v->pci, slot);
+    rc = watch_calls(v, dev);
     if (!rc)
-        reset(v);
+        rc = bawn_pci_plug(host->pci, &v->pci, slot);
+    if (!rc)
+        clear_registers(v);
     return rc;
 }
 
-void bawn_virtio_offer(struct bawn_virtio *v, uint64_t features, const void *config, unsigned len)
+void bawn_virtio_connect(struct bawn_virtio *v, const struct bawn_virtio_down *down, void *opaque)
 {
-    v->features = features;
-    v->config = config;
-    v->config_len = len;
+    v->down = down;
+    v->down_opaque = opaque;
 }
 
-void bawn_virtio_destroy(struct bawn_virtio *v)
+/* ---- both sides in one process ---- */
+
+static void direct_start(void *opaque, const struct bawn_vdev_start *start)
 {
-    if (!v->ops)
-        return;
-    for (unsigned i = 0; i < BAWN_VIRTIO_VECTORS; i++) {
-        if (v->call_fd[i] >= 0)
-            close(v->call_fd[i]);
-    }
-    for (unsigned i = 0; i < BAWN_VIRTIO_QUEUES; i++) {
-        if (v->bell[i].fd >= 0)
-            close(v->bell[i].fd);
-    }
+    bawn_vdev_start(opaque, start);
+}
+
+static void direct_stop(void *opaque)
+{
+    bawn_vdev_stop(opaque);
+}
+
+static void direct_broken(void *opaque)
+{
+    bawn_virtio_broken(opaque);
+}
+
+static void direct_stopped(void *opaque)
+{
+    bawn_virtio_stopped(opaque);
+}
+
+static void direct_config(void *opaque, const void *config, unsigned len)
+{
+    bawn_virtio_config(opaque, config, len);
+}
+
+static const struct bawn_virtio_down direct_down = { direct_start, direct_stop, NULL };
+static const struct bawn_vdev_up direct_up = { direct_broken, direct_stopped, direct_config };
+
+void bawn_virtio_join(struct bawn_virtio *v, struct bawn_vdev *dev)
+{
+    bawn_virtio_connect(v, &direct_down, dev);
+    bawn_vdev_plug(dev, &direct_up, v);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The virtio 1.2 PCI transport (section 4.1), modern only: what all virtio devices share.
- * A device behind it sees checked requests and nothing of registers or rings.
+ * The virtio 1.2 PCI transport (section 4.1), modern only: registers, features, interrupts. Knows
+ * nothing of rings, whose addresses it passes on to the device (vdev.h).
  */
 #ifndef BAWN_VMM_VIRTIO_H
 #define BAWN_VMM_VIRTIO_H
@@ -12,25 +12,11 @@
 #include "ioapic.h"
 #include "loop.h"
 #include "pci.h"
-#include "virtq.h"
+#include "vdev.h"
 #include "wires.h"
 
-#define BAWN_VIRTIO_QUEUES 3
 #define BAWN_VIRTIO_VECTORS (BAWN_VIRTIO_QUEUES + 1)
-
-struct bawn_virtio_ops {
-    uint16_t id; /* virtio device id, section 5 */
-    uint32_t class;
-    unsigned nr_queues;
-    uint16_t queue_size;
-    unsigned input_queues; /* bit n: the device takes queue n's buffers when it is ready to */
-    /* Serves one request of a queue; returns how many bytes it wrote. */
-    uint32_t (*serve)(void *opaque, unsigned queue, const struct bawn_virtq_chain *chain);
-    /* An input queue got buffers. */
-    void (*ready)(void *opaque, unsigned queue);
-    /* The driver has reset the device; NULL: nothing to forget. */
-    void (*reset)(void *opaque);
-};
+#define BAWN_VIRTIO_CONFIG_MAX 256 /* bytes of device configuration */
 
 struct bawn_msix_entry { /* PCI 3.0, section 6.8.2 */
     uint64_t addr;
@@ -38,9 +24,8 @@ struct bawn_msix_entry { /* PCI 3.0, section 6.8.2 */
     uint32_t control;
 };
 
-/* What a device is plugged into; all borrowed. */
+/* What a transport is plugged into; all borrowed. */
 struct bawn_virtio_host {
-    const struct bawn_mem *mem;
     struct bawn_wires *wires;
     struct bawn_ioapic *ioapic;
     struct bawn_loop *loop;
@@ -48,59 +33,69 @@ struct bawn_virtio_host {
     bool access_platform; /* the driver must say what the device may see (a confidential guest) */
 };
 
+/* How the device is told; struct bawn_vdev_up is the way back. */
+struct bawn_virtio_down {
+    void (*start)(void *opaque, const struct bawn_vdev_start *start);
+    /* The device answers with stopped(), soon or at once. */
+    void (*stop)(void *opaque);
+    /* The driver asks whether it has. NULL: it always has. */
+    void (*stopping)(void *opaque);
+};
+
 struct bawn_virtio;
 
-struct bawn_virtio_doorbell {
+struct bawn_virtio_call {
     struct bawn_virtio *dev;
-    int fd; /* owned eventfd that the guest's notification signals */
+    int fd;      /* borrowed: the device's eventfd */
+    int watch;   /* on while no vector takes it */
+    bool direct; /* the module delivers it without us */
 };
 
 struct bawn_virtio {
-    const struct bawn_virtio_ops *ops;
-    void *opaque; /* borrowed: the device */
+    const struct bawn_vdev_ops *ops; /* of which the numbers alone matter here */
     struct bawn_virtio_host host;
+    const struct bawn_virtio_down *down;
+    void *down_opaque; /* borrowed, for down */
     struct bawn_pci_dev pci;
 
     uint32_t device_feature_select, driver_feature_select;
     uint64_t driver_features;
-    uint64_t features;  /* the device type's own that are offered; the driver may leave them */
-    const void *config; /* borrowed: device configuration, which the driver may only read */
+    uint64_t features; /* the device type's own that are offered; the driver may leave them */
+    uint8_t config[BAWN_VIRTIO_CONFIG_MAX];
     unsigned config_len;
+    uint8_t config_generation;
     uint8_t status;
+    bool started;  /* the device was */
+    bool stopping; /* until it answers, the reset is not done (section 4.1.4.3.1) */
     uint8_t isr;
     uint16_t queue_select;
     uint16_t config_vector;
     uint16_t queue_vector[BAWN_VIRTIO_QUEUES];
-    struct bawn_virtq vq[BAWN_VIRTIO_QUEUES];
-    struct bawn_virtio_doorbell bell[BAWN_VIRTIO_QUEUES];
+    struct bawn_vdev_start set; /* what the driver has set up so far */
+    struct bawn_virtio_call call[BAWN_VIRTIO_QUEUES];
+    int bell_fd[BAWN_VIRTIO_QUEUES]; /* borrowed: the device's eventfds */
 
     unsigned msix_cap; /* where it is in the configuration space */
     struct bawn_msix_entry msix[BAWN_VIRTIO_VECTORS];
     uint8_t msix_pending;
-    unsigned nr_vectors;              /* one for each queue, one for the configuration */
-    unsigned gsi;                     /* of vector 0; the others follow */
-    int call_fd[BAWN_VIRTIO_VECTORS]; /* owned eventfds that deliver the vectors */
+    unsigned nr_vectors; /* one for each queue, one for the configuration */
+    unsigned gsi;        /* of queue 0's calls; the others follow */
 };
 
-/* Plugs the device into slot. 0 or -errno; after a failure bawn_virtio_destroy() is still due. */
-int bawn_virtio_init(struct bawn_virtio *v, const struct bawn_virtio_ops *ops, void *opaque,
+/* Plugs a transport for the device into slot. 0 or -errno. */
+int bawn_virtio_init(struct bawn_virtio *v, const struct bawn_vdev *dev,
                      const struct bawn_virtio_host *host, unsigned slot);
-void bawn_virtio_destroy(struct bawn_virtio *v);
-/* What the device type offers beyond the transport; before the guest runs. */
-void bawn_virtio_offer(struct bawn_virtio *v, uint64_t features, const void *config, unsigned len);
-/* Whether the driver has started the device. */
-bool bawn_virtio_running(const struct bawn_virtio *v);
+/* Says how the device is reached; before the guest runs. */
+void bawn_virtio_connect(struct bawn_virtio *v, const struct bawn_virtio_down *down, void *opaque);
 
-/* Takes a buffer of an input queue; false if there is none. The device fills it and gives
- * it back with bawn_virtio_give(). */
-bool bawn_virtio_take(struct bawn_virtio *v, unsigned queue, struct bawn_virtq_chain *chain);
-void bawn_virtio_give(struct bawn_virtio *v, unsigned queue, const struct bawn_virtq_chain *chain,
-                      uint32_t written);
-/* Puts the buffer that was taken last back, untouched. */
-void bawn_virtio_untake(struct bawn_virtio *v, unsigned queue);
-/* Has the queue kicked again soon, after others had their turn. */
-void bawn_virtio_again(struct bawn_virtio *v, unsigned queue);
-/* Serves what waits in a queue, at most a queue's length of it at a time. */
-void bawn_virtio_kick(struct bawn_virtio *v, unsigned queue);
+/* The device's messages, as struct bawn_vdev_up has them. */
+void bawn_virtio_broken(struct bawn_virtio *v);
+void bawn_virtio_stopped(struct bawn_virtio *v);
+void bawn_virtio_config(struct bawn_virtio *v, const void *config, unsigned len);
+/* The device has begun anew: what it had been told is lost. */
+void bawn_virtio_reborn(struct bawn_virtio *v);
+
+/* In one process: the two sides call each other. */
+void bawn_virtio_join(struct bawn_virtio *v, struct bawn_vdev *dev);
 
 #endif

@@ -26,7 +26,7 @@ static uint32_t inflate(struct bawn_virtio_balloon *b, const struct bawn_virtq_c
     bawn_bufs_readable(&pages, chain);
     while (bawn_bufs_get(&pages, &pfn, sizeof(pfn))) {
         uint64_t gpa = (uint64_t)le32toh(pfn) << VIRTIO_BALLOON_PFN_SHIFT;
-        void *page = bawn_mem_at(b->virtio.host.mem, gpa, 1u << VIRTIO_BALLOON_PFN_SHIFT);
+        void *page = bawn_mem_at(b->vdev.host.mem, gpa, 1u << VIRTIO_BALLOON_PFN_SHIFT);
 
         if (page)
             bawn_mem_drop(page, 1u << VIRTIO_BALLOON_PFN_SHIFT);
@@ -49,7 +49,7 @@ static uint32_t serve(void *opaque, unsigned queue, const struct bawn_virtq_chai
     return queue == QUEUE_REPORTING ? report(chain) : 0; /* deflated pages come by themselves */
 }
 
-static const struct bawn_virtio_ops balloon_ops = {
+static const struct bawn_vdev_ops balloon_ops = {
     .id = VIRTIO_ID_BALLOON,
     .class = CLASS_MEMORY,
     .nr_queues = NR_QUEUES,
@@ -57,8 +57,8 @@ static const struct bawn_virtio_ops balloon_ops = {
     .serve = serve,
 };
 
-int bawn_virtio_balloon_init(struct bawn_virtio_balloon *b, const struct bawn_virtio_host *host,
-                             unsigned slot, const struct bawn_balloon_config *cfg)
+int bawn_virtio_balloon_init(struct bawn_virtio_balloon *b, const struct bawn_vdev_host *host,
+                             const struct bawn_balloon_config *cfg)
 {
     uint64_t features = 1ull << VIRTIO_BALLOON_F_DEFLATE_ON_OOM;
     int rc;
@@ -66,7 +66,7 @@ int bawn_virtio_balloon_init(struct bawn_virtio_balloon *b, const struct bawn_vi
     if (cfg->reporting)
         features |= 1ull << VIRTIO_BALLOON_F_REPORTING;
     b->config.num_pages = htole32((uint32_t)(cfg->size >> VIRTIO_BALLOON_PFN_SHIFT));
-    rc = bawn_virtio_init(&b->virtio, &balloon_ops, b, host, slot);
-    bawn_virtio_offer(&b->virtio, features, &b->config, sizeof(b->config));
+    rc = bawn_vdev_init(&b->vdev, &balloon_ops, b, host);
+    bawn_vdev_offer(&b->vdev, features, &b->config, sizeof(b->config));
     return rc;
 }

@@ -149,7 +149,7 @@ static uint8_t serve_kind(struct request *r, uint32_t type)
 
 static uint32_t serve(struct bawn_virtio_blk *b, const struct bawn_virtq_chain *chain)
 {
-    struct request r = { .disk = b->disk, .features = b->virtio.vq[0].features };
+    struct request r = { .disk = b->disk, .features = b->vdev.features };
     struct virtio_blk_outhdr head;
     struct bawn_bufs status;
     size_t data;
@@ -203,11 +203,11 @@ static void ready(void *opaque, unsigned queue)
     struct bawn_virtq_chain chain;
 
     for (unsigned i = 0; i < QUEUE_SIZE; i++) {
-        if (!may_begin(b) || !bawn_virtio_take(&b->virtio, queue, &chain))
+        if (!may_begin(b) || !bawn_vdev_take(&b->vdev, queue, &chain))
             return;
-        bawn_virtio_give(&b->virtio, queue, &chain, serve(b, &chain));
+        bawn_vdev_give(&b->vdev, queue, &chain, serve(b, &chain));
     }
-    bawn_virtio_again(&b->virtio, queue); /* let others have their turn, then go on */
+    bawn_vdev_again(&b->vdev, queue); /* let others have their turn, then go on */
 }
 
 static void on_timer(void *opaque)
@@ -230,21 +230,37 @@ static int limit(struct bawn_virtio_blk *b, struct bawn_loop *loop)
     return rc < 0 ? rc : 0;
 }
 
-static const struct bawn_virtio_ops blk_ops = {
+static int begin(void *opaque)
+{
+    struct bawn_virtio_blk *b = opaque;
+
+    return bawn_disk_refresh(b->disk, NULL) ? -EIO : 0;
+}
+
+static void end(void *opaque)
+{
+    struct bawn_virtio_blk *b = opaque;
+
+    bawn_disk_settle(b->disk);
+}
+
+static const struct bawn_vdev_ops blk_ops = {
     .id = VIRTIO_ID_BLOCK,
     .class = CLASS_STORAGE,
     .nr_queues = 1,
     .queue_size = QUEUE_SIZE,
     .input_queues = 1,
     .ready = ready,
+    .begin = begin,
+    .end = end,
 };
 
-int bawn_virtio_blk_init(struct bawn_virtio_blk *b, const struct bawn_virtio_host *host,
-                         unsigned slot, const struct bawn_disk *disk)
+int bawn_virtio_blk_init(struct bawn_virtio_blk *b, const struct bawn_vdev_host *host,
+                         struct bawn_disk *disk)
 {
     uint64_t features =
         1ull << VIRTIO_BLK_F_SIZE_MAX | 1ull << VIRTIO_BLK_F_SEG_MAX | 1ull << VIRTIO_BLK_F_FLUSH;
-    int rc = 0;
+    int rc = bawn_vdev_init(&b->vdev, &blk_ops, b, host);
 
     features |= disk->readonly ? 1ull << VIRTIO_BLK_F_RO
                                : 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES;
@@ -261,12 +277,12 @@ int bawn_virtio_blk_init(struct bawn_virtio_blk *b, const struct bawn_virtio_hos
         .max_write_zeroes_seg = htole32(RANGES),
         .write_zeroes_may_unmap = 1,
     };
+    b->vdev.keep_fd[0] = disk->fd;
+    b->vdev.keep_fd[1] = disk->backing ? disk->backing->fd : -1;
     bawn_rate_init(&b->rate, &disk->bytes, &disk->ops, now_ns());
-    if (bawn_rate_limited(&b->rate))
+    if (!rc && bawn_rate_limited(&b->rate))
         rc = limit(b, host->loop);
-    if (!rc)
-        rc = bawn_virtio_init(&b->virtio, &blk_ops, b, host, slot);
-    bawn_virtio_offer(&b->virtio, features, &b->config, sizeof(b->config));
+    bawn_vdev_offer(&b->vdev, features, &b->config, sizeof(b->config));
     return rc;
 }
 
@@ -275,5 +291,5 @@ void bawn_virtio_blk_destroy(struct bawn_virtio_blk *b)
     if (b->disk && b->timer_fd >= 0)
         close(b->timer_fd);
     b->disk = NULL;
-    bawn_virtio_destroy(&b->virtio);
+    bawn_vdev_destroy(&b->vdev);
 }

@@ -29,7 +29,7 @@ static void ready(void *opaque, unsigned queue)
     struct bawn_virtio_console *c = opaque;
 
     (void)queue;
-    bawn_loop_set(c->virtio.host.loop, c->input_watch, true);
+    bawn_loop_set(c->vdev.host.loop, c->input_watch, true);
 }
 
 static void on_input(void *opaque)
@@ -41,8 +41,8 @@ static void on_input(void *opaque)
     bool quit = false;
     ssize_t n = 0;
 
-    if (!bawn_virtio_take(&c->virtio, QUEUE_RECEIVE, &chain)) {
-        bawn_loop_set(c->virtio.host.loop, c->input_watch, false);
+    if (!bawn_vdev_take(&c->vdev, QUEUE_RECEIVE, &chain)) {
+        bawn_loop_set(c->vdev.host.loop, c->input_watch, false);
         return;
     }
     /* One descriptor's worth; the stream's other bytes find the next buffer. */
@@ -53,16 +53,16 @@ static void on_input(void *opaque)
         if (n > 0)
             memcpy(to->iov_base, buf, n);
     }
-    bawn_virtio_give(&c->virtio, QUEUE_RECEIVE, &chain, n > 0 ? n : 0);
+    bawn_vdev_give(&c->vdev, QUEUE_RECEIVE, &chain, n > 0 ? n : 0);
     if (n < 0) {
-        bawn_loop_set(c->virtio.host.loop, c->input_watch, false);
+        bawn_loop_set(c->vdev.host.loop, c->input_watch, false);
         c->input_watch = -1;
     }
     if (quit)
         c->quit(c->opaque);
 }
 
-static const struct bawn_virtio_ops console_ops = {
+static const struct bawn_vdev_ops console_ops = {
     .id = VIRTIO_ID_CONSOLE,
     .class = CLASS_COMMUNICATION,
     .nr_queues = NR_QUEUES,
@@ -72,9 +72,8 @@ static const struct bawn_virtio_ops console_ops = {
     .ready = ready,
 };
 
-int bawn_virtio_console_init(struct bawn_virtio_console *c, const struct bawn_virtio_host *host,
-                             unsigned slot, struct bawn_stream *stream, void (*quit)(void *),
-                             void *opaque)
+int bawn_virtio_console_init(struct bawn_virtio_console *c, const struct bawn_vdev_host *host,
+                             struct bawn_stream *stream, void (*quit)(void *), void *opaque)
 {
     int rc;
 
@@ -82,7 +81,8 @@ int bawn_virtio_console_init(struct bawn_virtio_console *c, const struct bawn_vi
     c->quit = quit;
     c->opaque = opaque;
     c->input_watch = -1;
-    rc = bawn_virtio_init(&c->virtio, &console_ops, c, host, slot);
+    rc = bawn_vdev_init(&c->vdev, &console_ops, c, host);
+    c->vdev.keep_fd[0] = stream->out_fd;
     if (rc || stream->in_fd < 0)
         return rc;
     rc = bawn_loop_watch(host->loop, stream->in_fd, false, on_input, c);

@@ -14,39 +14,38 @@
 #include "net.h"
 #include "rate.h"
 #include "stream.h"
-#include "virtio.h"
+#include "vdev.h"
 #include "virtio_vsock.h"
 
 struct bawn_virtio_console {
-    struct bawn_virtio virtio;
+    struct bawn_vdev vdev;
     struct bawn_stream *stream; /* borrowed */
     void (*quit)(void *opaque); /* the person at the terminal asked to stop */
     void *opaque;               /* borrowed, for quit */
     int input_watch;            /* in the loop; paused while the guest gives no buffer */
 };
 
-/* 0 or -errno; after a failure bawn_virtio_destroy(&c->virtio) is still due. */
-int bawn_virtio_console_init(struct bawn_virtio_console *c, const struct bawn_virtio_host *host,
-                             unsigned slot, struct bawn_stream *stream, void (*quit)(void *),
-                             void *opaque);
+/* 0 or -errno; after a failure bawn_vdev_destroy(&c->vdev) is still due. */
+int bawn_virtio_console_init(struct bawn_virtio_console *c, const struct bawn_vdev_host *host,
+                             struct bawn_stream *stream, void (*quit)(void *), void *opaque);
 
-int bawn_virtio_rng_init(struct bawn_virtio *v, const struct bawn_virtio_host *host, unsigned slot);
+int bawn_virtio_rng_init(struct bawn_vdev *d, const struct bawn_vdev_host *host);
 
 struct bawn_virtio_blk {
-    struct bawn_virtio virtio;
-    const struct bawn_disk *disk; /* borrowed */
+    struct bawn_vdev vdev;
+    struct bawn_disk *disk; /* borrowed */
     struct virtio_blk_config config;
     struct bawn_rate rate;
     int timer_fd; /* owned: requests go on; -1: no limit */
 };
 
 /* 0 or -errno; after a failure bawn_virtio_blk_destroy() is still due. b is zeroed before. */
-int bawn_virtio_blk_init(struct bawn_virtio_blk *b, const struct bawn_virtio_host *host,
-                         unsigned slot, const struct bawn_disk *disk);
+int bawn_virtio_blk_init(struct bawn_virtio_blk *b, const struct bawn_vdev_host *host,
+                         struct bawn_disk *disk);
 void bawn_virtio_blk_destroy(struct bawn_virtio_blk *b);
 
 struct bawn_virtio_net {
-    struct bawn_virtio virtio;
+    struct bawn_vdev vdev;
     struct bawn_net *net; /* borrowed */
     struct virtio_net_config config;
     int epoll_fd;  /* owned: the host's side, when something there changes */
@@ -55,19 +54,19 @@ struct bawn_virtio_net {
 };
 
 /* 0 or -errno; after a failure bawn_virtio_net_destroy() is still due. d is zeroed before. */
-int bawn_virtio_net_init(struct bawn_virtio_net *d, const struct bawn_virtio_host *host,
-                         unsigned slot, struct bawn_net *net);
+int bawn_virtio_net_init(struct bawn_virtio_net *d, const struct bawn_vdev_host *host,
+                         struct bawn_net *net);
 /* net->fd is another one now. 0 or -errno. */
 int bawn_virtio_net_watch(struct bawn_virtio_net *d);
 void bawn_virtio_net_destroy(struct bawn_virtio_net *d);
 
 struct bawn_virtio_balloon {
-    struct bawn_virtio virtio;
+    struct bawn_vdev vdev;
     struct virtio_balloon_config config;
 };
 
-/* 0 or -errno; after a failure bawn_virtio_destroy(&b->virtio) is still due. */
-int bawn_virtio_balloon_init(struct bawn_virtio_balloon *b, const struct bawn_virtio_host *host,
-                             unsigned slot, const struct bawn_balloon_config *cfg);
+/* 0 or -errno; after a failure bawn_vdev_destroy(&b->vdev) is still due. */
+int bawn_virtio_balloon_init(struct bawn_virtio_balloon *b, const struct bawn_vdev_host *host,
+                             const struct bawn_balloon_config *cfg);
 
 #endif

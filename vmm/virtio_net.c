@@ -22,7 +22,7 @@ enum { QUEUE_RX, QUEUE_TX, NR_QUEUES };
 
 static uint64_t features(const struct bawn_virtio_net *d)
 {
-    return d->virtio.vq[QUEUE_RX].features;
+    return d->vdev.features;
 }
 
 /* ---- The header of a frame to be sent (section 5.1.6.2) ---- */
@@ -87,12 +87,12 @@ static void pump_tx(struct bawn_virtio_net *d)
     struct bawn_virtq_chain chain;
 
     for (unsigned i = 0; i < FRAMES_MAX; i++) {
-        if (!bawn_net_idle(d->net) || !bawn_virtio_take(&d->virtio, QUEUE_TX, &chain))
+        if (!bawn_net_idle(d->net) || !bawn_vdev_take(&d->vdev, QUEUE_TX, &chain))
             return;
         send_frame(d, &chain);
-        bawn_virtio_give(&d->virtio, QUEUE_TX, &chain, 0);
+        bawn_vdev_give(&d->vdev, QUEUE_TX, &chain, 0);
     }
-    bawn_virtio_again(&d->virtio, QUEUE_TX);
+    bawn_vdev_again(&d->vdev, QUEUE_TX);
 }
 
 /* The edge is past: it is for us to remember that there may be more to read. */
@@ -104,18 +104,18 @@ static void pump_rx(struct bawn_virtio_net *d)
         struct bawn_bufs to;
         ssize_t n;
 
-        if (!bawn_virtio_take(&d->virtio, QUEUE_RX, &chain))
+        if (!bawn_vdev_take(&d->vdev, QUEUE_RX, &chain))
             return;
         bawn_bufs_writable(&to, &chain);
         n = bawn_net_receive(d->net, &to);
         if (n > 0)
-            bawn_virtio_give(&d->virtio, QUEUE_RX, &chain, (uint32_t)n);
+            bawn_vdev_give(&d->vdev, QUEUE_RX, &chain, (uint32_t)n);
         else
-            bawn_virtio_untake(&d->virtio, QUEUE_RX);
+            bawn_vdev_untake(&d->vdev, QUEUE_RX);
         d->readable = n;
     }
     if (d->readable)
-        bawn_virtio_again(&d->virtio, QUEUE_RX);
+        bawn_vdev_again(&d->vdev, QUEUE_RX);
 }
 
 static void ready(void *opaque, unsigned queue)
@@ -154,7 +154,7 @@ static void reset(void *opaque)
     d->started = false;
 }
 
-static const struct bawn_virtio_ops net_ops = {
+static const struct bawn_vdev_ops net_ops = {
     .id = VIRTIO_ID_NET,
     .class = CLASS_ETHERNET,
     .nr_queues = NR_QUEUES,
@@ -171,14 +171,19 @@ int bawn_virtio_net_watch(struct bawn_virtio_net *d)
     return epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, d->net->fd, &e) ? -errno : 0;
 }
 
-int bawn_virtio_net_init(struct bawn_virtio_net *d, const struct bawn_virtio_host *host,
-                         unsigned slot, struct bawn_net *net)
+int bawn_virtio_net_init(struct bawn_virtio_net *d, const struct bawn_vdev_host *host,
+                         struct bawn_net *net)
 {
     uint64_t offer = bawn_net_features(net) | 1ull << VIRTIO_NET_F_MAC |
                      (net->mtu ? 1ull << VIRTIO_NET_F_MTU : 0);
     int rc;
 
+    d->epoll_fd = -1;
     d->net = net;
+    rc = bawn_vdev_init(&d->vdev, &net_ops, d, host);
+    if (rc)
+        return rc;
+    d->vdev.keep_fd[0] = net->fd;
     memcpy(d->config.mac, net->mac, sizeof(d->config.mac));
     d->config.max_virtqueue_pairs = htole16(1);
     d->config.mtu = htole16(net->mtu);
@@ -188,11 +193,8 @@ int bawn_virtio_net_init(struct bawn_virtio_net *d, const struct bawn_virtio_hos
     rc = bawn_virtio_net_watch(d);
     if (!rc)
         rc = bawn_loop_watch(host->loop, d->epoll_fd, true, on_event, d);
-    if (rc < 0)
-        return rc;
-    rc = bawn_virtio_init(&d->virtio, &net_ops, d, host, slot);
-    bawn_virtio_offer(&d->virtio, offer, &d->config, sizeof(d->config));
-    return rc;
+    bawn_vdev_offer(&d->vdev, offer, &d->config, sizeof(d->config));
+    return rc < 0 ? rc : 0;
 }
 
 void bawn_virtio_net_destroy(struct bawn_virtio_net *d)
@@ -200,5 +202,5 @@ void bawn_virtio_net_destroy(struct bawn_virtio_net *d)
     if (d->net && d->epoll_fd >= 0)
         close(d->epoll_fd);
     d->net = NULL;
-    bawn_virtio_destroy(&d->virtio);
+    bawn_vdev_destroy(&d->vdev);
 }

@@ -32,7 +32,7 @@ static uint32_t serve(void *opaque, unsigned queue, const struct bawn_virtq_chai
     return done;
 }
 
-static const struct bawn_virtio_ops rng_ops = {
+static const struct bawn_vdev_ops rng_ops = {
     .id = VIRTIO_ID_RNG,
     .class = CLASS_OTHER,
     .nr_queues = 1,
@@ -40,7 +40,7 @@ static const struct bawn_virtio_ops rng_ops = {
     .serve = serve,
 };
 
-int bawn_virtio_rng_init(struct bawn_virtio *v, const struct bawn_virtio_host *host, unsigned slot)
+int bawn_virtio_rng_init(struct bawn_vdev *d, const struct bawn_vdev_host *host)
 {
-    return bawn_virtio_init(v, &rng_ops, v, host, slot);
+    return bawn_vdev_init(d, &rng_ops, d, host);
 }

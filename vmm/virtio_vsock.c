@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/virtio_ids.h>
@@ -21,6 +22,7 @@ enum { QUEUE_RX, QUEUE_TX, QUEUE_EVENT, NR_QUEUES };
 #define QUEUE_SIZE BAWN_VIRTQ_MAX
 #define HOST_CID 2 /* section 5.10.4 */
 #define EVENTS_MAX 32
+#define BUFFERS_SIZE ((size_t)BAWN_VSOCK_CONNS * BAWN_VSOCK_BUFFER)
 #define LISTENER BAWN_VSOCK_CONNS /* in place of a connection's number */
 /* Ports that the host's connections come from. */
 #define PORT_FIRST 0x40000000u
@@ -182,18 +184,18 @@ static void pump(struct bawn_virtio_vsock *d)
         struct bawn_vsock_conn *c = d->nr_strays ? NULL : next_conn(d);
         uint32_t n;
 
-        if ((!c && !d->nr_strays) || !bawn_virtio_take(&d->virtio, QUEUE_RX, &chain))
+        if ((!c && !d->nr_strays) || !bawn_vdev_take(&d->vdev, QUEUE_RX, &chain))
             return;
         if (chain.write_len <= sizeof(struct virtio_vsock_hdr))
             n = 0; /* of no use: the driver gets it back empty */
         else
             n = c ? fill(d, c, &chain) : fill_stray(d, &chain);
         if (n || chain.write_len <= sizeof(struct virtio_vsock_hdr))
-            bawn_virtio_give(&d->virtio, QUEUE_RX, &chain, n);
+            bawn_vdev_give(&d->vdev, QUEUE_RX, &chain, n);
         else
-            bawn_virtio_untake(&d->virtio, QUEUE_RX);
+            bawn_vdev_untake(&d->vdev, QUEUE_RX);
     }
-    bawn_virtio_again(&d->virtio, QUEUE_RX);
+    bawn_vdev_again(&d->vdev, QUEUE_RX);
 }
 
 /* ---- from the guest ---- */
@@ -288,12 +290,12 @@ static void drain(struct bawn_virtio_vsock *d)
     struct bawn_virtq_chain chain;
 
     for (unsigned i = 0; i < QUEUE_SIZE; i++) {
-        if (d->nr_strays == BAWN_VSOCK_STRAYS || !bawn_virtio_take(&d->virtio, QUEUE_TX, &chain))
+        if (d->nr_strays == BAWN_VSOCK_STRAYS || !bawn_vdev_take(&d->vdev, QUEUE_TX, &chain))
             return;
         serve_packet(d, &chain);
-        bawn_virtio_give(&d->virtio, QUEUE_TX, &chain, 0);
+        bawn_vdev_give(&d->vdev, QUEUE_TX, &chain, 0);
     }
-    bawn_virtio_again(&d->virtio, QUEUE_TX);
+    bawn_vdev_again(&d->vdev, QUEUE_TX);
 }
 
 static void ready(void *opaque, unsigned queue)
@@ -306,7 +308,7 @@ static void ready(void *opaque, unsigned queue)
     full = d->nr_strays == BAWN_VSOCK_STRAYS;
     pump(d);
     if (full && d->nr_strays < BAWN_VSOCK_STRAYS)
-        bawn_virtio_again(&d->virtio, QUEUE_TX); /* it had to wait */
+        bawn_vdev_again(&d->vdev, QUEUE_TX); /* it had to wait */
 }
 
 /* ---- from the host ---- */
@@ -317,7 +319,7 @@ static void on_accept(struct bawn_virtio_vsock *d)
 
     if (fd < 0)
         return;
-    if (bawn_virtio_running(&d->virtio))
+    if (bawn_vdev_running(&d->vdev))
         add(d, fd, BAWN_VSOCK_GREETING);
     else
         close(fd); /* there is no guest to reach yet */
@@ -373,13 +375,13 @@ static void on_sockets(void *opaque)
         else
             on_event(d, &d->conn[e[i].data.u32], e[i].events);
     }
-    if (bawn_virtio_running(&d->virtio))
+    if (bawn_vdev_running(&d->vdev))
         pump(d);
 }
 
 /* ---- life ---- */
 
-static const struct bawn_virtio_ops vsock_ops = {
+static const struct bawn_vdev_ops vsock_ops = {
     .id = VIRTIO_ID_VSOCK,
     .class = CLASS_OTHER,
     .nr_queues = NR_QUEUES,
@@ -389,21 +391,31 @@ static const struct bawn_virtio_ops vsock_ops = {
     .reset = reset,
 };
 
-int bawn_virtio_vsock_init(struct bawn_virtio_vsock *d, const struct bawn_virtio_host *host,
-                           unsigned slot, const struct bawn_vsock_socket *socket, uint32_t cid)
+int bawn_virtio_vsock_init(struct bawn_virtio_vsock *d, const struct bawn_vdev_host *host,
+                           const struct bawn_vsock_socket *socket, uint32_t cid)
 {
     struct epoll_event e = { .events = EPOLLIN, .data.u32 = LISTENER };
     int rc;
 
     d->socket = socket;
     d->config.guest_cid = htole64(cid);
+    d->epoll_fd = -1;
     for (unsigned i = 0; i < BAWN_VSOCK_CONNS; i++)
         bawn_vsock_conn_init(&d->conn[i], -1, BAWN_VSOCK_FREE);
+    d->buffers = mmap(NULL, BUFFERS_SIZE, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (d->buffers == MAP_FAILED) {
+        d->buffers = NULL;
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < BAWN_VSOCK_CONNS; i++)
+        d->conn[i].buf = d->buffers + (size_t)i * BAWN_VSOCK_BUFFER;
     d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (d->epoll_fd < 0 || epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, socket->fd, &e))
         return -errno;
-    rc = bawn_virtio_init(&d->virtio, &vsock_ops, d, host, slot);
-    bawn_virtio_offer(&d->virtio, 0, &d->config, sizeof(d->config));
+    rc = bawn_vdev_init(&d->vdev, &vsock_ops, d, host);
+    d->vdev.keep_fd[0] = socket->fd;
+    bawn_vdev_offer(&d->vdev, 0, &d->config, sizeof(d->config));
     if (!rc)
         rc = bawn_loop_watch(host->loop, d->epoll_fd, true, on_sockets, d);
     return rc < 0 ? rc : 0;
@@ -414,8 +426,11 @@ void bawn_virtio_vsock_destroy(struct bawn_virtio_vsock *d)
     if (!d->socket)
         return;
     reset(d);
+    if (d->buffers)
+        munmap(d->buffers, BUFFERS_SIZE);
+    d->buffers = NULL;
     if (d->epoll_fd >= 0)
         close(d->epoll_fd);
     d->epoll_fd = -1;
-    bawn_virtio_destroy(&d->virtio);
+    bawn_vdev_destroy(&d->vdev);
 }

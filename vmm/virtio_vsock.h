@@ -7,7 +7,7 @@
 
 #include <linux/virtio_vsock.h>
 
-#include "virtio.h"
+#include "vdev.h"
 #include "vsock_conn.h"
 #include "vsock_socket.h"
 
@@ -15,10 +15,11 @@
 #define BAWN_VSOCK_STRAYS 64 /* answers to packets of no connection that wait for a buffer */
 
 struct bawn_virtio_vsock {
-    struct bawn_virtio virtio;
+    struct bawn_vdev vdev;
     const struct bawn_vsock_socket *socket; /* borrowed; NULL: there is no such device */
     struct virtio_vsock_config config;
-    int epoll_fd; /* owned: listener and connections, as one descriptor for the loop */
+    int epoll_fd;     /* owned: listener and connections, as one descriptor for the loop */
+    uint8_t *buffers; /* owned mapping: all connections' */
     struct bawn_vsock_conn conn[BAWN_VSOCK_CONNS];
     unsigned next;      /* the connection whose turn it is */
     uint32_t next_port; /* counts the host's connections */
@@ -29,8 +30,8 @@ struct bawn_virtio_vsock {
 };
 
 /* 0 or -errno; after a failure bawn_virtio_vsock_destroy() is still due. d is zeroed before. */
-int bawn_virtio_vsock_init(struct bawn_virtio_vsock *d, const struct bawn_virtio_host *host,
-                           unsigned slot, const struct bawn_vsock_socket *socket, uint32_t cid);
+int bawn_virtio_vsock_init(struct bawn_virtio_vsock *d, const struct bawn_vdev_host *host,
+                           const struct bawn_vsock_socket *socket, uint32_t cid);
 void bawn_virtio_vsock_destroy(struct bawn_virtio_vsock *d);
 
 #endif

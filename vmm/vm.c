@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Builds, runs and takes down a virtual machine. Trusts the module; the guest only ever
+ * Builds and runs a virtual machine. Trusts the module; the guest only ever
  * reaches it through the buses and queues.
  */
 #include <errno.h>
@@ -11,13 +11,6 @@
 #include <unistd.h>
 
 #include "vm.h"
-
-#define SLOT_CONSOLE 1
-#define SLOT_RNG 2
-#define SLOT_VSOCK 3
-#define SLOT_DISK 4 /* and those after it */
-#define SLOT_NET (SLOT_DISK + BAWN_MAX_DISKS)
-#define SLOT_BALLOON (SLOT_NET + BAWN_MAX_NETS)
 
 void bawn_vm_end(struct bawn_vm *vm, enum bawn_end why, const char *fmt, ...)
 {
@@ -31,7 +24,6 @@ void bawn_vm_end(struct bawn_vm *vm, enum bawn_end why, const char *fmt, ...)
     vsnprintf(vm->end_msg, sizeof(vm->end_msg), fmt, ap);
     va_end(ap);
     bawn_loop_stop(&vm->loop);
-    bawn_loop_stop(&vm->control);
 }
 
 static void platform_end(void *opaque, enum bawn_end why, const char *msg)
@@ -104,32 +96,26 @@ static int create_serial(struct bawn_vm *vm)
                         &vm->serial);
 }
 
-static int create_virtio(struct bawn_vm *vm)
+static int create_virtio(struct bawn_vm *vm, struct bawn_link_owner owner)
 {
-    const struct bawn_vm_config *cfg = vm->parts->cfg;
     const struct bawn_virtio_host host = {
-        &vm->mem, &vm->wires, &vm->ioapic, &vm->loop, &vm->pci, cfg->snp.on,
+        &vm->wires, &vm->ioapic, &vm->loop, &vm->pci, vm->parts->cfg->snp.on,
     };
+    const struct bawn_devices *devices = vm->parts->devices;
     int rc = 0;
 
-    if (cfg->console.mode != BAWN_STREAM_OFF)
-        rc = bawn_virtio_console_init(&vm->console, &host, SLOT_CONSOLE, vm->parts->console,
-                                      user_quit, vm);
-    if (!rc && cfg->rng)
-        rc = bawn_virtio_rng_init(&vm->rng, &host, SLOT_RNG);
-    if (!rc && cfg->vsock.cid)
-        rc = bawn_virtio_vsock_init(&vm->vsock, &host, SLOT_VSOCK, vm->parts->socket,
-                                    cfg->vsock.cid);
-    for (unsigned i = 0; !rc && i < cfg->nr_disks; i++)
-        rc = bawn_virtio_blk_init(&vm->blk[i], &host, SLOT_DISK + i, &vm->parts->disk[i]);
-    for (unsigned i = 0; !rc && i < cfg->nr_nets; i++)
-        rc = bawn_virtio_net_init(&vm->net[i], &host, SLOT_NET + i, &vm->parts->net[i]);
-    if (!rc && cfg->balloon.on)
-        rc = bawn_virtio_balloon_init(&vm->balloon, &host, SLOT_BALLOON, &cfg->balloon);
+    for (unsigned i = 0; !rc && i < devices->nr; i++) {
+        const struct bawn_device *dev = &devices->dev[i];
+
+        owner.quit = dev->vdev == &devices->console.vdev ? user_quit : NULL;
+        rc = bawn_virtio_init(&vm->virtio[i], dev->vdev, &host, dev->slot);
+        if (!rc)
+            rc = bawn_link_init(&vm->link[i], dev->link[0], i, &vm->virtio[i], &owner);
+    }
     return rc;
 }
 
-static int create_devices(struct bawn_vm *vm)
+static int create_devices(struct bawn_vm *vm, const struct bawn_link_owner *owner)
 {
     int rc;
 
@@ -143,22 +129,19 @@ static int create_devices(struct bawn_vm *vm)
         rc = create_serial(vm);
     if (!rc)
         rc = bawn_pci_init(&vm->pci, &vm->mmio);
-    return rc ? rc : create_virtio(vm);
+    return rc ? rc : create_virtio(vm, *owner);
 }
 
-static enum bawn_status create_memory(struct bawn_vm *vm, struct bawn_error *err)
+static enum bawn_status add_memory(struct bawn_vm *vm, struct bawn_error *err)
 {
-    const struct bawn_launch_plan *plan = vm->parts->plan;
-    enum bawn_status st = bawn_mem_create(&vm->mem, plan->ram, plan->nr_ram, true, err);
+    const struct bawn_mem *mem = vm->parts->mem;
 
-    if (st)
-        return st;
-    for (unsigned i = 0; i < vm->mem.nr; i++) {
+    for (unsigned i = 0; i < mem->nr; i++) {
         struct kvm_userspace_memory_region slot = {
             .slot = i,
-            .guest_phys_addr = vm->mem.range[i].gpa,
-            .memory_size = vm->mem.range[i].size,
-            .userspace_addr = (uintptr_t)vm->mem.range[i].host,
+            .guest_phys_addr = mem->range[i].gpa,
+            .memory_size = mem->range[i].size,
+            .userspace_addr = (uintptr_t)mem->range[i].host,
         };
 
         if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot))
@@ -166,16 +149,15 @@ static enum bawn_status create_memory(struct bawn_vm *vm, struct bawn_error *err
                              (unsigned long long)slot.memory_size,
                              (unsigned long long)slot.guest_phys_addr);
     }
-    return bawn_mem_place(&vm->mem, plan, err);
+    return bawn_mem_place(mem, vm->parts->plan, err);
 }
 
 /* Private memory, and beside it what the guest will share. */
-static enum bawn_status create_snp_memory(struct bawn_vm *vm, struct bawn_error *err)
+static enum bawn_status add_snp_memory(struct bawn_vm *vm, struct bawn_error *err)
 {
-    const struct bawn_snp_launch *launch = &vm->parts->snp->launch;
-    enum bawn_status st = bawn_mem_create(&vm->mem, launch->ram, launch->nr_ram, false, err);
+    enum bawn_status st = BAWN_OK;
 
-    for (unsigned i = 0; !st && i < vm->mem.nr; i++)
+    for (unsigned i = 0; !st && i < vm->parts->mem->nr; i++)
         st = bawn_snp_add_memory(vm, i, err);
     return st;
 }
@@ -188,7 +170,7 @@ static enum bawn_status begin(struct bawn_vm *vm, struct bawn_error *err)
 
     if (st)
         return st;
-    return snp ? create_snp_memory(vm, err) : create_memory(vm, err);
+    return snp ? add_snp_memory(vm, err) : add_memory(vm, err);
 }
 
 static enum bawn_status finish(struct bawn_vm *vm, struct bawn_error *err)
@@ -196,7 +178,8 @@ static enum bawn_status finish(struct bawn_vm *vm, struct bawn_error *err)
     return vm->parts->snp ? bawn_snp_finish(vm, err) : bawn_measured_seal(vm, err);
 }
 
-static enum bawn_status build(struct bawn_vm *vm, struct bawn_error *err)
+static enum bawn_status build(struct bawn_vm *vm, const struct bawn_link_owner *owner,
+                              struct bawn_error *err)
 {
     unsigned long type = vm->parts->snp ? KVM_X86_SNP_VM : KVM_X86_DEFAULT_VM;
     struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { BAWN_IOAPIC_PINS } };
@@ -211,7 +194,7 @@ static enum bawn_status build(struct bawn_vm *vm, struct bawn_error *err)
     st = begin(vm, err);
     if (st)
         return st;
-    rc = create_devices(vm);
+    rc = create_devices(vm, owner);
     if (rc)
         return bawn_fail(err, BAWN_E_IO, "cannot create the devices: %s", strerror(-rc));
     for (unsigned i = 0; !st && i < vm->parts->cfg->vcpus; i++) {
@@ -222,66 +205,57 @@ static enum bawn_status build(struct bawn_vm *vm, struct bawn_error *err)
 }
 
 enum bawn_status bawn_vm_create(struct bawn_vm *vm, const struct bawn_vm_parts *parts,
+                                void (*distrust)(void *, unsigned, const char *), void *opaque,
                                 struct bawn_error *err)
 {
-    enum bawn_status st;
+    const struct bawn_link_owner owner = { .distrust = distrust, .opaque = opaque };
     int rc;
 
     memset(vm, 0, sizeof(*vm));
     vm->parts = parts;
     vm->fd = -1;
     bawn_snp_vm_init(&vm->snp);
-    bawn_stream_cut(parts->serial, false);
-    bawn_stream_cut(parts->console, false);
     pthread_mutex_init(&vm->lock, NULL);
-    pthread_mutex_init(&vm->control_lock, NULL);
-    vm->control.wake_fd = -1;
     rc = bawn_loop_init(&vm->loop, &vm->lock);
-    if (!rc)
-        rc = bawn_loop_init(&vm->control, &vm->control_lock);
-    st = rc ? bawn_fail(err, BAWN_E_IO, "eventfd: %s", strerror(-rc)) : build(vm, err);
-    if (st)
-        bawn_vm_destroy(vm);
-    return st;
+    return rc ? bawn_fail(err, BAWN_E_IO, "eventfd: %s", strerror(-rc)) : build(vm, &owner, err);
 }
 
-void bawn_vm_destroy(struct bawn_vm *vm)
+enum bawn_status bawn_vm_start(struct bawn_vm *vm, struct bawn_error *err)
 {
-    for (unsigned i = 0; i < vm->nr_vcpus; i++)
-        bawn_vcpu_destroy(&vm->vcpu[i]);
-    for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
-        bawn_virtio_blk_destroy(&vm->blk[i]);
-    for (unsigned i = 0; i < BAWN_MAX_NETS; i++)
-        bawn_virtio_net_destroy(&vm->net[i]);
-    bawn_virtio_destroy(&vm->balloon.virtio);
-    bawn_virtio_vsock_destroy(&vm->vsock);
-    bawn_virtio_destroy(&vm->rng);
-    bawn_virtio_destroy(&vm->console.virtio);
-    if (vm->fd >= 0)
-        close(vm->fd);
-    vm->fd = -1;
-    bawn_snp_vm_destroy(&vm->snp);
-    bawn_mem_destroy(&vm->mem);
-    bawn_loop_destroy(&vm->loop);
-    bawn_loop_destroy(&vm->control);
-    pthread_mutex_destroy(&vm->lock);
-    pthread_mutex_destroy(&vm->control_lock);
-}
+    int rc = 0;
 
-static void *device_thread(void *opaque)
-{
-    bawn_loop_run(opaque);
-    return NULL;
-}
-
-static void start_threads(struct bawn_vm *vm)
-{
-    int rc = bawn_threads_start(&vm->threads, device_thread, &vm->loop);
-
+    bawn_threads_init(&vm->threads);
     for (unsigned i = 0; !rc && i < vm->nr_vcpus; i++)
         rc = bawn_threads_start(&vm->threads, bawn_vcpu_thread, &vm->vcpu[i]);
-    if (rc)
-        bawn_vm_end(vm, BAWN_END_FAILED, "cannot start the vCPUs' threads: %s", strerror(rc));
+    return rc ? bawn_fail(err, BAWN_E_IO, "cannot start the vCPUs' threads: %s", strerror(rc))
+              : BAWN_OK;
+}
+
+void bawn_vm_keep_files(const struct bawn_vm *vm, struct bawn_sandbox_files *files)
+{
+    const struct bawn_vm_parts *parts = vm->parts;
+
+    bawn_sandbox_keep(files, vm->fd);
+    bawn_sandbox_keep(files, vm->loop.wake_fd);
+    bawn_sandbox_keep(files, parts->serial->in_fd);
+    bawn_sandbox_keep(files, parts->serial->out_fd);
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        bawn_sandbox_keep(files, vm->vcpu[i].fd);
+    if (parts->snp)
+        bawn_sandbox_keep(files, vm->snp.sev_fd);
+    for (unsigned i = 0; parts->snp && i < parts->mem->nr; i++) {
+        bawn_sandbox_keep(files, vm->snp.gmem[i]);
+        bawn_sandbox_keep(files, parts->mem->range[i].fd);
+    }
+    for (unsigned i = 0; i < parts->devices->nr; i++) {
+        const struct bawn_device *dev = &parts->devices->dev[i];
+
+        bawn_sandbox_keep(files, dev->link[0]);
+        for (unsigned q = 0; q < dev->vdev->ops->nr_queues; q++) {
+            bawn_sandbox_keep(files, dev->vdev->bell[q].fd);
+            bawn_sandbox_keep(files, dev->vdev->call_fd[q]);
+        }
+    }
 }
 
 static void stop_threads(struct bawn_vm *vm)
@@ -289,17 +263,15 @@ static void stop_threads(struct bawn_vm *vm)
     /* For a vCPU about to enter the guest; the threads' signal is for one inside it. */
     for (unsigned i = 0; i < vm->nr_vcpus; i++)
         __atomic_store_n(&vm->vcpu[i].run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-    while (!bawn_threads_join(&vm->threads)) {
+    while (!bawn_threads_end(&vm->threads))
         /* They had time to write what they had: now nobody takes it. */
         bawn_stream_cut(vm->parts->serial, true);
-        bawn_stream_cut(vm->parts->console, true);
-    }
 }
 
 enum bawn_end bawn_vm_run(struct bawn_vm *vm)
 {
-    start_threads(vm);
-    bawn_loop_run(&vm->control);
+    bawn_threads_go(&vm->threads);
+    bawn_loop_run(&vm->loop);
     stop_threads(vm);
     return vm->end;
 }

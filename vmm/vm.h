@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One virtual machine: memory, vCPU threads, devices. Built from a launch plan, run once,
- * destroyed; a reboot is a new machine from the same plan.
+ * One virtual machine: memory, vCPU threads, transports. Built from a launch plan in a process of
+ * its own (machine.h), run once, and gone with the process; a reboot is a new machine from the same
+ * plan.
  *
- * Threads: each vCPU has one, the devices' file descriptors have one, and one lock (vm->lock)
- * guards the buses and all devices: the vCPUs' take it for an exit, the devices' for a handler.
- * Each may wait for the terminal with the lock held. The caller's thread hears signals and the
- * timeout, and never takes that lock: whatever the others wait for, the machine can be stopped.
+ * Threads: each vCPU has one, the file descriptors have the caller's, and one lock (vm->lock)
+ * guards the buses and all that is on them: the vCPUs' take it for an exit, the caller's for a
+ * handler. Each may wait for the terminal with the lock held: the supervisor ends a machine that
+ * does not end itself.
  */
 #ifndef BAWN_VMM_VM_H
 #define BAWN_VMM_VM_H
@@ -16,9 +17,11 @@
 
 #include "accel.h"
 #include "bus.h"
+#include "devices.h"
 #include "ioapic.h"
 #include "launch.h"
 #include "loop.h"
+#include "link.h"
 #include "memory.h"
 #include "pci.h"
 #include "platform.h"
@@ -26,7 +29,7 @@
 #include "snp.h"
 #include "stream.h"
 #include "threads.h"
-#include "virtio_devices.h"
+#include "virtio.h"
 #include "wires.h"
 
 #define BAWN_NR_EXITS 64 /* exit reasons counted */
@@ -49,22 +52,19 @@ struct bawn_vm_parts {
     const struct bawn_snp_input *snp;         /* of an SEV-SNP one; else NULL */
     struct bawn_accel *accel;
     struct bawn_stream *serial;
-    struct bawn_stream *console;
-    const struct bawn_disk *disk;           /* as many as the configuration has */
-    struct bawn_net *net;                   /* the same */
-    const struct bawn_vsock_socket *socket; /* if the configuration has vsock */
+    const struct bawn_mem *mem;
+    const struct bawn_devices *devices;
 };
 
 struct bawn_vm {
     const struct bawn_vm_parts *parts;
     int fd;
-    struct bawn_mem mem;
     struct bawn_snp_vm snp;
     struct bawn_vcpu vcpu[BAWN_MAX_VCPUS];
     unsigned nr_vcpus;
     struct bawn_threads threads;
-    pthread_mutex_t lock, control_lock;
-    struct bawn_loop loop, control; /* the devices' and the caller's */
+    pthread_mutex_t lock;
+    struct bawn_loop loop;
     struct bawn_bus pio, mmio;
     struct bawn_wires wires;
     struct bawn_kvm_wires kvm_wires;
@@ -73,24 +73,26 @@ struct bawn_vm {
     struct bawn_serial serial;
     int serial_watch;
     struct bawn_pci pci;
-    struct bawn_virtio_console console;
-    struct bawn_virtio rng;
-    struct bawn_virtio_blk blk[BAWN_MAX_DISKS];
-    struct bawn_virtio_net net[BAWN_MAX_NETS];
-    struct bawn_virtio_vsock vsock;
-    struct bawn_virtio_balloon balloon;
+    struct bawn_virtio virtio[BAWN_DEVICES_MAX];
+    struct bawn_link link[BAWN_DEVICES_MAX];
     enum bawn_end end; /* the first reason to stop; atomic */
     char end_msg[256];
     uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* of the sealed launch, if measured */
 };
 
-/* After a failure the machine is destroyed already. */
+/* distrust and opaque: as struct bawn_link_owner has them. After a failure, and at the end, the
+ * process is to be ended. */
 enum bawn_status bawn_vm_create(struct bawn_vm *vm, const struct bawn_vm_parts *parts,
+                                void (*distrust)(void *, unsigned, const char *), void *opaque,
                                 struct bawn_error *err);
-void bawn_vm_destroy(struct bawn_vm *vm);
 
-/* Runs until something ends it, which may be a handler that the caller put into vm->control;
- * all other threads are joined on return. */
+/* Starts the threads, which wait for bawn_vm_run(). */
+enum bawn_status bawn_vm_start(struct bawn_vm *vm, struct bawn_error *err);
+/* The descriptors that it needs to run. */
+void bawn_vm_keep_files(const struct bawn_vm *vm, struct bawn_sandbox_files *files);
+
+/* Runs until something ends it, which may be a handler that the caller put into vm->loop. All other
+ * threads have ended then. */
 enum bawn_end bawn_vm_run(struct bawn_vm *vm);
 /* Ends the machine, from any thread; the first call's reason stands. */
 void bawn_vm_end(struct bawn_vm *vm, enum bawn_end why, const char *fmt, ...)
@@ -99,7 +101,6 @@ void bawn_vm_end(struct bawn_vm *vm, enum bawn_end why, const char *fmt, ...)
 /* vcpu.c. Creation sets CPUID, MSRs and, on vCPU 0, the plan's registers. */
 enum bawn_status bawn_vcpu_create(struct bawn_vcpu *vcpu, struct bawn_vm *vm, unsigned id,
                                   struct bawn_error *err);
-void bawn_vcpu_destroy(struct bawn_vcpu *vcpu);
 void *bawn_vcpu_thread(void *vcpu); /* runs it until the machine ends */
 
 /* cpuid.c: what the module supports, with vCPU id's place in the topology. */

@@ -3,8 +3,8 @@
  * vsock connections. The guest's counters are compared, never followed; the sockets do not block.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,14 +18,15 @@
 
 void bawn_vsock_conn_init(struct bawn_vsock_conn *c, int fd, enum bawn_vsock_state state)
 {
-    *c = (struct bawn_vsock_conn){ .fd = fd, .state = state };
+    *c = (struct bawn_vsock_conn){ .fd = fd, .state = state, .buf = c->buf };
 }
 
 void bawn_vsock_conn_close(struct bawn_vsock_conn *c)
 {
     if (c->fd >= 0)
         close(c->fd);
-    free(c->buf);
+    if (c->dirty)
+        madvise(c->buf, BAWN_VSOCK_BUFFER, MADV_DONTNEED);
     bawn_vsock_conn_init(c, -1, BAWN_VSOCK_FREE);
 }
 
@@ -75,12 +76,7 @@ static size_t send_some(struct bawn_vsock_conn *c, const struct iovec *v, unsign
 /* Puts off what the socket did not take. */
 static void keep(struct bawn_vsock_conn *c, struct bawn_bufs *data)
 {
-    if (!c->buf)
-        c->buf = malloc(BAWN_VSOCK_BUFFER);
-    if (!c->buf) {
-        bawn_vsock_conn_reset(c);
-        return;
-    }
+    c->dirty = true;
     while (data->len) {
         uint32_t tail = (c->head + c->len) % BAWN_VSOCK_BUFFER;
         uint32_t part = BAWN_VSOCK_BUFFER - tail;
@@ -169,6 +165,7 @@ bool bawn_vsock_conn_wants(const struct bawn_vsock_conn *c)
 uint32_t bawn_vsock_conn_read(struct bawn_vsock_conn *c, struct bawn_bufs *to)
 {
     uint32_t room = credit(c);
+    struct msghdr msg = { 0 };
     ssize_t n;
 
     if (!reads(c))
@@ -179,7 +176,9 @@ uint32_t bawn_vsock_conn_read(struct bawn_vsock_conn *c, struct bawn_bufs *to)
         return 0;
     }
     bawn_bufs_cut(to, room);
-    n = readv(c->fd, to->v, (int)to->nr);
+    msg.msg_iov = to->v;
+    msg.msg_iovlen = to->nr;
+    n = recvmsg(c->fd, &msg, MSG_DONTWAIT);
     if (n > 0) {
         c->sent += (uint32_t)n;
         return (uint32_t)n;

@@ -34,8 +34,9 @@ struct bawn_vsock_conn {
     int fd; /* owned; -1: none */
     uint32_t host_port, guest_port;
     unsigned tell;
-    /* From the guest to the host: a ring, made when it is first needed. */
-    uint8_t *buf;
+    /* From the guest to the host: a ring. */
+    uint8_t *buf; /* borrowed, BAWN_VSOCK_BUFFER bytes in whole pages, for good */
+    bool dirty;   /* they hold memory */
     uint32_t head, len;
     uint32_t forwarded, told_forwarded; /* bytes, modulo 2^32 */
     uint8_t guest_shut;                 /* VIRTIO_VSOCK_SHUTDOWN_*: what the guest gave up */

@@ -89,10 +89,19 @@ static bool parse_greeting(const char *line, uint32_t *port)
     return !*end && n <= UINT32_MAX;
 }
 
+/* As recv(); of the calls that read from a socket the sandbox has this one. */
+static ssize_t receive(int fd, void *to, size_t len, int flags)
+{
+    struct iovec v = { to, len };
+    struct msghdr msg = { .msg_iov = &v, .msg_iovlen = 1 };
+
+    return recvmsg(fd, &msg, flags | MSG_DONTWAIT);
+}
+
 int bawn_vsock_read_greeting(int fd, uint32_t *port)
 {
     char line[GREETING_MAX + 1];
-    ssize_t n = recv(fd, line, GREETING_MAX, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t n = receive(fd, line, GREETING_MAX, MSG_PEEK);
     char *end;
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -106,13 +115,15 @@ int bawn_vsock_read_greeting(int fd, uint32_t *port)
     *end = '\0';
     if (!parse_greeting(line, port))
         return -1;
-    return recv(fd, line, (size_t)n, MSG_DONTWAIT) == n ? 1 : -1;
+    return receive(fd, line, (size_t)n, 0) == n ? 1 : -1;
 }
 
 bool bawn_vsock_write_answer(int fd, uint32_t port)
 {
     char line[32];
     int n = snprintf(line, sizeof(line), "OK %" PRIu32 "\n", port);
+    struct iovec v = { line, (size_t)n };
+    const struct msghdr msg = { .msg_iov = &v, .msg_iovlen = 1 };
 
-    return send(fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) == n;
+    return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == n;
 }

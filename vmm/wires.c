@@ -65,10 +65,10 @@ static void kvm_route(void *opaque, unsigned gsi, bool on, uint64_t addr, uint32
     set_routes(k);
 }
 
-static int kvm_irqfd(void *opaque, unsigned gsi, int fd)
+static int kvm_irqfd(void *opaque, unsigned gsi, int fd, bool on)
 {
     struct bawn_kvm_wires *k = opaque;
-    struct kvm_irqfd req = { .fd = fd, .gsi = gsi };
+    struct kvm_irqfd req = { .fd = fd, .gsi = gsi, .flags = on ? 0 : KVM_IRQFD_FLAG_DEASSIGN };
 
     return ioctl(k->vm_fd, KVM_IRQFD, &req) ? -errno : 0;
 }

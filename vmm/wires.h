@@ -21,8 +21,9 @@ struct bawn_wires_ops {
     void (*msi)(void *opaque, uint64_t addr, uint32_t data);
     /* Says which message gsi stands for; !on removes the route. */
     void (*route)(void *opaque, unsigned gsi, bool on, uint64_t addr, uint32_t data);
-    /* Has a write to eventfd fd deliver gsi's message. 0 or -errno. */
-    int (*irqfd)(void *opaque, unsigned gsi, int fd);
+    /* Has a write to eventfd fd deliver gsi's message, one of before too; or no longer (!on). 0 or
+     * -errno. */
+    int (*irqfd)(void *opaque, unsigned gsi, int fd, bool on);
     /* Has a 2-byte guest write at gpa signal eventfd fd, or no longer (!on). 0 or -errno. */
     int (*ioeventfd)(void *opaque, uint64_t gpa, int fd, bool on);
 };

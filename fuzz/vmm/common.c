@@ -20,7 +20,8 @@
 
 #define LOW_RAM 0x8000u
 #define HIGH_RAM 0x1000u
-#define CFG (BAWN_ECAM_BASE + FUZZ_SLOT * 0x8000)
+#define SLOT 4
+#define CFG (BAWN_ECAM_BASE + SLOT * 0x8000)
 #define NOTIFY 0x3000u
 #define QUEUES BAWN_VIRTIO_QUEUES
 #define STEPS_MAX 400
@@ -41,6 +42,7 @@ static struct {
     struct bawn_ioapic ioapic;
     struct bawn_loop loop;
     struct bawn_pci pci;
+    struct bawn_virtio virtio;
     uint64_t bar0, bar1;
     uint16_t next_desc[QUEUES];
     unsigned race_in; /* look-ups until it happens; 0: none */
@@ -188,8 +190,12 @@ static bool rings_may_change(const uint8_t *mask, const struct bawn_virtq *q)
     return memchr(mask + (was(q->avail) - before), 1, packed(q) ? 4 : 4 + 2ul * q->size);
 }
 
+/* The queues before the step, which may have ended them, and after it. */
+static struct bawn_virtq queues[2 * QUEUES];
+
 static void keep_memory(void)
 {
+    memcpy(queues, device.vdev->vq, sizeof(device.vdev->vq));
     memcpy(before, mem.range[0].host, LOW_RAM);
     memcpy(before + LOW_RAM, mem.range[1].host, HIGH_RAM);
 }
@@ -217,11 +223,12 @@ static void check_memory(void)
         (!memcmp(before, now[0], LOW_RAM) && !memcmp(before + LOW_RAM, now[1], HIGH_RAM)))
         return;
     memset(mask, 0, sizeof(mask));
-    for (unsigned i = 0; i < QUEUES; i++)
-        if (device.virtio->vq[i].enabled)
-            allow_queue(mask, &device.virtio->vq[i]);
-    for (unsigned i = 0; i < QUEUES; i++)
-        if (device.virtio->vq[i].enabled && rings_may_change(mask, &device.virtio->vq[i]))
+    memcpy(queues + QUEUES, device.vdev->vq, sizeof(device.vdev->vq));
+    for (unsigned i = 0; i < 2 * QUEUES; i++)
+        if (queues[i].enabled)
+            allow_queue(mask, &queues[i]);
+    for (unsigned i = 0; i < 2 * QUEUES; i++)
+        if (queues[i].enabled && rings_may_change(mask, &queues[i]))
             return;
     check_range(mask, before, now[0], LOW_RAM);
     check_range(mask + LOW_RAM, before + LOW_RAM, now[1], HIGH_RAM);
@@ -250,12 +257,12 @@ static void start(uint8_t features, uint8_t size)
     reg(VIRTIO_PCI_COMMON_STATUS, 1, 3);
     reg(VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
     reg(VIRTIO_PCI_COMMON_GF, 4,
-        features & 1 ? (uint32_t)device.virtio->features | (features & 6u) << 27
+        features & 1 ? (uint32_t)device.vdev->offered | (features & 6u) << 27
                      : features >> 1 & 0x3f);
     reg(VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
     reg(VIRTIO_PCI_COMMON_GF, 4, features & 0x80 ? 5 : 1);
     reg(VIRTIO_PCI_COMMON_STATUS, 1, 11);
-    for (unsigned q = 0; q < device.virtio->ops->nr_queues; q++) {
+    for (unsigned q = 0; q < device.vdev->ops->nr_queues; q++) {
         m.next_desc[q] = 0;
         reg(VIRTIO_PCI_COMMON_Q_SELECT, 2, q);
         reg(VIRTIO_PCI_COMMON_Q_SIZE, 2, queue_size);
@@ -269,7 +276,7 @@ static void start(uint8_t features, uint8_t size)
 
 static void make_available(unsigned q, uint16_t head)
 {
-    uint16_t size = device.virtio->vq[q].size ? device.virtio->vq[q].size : 1;
+    uint16_t size = device.vdev->vq[q].size ? device.vdev->vq[q].size : 1;
     uint16_t *avail = (uint16_t *)(void *)low(AVAIL_AT(q));
 
     avail[2 + avail[1] % size] = head;
@@ -322,7 +329,7 @@ static void fill_part(struct fuzz_steps *s, uint64_t gpa)
 static void chain(struct fuzz_steps *s)
 {
     unsigned nr = steps_u8(s) % QUEUES, count = steps_u8(s), n = 1 + count % PARTS_MAX;
-    const struct bawn_virtq *q = &device.virtio->vq[nr];
+    const struct bawn_virtq *q = &device.vdev->vq[nr];
     bool indirect = count & 0x80;
     uint16_t size = q->size ? q->size : 1;
     unsigned first = m.next_desc[nr];
@@ -432,7 +439,7 @@ static void step_avail(struct fuzz_steps *s)
     unsigned q = steps_u8(s) % QUEUES, i = steps_u8(s) % BAWN_VIRTQ_MAX;
     uint16_t *avail = (uint16_t *)(void *)low(AVAIL_AT(q)), val = steps_u16(s);
 
-    if (packed(&device.virtio->vq[q])) {
+    if (packed(&device.vdev->vq[q])) {
         memcpy(low(DESC_AT(q) + i * 16 + 14), &val, sizeof(val));
         return;
     }
@@ -445,6 +452,7 @@ static void step_bell(struct fuzz_steps *s)
     uint8_t q = steps_u8(s);
 
     reg(NOTIFY + q % 4 * 4u, 2, q);
+    turn_loop();
 }
 
 static void step_host(struct fuzz_steps *s)
@@ -494,9 +502,9 @@ static void drop_route(void *opaque, unsigned gsi, bool on, uint64_t addr, uint3
     FUZZ_MUST(gsi < BAWN_MAX_GSI);
 }
 
-static int take_irqfd(void *opaque, unsigned gsi, int fd)
+static int take_irqfd(void *opaque, unsigned gsi, int fd, bool on)
 {
-    (void)opaque, (void)fd;
+    (void)opaque, (void)fd, (void)on;
     FUZZ_MUST(gsi < BAWN_MAX_GSI);
     return 0;
 }
@@ -509,7 +517,7 @@ static int take_ioeventfd(void *opaque, uint64_t gpa, int fd, bool on)
 
 static const struct bawn_wires_ops wires_ops = { drop_msi, drop_route, take_irqfd, take_ioeventfd };
 
-struct bawn_virtio_host fuzz_machine(void)
+struct bawn_vdev_host fuzz_machine(void)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -524,12 +532,19 @@ struct bawn_virtio_host fuzz_machine(void)
     m.wires = (struct bawn_wires){ &wires_ops, NULL, BAWN_IOAPIC_PINS };
     bawn_ioapic_init(&m.ioapic, &m.wires);
     FUZZ_MUST(!bawn_loop_init(&m.loop, &lock) && !bawn_pci_init(&m.pci, &m.mmio));
-    return (struct bawn_virtio_host){ &mem, &m.wires, &m.ioapic, &m.loop, &m.pci, false };
+    return (struct bawn_vdev_host){ &mem, &m.loop };
 }
 
 void fuzz_plugged(const struct fuzz_device *d)
 {
+    const struct bawn_virtio_host host = { &m.wires, &m.ioapic, &m.loop, &m.pci, false };
+
     device = *d;
+    FUZZ_MUST(!bawn_virtio_init(&m.virtio, d->vdev, &host, SLOT));
+    if (d->plug)
+        d->plug(&m.virtio);
+    else
+        bawn_virtio_join(&m.virtio, d->vdev);
     clean = m;
     clean_state = malloc(d->size);
     FUZZ_MUST(clean_state);
@@ -546,8 +561,10 @@ static void put_back(void)
     reg(VIRTIO_PCI_COMMON_STATUS, 1, 0);
     if (device.clear)
         device.clear();
-    for (unsigned i = 0; i < device.virtio->ops->nr_queues; i++)
-        (void)!eventfd_read(device.virtio->bell[i].fd, &ignored);
+    for (unsigned i = 0; i < device.vdev->ops->nr_queues; i++) {
+        (void)!eventfd_read(device.vdev->bell[i].fd, &ignored);
+        (void)!eventfd_read(device.vdev->call_fd[i], &ignored);
+    }
     (void)!eventfd_read(m.loop.wake_fd, &ignored);
     m = clean;
     memcpy(device.state, clean_state, device.size);

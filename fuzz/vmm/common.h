@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "virtio.h"
 #include "virtio_devices.h"
 
 struct fuzz_steps {
@@ -36,7 +37,9 @@ uint16_t steps_u16(struct fuzz_steps *s);
 uint32_t steps_u32(struct fuzz_steps *s);
 
 struct fuzz_device {
-    struct bawn_virtio *virtio;
+    struct bawn_vdev *vdev;
+    /* Connects the transport to the device; NULL: they call each other. */
+    void (*plug)(struct bawn_virtio *virtio);
     /* HOST; NULL: nothing happens outside. */
     void (*host)(uint8_t what, uint8_t how);
     /* Between inputs, after the device was reset. May be NULL. */
@@ -46,10 +49,9 @@ struct fuzz_device {
     size_t size;
 };
 
-/* Once: the machine that the device is to be plugged into, in slot FUZZ_SLOT. */
-#define FUZZ_SLOT 4
-struct bawn_virtio_host fuzz_machine(void);
-/* Once, after the device's init. */
+/* Once: the machine that the device is for. */
+struct bawn_vdev_host fuzz_machine(void);
+/* Once, after the device's init: plugs it in. */
 void fuzz_plugged(const struct fuzz_device *device);
 /* Carries out an input and puts everything back. */
 void fuzz_steps(const uint8_t *data, size_t len);

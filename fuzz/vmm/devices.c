@@ -54,9 +54,9 @@ static void route(void *opaque, unsigned gsi, bool on, uint64_t addr, uint32_t d
     FUZZ_MUST(gsi < BAWN_MAX_GSI);
 }
 
-static int take_fd(void *opaque, unsigned gsi, int fd)
+static int take_fd(void *opaque, unsigned gsi, int fd, bool on)
 {
-    (void)opaque, (void)gsi, (void)fd;
+    (void)opaque, (void)gsi, (void)fd, (void)on;
     return 0;
 }
 

@@ -34,15 +34,15 @@ static void clear(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (disk.fd < 0) {
-        struct bawn_virtio_host machine = fuzz_machine();
+        struct bawn_vdev_host machine = fuzz_machine();
 
         for (unsigned i = 0; i < sizeof(image); i++)
             image[i] = (uint8_t)(i / BAWN_SECTOR);
         disk.fd = memfd_create("disk", MFD_CLOEXEC);
         FUZZ_MUST(disk.fd >= 0 && !ftruncate(disk.fd, sizeof(image)));
         clear();
-        FUZZ_MUST(!bawn_virtio_blk_init(&blk, &machine, FUZZ_SLOT, &disk));
-        fuzz_plugged(&(struct fuzz_device){ &blk.virtio, host, clear, &blk, sizeof(blk) });
+        FUZZ_MUST(!bawn_virtio_blk_init(&blk, &machine, &disk));
+        fuzz_plugged(&(struct fuzz_device){ &blk.vdev, NULL, host, clear, &blk, sizeof(blk) });
     }
     fuzz_steps(data, size);
     return 0;

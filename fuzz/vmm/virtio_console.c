@@ -62,14 +62,14 @@ static void clear(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (stream.in_fd < 0) {
-        struct bawn_virtio_host machine = fuzz_machine();
+        struct bawn_vdev_host machine = fuzz_machine();
 
         open_keyboard();
         stream.in_fd = keyboard[0];
         clean = stream;
-        FUZZ_MUST(!bawn_virtio_console_init(&console, &machine, FUZZ_SLOT, &stream, quit, NULL));
+        FUZZ_MUST(!bawn_virtio_console_init(&console, &machine, &stream, quit, NULL));
         fuzz_plugged(
-            &(struct fuzz_device){ &console.virtio, host, clear, &console, sizeof(console) });
+            &(struct fuzz_device){ &console.vdev, NULL, host, clear, &console, sizeof(console) });
     }
     fuzz_steps(data, size);
     return 0;

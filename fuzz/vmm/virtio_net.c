@@ -58,11 +58,11 @@ static void clear(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (peer < 0) {
-        struct bawn_virtio_host machine = fuzz_machine();
+        struct bawn_vdev_host machine = fuzz_machine();
 
         connect_pair();
-        FUZZ_MUST(!bawn_virtio_net_init(&dev, &machine, FUZZ_SLOT, &net));
-        fuzz_plugged(&(struct fuzz_device){ &dev.virtio, host, clear, &dev, sizeof(dev) });
+        FUZZ_MUST(!bawn_virtio_net_init(&dev, &machine, &net));
+        fuzz_plugged(&(struct fuzz_device){ &dev.vdev, NULL, host, clear, &dev, sizeof(dev) });
     }
     fuzz_steps(data, size);
     return 0;

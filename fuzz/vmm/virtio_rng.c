@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct bawn_virtio rng;
+static struct bawn_vdev rng;
 
 ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags);
 
@@ -25,10 +25,10 @@ ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!rng.ops) {
-        struct bawn_virtio_host host = fuzz_machine();
+        struct bawn_vdev_host host = fuzz_machine();
 
-        FUZZ_MUST(!bawn_virtio_rng_init(&rng, &host, FUZZ_SLOT));
-        fuzz_plugged(&(struct fuzz_device){ .virtio = &rng, .state = &rng, .size = sizeof(rng) });
+        FUZZ_MUST(!bawn_virtio_rng_init(&rng, &host));
+        fuzz_plugged(&(struct fuzz_device){ .vdev = &rng, .state = &rng, .size = sizeof(rng) });
     }
     fuzz_steps(data, size);
     return 0;

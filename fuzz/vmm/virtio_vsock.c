@@ -118,13 +118,14 @@ static void clear(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (listener.fd < 0) {
-        struct bawn_virtio_host machine = fuzz_machine();
+        struct bawn_vdev_host machine = fuzz_machine();
 
         memset(peer, -1, sizeof(peer));
         listener.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         FUZZ_MUST(listener.fd >= 0);
-        FUZZ_MUST(!bawn_virtio_vsock_init(&vsock, &machine, FUZZ_SLOT, &listener, 3));
-        fuzz_plugged(&(struct fuzz_device){ &vsock.virtio, host, clear, &vsock, sizeof(vsock) });
+        FUZZ_MUST(!bawn_virtio_vsock_init(&vsock, &machine, &listener, 3));
+        fuzz_plugged(
+            &(struct fuzz_device){ &vsock.vdev, NULL, host, clear, &vsock, sizeof(vsock) });
     }
     fuzz_steps(data, size);
     return 0;

@@ -52,6 +52,37 @@ ended() { # the exit code that is right
 	[ "$status" -eq "$1" ] || { echo "# bawn run ended with $status, expected $1"; false; }
 }
 
+process() { # its name; its number
+	for comm in /proc/[0-9]*/comm; do
+		[ "$(cat "$comm" 2>/dev/null)" = "bawn:$1" ] && basename "${comm%/comm}" && return
+	done
+	return 1
+}
+locked_in() { # the names of processes
+	for name in "$@"; do
+		pid=$(process "$name") && grep -q '^Seccomp:.2$' "/proc/$pid/status" &&
+			grep -q '^CapEff:.0*$' "/proc/$pid/status" &&
+			[ "$(readlink "/proc/$pid/ns/net")" != "$(readlink /proc/self/ns/net)" ] || return
+	done
+}
+another_rng() {
+	was=$(process rng) && kill -KILL "$was" && left=200
+	while [ -z "$(process rng)" ] || [ "$(process rng)" = "$was" ]; do
+		left=$((left - 1))
+		[ $left -gt 0 ] || return 1
+		usleep 50000
+	done
+	grep -q "rng's process was killed by signal 9" "$work/err"
+}
+none_left() {
+	left=200
+	while process machine || process rng || process disk0; do
+		left=$((left - 1))
+		[ $left -gt 0 ] || return 1
+		usleep 50000
+	done
+}
+
 refused() { # words of the message, options of bawn run
 	words=$1
 	shift
@@ -189,7 +220,27 @@ net)
 	check "we get what it sends" [ "$sent" = "$(sha256sum <"$work/b")" ]
 	finish_off
 	;;
-*) echo "1..0 # debian.sh: '$what' is none of boot up echo hvc clock stress soak reboot panic disk net" ;;
+processes)
+	echo 1..8
+	dd if=/dev/zero of="$work/a" bs=1M count=8 2>/dev/null
+	start processes poweroff --disk "path=$work/a"
+	check "the guest's drivers are up" wait_for 'guest: say something' $patience
+	check "machine and devices have processes that are locked in" locked_in machine rng disk0
+	check "a device's process that dies is reported, and there is another" another_rng
+	stopped=$(process disk0)
+	kill -STOP "$stopped"
+	echo "go on" >&9
+	check "the guest resets the device, which serves again" wait_for 'guest: rng is back' 60
+	sleep 2
+	kill -CONT "$stopped"
+	check "a device that stood still goes on" wait_for '^guest: processes ok' 60
+	finish_off
+	start smoke poweroff
+	wait_for 'Linux version' $patience
+	kill -KILL "$vmm"
+	check "when the supervisor is killed, so are the others" none_left
+	;;
+*) echo "1..0 # debian.sh: '$what' is none of boot up echo hvc clock stress soak reboot panic disk net processes" ;;
 esac
 tr -d '\r' <"$work/out" >"$work/text"
 sed 's/^/# bawn: /' "$work/err"

@@ -19,6 +19,7 @@
 #include <linux/virtio_ring.h>
 
 #include "fake_wires.h"
+#include "virtio.h"
 #include "virtio_devices.h"
 
 #define SLOT 4
@@ -39,12 +40,13 @@ static struct {
     pthread_mutex_t lock;
     struct bawn_loop loop;
     struct bawn_pci pci;
+    struct bawn_virtio virtio;
     uint64_t bar;
     uint16_t next_desc[3];
     uint16_t seen[3]; /* used entries that the test has looked at */
 } m;
 
-static inline struct bawn_virtio_host machine_create(void)
+static inline struct bawn_vdev_host machine_create(void)
 {
     const struct bawn_ram ram = { 0, RAM_SIZE };
 
@@ -55,7 +57,15 @@ static inline struct bawn_virtio_host machine_create(void)
     bawn_ioapic_init(&m.ioapic, &m.wires);
     assert_int_equal(bawn_loop_init(&m.loop, &m.lock), 0);
     assert_int_equal(bawn_pci_init(&m.pci, &m.mmio), 0);
-    return (struct bawn_virtio_host){ &m.mem, &m.wires, &m.ioapic, &m.loop, &m.pci, false };
+    return (struct bawn_vdev_host){ &m.mem, &m.loop };
+}
+
+static inline void machine_plug(struct bawn_vdev *dev)
+{
+    const struct bawn_virtio_host host = { &m.wires, &m.ioapic, &m.loop, &m.pci, false };
+
+    assert_int_equal(bawn_virtio_init(&m.virtio, dev, &host, SLOT), 0);
+    bawn_virtio_join(&m.virtio, dev);
 }
 
 static inline void machine_destroy(void)
@@ -151,6 +161,7 @@ static inline void offer(unsigned q, const struct part *parts, unsigned nr)
 static inline void ring_bell(unsigned q)
 {
     reg(0x3000 + q * 4, 2, q);
+    turn_loop(&m.loop);
 }
 
 /* Entries of the used ring that are new; *len of the last one. */

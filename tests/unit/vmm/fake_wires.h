@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Wires that end in counters, for tests of interrupt controllers and devices.
+ * Wires that end in counters, and a loop that turns when told to, for tests of interrupt
+ * controllers and devices.
  */
 #ifndef BAWN_TEST_FAKE_WIRES_H
 #define BAWN_TEST_FAKE_WIRES_H
 
+#include <poll.h>
 #include <string.h>
 
+#include "loop.h"
 #include "wires.h"
 
 static struct {
@@ -38,10 +41,10 @@ static void fake_route(void *opaque, unsigned gsi, bool on, uint64_t addr, uint3
     wired.gsi[gsi].data = data;
 }
 
-static int fake_irqfd(void *opaque, unsigned gsi, int fd)
+static int fake_irqfd(void *opaque, unsigned gsi, int fd, bool on)
 {
     (void)opaque;
-    wired.gsi[gsi].fd = fd;
+    wired.gsi[gsi].fd = on ? fd : -1;
     return 0;
 }
 
@@ -58,6 +61,27 @@ static inline void fake_wires_init(struct bawn_wires *wires)
 {
     memset(&wired, 0, sizeof(wired));
     *wires = (struct bawn_wires){ &fake_ops, NULL, BAWN_IOAPIC_PINS };
+}
+
+#define TURNS_MAX 8 /* a device may have more to do, time and again */
+
+/* What the machine's and the device's loops do. */
+static inline void turn_loop(struct bawn_loop *loop)
+{
+    struct pollfd fds[BAWN_LOOP_MAX];
+
+    for (unsigned turns = 0; turns < TURNS_MAX; turns++) {
+        unsigned nr = loop->nr;
+
+        for (unsigned i = 0; i < nr; i++)
+            fds[i] = (struct pollfd){ loop->watch[i].on ? loop->watch[i].fd : -1, POLLIN, 0 };
+        if (poll(fds, nr, 0) <= 0)
+            return;
+        for (unsigned i = 0; i < nr; i++) {
+            if (fds[i].revents && loop->watch[i].on)
+                loop->watch[i].fn(loop->watch[i].opaque);
+        }
+    }
 }
 
 #endif

@@ -130,7 +130,8 @@ static void test_conversions(void **state)
     static struct bawn_vm vm;
     static struct bawn_snp_input input;
     const struct bawn_ram ram = { 0, RAM_SIZE };
-    struct bawn_vm_parts parts = { .snp = &input };
+    struct bawn_mem mem;
+    struct bawn_vm_parts parts = { .snp = &input, .mem = &mem };
     struct kvm_run run;
     struct bawn_vcpu vcpu = { .vm = &vm, .run = &run };
 
@@ -138,8 +139,8 @@ static void test_conversions(void **state)
     vm.fd = -1;
     vm.parts = &parts;
     bawn_snp_vm_init(&vm.snp);
-    assert_int_equal(bawn_mem_create(&vm.mem, &ram, 1, false, NULL), BAWN_OK);
-    memset(vm.mem.range[0].host, 0x5a, RAM_SIZE);
+    assert_int_equal(bawn_mem_create(&mem, &ram, 1, false, NULL), BAWN_OK);
+    memset(mem.range[0].host, 0x5a, RAM_SIZE);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         for (unsigned private = 0; private < 2; private ++) {
             memset(&run, 0, sizeof(run));
@@ -152,8 +153,8 @@ static void test_conversions(void **state)
         }
     }
     for (uint64_t i = 0; i < RAM_SIZE; i += 512)
-        assert_int_equal(vm.mem.range[0].host[i], 0x5a);
-    bawn_mem_destroy(&vm.mem);
+        assert_int_equal(mem.range[0].host[i], 0x5a);
+    bawn_mem_destroy(&mem);
 }
 
 static void test_end_messages(void **state)
@@ -164,7 +165,7 @@ static void test_end_messages(void **state)
 
     (void)state;
     run.system_event.data[0] = 0x100 | 1 << 12 | 0x50 << 16;
-    vm.loop.wake_fd = vm.control.wake_fd = -1;
+    vm.loop.wake_fd = -1;
     bawn_snp_terminated(&vcpu);
     assert_int_equal(vm.end, BAWN_END_CRASH);
     assert_string_equal(vm.end_msg,

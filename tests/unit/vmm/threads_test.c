@@ -21,6 +21,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct bawn_loop loop;
+static struct bawn_stream_tail tail;
 static struct bawn_stream stream;
 static unsigned nr_waiting;
 
@@ -58,28 +59,32 @@ static void nothing(void *opaque)
 
 static void test_stuck_output(void **state)
 {
-    struct bawn_threads t = { .nr = 0 };
+    static struct bawn_threads t; /* the threads stay */
     unsigned rounds = 0;
     int fds[2], fd;
 
     (void)state;
     alarm(60);
     assert_int_equal(pipe(fds), 0);
-    stream = (struct bawn_stream){ .in_fd = -1, .out_fd = fds[1] };
+    stream = (struct bawn_stream){ .in_fd = -1, .out_fd = fds[1], .tail = &tail };
     fd = eventfd(1, EFD_CLOEXEC);
     assert_true(fd >= 0);
     assert_int_equal(bawn_loop_init(&loop, &lock), 0);
     assert_int_equal(bawn_loop_watch(&loop, fd, true, nothing, NULL), 0);
+    bawn_threads_init(&t);
     assert_int_equal(bawn_threads_start(&t, waiter, NULL), 0);
     assert_int_equal(bawn_threads_start(&t, writer, NULL), 0);
-    while (__atomic_load_n(&stream.total, __ATOMIC_SEQ_CST) < PIPES)
+    usleep(10000);
+    assert_int_equal(tail.total, 0); /* not before they may */
+    bawn_threads_go(&t);
+    while (__atomic_load_n(&tail.total, __ATOMIC_SEQ_CST) < PIPES)
         usleep(1000);
     assert_int_equal(bawn_threads_start(&t, device, &loop), 0);
     assert_int_equal(bawn_threads_start(&t, waiter, NULL), 0);
     while (__atomic_load_n(&nr_waiting, __ATOMIC_SEQ_CST) < 2)
         usleep(1000);
     bawn_loop_stop(&loop);
-    while (!bawn_threads_join(&t)) {
+    while (!bawn_threads_end(&t)) {
         bawn_stream_cut(&stream, true);
         rounds++;
     }
@@ -97,14 +102,17 @@ static void *ends(void *opaque)
 
 static void test_limits(void **state)
 {
-    struct bawn_threads t = { .nr = 0 };
+    static struct bawn_threads t;
 
     (void)state;
+    bawn_threads_init(&t);
     for (unsigned i = 0; i < BAWN_THREADS_MAX; i++)
         assert_int_equal(bawn_threads_start(&t, ends, NULL), 0);
     assert_int_not_equal(bawn_threads_start(&t, ends, NULL), 0);
-    assert_true(bawn_threads_join(&t));
-    assert_true(bawn_threads_join(&t)); /* none left */
+    bawn_threads_go(&t);
+    while (!bawn_threads_end(&t))
+        ;
+    assert_true(bawn_threads_end(&t)); /* none left */
 }
 
 int main(void)

@@ -23,11 +23,12 @@ static struct bawn_virtio_balloon balloon;
 static int setup(void **state)
 {
     const struct bawn_balloon_config cfg = { .on = true, .size = 1 << 20, .reporting = true };
-    struct bawn_virtio_host host = machine_create();
+    struct bawn_vdev_host host = machine_create();
 
     (void)state;
     memset(&balloon, 0, sizeof(balloon));
-    assert_int_equal(bawn_virtio_balloon_init(&balloon, &host, SLOT, &cfg), 0);
+    assert_int_equal(bawn_virtio_balloon_init(&balloon, &host, &cfg), 0);
+    machine_plug(&balloon.vdev);
     assert_int_equal(driver_start(3, V1), 15);
     return 0;
 }
@@ -50,7 +51,7 @@ static int setup_shared(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    bawn_virtio_destroy(&balloon.virtio);
+    bawn_vdev_destroy(&balloon.vdev);
     machine_destroy();
     return 0;
 }

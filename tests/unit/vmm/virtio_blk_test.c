@@ -31,7 +31,7 @@ static struct bawn_disk_config disk_config(bool readonly)
 
 static void create(bool readonly)
 {
-    struct bawn_virtio_host host = machine_create();
+    struct bawn_vdev_host host = machine_create();
     struct bawn_disk_config cfg = disk_config(readonly);
     uint8_t image[SECTORS * BAWN_SECTOR];
     int fd = open(path, O_WRONLY | O_TRUNC);
@@ -41,7 +41,8 @@ static void create(bool readonly)
     assert_int_equal(write(fd, image, sizeof(image)), sizeof(image));
     close(fd);
     assert_int_equal(bawn_disk_open(&disk, &cfg, NULL), BAWN_OK);
-    assert_int_equal(bawn_virtio_blk_init(&blk, &host, SLOT, &disk), 0);
+    assert_int_equal(bawn_virtio_blk_init(&blk, &host, &disk), 0);
+    machine_plug(&blk.vdev);
     assert_int_equal(driver_start(1, V1), 15);
 }
 
@@ -272,7 +273,7 @@ static void test_any_layout(void **state)
     assert_int_equal(data[1000 + 412], VIRTIO_BLK_S_OK);
 }
 
-static void turn_loop(int timeout)
+static void wait_loop(int timeout)
 {
     struct pollfd fds[BAWN_LOOP_MAX];
 
@@ -289,7 +290,7 @@ static void test_rate(void **state)
 {
     const struct part parts[] = { { HEAD, 16, false }, { DATA, 512, true }, { STATUS, 1, true } };
     struct bawn_disk_config cfg = disk_config(false);
-    struct bawn_virtio_host host;
+    struct bawn_vdev_host host;
     unsigned done;
 
     teardown(state);
@@ -297,7 +298,8 @@ static void test_rate(void **state)
     host = machine_create();
     memset(&blk, 0, sizeof(blk));
     assert_int_equal(bawn_disk_open(&disk, &cfg, NULL), BAWN_OK);
-    assert_int_equal(bawn_virtio_blk_init(&blk, &host, SLOT, &disk), 0);
+    assert_int_equal(bawn_virtio_blk_init(&blk, &host, &disk), 0);
+    machine_plug(&blk.vdev);
     assert_int_equal(driver_start(1, V1), 15);
     put_head(VIRTIO_BLK_T_IN, 1);
     for (unsigned i = 0; i < 4; i++)
@@ -306,7 +308,7 @@ static void test_rate(void **state)
     done = used(0, NULL);
     assert_int_equal(done, 3);
     while (done < 4) {
-        turn_loop(-1);
+        wait_loop(-1);
         done += used(0, NULL);
     }
     /* Nothing of it is left over a reset. */

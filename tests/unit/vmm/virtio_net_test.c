@@ -39,12 +39,13 @@ static int peer = -1;
 
 static void plug(uint64_t features)
 {
-    struct bawn_virtio_host host = machine_create();
+    struct bawn_vdev_host host = machine_create();
 
     memset(&dev, 0, sizeof(dev));
     memcpy(net.mac, mac, sizeof(mac));
     net.mtu = 1400;
-    assert_int_equal(bawn_virtio_net_init(&dev, &host, SLOT, &net), 0);
+    assert_int_equal(bawn_virtio_net_init(&dev, &host, &net), 0);
+    machine_plug(&dev.vdev);
     assert_int_equal(driver_start(2, V1 | features), 15);
 }
 
@@ -74,7 +75,7 @@ static int teardown(void **state)
 }
 
 /* Everything that is ready has its turn. */
-static void turn_loop(int timeout)
+static void wait_loop(int timeout)
 {
     struct pollfd fds[BAWN_LOOP_MAX];
 
@@ -176,7 +177,7 @@ static void test_receive(void **state)
         if (n > sizeof(stream) - at)
             n = sizeof(stream) - at;
         write_peer(stream + at, n);
-        turn_loop(-1);
+        wait_loop(-1);
     }
     assert_int_equal(used(RX, &len), 3);
     assert_int_equal(len, HEADER + 1500);
@@ -200,9 +201,9 @@ static void test_late_buffers(void **state)
     put_prefix(frame, 100);
     fill(frame + 4, 100, 1);
     write_peer(frame, sizeof(frame));
-    turn_loop(10);
+    wait_loop(10);
     write_peer(frame, sizeof(frame));
-    turn_loop(10);
+    wait_loop(10);
     assert_int_equal(driver_start(2, V1), 15);
     offer_rx(1);
     assert_int_equal(used(RX, &len), 1);
@@ -225,7 +226,7 @@ static void test_small_buffer(void **state)
     put_prefix(stream + 204, 50);
     fill(stream + 208, 50, 3);
     write_peer(stream, sizeof(stream));
-    turn_loop(-1);
+    wait_loop(-1);
     assert_int_equal(used(RX, &len), 1);
     assert_int_equal(len, HEADER + 50);
     assert_memory_equal(ram(BUF(0) + HEADER), stream + 208, 50);
@@ -250,7 +251,7 @@ static void test_slow_peer(void **state)
             ssize_t n = read(peer, got + at, sizeof(got) - at);
 
             at += n > 0 ? (size_t)n : 0;
-            turn_loop(0);
+            wait_loop(0);
         }
         assert_int_equal(got[0] << 24 | got[1] << 16 | got[2] << 8 | got[3], sizeof(frame));
         assert_memory_equal(got + 4, frame, sizeof(frame));
@@ -271,7 +272,7 @@ static void expect_cut_off(const void *data, size_t len)
         close(peer);
     if (!len)
         peer = -1;
-    turn_loop(10);
+    wait_loop(10);
     assert_int_equal(net.fd, -1);
     assert_int_equal(used(RX, NULL), 0);
     send_frame(&h, frame, sizeof(frame)); /* into the void */
@@ -375,7 +376,7 @@ static void test_random(void **state)
             (void)!write(peer, sink, 4 + 14 + seed % 2000);
         }
         (void)!read(peer, sink, sizeof(sink));
-        turn_loop(0);
+        wait_loop(0);
         if (device_status() & NEEDS_RESET)
             assert_int_equal(driver_start(2, V1), 15);
     }
@@ -431,7 +432,7 @@ static void tap_both_ways(int s)
     do {
         offer_rx(1);
         while (!used(RX, &len))
-            turn_loop(100);
+            wait_loop(100);
     } while (((uint8_t *)ram(BUF(0) + HEADER))[12] != 0x88);
     assert_int_equal(len, HEADER + 1000);
     assert_memory_equal(ram(BUF(0) + HEADER), frame, 1000);
@@ -441,7 +442,7 @@ static void tap_both_ways(int s)
     make_frame(frame, 900, 2);
     send_frame(&h, frame, 900);
     while (recv(s, got, sizeof(got), 0) != 900)
-        turn_loop(1);
+        wait_loop(1);
     assert_memory_equal(got, frame, 900);
 
     /* Beyond the frame: not sent. The next one is. */
@@ -451,7 +452,7 @@ static void tap_both_ways(int s)
     make_frame(frame, 200, 3);
     send_frame(&h, frame, 200);
     while (recv(s, got, sizeof(got), 0) < 0)
-        turn_loop(1);
+        wait_loop(1);
     assert_memory_equal(got, frame, 200);
 }
 

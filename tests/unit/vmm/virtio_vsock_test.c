@@ -60,7 +60,7 @@ static void start(void)
 
 static int setup(void **state)
 {
-    struct bawn_virtio_host host = machine_create();
+    struct bawn_vdev_host host = machine_create();
 
     (void)state;
     snprintf(path, sizeof(path), "/tmp/bawn-vsock-test.%d", getpid());
@@ -69,7 +69,8 @@ static int setup(void **state)
     memset(&dev, 0, sizeof(dev));
     assert_int_equal(bawn_vsock_socket_open(&sock, path, NULL), BAWN_OK);
     listener = listen_at(path_port);
-    assert_int_equal(bawn_virtio_vsock_init(&dev, &host, SLOT, &sock, CID), 0);
+    assert_int_equal(bawn_virtio_vsock_init(&dev, &host, &sock, CID), 0);
+    machine_plug(&dev.vdev);
     start();
     return 0;
 }

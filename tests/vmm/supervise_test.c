@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vmm/supervise.c with real processes: the devices' are as always, the machine's does what a test
+ * says, which may be what one would do that a guest took over.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "supervise.h"
+
+static struct bawn_boot boot;
+static int signal_fd;
+static unsigned nr_launched, nr_ended, nr_again;
+static char last_why[128];
+static void (*machine)(const struct bawn_vm_parts *parts, int fd);
+static bool end_when_launched;
+
+/* ---- the machine's process ---- */
+
+_Noreturn void __wrap_bawn_machine_run(const struct bawn_vm_parts *parts, int fd, unsigned lacks,
+                                       bool stats);
+_Noreturn void __wrap_bawn_machine_run(const struct bawn_vm_parts *parts, int fd, unsigned lacks,
+                                       bool stats)
+{
+    (void)lacks, (void)stats;
+    alarm(60);
+    machine(parts, fd);
+    _exit(0);
+}
+
+static void tell(int fd, uint32_t kind, uint32_t value, const char *text)
+{
+    struct bawn_tell msg = { .kind = kind, .value = value };
+
+    memset(msg.text, 0xff, sizeof(msg.text)); /* it does not end by itself */
+    memcpy(msg.text, text, strlen(text) + 1);
+    while (write(fd, &msg, sizeof(msg)) != sizeof(msg))
+        usleep(1000);
+}
+
+static void wait_for(int fd)
+{
+    struct pollfd p = { fd, POLLIN, 0 };
+
+    poll(&p, 1, 20000);
+}
+
+static void refuses(const struct bawn_vm_parts *parts, int fd)
+{
+    (void)parts;
+    tell(fd, BAWN_TELL_REFUSED, BAWN_OK, "nothing");
+    tell(fd, BAWN_TELL_REFUSED, 99, "nothing");
+    tell(fd, BAWN_TELL_REFUSED, BAWN_E_DENIED, "not \033[31mthis\" one\\\n");
+    tell(fd, BAWN_TELL_REFUSED, BAWN_E_IO, "another");
+}
+
+static void powers_off(const struct bawn_vm_parts *parts, int fd)
+{
+    (void)parts;
+    tell(fd, BAWN_TELL_LAUNCHED, 0, "");
+    tell(fd, BAWN_TELL_END, BAWN_END_POWEROFF, "the guest powered off");
+    tell(fd, BAWN_TELL_END, BAWN_END_PANIC, "the second reason");
+}
+
+static void crashes(const struct bawn_vm_parts *parts, int fd)
+{
+    (void)parts;
+    tell(fd, BAWN_TELL_LAUNCHED, 0, "");
+    signal(SIGSEGV, SIG_DFL);
+    raise(SIGSEGV); /* of no effect on the first process of a namespace, so */
+    *(volatile int *)NULL = 0;
+}
+
+static void hangs(const struct bawn_vm_parts *parts, int fd)
+{
+    (void)parts;
+    tell(fd, BAWN_TELL_LAUNCHED, 0, "");
+    for (;;)
+        pause();
+}
+
+static void is_slow(const struct bawn_vm_parts *parts, int fd)
+{
+    (void)parts;
+    usleep(100000);
+    tell(fd, BAWN_TELL_LAUNCHED, 0, "");
+    wait_for(fd);
+    tell(fd, BAWN_TELL_END, BAWN_END_QUIT, "the supervisor ended it");
+}
+
+static void babbles(const struct bawn_vm_parts *parts, int fd)
+{
+    struct bawn_tell msg;
+    uint32_t seed = 5;
+
+    (void)parts;
+    for (unsigned i = 0; i < 500; i++) {
+        seed = seed * 1664525 + 1013904223;
+        memset(&msg, (int)(seed >> 24), sizeof(msg));
+        msg.kind = seed >> 16 & 7;
+        if (msg.kind == BAWN_TELL_REFUSED)
+            msg.kind = 99;
+        while (write(fd, &msg, seed & 1 ? sizeof(msg) : seed >> 8 & 0xff) < 0)
+            usleep(1000);
+    }
+    tell(fd, BAWN_TELL_LAUNCHED, 0, "");
+    tell(fd, BAWN_TELL_LAUNCHED, 0, "");
+    tell(fd, BAWN_TELL_DISTRUST, 99, "no such device");
+    tell(fd, BAWN_TELL_END, BAWN_END_NONE, "no reason");
+    tell(fd, BAWN_TELL_END, BAWN_END_FAILED + 1, "no reason");
+    tell(fd, BAWN_TELL_END, BAWN_END_RESET, "a \"reset\"");
+}
+
+/* Has the device's process ended again and again, each time when it has said hello. */
+static void distrusts(const struct bawn_vm_parts *parts, int fd)
+{
+    const struct bawn_device *dev = &parts->devices->dev[0];
+    struct bawn_link_msg msg;
+
+    tell(fd, BAWN_TELL_LAUNCHED, 0, "");
+    do {
+        wait_for(dev->link[0]);
+        if (bawn_link_receive(dev->link[0], &msg) == 1 && msg.kind == BAWN_LINK_HELLO)
+            tell(fd, BAWN_TELL_DISTRUST, 0, "did\033 not stop");
+    } while (msg.kind != BAWN_LINK_BROKEN);
+    /* There is none any more: a hello is given all the same, or the guest would wait for ever. */
+    tell(fd, BAWN_TELL_DISTRUST, 0, "again");
+    wait_for(dev->link[0]);
+    if (bawn_link_receive(dev->link[0], &msg) == 1 && msg.kind == BAWN_LINK_HELLO)
+        tell(fd, BAWN_TELL_END, BAWN_END_POWEROFF, "all is well");
+}
+
+/* ---- the supervisor ---- */
+
+static void launched(void *opaque)
+{
+    (void)opaque;
+    nr_launched++;
+    if (end_when_launched)
+        bawn_boot_end(&boot, BAWN_END_QUIT, "enough");
+}
+
+static void device_ended(void *opaque, const char *device, const char *why, bool again)
+{
+    (void)opaque;
+    assert_string_equal(device, "rng");
+    nr_ended++;
+    nr_again += again;
+    snprintf(last_why, sizeof(last_why), "%s", why);
+}
+
+static void on_child(void *opaque)
+{
+    struct signalfd_siginfo info;
+
+    (void)opaque;
+    assert_int_equal(read(signal_fd, &info, sizeof(info)), sizeof(info));
+    bawn_boot_reap(&boot);
+}
+
+static void create(void (*what)(const struct bawn_vm_parts *parts, int fd))
+{
+    static const struct bawn_vm_config cfg = { .rng = true };
+    static struct bawn_launch_plan plan = { .ram[0] = { 0, 4 << 20 }, .nr_ram = 1 };
+    const struct bawn_vm_parts parts = { .cfg = &cfg, .plan = &plan };
+    const struct bawn_backends none = { 0 };
+    const struct bawn_boot_ops ops = { launched, device_ended, NULL };
+
+    machine = what;
+    nr_launched = nr_ended = nr_again = 0;
+    assert_int_equal(bawn_boot_create(&boot, &parts, &none, false, &ops, NULL), BAWN_OK);
+    assert_true(bawn_loop_watch(&boot.loop, signal_fd, true, on_child, NULL) >= 0);
+}
+
+/* Until the end; nobody is left then. */
+static void finish(void)
+{
+    bawn_boot_run(&boot);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+    bawn_boot_destroy(&boot);
+}
+
+static void run(void (*what)(const struct bawn_vm_parts *parts, int fd))
+{
+    create(what);
+    finish();
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    run(refuses);
+    assert_int_equal(boot.status, BAWN_E_DENIED);
+    assert_string_equal(boot.err.msg, "not ?[31mthis? one??");
+    assert_int_equal(nr_launched, 0);
+}
+
+static void test_end(void **state)
+{
+    (void)state;
+    run(powers_off);
+    assert_int_equal(boot.status, BAWN_OK);
+    assert_int_equal(boot.end, BAWN_END_POWEROFF);
+    assert_string_equal(boot.end_msg, "the guest powered off");
+    assert_int_equal(nr_launched, 1);
+    assert_int_equal(nr_ended, 0);
+}
+
+static void test_crash(void **state)
+{
+    (void)state;
+    run(crashes);
+    assert_int_equal(boot.end, BAWN_END_FAILED);
+    assert_string_equal(boot.end_msg, "the machine's process was killed by signal 11");
+}
+
+static void test_hang(void **state)
+{
+    (void)state;
+    end_when_launched = true;
+    run(hangs);
+    end_when_launched = false;
+    assert_int_equal(boot.end, BAWN_END_QUIT);
+    assert_string_equal(boot.end_msg, "enough");
+}
+
+/* A time limit that ends before the launch: the launch is still told. */
+static void test_time_limit(void **state)
+{
+    (void)state;
+    create(is_slow);
+    bawn_boot_end(&boot, BAWN_END_TIMEOUT, "too long");
+    finish();
+    assert_int_equal(nr_launched, 1);
+    assert_int_equal(boot.end, BAWN_END_TIMEOUT);
+}
+
+static void test_babble(void **state)
+{
+    (void)state;
+    run(babbles);
+    assert_int_equal(nr_launched, 1);
+    assert_true(boot.end > BAWN_END_NONE && boot.end <= BAWN_END_FAILED);
+    for (const char *c = boot.end_msg; *c; c++)
+        assert_true(*c >= ' ' && *c <= '~' && *c != '"' && *c != '\\');
+}
+
+static void test_distrust(void **state)
+{
+    (void)state;
+    run(distrusts);
+    assert_int_equal(boot.end, BAWN_END_POWEROFF);
+    assert_string_equal(boot.end_msg, "all is well");
+    assert_in_range(nr_ended, 2, 100);
+    assert_int_equal(nr_again, nr_ended - 1);
+    assert_string_equal(last_why, "did? not stop");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_refused),    cmocka_unit_test(test_end),
+        cmocka_unit_test(test_crash),      cmocka_unit_test(test_hang),
+        cmocka_unit_test(test_time_limit), cmocka_unit_test(test_babble),
+        cmocka_unit_test(test_distrust),
+    };
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    signal(SIGPIPE, SIG_IGN);
+    alarm(120);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

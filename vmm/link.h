@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages between the machine's process, which has the transports, and a device's process, over a
+ * SOCK_SEQPACKET pair. All have one size. Neither side trusts the other: a message that makes no
+ * sense is answered by having nothing more to do with who sent it.
+ */
+#ifndef BAWN_VMM_LINK_H
+#define BAWN_VMM_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "vdev.h"
+#include "virtio.h"
+
+enum bawn_link_kind {
+    /* To the device. */
+    BAWN_LINK_START = 1,
+    BAWN_LINK_STOP,
+    BAWN_LINK_EXIT, /* the supervisor's: end in order */
+    /* From the device. */
+    BAWN_LINK_HELLO, /* its process has begun, and knows nothing of what was before */
+    BAWN_LINK_STOPPED,
+    BAWN_LINK_BROKEN,
+    BAWN_LINK_CONFIG,
+    BAWN_LINK_QUIT, /* the person at the console's terminal asked to stop */
+};
+
+struct bawn_link_msg {
+    uint32_t kind;
+    uint32_t len; /* of config */
+    union {
+        struct bawn_vdev_start start;
+        uint8_t config[BAWN_VIRTIO_CONFIG_MAX];
+    };
+};
+
+/* 0 or -errno. Neither end blocks. */
+int bawn_link_pair(int fd[2]);
+/* False: the other end is gone or does not read. */
+bool bawn_link_send(int fd, const struct bawn_link_msg *msg);
+bool bawn_link_tell(int fd, enum bawn_link_kind kind); /* a message of nothing but its kind */
+/* 1: a whole message; 0: none is there; -1: the other end is gone, or sent something else. */
+int bawn_link_receive(int fd, struct bawn_link_msg *msg);
+
+/* ---- the machine's end ---- */
+
+struct bawn_link_owner {
+    void (*quit)(void *opaque); /* NULL: this device may not ask for it */
+    /* The device's process does not do as it should: it must be ended. */
+    void (*distrust)(void *opaque, unsigned device, const char *why);
+    void *opaque; /* borrowed */
+};
+
+struct bawn_link {
+    int fd; /* borrowed */
+    unsigned device;
+    struct bawn_virtio *virtio;
+    struct bawn_link_owner owner;
+    bool ready;   /* it has said hello */
+    bool waiting; /* a start waits for that */
+    bool told;    /* distrust, until it says hello again */
+    struct bawn_vdev_start start;
+    struct timespec stop_by;
+};
+
+/* Connects the transport to the device behind fd. 0 or -errno. */
+int bawn_link_init(struct bawn_link *l, int fd, unsigned device, struct bawn_virtio *virtio,
+                   const struct bawn_link_owner *owner);
+
+/* ---- the device's end ---- */
+
+/* Connects the device to who is behind fd, and says hello; what comes then is served by the
+ * device's loop, which ends by BAWN_LINK_EXIT or when the other side is gone. 0 or -errno. */
+int bawn_link_serve(int fd, struct bawn_vdev *dev);
+
+#endif

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The machine's process. What the supervisor says is trusted, what devices say is not (link.c).
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "machine.h"
+
+static struct bawn_vm vm;
+
+static void tell(int fd, enum bawn_tell_kind kind, uint32_t value, const char *text)
+{
+    struct bawn_tell msg = { .kind = kind, .value = value };
+
+    memcpy(msg.digest, vm.digest, sizeof(msg.digest));
+    snprintf(msg.text, sizeof(msg.text), "%s", text);
+    /* A supervisor that is gone takes this process with it. */
+    (void)!write(fd, &msg, sizeof(msg));
+}
+
+static void on_order(void *opaque)
+{
+    char order;
+
+    (void)!read(*(const int *)opaque, &order, 1);
+    bawn_vm_end(&vm, BAWN_END_QUIT, "the supervisor ended it");
+}
+
+static void distrust(void *opaque, unsigned device, const char *why)
+{
+    tell(*(const int *)opaque, BAWN_TELL_DISTRUST, device, why);
+}
+
+/* What the guest cannot influence comes first: to build the machine takes more than to run it. */
+static enum bawn_status prepare(const struct bawn_vm_parts *parts, int *fd, unsigned *lacks,
+                                struct bawn_error *err)
+{
+    struct bawn_sandbox_files files = { .stdio[STDERR_FILENO] = true };
+    enum bawn_status st = bawn_vm_create(&vm, parts, distrust, fd, err);
+    int rc = st ? 0 : bawn_loop_watch(&vm.loop, *fd, true, on_order, fd);
+
+    if (rc < 0)
+        st = bawn_fail(err, BAWN_E_INTERNAL, "too many devices: %s", strerror(-rc));
+    if (st)
+        return st;
+    tzset(); /* the clock's first use would read files */
+    bawn_vm_keep_files(&vm, &files);
+    bawn_sandbox_keep(&files, *fd);
+    st = bawn_sandbox_enter(BAWN_ROLE_MACHINE, &files, lacks, err);
+    if (!st)
+        st = bawn_vm_start(&vm, err);
+    return st ? st : bawn_sandbox_filter(BAWN_ROLE_MACHINE, lacks, err);
+}
+
+_Noreturn void bawn_machine_run(const struct bawn_vm_parts *parts, int fd, unsigned lacks,
+                                bool stats)
+{
+    struct bawn_error err;
+    enum bawn_status st = prepare(parts, &fd, &lacks, &err);
+    enum bawn_end why;
+
+    if (st) {
+        tell(fd, BAWN_TELL_REFUSED, st, err.msg);
+        _exit(1);
+    }
+    tell(fd, BAWN_TELL_LAUNCHED, lacks, "");
+    why = bawn_vm_run(&vm);
+    if (stats)
+        bawn_stats_print(&vm);
+    tell(fd, BAWN_TELL_END, why, vm.end_msg);
+    _exit(0);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The machine's process: builds the machine, runs its vCPUs and transports, and tells the
+ * supervisor what becomes of it.
+ */
+#ifndef BAWN_VMM_MACHINE_H
+#define BAWN_VMM_MACHINE_H
+
+#include "vm.h"
+
+enum bawn_tell_kind {
+    BAWN_TELL_LAUNCHED = 1, /* digest; value: what its sandbox lacks */
+    BAWN_TELL_REFUSED,      /* value: enum bawn_status; text: why it was not built */
+    BAWN_TELL_END,          /* value: enum bawn_end; text */
+    BAWN_TELL_DISTRUST,     /* value: the device whose process is to be ended; text: why */
+};
+
+/* From the machine to the supervisor, over a SOCK_SEQPACKET pair. The supervisor trusts none of it.
+ * The other way goes one byte, which says: end. */
+struct bawn_tell {
+    uint32_t kind, value;
+    uint8_t digest[BAWN_MEASURE_DIGEST_SIZE];
+    char text[sizeof(((struct bawn_error *)0)->msg)];
+};
+
+/* fd: to the supervisor. lacks: what the sandbox lacks so far. stats: print them at the end. */
+_Noreturn void bawn_machine_run(const struct bawn_vm_parts *parts, int fd, unsigned lacks,
+                                bool stats);
+
+#endif

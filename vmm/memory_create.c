@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Makes guest memory: files without a name, mapped between guards. Takes no input of a guest's.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "memory.h"
+
+#define GUARD (2ull << 20) /* also the alignment: a huge page */
+
+#define NOEXEC_SEAL 0x0008u /* MFD_NOEXEC_SEAL, Linux 6.3; own name for older headers */
+
+/* Nobody changes the size of what others have mapped. */
+static int make_memfd(uint64_t size)
+{
+    int fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING | NOEXEC_SEAL);
+
+    if (fd < 0) /* before Linux 6.3 */
+        fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return -1;
+    if (!ftruncate(fd, (off_t)size) &&
+        !fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static enum bawn_status map_range(struct bawn_mem_range *r, const struct bawn_ram *ram, bool huge,
+                                  struct bawn_error *err)
+{
+    size_t size = ram->size + 3 * GUARD;
+    uint8_t *host;
+    void *map;
+
+    *r = (struct bawn_mem_range){ .fd = huge ? bawn_mem_huge_file(ram->size) : -1 };
+    if (r->fd < 0)
+        r->fd = make_memfd(ram->size);
+    map = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map != MAP_FAILED)
+        r->map = map, r->map_size = size;
+    if (r->fd < 0 || map == MAP_FAILED)
+        return bawn_fail(err, BAWN_E_NOMEM, "cannot reserve %llu MiB for guest memory: %m",
+                         (unsigned long long)(ram->size >> 20));
+    host = (uint8_t *)(((uintptr_t)map + 2 * GUARD - 1) & ~(uintptr_t)(GUARD - 1));
+    *r = (struct bawn_mem_range){ ram->gpa, ram->size, host, r->fd, map, size };
+    if (mmap(host, ram->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, r->fd, 0) != host)
+        return bawn_fail(err, BAWN_E_NOMEM, "cannot map %llu MiB of guest memory: %m",
+                         (unsigned long long)(ram->size >> 20));
+    /* A guest's secrets do not belong in the VMM's core dump. */
+    if (madvise(host, ram->size, MADV_DONTDUMP))
+        return bawn_fail(err, BAWN_E_IO, "cannot keep guest memory out of core dumps: %m");
+    if (huge)
+        madvise(host, ram->size, MADV_HUGEPAGE); /* an optimisation: a host may lack it */
+    return BAWN_OK;
+}
+
+enum bawn_status bawn_mem_create(struct bawn_mem *mem, const struct bawn_ram *ram, unsigned nr,
+                                 bool huge, struct bawn_error *err)
+{
+    memset(mem, 0, sizeof(*mem));
+    if (nr > BAWN_MEM_MAX_RANGES)
+        return bawn_fail(err, BAWN_E_INTERNAL, "%u ranges of RAM, at most %u are served", nr,
+                         BAWN_MEM_MAX_RANGES);
+    for (unsigned i = 0; i < nr; i++) {
+        enum bawn_status st = map_range(&mem->range[i], &ram[i], huge, err);
+
+        mem->nr = i + 1;
+        if (st) {
+            bawn_mem_destroy(mem);
+            return st;
+        }
+    }
+    return BAWN_OK;
+}
+
+void bawn_mem_destroy(struct bawn_mem *mem)
+{
+    for (unsigned i = 0; i < mem->nr; i++) {
+        if (mem->range[i].map)
+            munmap(mem->range[i].map, mem->range[i].map_size);
+        if (mem->range[i].fd >= 0)
+            close(mem->range[i].fd);
+    }
+    memset(mem, 0, sizeof(*mem));
+}

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Forks a machine's processes, hears them and ends them. What they say is not trusted: a guest that
+ * took one over must not reach the person at the terminal, nor other processes.
+ */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "supervise.h"
+
+#define STARTS_MAX 16 /* of a device's process in one boot */
+#define GRACE 2       /* seconds that processes may take to end */
+
+/* ---- children ---- */
+
+/* As fork(). The child ends with this process. */
+static pid_t spawn(const char *name, bool *apart)
+{
+    pid_t parent = getpid(), pid = bawn_sandbox_fork(apart);
+    char comm[16];
+
+    if (pid)
+        return pid;
+    bawn_term_forget();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!*apart && getppid() != parent) /* in a namespace of its own it sees none */
+        _exit(1);
+    snprintf(comm, sizeof(comm), "bawn:%s", name);
+    prctl(PR_SET_NAME, comm);
+    return 0;
+}
+
+static bool start_device(struct bawn_boot *b, unsigned i)
+{
+    struct bawn_device *dev = &b->devices.dev[i];
+    bool apart;
+
+    b->child[i].starts++;
+    b->child[i].distrust[0] = '\0';
+    b->child[i].pid = spawn(dev->name, &apart);
+    if (!b->child[i].pid)
+        bawn_device_run(dev);
+    if (b->child[i].pid > 0)
+        return true;
+    b->child[i].pid = 0;
+    return false;
+}
+
+static bool start_machine(struct bawn_boot *b)
+{
+    bool apart;
+
+    b->machine = spawn("machine", &apart);
+    if (!b->machine)
+        bawn_machine_run(&b->parts, b->control[1], apart ? 0 : BAWN_LACKS_NAMESPACES, b->stats);
+    if (b->machine > 0)
+        return true;
+    b->machine = 0;
+    return false;
+}
+
+static bool any_left(const struct bawn_boot *b)
+{
+    for (unsigned i = 0; i < b->devices.nr; i++) {
+        if (b->child[i].pid)
+            return true;
+    }
+    return b->machine;
+}
+
+/* In words, for a person. */
+static void say_status(char *to, size_t room, int status)
+{
+    if (WIFEXITED(status))
+        snprintf(to, room, "ended with status %d", WEXITSTATUS(status));
+    else if (WTERMSIG(status) == SIGSYS)
+        snprintf(to, room, "was killed: it made a system call that its policy forbids");
+    else
+        snprintf(to, room, "was killed by signal %d", WTERMSIG(status));
+}
+
+/* ---- the end ---- */
+
+static void set_grace(struct bawn_boot *b)
+{
+    const struct itimerspec when = { .it_value.tv_sec = GRACE };
+
+    timerfd_settime(b->grace_fd, 0, &when, NULL);
+}
+
+static void end_devices(struct bawn_boot *b)
+{
+    for (unsigned i = 0; i < b->devices.nr; i++) {
+        /* One that does not read hears nothing: its time is limited. */
+        if (b->child[i].pid)
+            bawn_link_tell(b->devices.dev[i].link[0], BAWN_LINK_EXIT);
+    }
+    set_grace(b);
+}
+
+/* The machine first: its guest may be waiting for its devices. */
+static void begin_end(struct bawn_boot *b)
+{
+    /* A time limit is the guest's, which has not begun. */
+    if (b->ending || (b->end == BAWN_END_TIMEOUT && b->machine && !b->launched))
+        return;
+    b->ending = true;
+    if (b->machine)
+        (void)!write(b->control[0], "", 1);
+    set_grace(b);
+}
+
+static void on_grace(void *opaque)
+{
+    struct bawn_boot *b = opaque;
+    uint64_t ignored;
+
+    (void)!read(b->grace_fd, &ignored, sizeof(ignored));
+    if (b->machine) {
+        kill(b->machine, SIGKILL);
+        return;
+    }
+    for (unsigned i = 0; i < b->devices.nr; i++) {
+        if (b->child[i].pid)
+            kill(b->child[i].pid, SIGKILL);
+    }
+}
+
+void bawn_boot_end(struct bawn_boot *b, enum bawn_end why, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (b->end == BAWN_END_NONE) {
+        b->end = why;
+        va_start(ap, fmt);
+        vsnprintf(b->end_msg, sizeof(b->end_msg), fmt, ap);
+        va_end(ap);
+    }
+    begin_end(b);
+}
+
+/* ---- what the machine says ---- */
+
+/* As text for a terminal and for JSON. */
+static void clean(char *text, size_t size)
+{
+    text[size - 1] = '\0';
+    for (; *text; text++) {
+        if (*text < ' ' || *text > '~' || *text == '"' || *text == '\\')
+            *text = '?';
+    }
+}
+
+static void on_refused(struct bawn_boot *b, struct bawn_tell *msg)
+{
+    if (b->status || msg->value == BAWN_OK || msg->value > BAWN_E_INTERNAL)
+        return;
+    b->status = msg->value;
+    memcpy(b->err.msg, msg->text, sizeof(b->err.msg));
+    begin_end(b);
+}
+
+static void on_distrust(struct bawn_boot *b, struct bawn_tell *msg)
+{
+    unsigned i = msg->value;
+
+    if (i >= b->devices.nr)
+        return;
+    if (b->child[i].pid) {
+        snprintf(b->child[i].distrust, sizeof(b->child[i].distrust), "%.60s", msg->text);
+        kill(b->child[i].pid, SIGKILL);
+    } else {
+        /* There will be no other: let the guest's driver go on without. */
+        bawn_link_tell(b->devices.dev[i].link[1], BAWN_LINK_HELLO);
+    }
+}
+
+/* Whether there was something to hear. */
+static bool hear(struct bawn_boot *b)
+{
+    struct bawn_tell msg;
+    ssize_t n = read(b->control[0], &msg, sizeof(msg));
+
+    if (n != sizeof(msg))
+        return n >= 0;
+    clean(msg.text, sizeof(msg.text));
+    switch (msg.kind) {
+    case BAWN_TELL_LAUNCHED:
+        memcpy(b->digest, msg.digest, sizeof(b->digest));
+        if (b->launched)
+            break;
+        b->lacks = msg.value;
+        b->launched = true;
+        b->ops.launched(b->ops.opaque);
+        if (b->end != BAWN_END_NONE)
+            begin_end(b);
+        break;
+    case BAWN_TELL_REFUSED:
+        on_refused(b, &msg);
+        break;
+    case BAWN_TELL_END:
+        if (msg.value > BAWN_END_NONE && msg.value <= BAWN_END_FAILED)
+            bawn_boot_end(b, msg.value, "%.200s", msg.text);
+        break;
+    case BAWN_TELL_DISTRUST:
+        on_distrust(b, &msg);
+        break;
+    }
+    return true;
+}
+
+static void on_tell(void *opaque)
+{
+    hear(opaque);
+}
+
+/* ---- processes that end ---- */
+
+/* What was said to the one that ended is not meant for the next. */
+static void drain(int fd)
+{
+    struct bawn_link_msg msg;
+
+    while (bawn_link_receive(fd, &msg) > 0)
+        ;
+}
+
+static void device_ended(struct bawn_boot *b, unsigned i, int status)
+{
+    const char *why = b->child[i].distrust;
+    char text[80];
+    bool again = false;
+
+    b->child[i].pid = 0;
+    if (b->ending)
+        return;
+    say_status(text, sizeof(text), status);
+    if (b->child[i].starts < STARTS_MAX) {
+        drain(b->devices.dev[i].link[1]);
+        again = start_device(b, i);
+        why = *why ? why : text;
+    }
+    if (!again)
+        bawn_link_tell(b->devices.dev[i].link[1], BAWN_LINK_BROKEN);
+    b->ops.device_ended(b->ops.opaque, b->devices.dev[i].name, *why ? why : text, again);
+}
+
+static void machine_ended(struct bawn_boot *b, int status)
+{
+    char text[80];
+
+    b->machine = 0;
+    while (hear(b)) /* its last words may still be there */
+        ;
+    say_status(text, sizeof(text), status);
+    if (!b->ending)
+        bawn_boot_end(b, BAWN_END_FAILED, "the machine's process %s", text);
+    end_devices(b);
+}
+
+void bawn_boot_reap(struct bawn_boot *b)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == b->machine)
+            machine_ended(b, status);
+        for (unsigned i = 0; i < b->devices.nr; i++) {
+            if (pid == b->child[i].pid)
+                device_ended(b, i, status);
+        }
+    }
+    if (!any_left(b))
+        bawn_loop_stop(&b->loop);
+}
+
+/* ---- life ---- */
+
+static enum bawn_status make_memory(struct bawn_boot *b, struct bawn_error *err)
+{
+    const struct bawn_launch_plan *plan = b->parts.plan;
+    const struct bawn_snp_input *snp = b->parts.snp;
+
+    /* Of a confidential guest most is private, and the module's. */
+    return snp ? bawn_mem_create(&b->mem, snp->launch.ram, snp->launch.nr_ram, false, err)
+               : bawn_mem_create(&b->mem, plan->ram, plan->nr_ram, true, err);
+}
+
+static enum bawn_status make_wires(struct bawn_boot *b, struct bawn_error *err)
+{
+    int rc = bawn_loop_init(&b->loop, &b->lock);
+
+    if (rc)
+        return bawn_fail(err, BAWN_E_IO, "eventfd: %s", strerror(-rc));
+    b->grace_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (b->grace_fd < 0 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, b->control))
+        return bawn_fail(err, BAWN_E_IO, "cannot reach the machine's process: %m");
+    bawn_loop_watch(&b->loop, b->grace_fd, true, on_grace, b);
+    bawn_loop_watch(&b->loop, b->control[0], true, on_tell, b);
+    return BAWN_OK;
+}
+
+static enum bawn_status start_all(struct bawn_boot *b, struct bawn_error *err)
+{
+    bool all = true;
+
+    for (unsigned i = 0; all && i < b->devices.nr; i++)
+        all = start_device(b, i);
+    if (all && start_machine(b))
+        return BAWN_OK;
+    bawn_fail(err, BAWN_E_IO, "cannot make a process: %m");
+    for (unsigned i = 0; i < b->devices.nr; i++) {
+        if (b->child[i].pid && !kill(b->child[i].pid, SIGKILL))
+            waitpid(b->child[i].pid, NULL, 0);
+    }
+    return BAWN_E_IO;
+}
+
+enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_parts *parts,
+                                  const struct bawn_backends *backends, bool stats,
+                                  const struct bawn_boot_ops *ops, struct bawn_error *err)
+{
+    enum bawn_status st;
+    int rc;
+
+    memset(b, 0, sizeof(*b));
+    b->parts = *parts;
+    b->parts.mem = &b->mem;
+    b->parts.devices = &b->devices;
+    b->ops = *ops;
+    b->stats = stats;
+    b->loop.wake_fd = b->grace_fd = b->control[0] = b->control[1] = -1;
+    pthread_mutex_init(&b->lock, NULL);
+    st = make_wires(b, err);
+    if (!st)
+        st = make_memory(b, err);
+    rc = st ? 0 : bawn_devices_create(&b->devices, parts->cfg, &b->mem, backends);
+    if (rc)
+        st = bawn_fail(err, BAWN_E_IO, "cannot create the devices: %s", strerror(-rc));
+    if (!st)
+        st = start_all(b, err);
+    if (st)
+        bawn_boot_destroy(b);
+    return st;
+}
+
+void bawn_boot_run(struct bawn_boot *b)
+{
+    bawn_boot_reap(b); /* what ended before somebody listened */
+    bawn_loop_run(&b->loop);
+}
+
+void bawn_boot_destroy(struct bawn_boot *b)
+{
+    bawn_devices_destroy(&b->devices);
+    bawn_mem_destroy(&b->mem);
+    for (unsigned i = 0; i < 2; i++) {
+        if (b->control[i] >= 0)
+            close(b->control[i]);
+    }
+    if (b->grace_fd >= 0)
+        close(b->grace_fd);
+    bawn_loop_destroy(&b->loop);
+    pthread_mutex_destroy(&b->lock);
+}

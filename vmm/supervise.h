@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One boot of a machine as the supervisor has it: guest memory, the machine's process and one for
+ * each virtio device. The supervisor holds everything that was opened and never touches what a
+ * guest wrote; a process that ends without being asked to costs the guest a device, or the machine,
+ * and the host nothing.
+ */
+#ifndef BAWN_VMM_SUPERVISE_H
+#define BAWN_VMM_SUPERVISE_H
+
+#include <sys/types.h>
+
+#include "devices.h"
+#include "machine.h"
+
+struct bawn_boot_ops {
+    void (*launched)(void *opaque);
+    /* A device's process ended: why, and whether there is another now. */
+    void (*device_ended)(void *opaque, const char *device, const char *why, bool again);
+    void *opaque; /* borrowed */
+};
+
+struct bawn_boot {
+    struct bawn_boot_ops ops;
+    struct bawn_vm_parts parts;
+    bool stats;
+    struct bawn_mem mem;
+    struct bawn_devices devices;
+    struct {
+        pid_t pid; /* 0: there is none */
+        unsigned starts;
+        char distrust[64]; /* why it was ended, if by us */
+    } child[BAWN_DEVICES_MAX];
+    pid_t machine;
+    int control[2]; /* owned: the supervisor's end, and the machine's */
+    int grace_fd;   /* owned timer: what has not ended by then is killed */
+    pthread_mutex_t lock;
+    struct bawn_loop loop;
+
+    bool launched, ending;
+    unsigned lacks;          /* BAWN_LACKS_*, once it is launched */
+    enum bawn_status status; /* not BAWN_OK: the machine was not built, err says why */
+    struct bawn_error err;
+    enum bawn_end end; /* the first reason to stop */
+    char end_msg[256];
+    uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* of the sealed launch, if measured */
+};
+
+/* Makes memory, devices and processes. parts: all but mem and devices. After a failure it is
+ * destroyed already. The caller has blocked SIGCHLD and calls bawn_boot_reap() for it. */
+enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_parts *parts,
+                                  const struct bawn_backends *backends, bool stats,
+                                  const struct bawn_boot_ops *ops, struct bawn_error *err);
+void bawn_boot_destroy(struct bawn_boot *b);
+/* Serves until no process is left; the caller may have put handlers into b->loop. */
+void bawn_boot_run(struct bawn_boot *b);
+/* Ends the machine; the first call's reason stands. */
+void bawn_boot_end(struct bawn_boot *b, enum bawn_end why, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Some process has ended. */
+void bawn_boot_reap(struct bawn_boot *b);
+
+#endif
