@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The seccomp filters of bawn run's processes, made of policy/seccomp/*.policy when Bawn is built.
 
+user_src += policy/seccomp/compile.c
 seccomp_filters := $(patsubst policy/seccomp/%.policy,$(B)/seccomp/%.bpf,$(wildcard policy/seccomp/*.policy))
 
 $(B)/seccomp/compile: policy/seccomp/compile.c

@@ -27,9 +27,9 @@
 struct bawn_virtq {
     const struct bawn_mem *mem; /* borrowed */
     /* Set by the driver while the queue is disabled: not checked yet. */
-    uint16_t size;
     uint64_t desc_gpa, avail_gpa, used_gpa; /* packed: the ring, the driver's and device's events */
     uint64_t features;                      /* what the driver took */
+    uint16_t size;
     /* Ours. A packed ring's positions have its wrap counter in bit 15. */
     bool enabled;
     bool broken;
