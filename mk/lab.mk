@@ -19,7 +19,7 @@ lab_support_objs := $(addprefix $(B)/obj/lab/,$(addsuffix .o,$(basename $(lab_su
 lab_tests := $(patsubst tests/lab/tests/%_test.c,$(B)/lab/tests/%,$(wildcard tests/lab/tests/*_test.c)) \
 	$(patsubst tests/lab/tests/%.sh,$(B)/lab/tests/%.sh,$(wildcard tests/lab/tests/*.sh))
 
-.PHONY: lab-programs lab-test check-soak lab-shell bench bench-exit demo-run need-lab
+.PHONY: lab-programs lab-test check-soak lab-shell bench bench-vmm bench-exit demo-run need-lab
 
 $(B)/obj/lab/%.o: %.c
 	@mkdir -p $(@D)
@@ -118,6 +118,8 @@ lab-shell: $(lab_built) ## a shell in the lab host, with bawn.ko loaded and the 
 	@$(LAB) shell
 bench: $(lab_built) ## compare bawn.ko with kvm_amd, and SNP with plain guests, in instructions
 	@BAWN_BUILD=$(B) tests/bench/bench --kernel $(KERNEL_cloud) --host $(HOST)
+bench-vmm: $(lab_built) ## compare bawn run with QEMU's microvm on stock KVM: exits, memory, system calls
+	@BAWN_BUILD=$(B) tests/bench/bench vmm --kernel $(KERNEL_cloud) --host $(HOST)
 $(B)/bench/count.so: tests/bench/count.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
