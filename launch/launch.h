@@ -49,11 +49,20 @@
 #define BAWN_RESET_VALUE 6           /* what the ACPI tables and the reset vector's code write */
 #define BAWN_PANIC_PORT 0x505        /* pvpanic: bit 0 panicked, bit 1 crash loaded */
 
-enum bawn_stream_mode { BAWN_STREAM_OFF, BAWN_STREAM_NULL, BAWN_STREAM_TTY, BAWN_STREAM_FILE };
+enum bawn_stream_mode {
+    BAWN_STREAM_OFF,
+    BAWN_STREAM_NULL,
+    BAWN_STREAM_TTY,
+    BAWN_STREAM_FILE,
+    BAWN_STREAM_PTY,
+    BAWN_STREAM_SOCKET,
+};
 
 struct bawn_stream_config {
     enum bawn_stream_mode mode;
-    char *path; /* owned; FILE only */
+    char *path;   /* owned; of FILE, and where a PTY is once it is open */
+    char *socket; /* owned; of SOCKET: a Unix socket's path */
+    char *id;     /* owned; NULL: none. COM1 has none */
 };
 
 #define BAWN_MAX_DISKS 8
@@ -75,6 +84,7 @@ struct bawn_disk_config {
     char *backing;                /* owned; of a qcow2 image; NULL: it must have none */
     enum bawn_disk_format backing_format;
     struct bawn_rate_config bytes, ops;
+    char *id; /* owned; NULL: none */
 };
 
 #define BAWN_MAX_NETS 4
@@ -88,12 +98,14 @@ struct bawn_net_config {
     bool has_mac;
     uint8_t mac[6];
     uint16_t mtu; /* 0: the guest is told none */
+    char *id;     /* owned; NULL: none */
 };
 
 struct bawn_balloon_config {
     bool on;
     uint64_t size;  /* bytes that the guest is asked to give up, whole pages */
     bool reporting; /* and it says what it does not use */
+    char *id;       /* owned; NULL: none */
 };
 
 #define BAWN_VSOCK_CID_MIN 3u /* below are the hypervisor, local and host (virtio 1.2, 5.10.4) */
@@ -101,6 +113,7 @@ struct bawn_balloon_config {
 struct bawn_vsock_config {
     uint32_t cid; /* 0: no such device */
     char *socket; /* owned; a Unix socket's path */
+    char *id;     /* owned; NULL: none */
 };
 
 #define BAWN_SNP_HOST_DATA_SIZE 32
@@ -121,32 +134,45 @@ struct bawn_vm_config {
     char *kernel;   /* owned paths and text; kernel is mandatory */
     char *initrd;
     char *cmdline;
-    uint64_t memory; /* bytes, multiple of 2 MiB */
+    uint64_t memory;        /* bytes, multiple of 2 MiB */
+    bool hugepages;         /* of hugetlbfs, */
+    uint64_t hugepage_size; /* bytes; 0: the host's usual size */
+    bool thp;               /* without those: transparent ones, where the host has them */
     unsigned vcpus;
     struct bawn_stream_config serial;  /* OFF: no COM1 in the ACPI tables either */
     struct bawn_stream_config console; /* virtio-console; OFF: absent */
     bool rng;                          /* virtio-rng */
+    char *rng_id;                      /* NULL: none */
     struct bawn_disk_config disk[BAWN_MAX_DISKS];
     unsigned nr_disks;
     struct bawn_net_config net[BAWN_MAX_NETS];
     unsigned nr_nets;
     struct bawn_balloon_config balloon;
     struct bawn_vsock_config vsock;
+    char *tpm; /* a TPM emulator's Unix socket; NULL: no such device */
     struct bawn_snp_config snp;
 };
 
-/* Defaults: 1 vCPU, 512 MiB, serial tty, no console, rng. */
+/* Defaults: 1 vCPU, 512 MiB, transparent huge pages, serial tty, no console, rng. */
 void bawn_vm_config_init(struct bawn_vm_config *cfg);
 void bawn_vm_config_free(struct bawn_vm_config *cfg);
 /*
- * Parses JSON text over what cfg holds. Unknown keys are refused by name, with the line.
- * On failure cfg may hold a part of it; it can be freed as ever.
+ * Parses JSON text over what cfg holds. Unknown keys are refused, by their paths. Lists are added
+ * to those that are there. On failure cfg may hold a part of it; it can be freed as ever.
  */
 enum bawn_status bawn_vm_config_parse(struct bawn_vm_config *cfg, const char *json, size_t len,
                                       struct bawn_error *err);
 /* The same of a file, which the message names. */
 enum bawn_status bawn_vm_config_load(struct bawn_vm_config *cfg, const char *path,
                                      struct bawn_error *err);
+/* One device as an API call adds it: section is "disks", "net", "vsock" or the like, and the text
+ * an object of that section. */
+enum bawn_status bawn_vm_config_parse_device(struct bawn_vm_config *cfg, const char *section,
+                                             const char *json, size_t len, struct bawn_error *err);
+/* The whole as JSON text of malloc, which parses to the same; NULL: no memory. */
+char *bawn_vm_config_print(const struct bawn_vm_config *cfg);
+/* The JSON schema of what is parsed, as text of malloc; NULL: no memory. */
+char *bawn_vm_config_schema(void);
 /* Refuses what no launch could serve (sizes, counts, missing kernel). */
 enum bawn_status bawn_vm_config_check(const struct bawn_vm_config *cfg, struct bawn_error *err);
 

@@ -167,6 +167,8 @@ static enum bawn_status prepare(struct run *r, struct bawn_error *err)
         st = bawn_fail(err, BAWN_E_CONFIG,
                        "serial and console are both tty; one of them must be "
                        "off, null or a file");
+    if (!st && cfg->tpm)
+        st = bawn_fail(err, BAWN_E_UNSUPPORTED, "tpm.socket: there is no TPM device yet");
     if (!st)
         st = bawn_file_read(&r->kernel, cfg->kernel, BAWN_KERNEL_MAX, err);
     if (!st && cfg->initrd)
