@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seeds for the targets of device models: what a well-behaved driver does, in the steps that
 fuzz/vmm/common.h describes."""
+import json
 import struct
 
 START, REG, READ, MSIX, CFG, POKE, CHAIN, DESC, AVAIL, BELL, HOST, RACE, LINK = range(13)
@@ -193,7 +194,32 @@ def link():
         yield host(0x31, size) + chain(0, (0, 32, WRITE)) + bell(0) + host(0x12)
 
 
+def config():
+    """Whole configurations, and devices as API calls add them."""
+    bucket = {"size": 5, "one_time_burst": 6, "refill_time": 7}
+    disk = {"path": "/b", "readonly": True, "image_type": "Qcow2", "backing": "/c", "id": "d",
+            "backing_type": "Qcow2", "rate_limiter_config": {"bandwidth": bucket, "ops": bucket}}
+    net = {"tap": "t", "mac": "02:0a:00:00:00:ff", "mtu": 9000, "num_queues": 2, "queue_size": 256}
+    vsock = {"cid": 3, "socket": "/v"}
+    whole = {
+        "payload": {"kernel": "/k", "initramfs": "/i", "cmdline": "c", "host_data": "0f" * 32},
+        "cpus": {"boot_vcpus": 2, "max_vcpus": 2, "nested": True, "features": {"amx": False}},
+        "memory": {"size": 1 << 28, "hugepages": True, "hugepage_size": 1 << 21, "thp": False},
+        "disks": [{"path": "/a"}, disk], "net": [net, {"fds": [7]}, {"socket": "/n"}],
+        "rng": {"src": "/dev/urandom"}, "vsock": vsock, "serial": {"mode": "Pty"},
+        "balloon": {"size": 4096, "free_page_reporting": True},
+        "console": {"mode": "File", "file": "/c"}, "tpm": {"socket": "/t"}, "iommu": False,
+        "platform": {"sev_snp": True, "snp_policy": "0xb0000", "snp_id_block": "/x"}, "fs": None}
+    yield b"\0" + json.dumps(whole).encode()
+    for key, value in whole.items():
+        yield b"\0" + json.dumps({key: value}, indent=1).encode()
+    for i, value in enumerate((disk, net, vsock, whole["balloon"], whole["console"], {})):
+        yield bytes([i + 1]) + json.dumps(value).encode()
+    yield b"\0" + b'{"a":' * 20 + b"1" + b"}" * 20
+
+
 SEEDS = {
+    "vmm-config": config,
     "vmm-qcow2": qcow2,
     "vmm-virtio_rng": rng,
     "vmm-virtio_blk": blk,

@@ -200,7 +200,7 @@ static const struct bawn_json_field disk_keys[] = {
     BOOL("readonly", DISK, readonly, ),
     NAME("image_type", DISK, format, FORMATS, OTHER_FORMATS),
     FILE_PATH("backing", DISK, backing, .help = "of a Qcow2 image"),
-    NAME("backing_type", DISK, backing_format, FORMATS, OTHER_FORMATS),
+    NAME("backing_type", DISK, backing_format, FORMATS, .hidden_if_zero = true, OTHER_FORMATS),
     OBJECT("rate_limiter_config", rates, 0),
     ID(DISK, id),
     HINT("num_queues", 1, 64, "at most; a disk has one"),
@@ -300,9 +300,11 @@ static const struct bawn_json_table nets = { BAWN_JSON_TABLE(net_keys), .size = 
 /* ---- Other devices ---- */
 
 #define STREAM struct bawn_stream_config
-#define STREAM_KEYS                                                             \
-    NAME("mode", STREAM, mode, "Off|Null|Tty|File|Pty|Socket", .needed = true), \
-        FILE_PATH("file", STREAM, path, ), FILE_PATH("socket", STREAM, socket, )
+#define STREAM_KEYS                                                                          \
+    NAME("mode", STREAM, mode, "Off|Null|Tty|File|Pty", .needed = true, .refused = "Socket", \
+         .why = "Pty is, to which any terminal program attaches"),                           \
+        FILE_PATH("file", STREAM, path, .help = "of mode File, or where a Pty is"),          \
+        ONLY("socket", NEVER, "use mode Pty")
 
 static const struct bawn_json_field serial_keys[] = { STREAM_KEYS };
 static const struct bawn_json_table serial = { BAWN_JSON_TABLE(serial_keys) };

@@ -337,6 +337,8 @@ static const struct option options[] = {
     { "stats", NULL, "print exit counts at the end", option_set_flag, FIELD(stats) },
     { "print-measurement", NULL, "print the predicted digest and its events", option_set_flag,
       FIELD(print_measurement) },
+    { "dump-config", NULL, "print the configuration as JSON, and run nothing", option_set_flag,
+      FIELD(dump_config) },
     { "quiet", NULL, "print errors only", option_set_flag, FIELD(quiet) },
     { "json", NULL, "print digest and end as JSON lines on stderr", option_set_flag, FIELD(json) },
     { "help", NULL, "print this help", option_set_flag, FIELD(help) },

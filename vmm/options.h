@@ -20,7 +20,7 @@ struct bawn_options {
         bool given;
         uint8_t digest[BAWN_MEASURE_DIGEST_SIZE];
     } expect;
-    bool stats, print_measurement, quiet, json, no_reboot, help;
+    bool stats, print_measurement, quiet, json, no_reboot, dump_config, help;
 };
 
 /* Fills the options: the file of --config first, the other flags over it. argv[0] is the

@@ -92,7 +92,6 @@ static bool make_claims(struct launch_claims *c, const struct bawn_launch_facts 
         [BAWN_STREAM_TTY] = "tty",
         [BAWN_STREAM_FILE] = "file",
         [BAWN_STREAM_PTY] = "pty",
-        [BAWN_STREAM_SOCKET] = "socket",
     };
     const struct bawn_vm_config *cfg = f->cfg;
 

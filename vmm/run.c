@@ -333,6 +333,19 @@ static int report(struct run *r, enum bawn_end why)
     return code;
 }
 
+static int dump_config(struct run *r)
+{
+    char *text = bawn_vm_config_print(&r->opt.cfg);
+    bool ok = text && puts(text) >= 0 && !fflush(stdout);
+
+    if (!ok)
+        fprintf(stderr, "bawn: cannot print the configuration: %m\n");
+    free(text);
+    bawn_vm_config_free(&r->opt.cfg);
+    free(r);
+    return !ok;
+}
+
 int bawn_run(int argc, char **argv)
 {
     enum bawn_end why = BAWN_END_NONE;
@@ -371,6 +384,8 @@ int bawn_run(int argc, char **argv)
         free(r);
         return 0;
     }
+    if (!st && r->opt.dump_config)
+        return dump_config(r);
     if (!st)
         st = prepare(r, &err);
     do {

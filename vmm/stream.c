@@ -47,8 +47,8 @@ enum bawn_status bawn_stream_open(struct bawn_stream *s, const struct bawn_strea
         if (s->out_fd < 0)
             return bawn_fail(err, BAWN_E_IO, "cannot open %s for the %s: %m", cfg->path, what);
         s->owned = true;
-    } else if (cfg->mode == BAWN_STREAM_PTY || cfg->mode == BAWN_STREAM_SOCKET) {
-        return bawn_fail(err, BAWN_E_UNSUPPORTED, "the %s cannot be a pty or socket yet", what);
+    } else if (cfg->mode == BAWN_STREAM_PTY) {
+        return bawn_fail(err, BAWN_E_UNSUPPORTED, "the %s cannot be a pty yet", what);
     }
     return BAWN_OK;
 }

@@ -179,8 +179,9 @@ static void refusals(void **state)
         { "{\"memory\":{\"hotplug_size\":1}}",
           "memory.hotplug_size: 1 is not served: memory is not added" },
         { "{\"serial\":{\"mode\":\"file\"}}",
-          "serial.mode: is \"file\": must be Off, Null, Tty, File, Pty or Socket" },
+          "serial.mode: is \"file\": must be Off, Null, Tty, File or Pty" },
         { "{\"serial\":{}}", "serial: mode is missing" },
+        { "{\"serial\":{\"mode\":\"Socket\"}}", "serial.mode: \"Socket\" is not served: Pty is" },
         { "{\"console\":{\"mode\":3}}", "console.mode: must be a string" },
         { "{\"rng\":{\"src\":\"/dev/random\"}}",
           "rng.src: \"/dev/random\" is not served: entropy is" },
@@ -395,7 +396,7 @@ static const char everything[] =
     "\"rng\":{\"src\":\"/dev/urandom\",\"id\":\"r\"},\"balloon\":{\"size\":4096,\"id\":\"b\","
     "\"free_page_reporting\":true,\"deflate_on_oom\":true},"
     "\"vsock\":{\"cid\":3,\"socket\":\"/v\",\"id\":\"v\"},\"serial\":{\"mode\":\"Pty\"},"
-    "\"console\":{\"mode\":\"Socket\",\"socket\":\"/c\",\"id\":\"c\"},\"tpm\":{\"socket\":\"/t\"},"
+    "\"console\":{\"mode\":\"File\",\"file\":\"/c\",\"id\":\"c\"},\"tpm\":{\"socket\":\"/t\"},"
     "\"platform\":{\"sev_snp\":true,\"snp_policy\":\"0xb0000\",\"snp_id_block\":\"/x\","
     "\"snp_id_auth\":\"/y\",\"snp_certs\":\"/z\",\"num_pci_segments\":1},\"landlock_enable\":true,"
     "\"debug_console\":{\"mode\":\"Off\"},\"fs\":null,\"watchdog\":false}";
@@ -473,7 +474,7 @@ static void prints_every_key(void **state)
         "\"cid\": 3",
         "\"id\": \"v\"",
         "\"mode\": \"Pty\"",
-        "\"mode\": \"Socket\"",
+        "\"file\": \"/c\"",
         "\"socket\": \"/t\"",
         "\"snp_policy\": \"0xb0000\"",
         "\"snp_id_block\"",
@@ -542,7 +543,6 @@ static void belongs_together(void **state)
           "must be 2097152 or" },
         { "\"memory\":{\"size\":67108864,\"hugepages\":true,\"hugepage_size\":1073741824}",
           "must be a multiple of memory.hugepage_size" },
-        { "\"console\":{\"mode\":\"Socket\"}", "console.socket must name one" },
         { "\"disks\":[{\"path\":\"/a\",\"id\":\"x\"},{\"path\":\"/b\",\"id\":\"x\"}]",
           "two devices have the id \"x\"" },
         { "\"rng\":{\"src\":\"\",\"id\":\"x\"},\"net\":[{\"tap\":\"t\",\"id\":\"x\"}]",
