@@ -189,6 +189,9 @@ static enum bawn_status check_memory(const struct bawn_vm_config *cfg, struct ba
         return bawn_fail(err, BAWN_E_CONFIG,
                          "memory.size is %" PRIu64 ": must be a multiple of %llu (2 MiB)",
                          cfg->memory, BAWN_MEM_ALIGN);
+    if (cfg->hugepages && cfg->snp.on)
+        return bawn_fail(err, BAWN_E_CONFIG,
+                         "memory.hugepages: a confidential machine's memory is the module's");
     if (!cfg->hugepage_size)
         return BAWN_OK;
     if (!cfg->hugepages)
@@ -210,6 +213,10 @@ static enum bawn_status check_devices(const struct bawn_vm_config *cfg, struct b
 
     if (st == BAWN_OK)
         st = check_stream("console", &cfg->console, err);
+    if (st == BAWN_OK && cfg->serial.mode == BAWN_STREAM_TTY &&
+        cfg->console.mode == BAWN_STREAM_TTY)
+        st = bawn_fail(err, BAWN_E_CONFIG,
+                       "serial and console are both tty; one of them must be off, null or a file");
     for (unsigned i = 0; st == BAWN_OK && i < cfg->nr_disks; i++) {
         if (!cfg->disk[i].path || !cfg->disk[i].path[0])
             st = bawn_fail(err, BAWN_E_CONFIG, "disks[%u].path is missing: must name a file", i);

@@ -133,6 +133,11 @@ static bool put_max_vcpus(const void *object, json_t **v)
     return *v;
 }
 
+static const struct bawn_json_field features_keys[] = {
+    ONLY("amx", "false", "AMX is not given to guests; leave it out"),
+};
+static const struct bawn_json_table features = { BAWN_JSON_TABLE(features_keys) };
+
 static const struct bawn_json_field cpus_keys[] = {
     NUMBER("boot_vcpus", CFG, vcpus, 1, BAWN_MAX_VCPUS, ),
     OTHER("max_vcpus", get_max_vcpus, put_max_vcpus,
@@ -142,7 +147,7 @@ static const struct bawn_json_field cpus_keys[] = {
     ONLY("max_phys_bits", NEVER, "the guest has the host's address width; leave it out"),
     EITHER("nested", "no guest has a hypervisor's instructions, whatever this says"),
     ONLY("affinity", NONE, "vCPUs are not pinned by Bawn; use taskset or cgroups"),
-    ONLY("features", "null|{}|{\"amx\":false}", "AMX is not given to guests; leave it out"),
+    OBJECT("features", features, 0),
     ONLY("core_scheduling", "\"Off\"", "vCPU threads have no cookies; leave it out"),
 };
 static const struct bawn_json_table cpus = { BAWN_JSON_TABLE(cpus_keys) };
@@ -520,6 +525,6 @@ char *bawn_vm_config_schema(void)
 
     if (schema)
         json_object_set_new(schema, "$schema",
-                            json_string("http://json-schema.org/draft-07/schema#"));
+                            json_string("https://json-schema.org/draft/2020-12/schema"));
     return text_of(schema);
 }

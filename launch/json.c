@@ -515,6 +515,8 @@ static json_t *field_schema(const struct bawn_json_field *f)
         out = json_pack("{s:s}", "type", "string");
         if (out && f->min)
             json_object_set_new(out, "minLength", json_integer((json_int_t)f->min));
+        if (out && f->max)
+            json_object_set_new(out, "maxLength", json_integer((json_int_t)f->max));
         return out;
     case BAWN_JSON_BOOL:
         return json_pack("{s:s}", "type", "boolean");

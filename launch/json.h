@@ -71,7 +71,7 @@ enum bawn_status bawn_json_read(const struct bawn_json_table *table, void *objec
                                 const json_t *value, struct bawn_error *err);
 /* New; NULL: no memory. What read takes and sets to the same. */
 json_t *bawn_json_write(const struct bawn_json_table *table, const void *object);
-/* JSON Schema, draft 7, of what read takes. New; NULL: no memory. */
+/* JSON Schema, draft 2020-12, of what read takes. New; NULL: no memory. */
 json_t *bawn_json_schema(const struct bawn_json_table *table);
 
 /* The field of this name; NULL: there is none. */

@@ -134,7 +134,7 @@ struct bawn_vm_config {
     char *cmdline;
     uint64_t memory;        /* bytes, multiple of 2 MiB */
     bool hugepages;         /* of hugetlbfs, */
-    uint64_t hugepage_size; /* bytes; 0: the host's usual size */
+    uint64_t hugepage_size; /* bytes; 0: 2 MiB */
     bool thp;               /* without those: transparent ones, where the host has them */
     unsigned vcpus;
     struct bawn_stream_config serial;  /* OFF: no COM1 in the ACPI tables either */

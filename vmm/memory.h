@@ -29,10 +29,20 @@ struct bawn_mem {
     unsigned nr;
 };
 
+enum bawn_mem_pages {
+    BAWN_PAGES_SMALL,
+    BAWN_PAGES_THP, /* huge ones where the host has them: most of the memory will be used */
+    BAWN_PAGES_2M,  /* the host's pool of huge pages, or nothing */
+    BAWN_PAGES_1G,
+};
+
+/* Of a machine that is not confidential. */
+enum bawn_mem_pages bawn_mem_pages_of(const struct bawn_vm_config *cfg);
+
 /* Zeroed, lazily populated, shared with the processes that are forked later, kept out of core
- * dumps, inaccessible guards on both sides. huge: most of it will be used. */
+ * dumps, inaccessible guards on both sides. */
 enum bawn_status bawn_mem_create(struct bawn_mem *mem, const struct bawn_ram *ram, unsigned nr,
-                                 bool huge, struct bawn_error *err);
+                                 enum bawn_mem_pages pages, struct bawn_error *err);
 void bawn_mem_destroy(struct bawn_mem *mem);
 
 /* Gives these bytes of a range back to the host: they are zero from now on. 0, or -1 and errno. */

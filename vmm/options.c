@@ -13,7 +13,8 @@
 #include "options.h"
 
 #define TIMEOUT_MAX 1000000
-#define STREAMS "off|null|tty|file=PATH"
+#define HELP_COLUMN 42
+#define STREAMS "off|null|tty|pty|file=PATH"
 #define FIELD(name) .field = offsetof(struct bawn_options, name)
 
 static enum bawn_status needed(const struct option *self, const char *val, struct bawn_error *err)
@@ -124,15 +125,29 @@ static enum bawn_status set_stream(void *options, const struct option *self, con
                                    struct bawn_error *err)
 {
     struct bawn_stream_config *stream = option_field(options, self);
-    int n = choice(val, "off|null|tty"); /* enum bawn_stream_mode */
+    int n = choice(val, "off|null|tty|file=|pty"); /* enum bawn_stream_mode */
 
     if (!strncmp(val, "file=", 5) && val[5]) {
         stream->mode = BAWN_STREAM_FILE;
         return option_copy(&stream->path, val + 5, err);
     }
-    if (n < 0)
+    if (n < 0 || n == BAWN_STREAM_FILE)
         return needed(self, val, err);
     stream->mode = n;
+    return BAWN_OK;
+}
+
+static enum bawn_status set_hugepages(void *options, const struct option *self, const char *val,
+                                      struct bawn_error *err)
+{
+    static const uint64_t sizes[] = { 0, 0, 2u << 20, 1u << 30 };
+    struct bawn_vm_config *cfg = option_field(options, self);
+    int n = choice(val, self->arg);
+
+    if (n < 0)
+        return needed(self, val, err);
+    cfg->hugepages = n > 0;
+    cfg->hugepage_size = sizes[n];
     return BAWN_OK;
 }
 
@@ -154,10 +169,10 @@ static bool set_disk_part(struct bawn_disk_config *disk, const char *name, char 
         return rate(val, &disk->bytes);
     if (!strcmp(name, "ops"))
         return rate(val, &disk->ops);
-    if (!strcmp(name, "backing")) {
-        disk->backing = *val ? strdup(val) : NULL;
-        return disk->backing;
-    }
+    if (!strcmp(name, "backing"))
+        return *val && (disk->backing = strdup(val));
+    if (!strcmp(name, "id"))
+        return *val && (disk->id = strdup(val));
     n = choice(val, !strcmp(name, "readonly") ? "off|on" : FORMATS);
     if (!strcmp(name, "readonly"))
         disk->readonly = n;
@@ -171,8 +186,8 @@ static bool set_disk_part(struct bawn_disk_config *disk, const char *name, char 
 static enum bawn_status set_disk(void *options, const struct option *self, const char *val,
                                  struct bawn_error *err)
 {
-    static const char *const names[] = { "readonly",       "format",    "backing",
-                                         "backing-format", "bandwidth", "ops" };
+    static const char *const names[] = { "readonly",  "format", "backing", "backing-format",
+                                         "bandwidth", "ops",    "id" };
     struct bawn_vm_config *cfg = option_field(options, self);
     char *path = part(val, "path");
     enum bawn_status st =
@@ -202,6 +217,8 @@ static bool set_net_part(struct bawn_net_config *net, const char *name, char *va
         return *val && (net->tap = strdup(val));
     if (!strcmp(name, "socket"))
         return *val && (net->socket = strdup(val));
+    if (!strcmp(name, "id"))
+        return *val && (net->id = strdup(val));
     if (!bawn_u64_parse(val, &n))
         return false;
     if (!strcmp(name, "fd"))
@@ -214,7 +231,7 @@ static bool set_net_part(struct bawn_net_config *net, const char *name, char *va
 static enum bawn_status set_net(void *options, const struct option *self, const char *val,
                                 struct bawn_error *err)
 {
-    static const char *const names[] = { "tap", "socket", "fd", "mac", "mtu" };
+    static const char *const names[] = { "tap", "socket", "fd", "mac", "mtu", "id" };
     struct bawn_vm_config *cfg = option_field(options, self);
     enum bawn_status st = bawn_vm_config_add_net(cfg, err);
     unsigned parts = 0, sides = 0;
@@ -301,15 +318,19 @@ static const struct option options[] = {
     { "firmware", "FILE", "the shim of an SEV-SNP machine", option_copy_text, FIELD(cfg.firmware) },
     { "cpus", "1..64", "vCPUs (1)", set_number, FIELD(cfg.vcpus), .max = BAWN_MAX_VCPUS },
     { "memory", "64M..64G", "memory (512M)", set_size, FIELD(cfg.memory) },
+    { "hugepages", "off|on|2M|1G", "memory from the host's pool of huge pages (off)", set_hugepages,
+      FIELD(cfg) },
+    { "thp", "on|off", "transparent huge pages, where the host has them (on)", set_switch,
+      FIELD(cfg.thp) },
     { "serial", STREAMS, "COM1 (tty)", set_stream, FIELD(cfg.serial) },
     { "console", STREAMS, "virtio console (off)", set_stream, FIELD(cfg.console) },
     { "rng", "on|off", "virtio entropy device (on)", set_switch, FIELD(cfg.rng) },
     { "disk",
       "path=FILE[,readonly=on|off][,format=raw|qcow2][,backing=FILE][,backing-format=raw|qcow2]"
-      "[,bandwidth=BYTES][,ops=N]",
+      "[,bandwidth=BYTES][,ops=N][,id=NAME]",
       "virtio disk, raw or qcow2; a qcow2 image's backing file; at most so much a second", set_disk,
       FIELD(cfg) },
-    { "net", "tap=NAME|socket=PATH|fd=N[,mac=ADDRESS][,mtu=N]",
+    { "net", "tap=NAME|socket=PATH|fd=N[,mac=ADDRESS][,mtu=N][,id=NAME]",
       "virtio network device on a tap, or a stream socket such as passt's", set_net, FIELD(cfg) },
     { "balloon", "[size=SIZE][,reporting=on|off]",
       "memory the guest gives up, and what it has free", set_balloon, FIELD(cfg.balloon) },
@@ -355,9 +376,13 @@ static const struct option_table table = { OPTION_TABLE(options), .unknown = unk
 void bawn_options_help(void)
 {
     printf("Usage: bawn run [OPTION]...\n\nRuns a virtual machine until it powers off.\n\n");
-    for (size_t i = 0; i < table.n; i++)
-        printf("  --%-18s%-24s%s\n", options[i].name, options[i].arg ? options[i].arg : "",
-               options[i].help);
+    for (size_t i = 0; i < table.n; i++) {
+        int len = printf("  --%s %s", options[i].name, options[i].arg ? options[i].arg : "");
+
+        /* The longest have a line of their own. */
+        printf("%s%*s%s\n", len > HELP_COLUMN ? "\n" : "",
+               len > HELP_COLUMN ? HELP_COLUMN : HELP_COLUMN - len, "", options[i].help);
+    }
     printf("\nAt the terminal, Ctrl-A x stops the machine and Ctrl-A h helps.\n"
            "Exit codes: 0 powered off, 1 failure, 2 usage, 3 guest panic, 4 guest crash, "
            "5 timeout.\n");

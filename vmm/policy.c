@@ -87,11 +87,8 @@ static void add_disks(struct launch_claims *c, const struct bawn_vm_config *cfg)
 static bool make_claims(struct launch_claims *c, const struct bawn_launch_facts *f)
 {
     static const char *const streams[] = {
-        [BAWN_STREAM_OFF] = "off",
-        [BAWN_STREAM_NULL] = "null",
-        [BAWN_STREAM_TTY] = "tty",
-        [BAWN_STREAM_FILE] = "file",
-        [BAWN_STREAM_PTY] = "pty",
+        [BAWN_STREAM_OFF] = "off",   [BAWN_STREAM_NULL] = "null", [BAWN_STREAM_TTY] = "tty",
+        [BAWN_STREAM_FILE] = "file", [BAWN_STREAM_PTY] = "pty",
     };
     const struct bawn_vm_config *cfg = f->cfg;
 

@@ -141,13 +141,34 @@ static enum bawn_status check_policy(const struct run *r, struct bawn_error *err
     return BAWN_OK;
 }
 
+/* Tells of the terminal that was made, and has the configuration know it. */
+static enum bawn_status tell_pty(const struct run *r, const char *id, const struct bawn_stream *s,
+                                 struct bawn_stream_config *cfg, struct bawn_error *err)
+{
+    if (!s->pty[0])
+        return BAWN_OK;
+    free(cfg->path);
+    cfg->path = strdup(s->pty);
+    if (!cfg->path)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory");
+    if (r->opt.json)
+        fprintf(stderr, "{\"event\":\"pty\",\"device\":\"%s\",\"path\":\"%s\"}\n", id, s->pty);
+    else if (!r->opt.quiet)
+        fprintf(stderr, "bawn: %s: %s\n", id, s->pty);
+    return BAWN_OK;
+}
+
 static enum bawn_status open_devices(struct run *r, struct bawn_error *err)
 {
-    const struct bawn_vm_config *cfg = &r->opt.cfg;
+    struct bawn_vm_config *cfg = &r->opt.cfg;
     enum bawn_status st = bawn_stream_open(&r->serial, &cfg->serial, "serial port", err);
 
     if (!st)
+        st = tell_pty(r, "serial", &r->serial, &cfg->serial, err);
+    if (!st)
         st = bawn_stream_open(&r->console, &cfg->console, "console", err);
+    if (!st)
+        st = tell_pty(r, "console", &r->console, &cfg->console, err);
     for (unsigned i = 0; !st && i < cfg->nr_disks; i++)
         st = bawn_disk_open(&r->disk[i], &cfg->disk[i], err);
     for (unsigned i = 0; !st && i < cfg->nr_nets; i++)
@@ -163,10 +184,6 @@ static enum bawn_status prepare(struct run *r, struct bawn_error *err)
     const struct bawn_vm_config *cfg = &r->opt.cfg;
     enum bawn_status st = bawn_vm_config_check(cfg, err);
 
-    if (!st && cfg->serial.mode == BAWN_STREAM_TTY && cfg->console.mode == BAWN_STREAM_TTY)
-        st = bawn_fail(err, BAWN_E_CONFIG,
-                       "serial and console are both tty; one of them must be "
-                       "off, null or a file");
     if (!st && cfg->tpm)
         st = bawn_fail(err, BAWN_E_UNSUPPORTED, "tpm.socket: there is no TPM device yet");
     if (!st)

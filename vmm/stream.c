@@ -27,11 +27,36 @@ static const char panic_text[] = "Kernel panic - not syncing";
 static struct termios saved_termios;
 static volatile sig_atomic_t term_is_raw;
 
+/* A terminal of the host, on which the guest's bytes go through as they are. */
+static enum bawn_status open_pty(struct bawn_stream *s, const char *what, struct bawn_error *err)
+{
+    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    struct termios raw;
+
+    if (fd >= 0 && !grantpt(fd) && !unlockpt(fd) && !ptsname_r(fd, s->pty, sizeof(s->pty)))
+        s->pty_fd = open(s->pty, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (s->pty_fd >= 0 && !tcgetattr(s->pty_fd, &raw)) {
+        cfmakeraw(&raw);
+        if (!tcsetattr(s->pty_fd, TCSANOW, &raw)) {
+            s->in_fd = s->out_fd = fd;
+            s->owned = s->impatient = true;
+            return BAWN_OK;
+        }
+    }
+    bawn_fail(err, BAWN_E_IO, "cannot make a pty for the %s: %m", what);
+    if (s->pty_fd >= 0)
+        close(s->pty_fd);
+    if (fd >= 0)
+        close(fd);
+    s->pty[0] = '\0';
+    return BAWN_E_IO;
+}
+
 enum bawn_status bawn_stream_open(struct bawn_stream *s, const struct bawn_stream_config *cfg,
                                   const char *what, struct bawn_error *err)
 {
     memset(s, 0, sizeof(*s));
-    s->in_fd = s->out_fd = -1;
+    s->in_fd = s->out_fd = s->pty_fd = -1;
     s->tail =
         mmap(NULL, sizeof(*s->tail), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (s->tail == MAP_FAILED) {
@@ -48,7 +73,7 @@ enum bawn_status bawn_stream_open(struct bawn_stream *s, const struct bawn_strea
             return bawn_fail(err, BAWN_E_IO, "cannot open %s for the %s: %m", cfg->path, what);
         s->owned = true;
     } else if (cfg->mode == BAWN_STREAM_PTY) {
-        return bawn_fail(err, BAWN_E_UNSUPPORTED, "the %s cannot be a pty yet", what);
+        return open_pty(s, what, err);
     }
     return BAWN_OK;
 }
@@ -57,6 +82,9 @@ void bawn_stream_close(struct bawn_stream *s)
 {
     if (s->owned)
         close(s->out_fd);
+    if (s->pty[0])
+        close(s->pty_fd);
+    s->pty[0] = '\0';
     if (s->tail)
         munmap(s->tail, sizeof(*s->tail));
     s->tail = NULL;
@@ -73,6 +101,18 @@ static void remember(struct bawn_stream_tail *tail, const char *p, size_t len)
     tail->total += len;
 }
 
+/* Whether there may be room for output. */
+static bool wait_for_room(struct bawn_stream *s)
+{
+    static const struct timespec patience = { 0, 200000000 };
+    struct pollfd fd = { s->out_fd, POLLOUT, 0 };
+
+    if (s->stalled)
+        return false;
+    s->stalled = !ppoll(&fd, 1, s->impatient ? &patience : NULL, NULL) && s->impatient;
+    return !s->stalled;
+}
+
 void bawn_stream_write(struct bawn_stream *s, const void *buf, size_t len)
 {
     const char *p = buf;
@@ -84,10 +124,10 @@ void bawn_stream_write(struct bawn_stream *s, const void *buf, size_t len)
         if (n > 0) {
             p += n;
             len -= n;
+            s->stalled = false;
         } else if (n < 0 && errno == EAGAIN) {
-            struct pollfd fd = { s->out_fd, POLLOUT, 0 };
-
-            (void)!ppoll(&fd, 1, NULL, NULL);
+            if (!wait_for_room(s))
+                return;
         } else if (n == 0 || errno != EINTR) {
             return;
         }

@@ -291,7 +291,8 @@ static enum bawn_status make_memory(struct bawn_boot *b, struct bawn_error *err)
 
     /* Of a confidential guest most is private, and the module's. */
     return snp ? bawn_mem_create(&b->mem, snp->launch.ram, snp->launch.nr_ram, false, err)
-               : bawn_mem_create(&b->mem, plan->ram, plan->nr_ram, true, err);
+               : bawn_mem_create(&b->mem, plan->ram, plan->nr_ram, bawn_mem_pages_of(b->parts.cfg),
+                                 err);
 }
 
 static enum bawn_status make_wires(struct bawn_boot *b, struct bawn_error *err)

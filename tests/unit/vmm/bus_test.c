@@ -3,6 +3,8 @@
  * vmm/bus.c, vmm/memory.c, vmm/platform.c and vmm/stream.c: borders, and what ends a machine.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -189,12 +191,60 @@ static void test_escapes(void **state)
     close(fds[0]);
 }
 
+/* As much as comes within the time, of a terminal's other side. */
+static size_t drain(int fd, char *buf, size_t room)
+{
+    struct pollfd in = { fd, POLLIN, 0 };
+    size_t at = 0;
+
+    while (at < room && poll(&in, 1, 100) > 0)
+        at += (size_t)read(fd, buf + at, room - at);
+    return at;
+}
+
+static void test_pty(void **state)
+{
+    static const struct bawn_stream_config cfg = { .mode = BAWN_STREAM_PTY };
+    static const char bytes[] = "\r\n\001\003\021x";
+    static char much[1 << 16];
+    struct bawn_stream s;
+    char buf[64];
+    bool quit;
+    int fd;
+
+    (void)state;
+    assert_int_equal(bawn_stream_open(&s, &cfg, "test", NULL), BAWN_OK);
+    assert_int_equal(bawn_stream_read(&s, buf, sizeof(buf), &quit), 0); /* nobody is there */
+    feed(&s, "before ");
+    fd = open(s.pty, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    feed(&s, bytes);
+    assert_int_equal(drain(fd, buf, sizeof(buf)), 7 + sizeof(bytes) - 1);
+    assert_memory_equal(buf + 7, bytes, sizeof(bytes) - 1);
+    assert_int_equal(write(fd, bytes, sizeof(bytes) - 1), sizeof(bytes) - 1);
+    assert_int_equal(bawn_stream_read(&s, buf, sizeof(buf), &quit), sizeof(bytes) - 1);
+    assert_memory_equal(buf, bytes, sizeof(bytes) - 1);
+    assert_false(quit);
+    /* Who does not read does not hold the guest up, and can read on later. */
+    bawn_stream_write(&s, much, sizeof(much));
+    assert_true(s.stalled);
+    bawn_stream_write(&s, much, sizeof(much));
+    drain(fd, much, sizeof(much));
+    feed(&s, "after");
+    assert_false(s.stalled);
+    assert_int_equal(drain(fd, buf, sizeof(buf)), 5);
+    close(fd);
+    assert_int_equal(bawn_stream_read(&s, buf, sizeof(buf), &quit), 0); /* it may come back */
+    bawn_stream_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bus),      cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_platform), cmocka_unit_test(test_panic_in_output),
-        cmocka_unit_test(test_escapes),  cmocka_unit_test(test_triple_fault),
+        cmocka_unit_test(test_bus),          cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_platform),     cmocka_unit_test(test_panic_in_output),
+        cmocka_unit_test(test_pty),          cmocka_unit_test(test_escapes),
+        cmocka_unit_test(test_triple_fault),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,24 +25,24 @@
 
 static struct bawn_mem mem;
 
-static int create(bool huge)
+static int create(enum bawn_mem_pages pages)
 {
     const struct bawn_ram ram[] = { { 0, LOW }, { BAWN_HIGH_RAM, HIGH } };
 
-    assert_int_equal(bawn_mem_create(&mem, ram, 2, huge, NULL), BAWN_OK);
+    assert_int_equal(bawn_mem_create(&mem, ram, 2, pages, NULL), BAWN_OK);
     return 0;
 }
 
 static int setup(void **state)
 {
     (void)state;
-    return create(false);
+    return create(BAWN_PAGES_SMALL);
 }
 
 static int setup_huge(void **state)
 {
     (void)state;
-    return create(true);
+    return create(BAWN_PAGES_THP);
 }
 
 static int teardown(void **state)
@@ -156,6 +156,49 @@ static void test_huge_pages(void **state)
     assert_int_equal(*(uint8_t *)bawn_mem_at(&mem, 0, 1), 0);
 }
 
+/* From the host's pool, if it has enough; and nothing else if not. */
+static void test_pool(void **state)
+{
+    static const char path[] = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
+    const struct bawn_ram ram = { 0, LOW };
+    struct bawn_error err = { "" };
+    FILE *f = fopen(path, "r");
+    char text[32] = "";
+
+    (void)state;
+    if (f) {
+        (void)!fgets(text, sizeof(text), f);
+        fclose(f);
+    }
+    if (strtoul(text, NULL, 10) < LOW >> 21) {
+        assert_int_equal(bawn_mem_create(&mem, &ram, 1, BAWN_PAGES_2M, &err), BAWN_E_NOMEM);
+        assert_non_null(strstr(err.msg, "pool of huge pages"));
+        return;
+    }
+    assert_int_equal(bawn_mem_create(&mem, &ram, 1, BAWN_PAGES_2M, &err), BAWN_OK);
+    assert_true(smaps_say("KernelPageSize:", "2048 kB"));
+    memset(bawn_mem_at(&mem, 0, LOW), 7, LOW);
+    assert_int_equal(bawn_mem_punch(&mem.range[0], 4096, 4096), 0);
+    assert_int_equal(((uint8_t *)bawn_mem_at(&mem, 0, LOW))[4096], 0);
+    assert_int_equal(((uint8_t *)bawn_mem_at(&mem, 0, LOW))[8192], 7);
+    bawn_mem_destroy(&mem);
+}
+
+static void test_kinds(void **state)
+{
+    struct bawn_vm_config cfg;
+
+    (void)state;
+    bawn_vm_config_init(&cfg);
+    assert_int_equal(bawn_mem_pages_of(&cfg), BAWN_PAGES_THP);
+    cfg.thp = false;
+    assert_int_equal(bawn_mem_pages_of(&cfg), BAWN_PAGES_SMALL);
+    cfg.hugepages = true;
+    assert_int_equal(bawn_mem_pages_of(&cfg), BAWN_PAGES_2M);
+    cfg.hugepage_size = 1u << 30;
+    assert_int_equal(bawn_mem_pages_of(&cfg), BAWN_PAGES_1G);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define TEST_HUGE(f) cmocka_unit_test_setup_teardown(f, setup_huge, teardown)
 
@@ -172,6 +215,8 @@ int main(void)
         TEST_HUGE(test_drop),
         TEST_HUGE(test_not_in_core_dumps),
         TEST_HUGE(test_huge_pages),
+        cmocka_unit_test(test_pool),
+        cmocka_unit_test(test_kinds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,6 +86,22 @@ static void test_values(void **state)
     assert_false(opt.expect.given);
     bawn_vm_config_free(&opt.cfg);
 
+    assert_int_equal(parse(&opt,
+                           "--hugepages 1G --thp off --console pty --dump-config "
+                           "--disk path=/a,id=d --net tap=t,id=n",
+                           NULL),
+                     BAWN_OK);
+    assert_true(opt.cfg.hugepages && !opt.cfg.thp && opt.dump_config);
+    assert_int_equal(opt.cfg.hugepage_size, 1u << 30);
+    assert_int_equal(opt.cfg.console.mode, BAWN_STREAM_PTY);
+    assert_string_equal(opt.cfg.disk[0].id, "d");
+    assert_string_equal(opt.cfg.net[0].id, "n");
+    bawn_vm_config_free(&opt.cfg);
+
+    assert_int_equal(parse(&opt, "--hugepages on --hugepages off", NULL), BAWN_OK);
+    assert_true(!opt.cfg.hugepages && opt.cfg.thp);
+    bawn_vm_config_free(&opt.cfg);
+
     assert_int_equal(parse(&opt, "--accel bawn --timeout 7 --quiet --console null", NULL), BAWN_OK);
     assert_int_equal(opt.accel, BAWN_ACCEL_BAWN);
     assert_int_equal(opt.timeout, 7);
@@ -110,7 +126,10 @@ static void test_refused(void **state)
         { "--memory 65G", "64M..64G" },
         { "--memory 17179869185G", "64M..64G" },
         { "--memory 1T", "64M..64G" },
-        { "--serial on", "--serial on: off|null|tty|file=PATH" },
+        { "--serial on", "--serial on: off|null|tty|pty|file=PATH" },
+        { "--serial file", "file=PATH" },
+        { "--hugepages 4K", "off|on|2M|1G" },
+        { "--disk path=/a,id=", "path=FILE" },
         { "--serial file=", "file=PATH" },
         { "--rng yes", "on|off" },
         { "--disk /a", "path=FILE" },
