@@ -21,7 +21,7 @@ $(foreach v,release asan clang,$(eval $(call seccomp_variant,$(v))))
 
 # Tests of the processes, on what is shipped.
 vmm_programs := $(patsubst tests/vmm/%.c,$(B)/vmm/%,$(wildcard tests/vmm/*_test.c))
-vmm_tests := $(wildcard tests/vmm/*.sh) $(vmm_programs)
+vmm_tests := $(wildcard tests/vmm/*.sh tests/vmm/*-cli.py) $(vmm_programs)
 $(B)/vmm/supervise_test: vmm_ld := -Wl,--wrap=bawn_machine_run
 $(B)/vmm/%: $(B)/obj/release/tests/vmm/%.o $(call objs,release,$(vmm_src) $(launch_src) $(base_src)) \
 		$(B)/lib/libbawn-attest.a $(B)/lib/libbawn-policy.a
@@ -30,5 +30,5 @@ $(B)/vmm/%: $(B)/obj/release/tests/vmm/%.o $(call objs,release,$(vmm_src) $(laun
 	$(Q)$(CC) $(harden_ld) -o $@ $^ $(vmm_ld) -lcmocka $(libs)
 
 .PHONY: vmm-test
-vmm-test: $(vmm_programs) $(B)/seccomp/compile ## test the processes of bawn run and their sandboxes
+vmm-test: $(B)/bin/bawn $(vmm_programs) $(B)/seccomp/compile ## test the processes of bawn run and their sandboxes
 	@BAWN_BUILD=$(B) tests/tap.py vmm $(vmm_tests)

@@ -7,17 +7,36 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "options.h"
 
 #ifndef BAWN_VERSION
 #define BAWN_VERSION "0.1"
 #endif
 
+static int help(int argc, char **argv);
+static int version(int argc, char **argv);
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    { "run", bawn_run, "run a virtual machine" },
+    { "check", bawn_check, "say what a host or configuration lacks, and what to do" },
+    { "--help", help, "print this help" },
+    { "--version", version, "print the version" },
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
 static int help(int argc, char **argv)
 {
     (void)argc, (void)argv;
-    printf("Usage: bawn run [OPTION]...   run a virtual machine (bawn run --help)\n"
-           "       bawn --version         print the version\n");
+    printf("Usage: bawn COMMAND [OPTION]...\n\n");
+    for (size_t i = 0; i < COMMANDS; i++)
+        printf("  %-12s%s\n", commands[i].name, commands[i].help);
+    printf("\nbawn COMMAND --help lists a command's options.\n");
     return 0;
 }
 
@@ -27,15 +46,6 @@ static int version(int argc, char **argv)
     printf("bawn %s\n", BAWN_VERSION);
     return 0;
 }
-
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-} commands[] = {
-    { "run", bawn_run },
-    { "--help", help },
-    { "--version", version },
-};
 
 /* Descriptors 0 to 2 must exist, or a file opened later is taken for the terminal. */
 static bool have_stdio(void)
@@ -52,7 +62,7 @@ int main(int argc, char **argv)
 {
     if (!have_stdio())
         return 1;
-    for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++) {
+    for (size_t i = 0; argc > 1 && i < COMMANDS; i++) {
         if (!strcmp(argv[1], commands[i].name))
             return commands[i].run(argc - 2, argv + 2);
     }
