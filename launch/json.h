@@ -35,12 +35,12 @@ struct bawn_json_table;
 
 struct bawn_json_field {
     const char *name;
-    enum bawn_json_kind kind;
     size_t at, width;
     uint64_t min, max; /* max 0: none, but the width's */
     const char *words, *refused, *why;
     const struct bawn_json_table *table;
     size_t count; /* an unsigned */
+    enum bawn_json_kind kind;
     bool needed;
     bool hidden_if_zero; /* a number or bool that is not printed when it is 0 */
     const char *help;    /* the schema's description; NULL: none */

@@ -19,6 +19,14 @@ $(B)/obj/$(1)/vmm/sandbox.o: flags_$(1) += -Wa,-I$(B)/seccomp
 endef
 $(foreach v,release asan clang,$(eval $(call seccomp_variant,$(v))))
 
+install: install-vmm
+.PHONY: install-vmm
+install-vmm: # completion, the schema of configurations
+	$(call install_to,$(prefix)/share/bawn,644,vmm/vmconfig.schema.json)
+	install -d $(DESTDIR)$(prefix)/share/bash-completion/completions
+	install -m 644 vmm/completion/bawn.bash \
+		$(DESTDIR)$(prefix)/share/bash-completion/completions/bawn
+
 # Tests of the processes, on what is shipped.
 vmm_programs := $(patsubst tests/vmm/%.c,$(B)/vmm/%,$(wildcard tests/vmm/*_test.c))
 vmm_tests := $(wildcard tests/vmm/*.sh tests/vmm/*-cli.py) $(vmm_programs)

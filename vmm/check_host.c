@@ -91,17 +91,18 @@ static void check_cpu(struct bawn_checks *c)
 
 /* ---- The module ---- */
 
-/* Why this kernel might not load bawn.ko; NULL: nothing is known. */
-static const char *why_no_module(const struct bawn_checks *c, char *lockdown)
+/* The word in brackets of a file that lists what there is to choose from. */
+static void read_choice(const struct bawn_checks *c, const char *path, char *choice, size_t room)
 {
-    char text[LINE], *mode, *end;
+    char text[LINE];
+    const char *at = bawn_check_read(c, path, text, sizeof(text)) ? strchr(text, '[') : NULL;
 
-    strcpy(lockdown, "none");
-    if (bawn_check_read(c, "/sys/kernel/security/lockdown", text, sizeof(text)) &&
-        (mode = strchr(text, '[')) && (end = strchr(mode, ']')) && end - mode < 20) {
-        *end = '\0';
-        strcpy(lockdown, mode + 1);
-    }
+    snprintf(choice, room, "%.*s", at ? (int)strcspn(at + 1, "]") : 4, at ? at + 1 : "none");
+}
+
+/* Why this kernel might not load bawn.ko; NULL: nothing is known. */
+static const char *why_no_module(const struct bawn_checks *c, const char *lockdown)
+{
     if (file_is(c, "/proc/sys/kernel/modules_disabled", "1"))
         return "this kernel loads no more modules (kernel.modules_disabled): reboot, and load it "
                "earlier";
@@ -118,8 +119,10 @@ static void check_module(struct bawn_checks *c)
 {
     char version[64], taint[LINE], lockdown[24];
     bool loaded = bawn_check_access(c, "/sys/module/bawn", F_OK);
-    const char *why = why_no_module(c, lockdown);
+    const char *why;
 
+    read_choice(c, "/sys/kernel/security/lockdown", lockdown, sizeof(lockdown));
+    why = why_no_module(c, lockdown);
     if (!loaded) {
         bawn_check_add(c, "module", BAWN_CHECK_NOTE,
                        why ? why : "insmod bawn.ko, as root, to have launches measured",
@@ -127,7 +130,7 @@ static void check_module(struct bawn_checks *c)
         return;
     }
     if (!bawn_check_read(c, "/sys/module/bawn/version", version, sizeof(version)))
-        strcpy(version, "of no version");
+        snprintf(version, sizeof(version), "of no version");
     if (bawn_check_read(c, "/sys/module/bawn/taint", taint, sizeof(taint)) && strchr(taint, 'E'))
         bawn_check_add(c, "module", BAWN_CHECK_NOTE,
                        "sign it, if this host is to say that it runs what its owner signed",
@@ -330,15 +333,16 @@ static void check_hugepages(struct bawn_checks *c)
 
 static void check_thp(struct bawn_checks *c)
 {
-    char text[LINE];
+    static const char path[] = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+    char choice[24];
 
     if (c->opt->cfg.hugepages || !c->opt->cfg.thp)
         return;
-    if (!bawn_check_read(c, "/sys/kernel/mm/transparent_hugepage/shmem_enabled", text,
-                         sizeof(text)))
+    read_choice(c, path, choice, sizeof(choice));
+    if (!bawn_check_access(c, path, R_OK))
         bawn_check_add(c, "thp", BAWN_CHECK_NOTE, "use a kernel with CONFIG_TRANSPARENT_HUGEPAGE",
                        "no transparent huge pages: guests are slower where they use much memory");
-    else if (strstr(text, "[deny]"))
+    else if (!strcmp(choice, "deny"))
         bawn_check_add(c, "thp", BAWN_CHECK_NOTE,
                        "as root: echo never >/sys/kernel/mm/transparent_hugepage/shmem_enabled "
                        "(bawn asks for its own files)",
