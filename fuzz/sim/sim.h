@@ -134,6 +134,8 @@ int sim_spawn(void (*fn)(void *), void *argument);
 int sim_task(void);     /* the calling task's number; the first has 0 */
 void sim_yield(void); /* a place to switch, always taken when another can run */
 void sim_join_all(void);
+/* What is to get a task's time by yield_to() does not: as of another scheduling class. */
+void sim_refuse_yields(bool on);
 /* A signal for the calling task (or by number, as sim_spawn returned it): pending until taken. */
 void sim_signal(int task);
 
@@ -187,7 +189,7 @@ size_t sim_dirty_log(int fd, uint32_t slot, uint64_t *to, size_t n);
 
 /* Coverage-free counters, for reports: entries, exits handled, allocations, switches. */
 struct sim_stats {
-    uint64_t entries, exits, allocations, switches;
+    uint64_t entries, exits, allocations, switches, yields;
 };
 const struct sim_stats *sim_stats(void);
 

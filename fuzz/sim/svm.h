@@ -20,6 +20,7 @@ enum {
     SIM_EXIT_VINTR = 0x64,
     SIM_EXIT_CPUID = 0x72,
     SIM_EXIT_IRET = 0x74,
+    SIM_EXIT_PAUSE = 0x77,
     SIM_EXIT_HLT = 0x78,
     SIM_EXIT_IOIO = 0x7b,
     SIM_EXIT_MSR = 0x7c,

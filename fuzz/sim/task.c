@@ -47,6 +47,7 @@ static struct sim_fiber *came_from;
 static int nr_runnable;
 static const uint8_t *schedule_bytes;
 static size_t schedule_len, schedule_at;
+static bool refuse_yields;
 static u64 ticked; /* when the current task was last asked to let others run */
 
 /* ---- Fibers: callee-saved registers on the stack, the stack pointer in the fiber ---- */
@@ -170,6 +171,8 @@ static void set_runnable(struct sim_task *t, bool runnable)
 {
     if (t->runnable != runnable)
         nr_runnable += runnable ? 1 : -1;
+    if (runnable)
+        t->task.__state = TASK_RUNNING;
     t->runnable = runnable;
 }
 
@@ -334,6 +337,30 @@ int cond_resched(void)
     return 0;
 }
 
+void sim_refuse_yields(bool on)
+{
+    refuse_yields = on;
+}
+
+/* The other runs at once; as in the kernel, none that cannot run. */
+int yield_to(struct task_struct *p, bool preempt)
+{
+    struct sim_task *me = sim_self, *to = p->sim;
+
+    (void)preempt;
+    sim_need_sleepable("yield_to()");
+    WARN_ON(to == me || !to->used || to->ended || p->usage <= 0);
+    sim_entry_step_over();
+    sim_counts.yields++;
+    if (!to->runnable || refuse_yields)
+        return 0;
+    ticked = sim_now();
+    notify(me, false);
+    switch_to(to, false);
+    notify(me, true);
+    return 1;
+}
+
 /* At the timer's tick, as by a scheduler that has others to run. */
 bool need_resched(void)
 {
@@ -465,7 +492,7 @@ int sim_spawn(void (*fn)(void *), void *argument)
     int i;
 
     for (i = 1; i < SIM_WORKER && !t; i++)
-        if (!sim_tasks[i].used || sim_tasks[i].ended)
+        if (!sim_tasks[i].used || (sim_tasks[i].ended && !sim_tasks[i].task.usage))
             t = &sim_tasks[i];
     if (!t)
         return -EAGAIN;
@@ -600,8 +627,10 @@ void sim_task_reset(void)
     for (i = 1; i < SIM_WORKER; i++)
         sim_signal(i);
     sim_join_all();
-    for (i = 1; i < SIM_WORKER; i++)
+    for (i = 1; i < SIM_WORKER; i++) {
+        WARN_ON(sim_tasks[i].task.usage);
         sim_tasks[i].used = false;
+    }
     sim_tasks[0].signal = sim_tasks[0].killed = false;
     sim_tasks[0].task.mm = &sim_mm[0];
     sim_tasks[0].task.thread_flags = 0;

@@ -121,7 +121,7 @@ bool sim_vm_add_vcpu(struct sim_vm *vm)
     unsigned i = vm->vcpus;
     uint64_t run;
 
-    if (i == SIM_VM_VCPUS)
+    if (i == SIM_VM_MAX_VCPUS)
         return false;
     vm->vcpu[i] = (int)sim_ioctl(vm->fd, KVM_CREATE_VCPU, i);
     if (vm->vcpu[i] < 0 || !offer_cpuid(vm, vm->vcpu[i]))

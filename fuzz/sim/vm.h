@@ -10,7 +10,8 @@
 
 #include "sim.h"
 
-#define SIM_VM_VCPUS 2u
+#define SIM_VM_MAX_VCPUS 6u
+#define SIM_VM_VCPUS 2u           /* an SNP guest's */
 #define SIM_VM_MEMORY 0x200000ull /* from guest-physical 0 on */
 #define SIM_VM_SHARED 0x100000ull /* of an SNP guest's: shared from here, private below */
 
@@ -22,9 +23,9 @@
 struct sim_vm {
     int dev, fd, gmem;
     unsigned vcpus;
-    int vcpu[SIM_VM_VCPUS];
-    struct kvm_run *run[SIM_VM_VCPUS];
-    uint8_t *pio[SIM_VM_VCPUS];
+    int vcpu[SIM_VM_MAX_VCPUS];
+    struct kvm_run *run[SIM_VM_MAX_VCPUS];
+    uint8_t *pio[SIM_VM_MAX_VCPUS];
     uint64_t memory;  /* user address behind guest-physical 0 */
     uint64_t scratch; /* of SIM_VM_SCRATCH bytes, for arguments */
 };

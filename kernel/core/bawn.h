@@ -316,6 +316,9 @@ struct bawn_vcpu {
 
 	struct mutex mutex; /* held by any vCPU ioctl */
 	struct preempt_notifier preempt;
+	struct task_struct __rcu *off_cpu; /* who runs it, while that has no CPU */
+	bool off_cpu_user; /* ... and was in the guest's user code */
+	bool spinning;	   /* gives its time to others: a PAUSE loop */
 	struct rcuwait wait;
 	unsigned int halt_poll_ns;
 	int srcu_idx;
@@ -342,6 +345,7 @@ struct bawn_vm {
 	unsigned int nr_vcpus;
 	struct bawn_vcpu *by_id[BAWN_MAX_VCPU_ID + 1];
 	u32 bsp_id;
+	unsigned int yielded_to; /* the index of the vCPU that a PAUSE loop let run last */
 
 	struct mutex slots_lock; /* changes of slots and attributes */
 	struct bawn_memslots __rcu *slots;

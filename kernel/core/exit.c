@@ -5,10 +5,15 @@
  */
 #include <linux/nospec.h>
 #include <linux/kvm_para.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/task.h>
 #include <asm/debugreg.h>
 #include <asm/trapnr.h>
 
 #include "bawn.h"
+
+#define YIELD_TRIES 3 /* threads that a PAUSE exit tries to make run: each costs two locks */
 
 int bawn_internal_error(struct bawn_vcpu *vcpu, u32 suberror, u64 data0, u64 data1)
 {
@@ -61,11 +66,62 @@ static int exit_hypercall(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 	return bawn_skip(vcpu, exit->len);
 }
 
+/* The thread of a vCPU that wants a CPU and has none, counted; or NULL. */
+static struct task_struct *waiting_thread(struct bawn_vcpu *vcpu)
+{
+	struct task_struct *task;
+
+	rcu_read_lock();
+	task = rcu_dereference(vcpu->off_cpu);
+	if (task && task_is_running(task))
+		get_task_struct(task);
+	else
+		task = NULL;
+	rcu_read_unlock();
+	return task;
+}
+
+/*
+ * Gives the time of a vCPU that spins to another, each in its turn: true when one took it. What
+ * kernel code waits for is not held in user code, though an interrupt may have to be taken there.
+ */
+static bool yield_to_one(struct bawn_vcpu *vcpu, bool spinning)
+{
+	bool kernel = !vcpu->state_protected && !bawn_cpu->cpl(vcpu);
+	struct bawn_vm *vm = vcpu->vm;
+	unsigned int last = READ_ONCE(vm->yielded_to), nr = bawn_nr_vcpus(vm), i;
+	int tries = YIELD_TRIES;
+
+	for (i = 1; i <= nr && tries; i++) {
+		struct bawn_vcpu *to = vm->vcpu[(last + i) % nr];
+		struct task_struct *task;
+		bool yielded;
+
+		if (to == vcpu || READ_ONCE(to->spinning) != spinning ||
+		    (kernel && READ_ONCE(to->off_cpu_user) && !READ_ONCE(to->requests)))
+			continue;
+		task = waiting_thread(to);
+		if (!task)
+			continue;
+		tries--;
+		WRITE_ONCE(vm->yielded_to, to->idx);
+		yielded = yield_to(task, true) > 0;
+		put_task_struct(task);
+		if (yielded)
+			return true;
+	}
+	return false;
+}
+
+/* What it waits for is likely held by one that was preempted; if all spin, by one of these. */
 static int exit_pause(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	int r = bawn_skip(vcpu, exit->len);
 
-	cond_resched();
+	WRITE_ONCE(vcpu->spinning, true);
+	if (!yield_to_one(vcpu, false) && !yield_to_one(vcpu, true))
+		cond_resched();
+	WRITE_ONCE(vcpu->spinning, false);
 	return r;
 }
 

@@ -130,7 +130,10 @@ void bawn_vcpu_put(struct bawn_vcpu *vcpu)
 
 static void sched_in(struct preempt_notifier *n, int cpu)
 {
-	load(container_of(n, struct bawn_vcpu, preempt), cpu);
+	struct bawn_vcpu *vcpu = container_of(n, struct bawn_vcpu, preempt);
+
+	RCU_INIT_POINTER(vcpu->off_cpu, NULL);
+	load(vcpu, cpu);
 }
 
 static void sched_out(struct preempt_notifier *n, struct task_struct *next)
@@ -141,6 +144,9 @@ static void sched_out(struct preempt_notifier *n, struct task_struct *next)
 		bawn_steal_preempted(vcpu);
 	bawn_cpu->vcpu_put(vcpu);
 	vcpu->cpu = -1;
+	/* A thread ends with a grace period, and not before sched_in() took this back. */
+	vcpu->off_cpu_user = !vcpu->state_protected && bawn_cpu->cpl(vcpu);
+	rcu_assign_pointer(vcpu->off_cpu, current);
 }
 
 static struct preempt_ops preempt_ops = { .sched_in = sched_in, .sched_out = sched_out };

@@ -323,6 +323,10 @@ static void decode(struct bawn_vcpu *vcpu, struct bawn_exit *exit)
 		svm->iret_rip = vcpu->rip;
 		exit->kind = BAWN_EXIT_NMI_WINDOW;
 		break;
+	case SVM_EXIT_PAUSE:
+		/* No other thread came meanwhile: the next loop may be longer. */
+		c->pause_filter_count = min(2 * c->pause_filter_count, U16_MAX);
+		fallthrough;
 	default:
 		decode_simple(vcpu, exit, code);
 	}

@@ -32,7 +32,10 @@ static const u8 fixed_intercepts[] = {
 	INTERCEPT_INVLPGB, INTERCEPT_INVLPGB_ILLEGAL, INTERCEPT_MCOMMIT, INTERCEPT_TLBSYNC,
 };
 
-/* Spin loops longer than this many PAUSEs in close order end in an exit. */
+/*
+ * Spin loops longer than this many PAUSEs in close order end in an exit; each doubles it until
+ * others have the CPU.
+ */
 #define PAUSE_COUNT 3000
 #define PAUSE_THRESHOLD 128
 
@@ -59,7 +62,6 @@ int bawn_svm_vcpu_create(struct bawn_vcpu *vcpu)
 	for (i = INTERCEPT_DR0_READ; i <= INTERCEPT_DR7_WRITE; i++)
 		svm_intercept(svm, i, true);
 	if (boot_cpu_has(X86_FEATURE_PAUSEFILTER)) {
-		c->pause_filter_count = PAUSE_COUNT;
 		if (boot_cpu_has(X86_FEATURE_PFTHRESHOLD))
 			c->pause_filter_thresh = PAUSE_THRESHOLD;
 		svm_intercept(svm, INTERCEPT_PAUSE, true);
@@ -128,6 +130,7 @@ void bawn_svm_vcpu_load(struct bawn_vcpu *vcpu, int cpu)
 		indirect_branch_prediction_barrier();
 	}
 	svm->aux = c->aux;
+	svm->vmcb->control.pause_filter_count = PAUSE_COUNT;
 	svm_load_tsc_ratio(c, vcpu);
 }
 

@@ -27,6 +27,7 @@ struct task_struct {
     struct {
         u64 run_delay;
     } sched_info;
+    int usage; /* counted references */
     struct sim_task *sim;
 };
 extern struct task_struct *sim_current;
@@ -37,6 +38,15 @@ extern struct task_struct *sim_current;
 #define task_is_running(t) (READ_ONCE((t)->__state) == TASK_RUNNING)
 #define task_pid_nr(t) ((t)->pid)
 #define test_thread_flag(f) test_bit(f, &current->thread_flags)
+static inline void get_task_struct(struct task_struct *t)
+{
+    t->usage++;
+}
+static inline void put_task_struct(struct task_struct *t)
+{
+    t->usage--;
+}
+int yield_to(struct task_struct *t, bool preempt);
 void schedule(void);
 int cond_resched(void);
 bool need_resched(void);
