@@ -119,6 +119,11 @@
 #define WHOLE_FXSAVE 0x200
 #define WHOLE_SIZE 0x400
 
+/* Endless loops (loop.S): u32 each. */
+#define LOOP_ROUNDS 0x00
+#define LOOP_ANSWER 0x04
+#define LOOP_SEEN 0x08
+
 #define IRQ_EOI_XAPIC 1
 #define IRQ_EOI_X2APIC 2
 #define IRQ_EXIT 4 /* stop at PORT_IRQ before the EOI */
