@@ -29,6 +29,8 @@ $(B)/obj/lab/%.o: %.S
 	@mkdir -p $(@D)
 	$(call say,AS,$@)
 	$(Q)$(CC) $(lab_flags) -MMD -MP -c -o $@ $<
+$(B)/obj/lab/tests/lab/tests/replay_test.o $(B)/obj/asan/tests/unit/sim/replay_test.o: \
+	tests/lab/tests/replay_expected.txt
 # A boot sector is 32-bit code for the linker, in segments of 16 bits.
 $(B)/obj/lab/tests/lab/disk/sector.o: tests/lab/disk/sector.S
 	@mkdir -p $(@D)

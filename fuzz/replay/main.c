@@ -13,8 +13,8 @@
 #include "machine.h"
 
 static const char help[] =
-    "Usage: fuzz-replay program N|all    what userspace sees of a program, simulated\n"
-    "       fuzz-replay expected         the same of all, as tests/lab/tests/replay_expected.h\n"
+    "Usage: fuzz-replay program N|all    what userspace sees of a program, simulated; all of them\n"
+    "                                    are tests/lab/tests/replay_expected.txt\n"
     "       fuzz-replay TARGET FILE...   runs inputs of a fuzz target (kernel-...)\n"
     "Ends with 0; 1 when a machine cannot be set up; 2 for wrong arguments.\n";
 
@@ -39,40 +39,6 @@ static int print_all(void)
     for (unsigned int n = 0; n < REPLAY_PROGRAMS && !status; n++)
         status = print_one(n);
     return status;
-}
-
-/* A program's text as a string of C. */
-static void print_quoted(char *text)
-{
-    const char *before = "    \"";
-    char *line = strtok(text, "\n");
-
-    for (; line; line = strtok(NULL, "\n")) {
-        printf("%s%s\\n\"", before, line);
-        before = "\n    \"";
-    }
-    puts(",");
-}
-
-static int print_expected(void)
-{
-    puts("/* SPDX-License-Identifier: Apache-2.0 */\n"
-         "/* What userspace sees of each program (fuzz/replay): written by `fuzz-replay expected`. "
-         "*/\n"
-         "static const char *const expected[] = {");
-    for (unsigned int n = 0; n < REPLAY_PROGRAMS; n++) {
-        char *text = NULL;
-        size_t size;
-        FILE *out = open_memstream(&text, &size);
-
-        if (!out || !replay_program(n, out))
-            return 1;
-        fclose(out);
-        print_quoted(text);
-        free(text);
-    }
-    puts("};");
-    return 0;
 }
 
 static int run_target(char **argv)
@@ -106,10 +72,6 @@ int main(int argc, char **argv)
     if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
         fputs(help, stdout);
         return 0;
-    }
-    if (argc == 2 && !strcmp(argv[1], "expected")) {
-        replay_start();
-        return print_expected();
     }
     if (argc < 3)
         return usage("what to run", argc < 2 ? "" : argv[1]);

@@ -249,13 +249,12 @@ static void answer_io(const struct replay_machine *m, FILE *out)
     const struct kvm_run *run = m->run;
     uint8_t *data = m->pio + run->io.data_offset % 0x1000;
 
-    fprintf(out, "  io %s port 0x%x size %u count %u", run->io.direction ? "out" : "in",
+    fprintf(out, "; io %s port 0x%x size %u count %u", run->io.direction ? "out" : "in",
             run->io.port, run->io.size, run->io.count);
     if (run->io.direction)
         fprintf(out, " data 0x%llx", (unsigned long long)bytes_of(data, run->io.size));
     else
         memcpy(data, answer, run->io.size);
-    fputc('\n', out);
 }
 
 static void answer_mmio(const struct replay_machine *m, FILE *out)
@@ -263,13 +262,12 @@ static void answer_mmio(const struct replay_machine *m, FILE *out)
     static const uint8_t answer[] = { 0x11, 0x22, 0x33, 0x84, 0x55, 0x66, 0x77, 0x88 };
     struct kvm_run *run = m->run;
 
-    fprintf(out, "  mmio %s 0x%llx length %u", run->mmio.is_write ? "write" : "read",
+    fprintf(out, "; mmio %s 0x%llx length %u", run->mmio.is_write ? "write" : "read",
             run->mmio.phys_addr, run->mmio.len);
     if (run->mmio.is_write)
         fprintf(out, " data 0x%llx", (unsigned long long)bytes_of(run->mmio.data, run->mmio.len));
     else
         memcpy(run->mmio.data, answer, sizeof(answer));
-    fputc('\n', out);
 }
 
 static void answer_msr(const struct replay_machine *m, FILE *out)
@@ -277,10 +275,9 @@ static void answer_msr(const struct replay_machine *m, FILE *out)
     struct kvm_run *run = m->run;
     bool write = run->exit_reason == KVM_EXIT_X86_WRMSR;
 
-    fprintf(out, "  %s 0x%x reason %u", write ? "wrmsr" : "rdmsr", run->msr.index, run->msr.reason);
+    fprintf(out, "; %s 0x%x reason %u", write ? "wrmsr" : "rdmsr", run->msr.index, run->msr.reason);
     if (write)
         fprintf(out, " data 0x%llx", run->msr.data);
-    fputc('\n', out);
     run->msr.error = run->msr.index & 1;
     if (!write)
         run->msr.data = 0x1122334455667788;
@@ -293,13 +290,13 @@ static void print_halt(const struct replay_machine *m, const struct kvm_regs *r,
     bool error = vector == 8 || (vector >= 10 && vector <= 14) || vector == 17;
 
     if (r->rip <= REPLAY_HANDLERS || vector >= 32) {
-        fprintf(out, "  halt\n");
+        fprintf(out, "; halt");
         return;
     }
-    fprintf(out, "  exception %u", vector);
+    fprintf(out, "; exception %u", vector);
     if (error)
         fprintf(out, " error 0x%llx", (unsigned long long)read64(m, r->rsp));
-    fprintf(out, " at +%llu flags 0x%llx\n",
+    fprintf(out, " at +%llu flags 0x%llx",
             (unsigned long long)read64(m, r->rsp + 8 * error) - REPLAY_CODE,
             (unsigned long long)read64(m, r->rsp + 8 * error + 16) & ~RFLAGS_RF);
 }
@@ -335,7 +332,7 @@ static void print_state(const struct replay_machine *m, const struct seen *b, FI
     call(m, KVM_GET_VCPU_EVENTS, &e, sizeof(e));
     if (m->run->exit_reason == KVM_EXIT_HLT)
         print_halt(m, &n.r, out);
-    fprintf(out, "  rip 0x%llx", n.r.rip);
+    fprintf(out, "; rip 0x%llx", n.r.rip);
     print_changed("rax", b->r.rax, n.r.rax, out);
     print_changed("rbx", b->r.rbx, n.r.rbx, out);
     print_changed("rcx", b->r.rcx, n.r.rcx, out);
@@ -354,9 +351,8 @@ static void print_state(const struct replay_machine *m, const struct seen *b, FI
     print_changed("dr0", b->d.db[0], n.d.db[0], out);
     print_changed("dr6", b->d.dr6, n.d.dr6, out);
     print_changed("dr7", b->d.dr7, n.d.dr7, out);
-    fputc('\n', out);
     if (e.exception.injected || e.nmi.injected || e.interrupt.injected || e.interrupt.shadow)
-        fprintf(out, "  events %u/%u %u %u shadow %u\n", e.exception.injected, e.exception.nr,
+        fprintf(out, "; events %u/%u %u %u shadow %u", e.exception.injected, e.exception.nr,
                 e.nmi.injected, e.interrupt.injected, e.interrupt.shadow);
 }
 
@@ -379,10 +375,10 @@ static bool see_exit(const struct replay_machine *m, FILE *out)
         answer_msr(m, out);
         return true;
     case KVM_EXIT_INTERNAL_ERROR:
-        fprintf(out, "  internal error %u\n", run->internal.suberror);
+        fprintf(out, "; internal error %u", run->internal.suberror);
         return false;
     default:
-        fprintf(out, "  exit %u\n", run->exit_reason);
+        fprintf(out, "; exit %u", run->exit_reason);
         return false;
     }
 }
@@ -399,10 +395,12 @@ static void run_insn(const struct replay_machine *m, enum replay_op op, FILE *ou
     memcpy(code, insn->bytes, insn->n);
     code[insn->n] = 0xf4; /* HLT: it has ended */
     m->write(m->context, REPLAY_CODE, code, sizeof(code));
-    fprintf(out, "%s: rax 0x%llx rbx 0x%llx rcx 0x%llx rdx 0x%llx\n", insn->name, r.rax, r.rbx,
-            r.rcx, r.rdx);
-    if (call(m, KVM_SET_REGS, &r, sizeof(r)))
+    fprintf(out, "%s: rax 0x%llx rbx 0x%llx rcx 0x%llx rdx 0x%llx", insn->name, r.rax, r.rbx, r.rcx,
+            r.rdx);
+    if (call(m, KVM_SET_REGS, &r, sizeof(r))) {
+        fputc('\n', out);
         return;
+    }
     see_state(m, &before);
     for (unsigned i = 0; i < EXITS_MAX; i++) {
         result = call(m, KVM_RUN, NULL, 0);
@@ -410,8 +408,9 @@ static void run_insn(const struct replay_machine *m, enum replay_op op, FILE *ou
             break;
     }
     if (result)
-        fprintf(out, "  KVM_RUN: %ld\n", result);
+        fprintf(out, "; KVM_RUN: %ld", result);
     print_state(m, &before, out);
+    fputc('\n', out);
 }
 
 bool replay_run(const struct replay_machine *machine, unsigned n, FILE *out)
