@@ -3,19 +3,7 @@
  * Guest code for the exits that concern the processor itself: PAUSE, hypercalls, exceptions,
  * shutdown, control registers, and the way through real, protected, long and back.
  */
-#include "layout.h"
-
-	.section guest, "ax"
-	.code64
-
-	.macro	op name
-	.globl	code_\name
-code_\name:
-	.endm
-	.macro	done
-	out	%al, $PORT_DONE
-	ud2
-	.endm
+#include "ops.h"
 
 	op	pause_loop /* edi: rounds */
 1:	pause
@@ -226,5 +214,3 @@ real16:
 	op	prot_add /* 32-bit registers only: eax = edi + esi */
 	lea	(%edi,%esi), %eax
 	out	%al, $PORT_DONE
-
-	.section .note.GNU-stack, "", @progbits

@@ -1,18 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Guest code for I/O port exits: single accesses of each size, and the string forms. */
-#include "layout.h"
-
-	.section guest, "ax"
-	.code64
-
-	.macro	op name
-	.globl	code_\name
-code_\name:
-	.endm
-	.macro	done
-	out	%al, $PORT_DONE
-	ud2
-	.endm
+#include "ops.h"
 
 	/* rdi: value, dx: port */
 	op	outb
@@ -76,5 +64,3 @@ code_\name:
 	.code16 /* real mode: 16-bit addresses */
 	string	rep_outsb_16, "rep outsb"
 	string	rep_insw_16, "rep insw"
-
-	.section .note.GNU-stack, "", @progbits

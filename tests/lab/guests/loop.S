@@ -28,5 +28,3 @@
 	vmmcall
 	report	%eax
 	jmp	1b
-
-	.section .note.GNU-stack, "", @progbits

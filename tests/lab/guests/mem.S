@@ -1,18 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Guest code that uses memory while the test program pulls it from under the guest. */
-#include "layout.h"
-
-	.section guest, "ax"
-	.code64
-
-	.macro	op name
-	.globl	code_\name
-code_\name:
-	.endm
-	.macro	done
-	out	%al, $PORT_DONE
-	ud2
-	.endm
+#include "ops.h"
 
 	op	mirror /* forever: copies 4 bytes from (rdi) to (rsi) */
 1:	mov	(%rdi), %eax
@@ -100,5 +88,3 @@ code_\name:
 3:	add	$512, %rdi
 	jmp	1b
 2:	done
-
-	.section .note.GNU-stack, "", @progbits

@@ -4,17 +4,12 @@
  * use. rdi: the device's address, rsi: RAM or a value, rcx: a count, rdx: a second value.
  * The result of a read ends in rax.
  */
-#include "layout.h"
-
-	.section guest, "ax"
-	.code64
+#include "ops.h"
 
 	.macro	code name, insns
-	.globl	code_\name
-code_\name:
+	op	\name
 	\insns
-	out	%al, $PORT_DONE
-	ud2
+	done
 	.endm
 
 	/* Stores of rsi. */
@@ -100,5 +95,3 @@ code_\name:
 	code	real_st16, "mov %si, (%di)"
 	code	real_st32, "movl %esi, (%di)"
 	code	real_ld8, "movzbw (%di), %ax"
-
-	.section .note.GNU-stack, "", @progbits

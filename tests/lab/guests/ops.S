@@ -3,19 +3,7 @@
  * Single operations that the test programs have a 64-bit guest do, one at a time: arguments in
  * rdi, rsi, rdx and rcx, results in registers, then PORT_DONE.
  */
-#include "layout.h"
-
-	.section guest, "ax"
-	.code64
-
-	.macro	op name
-	.globl	code_\name
-code_\name:
-	.endm
-	.macro	done
-	out	%al, $PORT_DONE
-	ud2
-	.endm
+#include "ops.h"
 
 	op	nop
 	nop /* so that a new start is not taken for the OUT that is being completed */
@@ -101,5 +89,3 @@ code_\name:
 	op	counter /* counts at (rdi) forever */
 1:	incl	(%rdi)
 	jmp	1b
-
-	.section .note.GNU-stack, "", @progbits

@@ -6,9 +6,6 @@
  */
 #include "snp_macros.h"
 
-	.section guest, "ax"
-	.code64
-
 	/* GHCB termination request, reason set 1, reason SNP_END. */
 	.globl	snp_done
 snp_done:
@@ -293,5 +290,3 @@ snp_done_ghcb: /* what the last answer was */
 	hlt
 	movl	$2, SNP_RESULT(%r15)
 	jmp	snp_done
-
-	.section .note.GNU-stack, "", @progbits

@@ -5,18 +5,7 @@
  * it asks, through the GHCB MSR, for a page state change of AGENT_READY, which is no memory. An
  * exception in a step ends that step; the mailbox has its frame (snp.S).
  */
-#include "layout.h"
-
-	.section guest, "ax"
-	.code64
-
-	.macro	op name
-	.globl	code_\name
-code_\name:
-	.endm
-	.macro	vmgexit
-	rep; vmmcall
-	.endm
+#include "snp_macros.h"
 
 	op	snp_agent
 	lea	agent_next(%rip), %rax
@@ -140,5 +129,3 @@ step_cpuid: /* leaf edi, by #VC; result: EBX */
 	mov	%rsi, (%rdi)
 1:	hlt
 	jmp	1b
-
-	.section .note.GNU-stack, "", @progbits

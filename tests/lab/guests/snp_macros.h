@@ -6,12 +6,8 @@
 #ifndef BAWN_TEST_GUEST_SNP_MACROS_H
 #define BAWN_TEST_GUEST_SNP_MACROS_H
 
-#include "layout.h"
+#include "ops.h"
 
-	.macro	op name
-	.globl	code_\name
-code_\name:
-	.endm
 	.macro	vmgexit
 	rep; vmmcall
 	.endm

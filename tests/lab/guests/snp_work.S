@@ -5,9 +5,6 @@
  */
 #include "snp_macros.h"
 
-	.section guest, "ax"
-	.code64
-
 	/* rdi: the GHCB. Messages' pages are behind it, and at SNP_PAGES one that is validated,
 	 * given to the host and taken back. */
 	op	snp_busy
@@ -167,5 +164,3 @@
 	plain	msr
 	plain	io
 	plain	vmmcall
-
-	.section .note.GNU-stack, "", @progbits

@@ -3,19 +3,7 @@
  * Guest code for state that must survive exits: debug registers, x87, SSE, AVX, the TSC; and
  * code to be stepped through.
  */
-#include "layout.h"
-
-	.section guest, "ax"
-	.code64
-
-	.macro	op name
-	.globl	code_\name
-code_\name:
-	.endm
-	.macro	done
-	out	%al, $PORT_DONE
-	ud2
-	.endm
+#include "ops.h"
 
 	op	steps /* each label is where a single step must stop */
 	nop
@@ -158,5 +146,3 @@ code_\name:
 	add	$14, %r14
 	add	$15, %r15
 	done
-
-	.section .note.GNU-stack, "", @progbits

@@ -3,30 +3,9 @@
  * Handlers of all 256 vectors of a 64-bit test guest: exceptions are noted in the mailbox and
  * then go to its fixup, or stop the guest; NMI and interrupts are logged and acknowledged.
  */
-#include "layout.h"
+#include "ops.h"
 
-	.section guest, "ax"
-	.code64
-
-	.balign	16
-	.globl	code_vectors
-code_vectors:
-	.set	vector, 0
-	.rept	256
-	.balign	16
-	.if	!(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17)
-	pushq	$0
-	.endif
-	pushq	$vector
-	jmp	common
-	.set	vector, vector + 1
-	.endr
-
-common:
-	push	%rax
-	push	%rcx
-	push	%rdx
-	mov	24(%rsp), %rax
+	vectors	vectors
 	cmp	$2, %eax
 	je	interrupt
 	cmp	$32, %eax
@@ -64,20 +43,10 @@ interrupt:
 1:	cmp	$2, %eax
 	je	return
 	test	$IRQ_EOI_X2APIC, %ecx
-	jnz	1f
+	jnz	eoi_x2apic
 	test	$IRQ_EOI_XAPIC, %ecx
 	jz	return
 	mov	$0xfee000b0, %ecx
 	movl	$0, (%rcx)
 	jmp	return
-1:	mov	$0x80b, %ecx
-	xor	%eax, %eax
-	xor	%edx, %edx
-	wrmsr
-return:
-	pop	%rdx
-	pop	%rcx
-	pop	%rax
-	add	$16, %rsp
-	iretq
-	.section .note.GNU-stack, "", @progbits
+	vectors_end

@@ -4,15 +4,10 @@
  * of itself is loaded, the instruction runs, and everything is stored. No register is free for
  * the code itself: its operands are at fixed addresses.
  */
-#include "layout.h"
+#include "ops.h"
 
-	.section guest, "ax"
-	.code64
-
-	.macro	op name
-	.globl	code_\name
-code_\name:
-	.endm
+#define WHOLE_DR_AT(i) WHOLE_DR + 8 * (i - 2 * (i >> 2)) /* there is no DR4 and no DR5 */
+#define WHOLE_CR_AT(i) WHOLE_CR + 8 * (i - !!i) /* ... and no CR1 */
 
 	.macro	each what, base
 	.set	at, \base
@@ -31,18 +26,10 @@ code_\name:
 	op	whole
 	fxrstor	WHOLE_BEFORE + WHOLE_FXSAVE
 	mov	$WHOLE_BEFORE, %ebp
-	mov	WHOLE_DR + 0(%rbp), %rax
-	mov	%rax, %dr0
-	mov	WHOLE_DR + 8(%rbp), %rax
-	mov	%rax, %dr1
-	mov	WHOLE_DR + 16(%rbp), %rax
-	mov	%rax, %dr2
-	mov	WHOLE_DR + 24(%rbp), %rax
-	mov	%rax, %dr3
-	mov	WHOLE_DR + 32(%rbp), %rax
-	mov	%rax, %dr6
-	mov	WHOLE_DR + 40(%rbp), %rax
-	mov	%rax, %dr7
+	.irp	i, 0,1,2,3,6,7
+	mov	WHOLE_DR_AT(\i)(%rbp), %rax
+	mov	%rax, %dr\i
+	.endr
 	pushq	WHOLE_FLAGS(%rbp)
 	popfq
 	each	take, WHOLE_BEFORE
@@ -63,26 +50,14 @@ code_\name:
 	mov	%ss, WHOLE_AFTER + WHOLE_SEGMENTS + 10
 	fxsave	WHOLE_AFTER + WHOLE_FXSAVE
 	mov	$WHOLE_AFTER, %ebp
-	mov	%dr0, %rax
-	mov	%rax, WHOLE_DR + 0(%rbp)
-	mov	%dr1, %rax
-	mov	%rax, WHOLE_DR + 8(%rbp)
-	mov	%dr2, %rax
-	mov	%rax, WHOLE_DR + 16(%rbp)
-	mov	%dr3, %rax
-	mov	%rax, WHOLE_DR + 24(%rbp)
-	mov	%dr6, %rax
-	mov	%rax, WHOLE_DR + 32(%rbp)
-	mov	%dr7, %rax
-	mov	%rax, WHOLE_DR + 40(%rbp)
-	mov	%cr0, %rax
-	mov	%rax, WHOLE_CR + 0(%rbp)
-	mov	%cr2, %rax
-	mov	%rax, WHOLE_CR + 8(%rbp)
-	mov	%cr3, %rax
-	mov	%rax, WHOLE_CR + 16(%rbp)
-	mov	%cr4, %rax
-	mov	%rax, WHOLE_CR + 24(%rbp)
+	.irp	i, 0,1,2,3,6,7
+	mov	%dr\i, %rax
+	mov	%rax, WHOLE_DR_AT(\i)(%rbp)
+	.endr
+	.irp	i, 0,2,3,4
+	mov	%cr\i, %rax
+	mov	%rax, WHOLE_CR_AT(\i)(%rbp)
+	.endr
 	sgdt	WHOLE_TABLES + 0(%rbp)
 	sidt	WHOLE_TABLES + 16(%rbp)
 	str	WHOLE_TABLES + 32(%rbp)
@@ -95,6 +70,4 @@ code_\name:
 	inc	%ebx
 	cmp	$WHOLE_MSRS, %ebx
 	jb	1b
-	out	%al, $PORT_DONE
-	ud2
-	.section .note.GNU-stack, "", @progbits
+	done

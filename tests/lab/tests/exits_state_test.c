@@ -66,6 +66,16 @@ static void fill_fxsave(uint8_t *image, uint8_t seed)
         image[160 + i] = (uint8_t)(seed + i * 5);
 }
 
+/* Both, one step each, while the host uses the registers itself. */
+static void take_turns(struct vcpu *v[2], int how[2])
+{
+    while (how[0] == GUEST_STEP && how[1] == GUEST_STEP)
+        for (unsigned i = 0; i < 2; i++) {
+            clobber_fpu();
+            how[i] = guest_resume(v[i]);
+        }
+}
+
 static void test_fpu(void)
 {
     struct vm *vm = vm_bare();
@@ -79,11 +89,7 @@ static void test_fpu(void)
         how[i] = guest_call(v[i], fpu_run, GUEST_DATA + i * 0x1000, 8,
                             GUEST_DATA + i * 0x1000 + 0x800, 0);
     }
-    while (how[0] == GUEST_STEP && how[1] == GUEST_STEP)
-        for (unsigned i = 0; i < 2; i++) {
-            clobber_fpu();
-            how[i] = guest_resume(v[i]);
-        }
+    take_turns(v, how);
     for (unsigned i = 0; i < 2; i++) {
         uint8_t *image = vm->mem + GUEST_DATA + i * 0x1000;
 
@@ -130,11 +136,7 @@ static void test_avx(void)
         how[i] = guest_call(v[i], avx_run, GUEST_DATA + i * 0x1000, 8,
                             GUEST_DATA + i * 0x1000 + 0x800, 0);
     }
-    while (how[0] == GUEST_STEP && how[1] == GUEST_STEP)
-        for (unsigned i = 0; i < 2; i++) {
-            clobber_fpu();
-            how[i] = guest_resume(v[i]);
-        }
+    take_turns(v, how);
     for (unsigned i = 0; i < 2; i++) {
         uint8_t *data = vm->mem + GUEST_DATA + i * 0x1000;
 

@@ -16,7 +16,6 @@
 
 #include "bawn/uapi.h"
 
-#define POLICY 0x30000ull
 #define FREE (GUEST_MEM - 64 * PAGE) /* private, and nobody's yet */
 #define BEYOND 0x40000000ull
 #define BAD_POINTER 0x10ull
@@ -29,20 +28,6 @@ static char before[4096];
 
 enum state { NONE, INIT, LAUNCHING, RUNNING, BROKEN, STATES };
 static const char *const state_names[STATES] = { "none", "init", "launching", "running", "broken" };
-
-static int init2(struct snp_guest *g)
-{
-    struct kvm_sev_init init = { 0 };
-
-    return snp_call(g, KVM_SEV_INIT2, &init);
-}
-
-static int start(struct snp_guest *g)
-{
-    struct kvm_sev_snp_launch_start args = { .policy = POLICY };
-
-    return snp_call(g, KVM_SEV_SNP_LAUNCH_START, &args);
-}
 
 static int update(struct snp_guest *g)
 {
@@ -84,7 +69,7 @@ static struct snp_guest guest_in(enum state state)
         lab_skip("no SNP guests here");
     g.vm = vm_typed(KVM_X86_SNP_VM);
     if (state == INIT)
-        ASSERT_EQ(init2(&g), 0);
+        ASSERT_EQ(snp_init2(&g), 0);
     return g;
 }
 
@@ -97,9 +82,9 @@ static void expect_unharmed(struct snp_guest *g, enum state state)
     } else if (state == RUNNING) {
         agent_expect_alive(g);
     } else if (state == NONE) {
-        EXPECT_EQ(init2(g), 0);
+        EXPECT_EQ(snp_init2(g), 0);
     } else if (state == INIT) {
-        EXPECT_EQ(start(g), 0);
+        EXPECT_EQ(snp_start(g), 0);
     }
 }
 
@@ -170,8 +155,8 @@ static void test_states(void)
         int (*fn)(struct snp_guest *g);
         unsigned allowed; /* in these states */
     } calls[] = {
-        { "INIT2", init2, IN(NONE) },
-        { "LAUNCH_START", start, IN(INIT) },
+        { "INIT2", snp_init2, IN(NONE) },
+        { "LAUNCH_START", snp_start, IN(INIT) },
         { "LAUNCH_UPDATE", update, IN(LAUNCHING) },
         { "LAUNCH_FINISH", finish, IN(LAUNCHING) },
         { "LAUNCH_FINISH, wrong", finish_badly, IN(LAUNCHING) },
@@ -563,9 +548,9 @@ static void duel_begin(struct duel *d, struct snp_guest *g, unsigned i)
 {
     (void)d;
     if (i & 1)
-        init2(g);
+        snp_init2(g);
     else
-        start(g);
+        snp_start(g);
 }
 
 static void duel_run(struct duel *d, struct snp_guest *g, unsigned i)

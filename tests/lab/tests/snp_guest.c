@@ -8,8 +8,7 @@
 #include <linux/kvm_para.h>
 
 #define PAGE 0x1000ull
-#define POLICY 0x30000ull /* SMT allowed, and the bit that must be one */
-#define PTE_BITS 0x7ull   /* present, writable, user */
+#define PTE_BITS 0x7ull /* present, writable, user */
 #define PTE_LARGE 0x80ull
 #define CR0_PE 1u
 #define CR0_NE 0x20u
@@ -164,10 +163,22 @@ static void make_image(struct snp_guest *g)
     ASSERT(GUEST_CODE + (__stop_guest - __start_guest) <= SNP_LAUNCHED);
 }
 
-static struct snp_guest create(bool apic)
+int snp_init2(struct snp_guest *g)
 {
     struct kvm_sev_init init = { 0 };
-    struct kvm_sev_snp_launch_start start = { .policy = POLICY };
+
+    return snp_call(g, KVM_SEV_INIT2, &init);
+}
+
+int snp_start(struct snp_guest *g)
+{
+    struct kvm_sev_snp_launch_start args = { .policy = SNP_POLICY };
+
+    return snp_call(g, KVM_SEV_SNP_LAUNCH_START, &args);
+}
+
+static struct snp_guest create(bool apic)
+{
     struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 24 } };
     struct snp_guest g = { .gmem = -1 };
 
@@ -177,12 +188,12 @@ static struct snp_guest create(bool apic)
     if (apic)
         ASSERT_EQ(kvm_call(g.vm->fd, KVM_ENABLE_CAP, &split), 0);
     g.cbit = find_cbit();
-    ASSERT_EQ(snp_call(&g, KVM_SEV_INIT2, &init), 0);
+    ASSERT_EQ(snp_init2(&g), 0);
     add_memory(&g);
     make_image(&g);
     g.v = vcpu_raw(g.vm, 0);
     vcpu_set_cpuid(g.v);
-    ASSERT_EQ(snp_call(&g, KVM_SEV_SNP_LAUNCH_START, &start), 0);
+    ASSERT_EQ(snp_start(&g), 0);
     return g;
 }
 

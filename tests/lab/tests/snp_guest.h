@@ -14,6 +14,7 @@
 
 #define SNP_LAUNCHED GUEST_DATA
 #define SNP_SLOT 0
+#define SNP_POLICY 0x30000ull /* SMT allowed, and the bit that must be one */
 
 struct snp_guest {
     struct vm *vm;  /* vm->mem is the shared memory */
@@ -55,6 +56,8 @@ GUEST_FN(snp_busy);
 
 /* KVM_MEMORY_ENCRYPT_OP: 0 or a negative errno. */
 int snp_call(struct snp_guest *g, uint32_t id, void *data);
+int snp_init2(struct snp_guest *g);
+int snp_start(struct snp_guest *g); /* LAUNCH_START under SNP_POLICY */
 int snp_update(struct snp_guest *g, uint64_t gpa, const void *from, uint64_t len, uint8_t type);
 int snp_attributes(struct snp_guest *g, uint64_t gpa, uint64_t size, bool private);
 

@@ -15,8 +15,7 @@
 #include "bawn/uapi.h"
 
 #define PAGE 0x1000ull
-#define POLICY 0x30000ull
-#define DEBUG_POLICY (POLICY | BIT(19))
+#define DEBUG_POLICY (SNP_POLICY | BIT(19))
 #define NOWHERE 0x10000000ull        /* above memory */
 #define FREE (GUEST_MEM - 64 * PAGE) /* private, and nobody's yet */
 #define BAD_POINTER 0x10ull
@@ -31,20 +30,6 @@ static void need_snp(void)
 {
     if (!(kvm_cap(lab_kvm, KVM_CAP_VM_TYPES) & BIT(KVM_X86_SNP_VM)))
         lab_skip("no SNP guests here");
-}
-
-static int init2(struct snp_guest *g)
-{
-    struct kvm_sev_init init = { 0 };
-
-    return snp_call(g, KVM_SEV_INIT2, &init);
-}
-
-static int start(struct snp_guest *g)
-{
-    struct kvm_sev_snp_launch_start args = { .policy = POLICY };
-
-    return snp_call(g, KVM_SEV_SNP_LAUNCH_START, &args);
 }
 
 static int finish(struct snp_guest *g)
@@ -79,7 +64,7 @@ static struct snp_guest guest_in(enum state state)
     need_snp();
     g.vm = vm_typed(KVM_X86_SNP_VM);
     if (state == INIT)
-        ASSERT_EQ(init2(&g), 0);
+        ASSERT_EQ(snp_init2(&g), 0);
     return g;
 }
 
@@ -90,8 +75,8 @@ static const struct {
     int (*fn)(struct snp_guest *g);
     int want[STATES]; /* mainline's; 0 where it belongs */
 } calls[] = {
-    { "INIT2", init2, { 0, -EPERM, -EPERM, -EPERM } },
-    { "LAUNCH_START", start, { -ENOTTY, 0, -EINVAL, -EINVAL } },
+    { "INIT2", snp_init2, { 0, -EPERM, -EPERM, -EPERM } },
+    { "LAUNCH_START", snp_start, { -ENOTTY, 0, -EINVAL, -EINVAL } },
     { "LAUNCH_UPDATE", update_free, { -EINVAL, -EINVAL, 0, -EIO } },
     { "LAUNCH_FINISH", finish, { -ENOTTY, -EINVAL, 0, -EIO } },
     { "legacy LAUNCH_START", legacy_start, { -ENOTTY, -EPERM, -EPERM, -EPERM } },
@@ -119,7 +104,7 @@ static void test_call(void)
 {
     struct snp_guest g = guest_in(INIT);
     struct kvm_sev_cmd cmd = { .id = KVM_SEV_SNP_LAUNCH_START, .data = BAD_POINTER };
-    struct kvm_sev_snp_launch_start padded = { .policy = POLICY, .pad0 = { 1 }, .pad1 = { 1 } };
+    struct kvm_sev_snp_launch_start padded = { .policy = SNP_POLICY, .pad0 = { 1 }, .pad1 = { 1 } };
     static const struct {
         uint32_t id;
         int none, init;
@@ -165,17 +150,17 @@ static void test_init(void)
     vm_destroy(g.vm);
     g = guest_in(NONE);
     vcpu_raw(g.vm, 0);
-    EXPECT_EQ(init2(&g), -EINVAL); /* too late */
+    EXPECT_EQ(snp_init2(&g), -EINVAL); /* too late */
 }
 
 static void test_start(void)
 {
     static const struct kvm_sev_snp_launch_start bad[] = {
-        { .policy = POLICY, .flags = 1 }, { .policy = POLICY & ~BIT(17) }, /* must be one */
-        { .policy = POLICY | BIT(18) },                                    /* no migration agent */
-        { .policy = POLICY | BIT(26) },   { .policy = POLICY | BIT(63) },  { .policy = 0 },
+        { .policy = SNP_POLICY, .flags = 1 }, { .policy = SNP_POLICY & ~BIT(17) }, /* must be one */
+        { .policy = SNP_POLICY | BIT(18) }, /* no migration agent */
+        { .policy = SNP_POLICY | BIT(26) },   { .policy = SNP_POLICY | BIT(63) },  { .policy = 0 },
     };
-    struct kvm_sev_snp_launch_start newer = { .policy = POLICY | 0xff00 };
+    struct kvm_sev_snp_launch_start newer = { .policy = SNP_POLICY | 0xff00 };
     struct snp_guest g = guest_in(INIT);
 
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -186,7 +171,7 @@ static void test_start(void)
     /* A firmware that is newer than any: it is the firmware that refuses, and the state stays. */
     EXPECT_EQ(snp_call(&g, KVM_SEV_SNP_LAUNCH_START, &newer), -EIO);
     EXPECT_EQ(g.fw_error, 7); /* POLICY_FAILURE */
-    EXPECT_EQ(start(&g), 0);
+    EXPECT_EQ(snp_start(&g), 0);
 }
 
 static void test_update(void)
@@ -494,8 +479,8 @@ static void *others(void *arg)
     struct snp_guest g = c->g;
 
     while (!c->stop) {
-        init2(&g);
-        start(&g);
+        snp_init2(&g);
+        snp_start(&g);
         vcpu_run(g.v);
     }
     return NULL;

@@ -14,9 +14,7 @@
 #include <errno.h>
 #include <linux/kvm_para.h>
 
-#include "fuzz/sim/sim.h"
-#include "fuzz/sim/svm.h"
-#include "fuzz/sim/vm.h"
+#include "svm_machine.h"
 
 #define MSR_TSC 0x10u
 #define MSR_TSC_DEADLINE 0x6e0u
@@ -108,18 +106,7 @@ static int setup(void **state)
 {
     (void)state;
     memset(&guest, 0, sizeof(guest));
-    sim_set_guest(play, NULL);
-    assert_true(sim_vm_create(&vm, KVM_X86_DEFAULT_VM));
-    assert_true(sim_vm_irqchip(&vm));
-    assert_true(sim_vm_add_vcpu(&vm));
-    assert_true(sim_vm_protected_mode(&vm, 0));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    sim_reset();
+    machine_new(&vm, 1, play);
     return 0;
 }
 
@@ -156,7 +143,7 @@ static void clock_page_at_any_rate(void **state)
         tsc = get_msr(MSR_TSC) - tsc;
         assert_true(tsc / 1000 - (sim_now() - t0) / 1000000 * rates[i] / 1000 + 1000 < 2000);
         assert_true(page_time(p, get_msr(MSR_TSC)) - get_clock() + 2000 < 4000);
-        teardown(NULL);
+        machine_end(NULL);
     }
 }
 
@@ -189,26 +176,17 @@ static void deadline_at_any_rate(void **state)
         assert_int_equal(sim_vm_run(&vm, 0), 0);
         took = guest.woken - from;
         assert_true(took >= 30 * MILLISECOND - 1000 && took < 30 * MILLISECOND + 100000);
-        teardown(NULL);
+        machine_end(NULL);
     }
-}
-
-static int start(void **state)
-{
-    static const struct sim_options options = { .backend = SIM_SVM };
-
-    (void)state;
-    sim_start(&options);
-    return 0;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clock_page_at_any_rate),
-        cmocka_unit_test_setup_teardown(rate_that_the_cpu_has_not, setup, teardown),
+        TEST(rate_that_the_cpu_has_not),
         cmocka_unit_test(deadline_at_any_rate),
     };
 
-    return cmocka_run_group_tests(tests, start, NULL);
+    return cmocka_run_group_tests(tests, machine_start, NULL);
 }

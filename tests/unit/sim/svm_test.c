@@ -13,9 +13,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "fuzz/sim/sim.h"
-#include "fuzz/sim/svm.h"
-#include "fuzz/sim/vm.h"
+#include "svm_machine.h"
 
 static struct sim_vm vm;
 
@@ -61,18 +59,7 @@ static int setup(void **state)
 {
     (void)state;
     memset(&guest, 0, sizeof(guest));
-    sim_set_guest(play, NULL);
-    assert_true(sim_vm_create(&vm, KVM_X86_DEFAULT_VM));
-    assert_true(sim_vm_irqchip(&vm));
-    assert_true(sim_vm_add_vcpu(&vm));
-    assert_true(sim_vm_protected_mode(&vm, 0));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    sim_reset();
+    machine_new(&vm, 1, play);
     return 0;
 }
 
@@ -233,22 +220,10 @@ static void nested_fault_without_memory_is_mmio(void **state)
     assert_int_equal(registers().rip, SIM_VM_CODE + 2);
 }
 
-static void enable_apic(void)
-{
-    struct kvm_lapic_state lapic;
-
-    memset(&lapic, 0, sizeof(lapic));
-    assert_int_equal(ioctl_vcpu(KVM_GET_LAPIC, &lapic, sizeof(lapic)), 0);
-    lapic.regs[0xf1] = 1; /* software enable */
-    assert_int_equal(ioctl_vcpu(KVM_SET_LAPIC, &lapic, sizeof(lapic)), 0);
-}
-
 static void send_msi(void *unused)
 {
-    struct kvm_msi msi = { .address_lo = 0xfee00000, .data = 0x41 };
-
     (void)unused;
-    assert_int_equal(sim_vm_call(&vm, vm.fd, KVM_SIGNAL_MSI, &msi, sizeof(msi)), 1);
+    machine_send(&vm, 0, 0x41);
 }
 
 /* HLT waits until another task sends an interrupt, which is then injected. */
@@ -257,7 +232,7 @@ static void hlt_ends_by_interrupt(void **state)
     struct kvm_regs r = registers();
 
     (void)state;
-    enable_apic();
+    machine_enable_apic(&vm, 0);
     r.rflags = 0x202;
     set_registers(r);
     then(insn(SIM_EXIT_HLT, SIM_VM_CODE, 1));
@@ -347,7 +322,7 @@ static void window_opens_when_interrupts_are_on(void **state)
     struct kvm_regs r;
 
     (void)state;
-    enable_apic();
+    machine_enable_apic(&vm, 0);
     send_msi(NULL);
     then((struct sim_svm_exit){ .code = SIM_EXIT_INTR });
     run_to_end();
@@ -396,17 +371,6 @@ static void a_crash_switches_svm_off(void **state)
     assert_false(sim_svm_enabled());
 }
 
-static int start(void **state)
-{
-    static const struct sim_options options = { .backend = SIM_SVM };
-
-    (void)state;
-    sim_start(&options);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,5 +392,5 @@ int main(void)
         cmocka_unit_test(a_crash_switches_svm_off),
     };
 
-    return cmocka_run_group_tests(tests, start, NULL);
+    return cmocka_run_group_tests(tests, machine_start, NULL);
 }

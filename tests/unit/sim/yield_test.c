@@ -7,11 +7,9 @@
 #include <stdarg.h>
 
 #include "svm/svm.h"
-#include "fuzz/sim/sim.h"
-#include "fuzz/sim/svm.h"
-#include "fuzz/sim/vm.h"
 /* After the kernel's names. */
 #include <cmocka.h>
+#include "svm_machine.h"
 
 enum act {
     STOP,    /* KVM_RUN returns */
@@ -108,35 +106,19 @@ static void run(const char *order)
 
 static int setup(void **state)
 {
-    struct kvm_lapic_state lapic;
-
     (void)state;
     memset(guest, 0, sizeof(guest));
     memset(log, 0, sizeof(log));
-    memset(&lapic, 0, sizeof(lapic));
     logged = 0;
     yields_before = sim_stats()->yields;
-    sim_set_guest(play, NULL);
-    assert_true(sim_vm_create(&vm, KVM_X86_DEFAULT_VM));
-    assert_true(sim_vm_irqchip(&vm));
+    machine_new(&vm, VCPUS, play);
     for (unsigned i = 0; i < VCPUS; i++) {
         struct kvm_mp_state runnable = { KVM_MP_STATE_RUNNABLE };
 
-        assert_true(sim_vm_add_vcpu(&vm));
-        assert_true(sim_vm_protected_mode(&vm, i));
         assert_int_equal(
             sim_vm_call(&vm, vm.vcpu[i], KVM_SET_MP_STATE, &runnable, sizeof(runnable)), 0);
-        assert_int_equal(sim_vm_call(&vm, vm.vcpu[i], KVM_GET_LAPIC, &lapic, sizeof(lapic)), 0);
-        lapic.regs[0xf1] = 1; /* software enable */
-        assert_int_equal(sim_vm_call(&vm, vm.vcpu[i], KVM_SET_LAPIC, &lapic, sizeof(lapic)), 0);
+        machine_enable_apic(&vm, i);
     }
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    sim_reset();
     return 0;
 }
 
@@ -167,37 +149,33 @@ static void user_code_spins_for_any(void **state)
 
 static void send_interrupt(void *number)
 {
-    struct kvm_msi msi = { .address_lo = 0xfee00000 | (u32)(uintptr_t)number << 12, .data = 0x41 };
+    machine_send(&vm, (unsigned)(uintptr_t)number, 0x41);
+}
 
-    assert_int_equal(sim_vm_call(&vm, vm.fd, KVM_SIGNAL_MSI, &msi, sizeof(msi)), 1);
+/* Both are behind one that has nothing to do in the kernel; it is 2 that was sent an interrupt. */
+static void interrupt_two(enum act act)
+{
+    GUEST(1, LOSES_3);
+    GUEST(2, act);
+    GUEST(0, SPINS);
+    spawn(run_vcpu, 1);
+    spawn(run_vcpu, 2);
+    spawn(send_interrupt, 2);
+    run("0");
+    assert_memory_equal(log, "1202", 4);
 }
 
 /* A shootdown waits for all that were sent an interrupt. */
 static void user_code_with_an_interrupt_to_take(void **state)
 {
     (void)state;
-    GUEST(1, LOSES_3);
-    GUEST(2, LOSES_3);
-    GUEST(0, SPINS);
-    spawn(run_vcpu, 1);
-    spawn(run_vcpu, 2);
-    spawn(send_interrupt, 2);
-    run("0");
-    assert_memory_equal(log, "1202", 4);
+    interrupt_two(LOSES_3);
 }
 
-/* ... and so does a halted one that it woke. */
 static void a_halted_one_that_was_woken(void **state)
 {
     (void)state;
-    GUEST(1, LOSES_3);
-    GUEST(2, HALTS);
-    GUEST(0, SPINS);
-    spawn(run_vcpu, 1);
-    spawn(run_vcpu, 2);
-    spawn(send_interrupt, 2);
-    run("0");
-    assert_memory_equal(log, "1202", 4);
+    interrupt_two(HALTS);
 }
 
 /* 3 spins and lets 2 run; when that spins, 3 would be next. */
@@ -333,17 +311,6 @@ static void the_window_follows(void **state)
     assert_int_equal(window[8], 3000);
 }
 
-static int start(void **state)
-{
-    static const struct sim_options options = { .backend = SIM_SVM };
-
-    (void)state;
-    sim_start(&options);
-    return 0;
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,5 +330,5 @@ int main(void)
         TEST(the_window_follows),
     };
 
-    return cmocka_run_group_tests(tests, start, NULL);
+    return cmocka_run_group_tests(tests, machine_start, NULL);
 }
