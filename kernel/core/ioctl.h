@@ -112,7 +112,5 @@ void bawn_ioctl_setup(void); /* once, at load */
 long bawn_dispatch(enum bawn_object object, struct bawn_call *call, unsigned int nr);
 
 int bawn_vcpu_run(struct bawn_vcpu *vcpu);
-int bawn_sync_regs_in(struct bawn_vcpu *vcpu);
-void bawn_sync_regs_out(struct bawn_vcpu *vcpu);
 
 #endif

@@ -453,51 +453,6 @@ VCPU_CALL(set_events, set_events)
 VCPU_CALL(get_lapic, bawn_lapic_get_state)
 VCPU_CALL(set_lapic, bawn_lapic_set_state)
 
-/* ---- KVM_CAP_SYNC_REGS ---- */
-
-/* By itself, for its frame is large. */
-static noinline int take_dirty_regs(struct bawn_vcpu *vcpu, u64 dirty)
-{
-	struct kvm_run *run = vcpu->run;
-	struct kvm_sync_regs s;
-
-	if (!vcpu->has_run && READ_ONCE(vcpu->vm->frozen))
-		return -EPERM;
-	memcpy(&s, &run->s.regs, sizeof(s));
-	run->kvm_dirty_regs = 0;
-	if (dirty & KVM_SYNC_X86_REGS)
-		set_regs(vcpu, &s.regs);
-	if (dirty & KVM_SYNC_X86_SREGS && set_sregs(vcpu, &s.sregs))
-		return -EINVAL;
-	if (dirty & KVM_SYNC_X86_EVENTS && set_events(vcpu, &s.events))
-		return -EINVAL;
-	return 0;
-}
-
-/* Userspace writes the page at any time: flags and values are copied once. */
-int bawn_sync_regs_in(struct bawn_vcpu *vcpu)
-{
-	u64 dirty = READ_ONCE(vcpu->run->kvm_dirty_regs);
-	u64 valid = READ_ONCE(vcpu->run->kvm_valid_regs);
-
-	if ((dirty | valid) & ~(u64)KVM_SYNC_X86_VALID_FIELDS)
-		return -EINVAL;
-	return dirty ? take_dirty_regs(vcpu, dirty) : 0;
-}
-
-void bawn_sync_regs_out(struct bawn_vcpu *vcpu)
-{
-	struct kvm_run *run = vcpu->run;
-	u64 valid = READ_ONCE(run->kvm_valid_regs);
-
-	if (valid & KVM_SYNC_X86_REGS)
-		get_regs(vcpu, &run->s.regs.regs);
-	if (valid & KVM_SYNC_X86_SREGS)
-		get_sregs(vcpu, &run->s.regs.sregs);
-	if (valid & KVM_SYNC_X86_EVENTS)
-		get_events(vcpu, &run->s.regs.events);
-}
-
 /* ---- The measured form (include/bawn/measure.h) ---- */
 
 static void measure_segment(const struct kvm_segment *s, struct bawn_measure_segment *out)

@@ -510,8 +510,6 @@ static void fill_run_page(struct bawn_vcpu *vcpu)
 	run->apic_base = vcpu->apic_base;
 	/* Interrupts come by the local APIC or not at all. */
 	run->ready_for_interrupt_injection = 0;
-	if (READ_ONCE(run->kvm_valid_regs) && !vcpu->state_protected)
-		bawn_sync_regs_out(vcpu);
 }
 
 static int complete_exit(struct bawn_vcpu *vcpu)
@@ -550,12 +548,6 @@ int bawn_vcpu_run(struct bawn_vcpu *vcpu)
 	if (vcpu->mp_state == KVM_MP_STATE_UNINITIALIZED) {
 		r = READ_ONCE(run->immediate_exit__unsafe) ? -EINTR : run_uninitialized(vcpu);
 		goto out;
-	}
-	if (READ_ONCE(run->kvm_valid_regs) | READ_ONCE(run->kvm_dirty_regs) &&
-	    !vcpu->state_protected) {
-		r = bawn_sync_regs_in(vcpu);
-		if (r)
-			goto out;
 	}
 	/* The answer to the last exit is taken even when the caller wants no more than that. */
 	r = complete_exit(vcpu);

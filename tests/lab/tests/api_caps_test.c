@@ -42,7 +42,6 @@ static void test_offered(void)
         { "SET_GUEST_DEBUG", KVM_CAP_SET_GUEST_DEBUG },
         { "SET_GUEST_DEBUG2", KVM_CAP_SET_GUEST_DEBUG2 },
         { "SREGS2", KVM_CAP_SREGS2 },
-        { "SYNC_REGS", KVM_CAP_SYNC_REGS },
         { "X86_MSR_FILTER", KVM_CAP_X86_MSR_FILTER },
         { "X86_USER_SPACE_MSR", KVM_CAP_X86_USER_SPACE_MSR },
         { "NR_VCPUS", KVM_CAP_NR_VCPUS },

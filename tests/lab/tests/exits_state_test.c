@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * State across exits: general registers, x87, SSE and AVX, XCR0, the TSC; leaving KVM_RUN by
- * immediate_exit and by a signal; KVM_SYNC_REGS.
+ * immediate_exit and by a signal.
  */
 #include "harness.h"
 
@@ -315,37 +315,6 @@ static void test_signal_ends_hlt(void)
     EXPECT_EQ(v->result, -EINTR);
 }
 
-static void test_sync_regs(void)
-{
-    struct vcpu *v = vcpu_new(vm_bare(), 0);
-    int offered = kvm_cap(v->vm->fd, KVM_CAP_SYNC_REGS);
-    struct kvm_sync_regs *s = &v->run->s.regs;
-
-    EXPECT_EQ(offered & 7, KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS | KVM_SYNC_X86_EVENTS);
-    v->run->kvm_valid_regs = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
-    EXPECT_EQ(guest_call(v, rdmsr, 0, 0x99, 0, 0x174), GUEST_DONE);
-    EXPECT_EQ(s->regs.rsi, 0x99);
-    EXPECT_EQ(s->regs.rip, v->regs.rip);
-    EXPECT_EQ(s->sregs.cr3, GUEST_PML4);
-
-    memset(&s->regs, 0, sizeof(s->regs));
-    s->regs.rip = GUEST_ADDR(regs);
-    s->regs.rsp = GUEST_STACK + 0x1000;
-    s->regs.rflags = 2;
-    s->regs.rax = 41;
-    v->run->kvm_dirty_regs = KVM_SYNC_X86_REGS;
-    EXPECT_EQ(guest_resume(v), GUEST_DONE);
-    EXPECT_EQ(s->regs.rax, 42);
-    EXPECT_EQ(v->run->kvm_dirty_regs, 0);
-
-    v->run->kvm_valid_regs = 1ull << 20;
-    EXPECT_EQ(vcpu_run(v), -EINVAL);
-    v->run->kvm_valid_regs = 0;
-    v->run->kvm_dirty_regs = 1ull << 20;
-    EXPECT_EQ(vcpu_run(v), -EINVAL);
-    v->run->kvm_dirty_regs = 0;
-}
-
 static const struct lab_test tests[] = {
     { "general registers", test_registers },
     { "x87 and SSE of two vCPUs", test_fpu },
@@ -360,7 +329,6 @@ static const struct lab_test tests[] = {
     { "immediate_exit completes a read", test_immediate_exit_completes },
     { "signal: EINTR", test_signal },
     { "signal ends HLT", test_signal_ends_hlt },
-    { "KVM_SYNC_REGS", test_sync_regs },
 };
 
 int main(int argc, char **argv)

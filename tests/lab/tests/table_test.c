@@ -523,16 +523,6 @@ static void test_run(void)
     w.vcpu->run->immediate_exit = 0xff;
     table_run(&w, "immediate exit, other value", 0);
     w.vcpu->run->immediate_exit = 0;
-    for (unsigned i = 0; i < 64; i += 3) {
-        w.vcpu->run->kvm_valid_regs = BIT(i);
-        guest_prepare(w.vcpu, GUEST_ADDR(nop), 0, 0, 0, 0);
-        table_run(&w, text("valid regs bit %u", i), 0);
-        w.vcpu->run->kvm_valid_regs = 0;
-        w.vcpu->run->kvm_dirty_regs = i < 3 ? 0 : BIT(i);
-        guest_prepare(w.vcpu, GUEST_ADDR(nop), 0, 0, 0, 0);
-        table_run(&w, text("dirty regs bit %u", i), 0);
-        w.vcpu->run->kvm_dirty_regs = 0;
-    }
     w.vcpu->run->request_interrupt_window = 1;
     guest_prepare(w.vcpu, GUEST_ADDR(nop), 0, 0, 0, 0);
     table_run(&w, "interrupt window", 0);
