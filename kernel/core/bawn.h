@@ -441,11 +441,8 @@ struct bawn_cpu_ops {
 	void (*code_segment)(struct bawn_vcpu *vcpu, u64 *base, u32 *limit);
 	/* Moves RIP on by len within that size; an interrupt shadow ends. */
 	void (*advance)(struct bawn_vcpu *vcpu, unsigned int len);
-	/* vcpu->cr0/cr3/cr4/efer are set by core (checked); these load them. */
-	void (*load_cr0)(struct bawn_vcpu *vcpu);
-	void (*load_cr3)(struct bawn_vcpu *vcpu);
-	void (*load_cr4)(struct bawn_vcpu *vcpu);
-	void (*load_efer)(struct bawn_vcpu *vcpu);
+	/* vcpu->cr0, cr3, cr4, efer were set by core (checked): loads them and flushes. */
+	void (*load_control)(struct bawn_vcpu *vcpu);
 	void (*load_debug)(struct bawn_vcpu *vcpu); /* vcpu->debug changed: DR7, intercepts */
 	void (*load_tsc)(struct bawn_vcpu *vcpu);   /* tsc_offset, tsc_ratio changed */
 	/* MSRs that the backend's guest state holds; 0, or 1 when index is not one of them. */

@@ -48,16 +48,14 @@ int bawn_set_cr0(struct bawn_vcpu *vcpu, u64 cr0)
 		if (!(vcpu->cr4 & X86_CR4_PAE) || cs.l)
 			return 1;
 		vcpu->efer |= EFER_LMA;
-		bawn_cpu->load_efer(vcpu);
 	}
 	if (!(cr0 & X86_CR0_PG) && old & X86_CR0_PG) {
 		if (bawn_long_mode(vcpu) || vcpu->cr4 & X86_CR4_PCIDE)
 			return 1;
 		vcpu->efer &= ~(u64)EFER_LMA;
-		bawn_cpu->load_efer(vcpu);
 	}
 	vcpu->cr0 = cr0;
-	bawn_cpu->load_cr0(vcpu);
+	bawn_cpu->load_control(vcpu);
 	return 0;
 }
 
@@ -74,8 +72,7 @@ int bawn_set_cr3(struct bawn_vcpu *vcpu, u64 cr3)
 	if (!cr3_valid(vcpu, cr3))
 		return 1;
 	vcpu->cr3 = cr3;
-	bawn_cpu->load_cr3(vcpu);
-	bawn_cpu->flush_tlb(vcpu);
+	bawn_cpu->load_control(vcpu);
 	return 0;
 }
 
@@ -91,7 +88,7 @@ int bawn_set_cr4(struct bawn_vcpu *vcpu, u64 cr4)
 	    (!(vcpu->efer & EFER_LMA) || vcpu->cr3 & X86_CR3_PCID_MASK))
 		return 1;
 	vcpu->cr4 = cr4;
-	bawn_cpu->load_cr4(vcpu);
+	bawn_cpu->load_control(vcpu);
 	if ((cr4 ^ old) & X86_CR4_OSXSAVE)
 		bawn_cpuid_runtime_update(vcpu);
 	return 0;
@@ -104,7 +101,7 @@ int bawn_set_efer(struct bawn_vcpu *vcpu, u64 efer)
 	if (vcpu->cr0 & X86_CR0_PG && (efer ^ vcpu->efer) & EFER_LME)
 		return 1;
 	vcpu->efer = (efer & ~(u64)EFER_LMA) | (vcpu->efer & EFER_LMA);
-	bawn_cpu->load_efer(vcpu);
+	bawn_cpu->load_control(vcpu);
 	return 0;
 }
 

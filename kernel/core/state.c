@@ -119,18 +119,14 @@ static int set_sregs_common(struct bawn_vcpu *vcpu, struct kvm_sregs *s)
 	bawn_cpu->set_table(vcpu, false, &s->gdt);
 	vcpu->cr2 = s->cr2;
 	vcpu->cr3 = s->cr3;
-	bawn_cpu->load_cr3(vcpu);
 	bawn_set_cr8(vcpu, s->cr8); /* one that cannot be is not taken */
 	vcpu->efer = s->efer;
-	bawn_cpu->load_efer(vcpu);
 	vcpu->cr0 = s->cr0 | X86_CR0_ET;
-	bawn_cpu->load_cr0(vcpu);
 	vcpu->cr4 = s->cr4;
-	bawn_cpu->load_cr4(vcpu);
+	bawn_cpu->load_control(vcpu);
 	bawn_cpuid_runtime_update(vcpu);
 	for (i = 0; i < VCPU_NR_SREG; i++)
 		bawn_cpu->set_segment(vcpu, i, segment(s, i));
-	bawn_cpu->flush_tlb(vcpu);
 	/* A reset by a VMM that knows no mp_state: the boot processor runs. */
 	if (vcpu->id == vcpu->vm->bsp_id && vcpu->rip == 0xfff0 && s->cs.selector == 0xf000 &&
 	    !(s->cr0 & X86_CR0_PE))

@@ -632,12 +632,8 @@ void bawn_vcpu_reset(struct bawn_vcpu *vcpu, bool init)
 	vcpu->debug.guest_dr7 = 0x400;
 	bawn_cpu->vcpu_reset(vcpu, init);
 	reset_segments(vcpu);
-	bawn_cpu->load_cr0(vcpu);
-	bawn_cpu->load_cr3(vcpu);
-	bawn_cpu->load_cr4(vcpu);
-	bawn_cpu->load_efer(vcpu);
+	bawn_cpu->load_control(vcpu);
 	bawn_cpu->load_debug(vcpu);
-	bawn_cpu->flush_tlb(vcpu);
 	bawn_cpuid_runtime_update(vcpu);
 }
 

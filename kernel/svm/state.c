@@ -154,7 +154,7 @@ void bawn_svm_advance(struct bawn_vcpu *vcpu, unsigned int len)
  * CD and NW stay out of the hardware's CR0: a guest must not switch off the caches. While the
  * two differ, every access exits; otherwise only writes that change more than TS and MP do.
  */
-void bawn_svm_load_cr0(struct bawn_vcpu *vcpu)
+void bawn_svm_load_control(struct bawn_vcpu *vcpu)
 {
 	struct bawn_svm *svm = to_svm(vcpu);
 	u64 hw = vcpu->cr0 & ~(u64)(X86_CR0_CD | X86_CR0_NW);
@@ -162,24 +162,10 @@ void bawn_svm_load_cr0(struct bawn_vcpu *vcpu)
 	svm->vmcb->save.cr0 = hw;
 	svm_intercept(svm, INTERCEPT_CR0_READ, hw != vcpu->cr0);
 	svm_intercept(svm, INTERCEPT_CR0_WRITE, hw != vcpu->cr0);
-	bawn_svm_flush_tlb(vcpu);
-}
-
-void bawn_svm_load_cr3(struct bawn_vcpu *vcpu)
-{
-	to_svm(vcpu)->vmcb->save.cr3 = vcpu->cr3;
-}
-
-void bawn_svm_load_cr4(struct bawn_vcpu *vcpu)
-{
+	svm->vmcb->save.cr3 = vcpu->cr3;
 	/* The host's machine checks must reach the host whatever the guest chose. */
-	to_svm(vcpu)->vmcb->save.cr4 = vcpu->cr4 | (cr4_read_shadow() & X86_CR4_MCE);
-	bawn_svm_flush_tlb(vcpu);
-}
-
-void bawn_svm_load_efer(struct bawn_vcpu *vcpu)
-{
-	to_svm(vcpu)->vmcb->save.efer = vcpu->efer | EFER_SVME;
+	svm->vmcb->save.cr4 = vcpu->cr4 | (cr4_read_shadow() & X86_CR4_MCE);
+	svm->vmcb->save.efer = vcpu->efer | EFER_SVME;
 	bawn_svm_flush_tlb(vcpu);
 }
 

@@ -139,10 +139,7 @@ static void load_control(struct bawn_vcpu *vcpu, const struct bawn_vmsa *v)
 	vcpu->efer = le64_to_cpu(v->efer) & ~(u64)EFER_SVME;
 	vcpu->debug.guest_dr6 = le64_to_cpu(v->dr6) | DR6_RESERVED;
 	vcpu->debug.guest_dr7 = le64_to_cpu(v->dr7) | 0x400; /* reads as one */
-	bawn_cpu->load_efer(vcpu);
-	bawn_cpu->load_cr0(vcpu);
-	bawn_cpu->load_cr4(vcpu);
-	bawn_cpu->load_cr3(vcpu);
+	bawn_cpu->load_control(vcpu);
 	bawn_cpu->load_debug(vcpu);
 }
 
@@ -240,9 +237,6 @@ static int load(struct bawn_vcpu *vcpu, const struct bawn_vmsa *v)
 	load_segments(vcpu, v);
 	clear_events(vcpu);
 	bawn_cpuid_runtime_update(vcpu);
-	preempt_disable();
-	bawn_cpu->flush_tlb(vcpu);
-	preempt_enable();
 	return 0;
 }
 
