@@ -18,6 +18,7 @@ V ?= 0
 Q := $(if $(filter 0,$(V)),@,)
 say = $(if $(filter 0,$(V)),@printf '  %-7s %s\n' '$(1)' '$(2)',@:)
 
+include mk/harden.mk
 include mk/user.mk
 include mk/seccomp.mk
 include mk/platform.mk

@@ -18,7 +18,7 @@ endif
 $(B)/bin/bawn-agent: $(call objs,release,$(agent_only) $(agent_src) $(jose_src) $(base_src))
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) -static-pie -Wl,--no-warnings -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections -o $@ $^ \
+	$(Q)$(CC) -static-pie -Wl,--no-warnings $(harden_any_ld) -Wl,--gc-sections -o $@ $^ \
 		-ljansson -lssl -lcrypto -lm -lpthread
 
 # tests/unit/agent/x_test.c, and the command at work against a server of the tests.

@@ -25,8 +25,7 @@ $(B)/lib/libbawn-policy.o: $(call objs,pic,$(policy_src) $(policy_shared)) $(B)/
 $(B)/lib/libbawn-policy.a: $(B)/lib/libbawn-policy.o
 $(policy_so): $(B)/lib/libbawn-policy.o $(policy_map) $(B)/lib/libbawn-attest.so
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared -o $@ $< -Wl,-soname,$(@F) -Wl,--version-script=$(policy_map) \
-		-Wl,--no-undefined -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed \
+	$(Q)$(CC) $(harden_so) -o $@ $< -Wl,-soname,$(@F) -Wl,--version-script=$(policy_map) \
 		-L$(B)/lib -lbawn-attest -lcrypto
 $(B)/lib/libbawn-policy.so: $(policy_so)
 	$(Q)ln -sf $(<F) $@

@@ -7,15 +7,12 @@ warn := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wf
 clang_warn := -Wno-gnu-variable-sized-type-not-at-end
 includes := -I. -Iinclude -Ilaunch -Ivmm -Iattest
 common := -std=c11 -D_GNU_SOURCE= $(warn) $(includes)
-harden := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fPIE -fstack-protector-strong \
-	-fstack-clash-protection -fcf-protection
-harden_ld := -pie -Wl,-z,relro,-z,now,-z,noexecstack
 
 flags_release := $(common) $(harden)
 flags_asan := $(common) -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
 flags_pic := $(filter-out -fPIE,$(flags_release)) -fPIC -fvisibility=hidden
-flags_clang := $(common) $(clang_warn) $(harden)
+flags_clang := $(common) $(clang_warn) $(harden_clang)
 cc_release = $(CC)
 cc_asan = $(CC)
 cc_pic = $(CC)
@@ -54,6 +51,7 @@ $(B)/obj/$(1)/%.o: %.c
 	$$(Q)$$(cc_$(1)) $$(flags_$(1)) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach v,release pic asan clang,$(eval $(call variant,$(v))))
+$(B)/obj/release/%.o $(B)/obj/pic/%.o: $(harden_file)
 
 $(B)/bin/bawn: $(call objs,release,vmm/main.c $(vmm_src) $(launch_src) $(base_src)) $(B)/lib/libbawn-attest.a
 $(B)/bin/bawn-measure: $(call objs,release,$(measure_src) $(confine_src) $(base_src) $(launch_src)) \
@@ -76,8 +74,8 @@ attest_map := attest/lib/libbawn-attest.map
 $(attest_so): $(call objs,pic,$(attest_src)) $(attest_map)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared -o $@ $(filter %.o,$^) -Wl,-soname,$(@F) -Wl,--version-script=$(attest_map) \
-		-Wl,--no-undefined -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed -lcrypto
+	$(Q)$(CC) $(harden_so) -o $@ $(filter %.o,$^) -Wl,-soname,$(@F) \
+		-Wl,--version-script=$(attest_map) -lcrypto
 $(B)/lib/libbawn-attest.so: $(attest_so)
 	$(Q)ln -sf $(<F) $@
 
