@@ -33,6 +33,7 @@ include mk/lint.mk
 include mk/fuzz.mk
 include mk/sim.mk
 include mk/attest.mk
+include mk/build.mk
 
 .PHONY: all help deps demo check skipped clean install
 

@@ -28,3 +28,10 @@ harden_clang_probed := $(call probed,$(CLANG))
 harden_any_ld := -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed,--no-copy-dt-needed-entries
 harden_ld := -pie $(harden_any_ld)
 harden_so := -shared $(harden_any_ld),--no-undefined
+
+# For the tests: what tests/build/binaries.py makes its specimens with.
+.PHONY: harden-flags
+harden-flags:
+	@echo '$(subst -fPIE,,$(harden))'
+	@echo '$(harden_ld)'
+	@echo '$(harden_so)'

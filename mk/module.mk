@@ -31,12 +31,17 @@ link_tree = mkdir -p $(B)/kernel/$(1) && cp -rsf $(CURDIR)/kernel/. $(B)/kernel/
 	ln -sfn $(CURDIR)/include $(B)/kernel/$(1)/include && \
 	find $(B)/kernel/$(1) -xtype l -delete
 
+# The bytes depend on sources, headers and compiler, not on the folder (make reproduce); $(1) as above,
+# $(2): kernel or platform.
+kbuild_paths = KCFLAGS='$(KCFLAGS) -ffile-prefix-map=$(CURDIR)/$(B)/$(2)/$(1)/=' \
+	KAFLAGS='$(KAFLAGS) -ffile-prefix-map=$(CURDIR)/$(B)/$(2)/$(1)/='
+
 define module_flavour
 $(B)/kernel/$(1)/bawn.ko: $(module_deps)
 	$$(call say,KBUILD,$$@)
 	$$(Q)$$(call link_tree,$(1))
 	$$(Q)+$$(MAKE) $$(if $$(filter 0,$$(V)),-s) -C $$(kdir_$(1)) M=$$(CURDIR)/$(B)/kernel/$(1) \
-		CONFIG_DEBUG_INFO_BTF_MODULES= modules
+		$$(call kbuild_paths,$(1),kernel) CONFIG_DEBUG_INFO_BTF_MODULES= modules
 	@touch $$@
 endef
 $(foreach f,cloud standard host,$(eval $(call module_flavour,$(f))))

@@ -20,7 +20,8 @@ platform_tree = mkdir -p $(B)/platform/$(1) && cp -rsf $(CURDIR)/platform/kmod/.
 	ln -sfn $(CURDIR)/include $(B)/platform/$(1)/include && \
 	find $(B)/platform/$(1) -maxdepth 1 -xtype l -delete
 platform_kbuild = $(MAKE) $(if $(filter 0,$(V)),-s) -C $(kdir_$(1)) M=$(CURDIR)/$(B)/platform/$(1) \
-	KBUILD_EXTRA_SYMBOLS=$(CURDIR)/$(B)/kernel/$(1)/Module.symvers CONFIG_DEBUG_INFO_BTF_MODULES=
+	KBUILD_EXTRA_SYMBOLS=$(CURDIR)/$(B)/kernel/$(1)/Module.symvers CONFIG_DEBUG_INFO_BTF_MODULES= \
+	$(call kbuild_paths,$(1),platform)
 
 define platform_flavour
 $(B)/platform/$(1)/bawn_platform.ko: $(platform_deps) $(B)/kernel/$(1)/bawn.ko
