@@ -60,6 +60,7 @@ def names_that_lead_nowhere():
         wants(f"no {key} nobody", lambda m, key=key: m["threats"][0].update({key: "nobody"}))
     wants("no flow nowhere", lambda m: m["boundaries"][0].update(flow="nowhere"))
     wants("is there twice", lambda m: m["threats"].append(m["threats"][0]))
+    wants("there is no threat X-99", lambda m: m["protection"]["rows"][0]["threats"].append("X-99"))
 
 
 @test
@@ -71,6 +72,16 @@ def schema():
 
 
 @test
+def security_policy():
+    """SECURITY.md: a threat that is not there, a claim without one, no claims"""
+    text = tool.policy_text()
+    assert not tool.check(MODEL, text)
+    said = "\n".join(tool.check(MODEL, text.replace("<!-- end", "- **Magic** protects.\n<!-- end") + "\nSee Z-99."))
+    assert "there is no threat Z-99" in said and "no threat is named by: - **Magic**" in said, said
+    assert "marks of its claims" in "\n".join(tool.check(MODEL, text.replace("<!-- claims -->", "")))
+
+
+@test
 def pages_that_lag_behind():
     """a page that says something else than the file"""
     wants("threats.md is not what threats.json says", lambda m: m["threats"][0].update(threat="Another one."))
@@ -79,12 +90,12 @@ def pages_that_lag_behind():
 @test
 def tests_that_did_not_run():
     """a test that failed or did not run is told, one that passed is not"""
-    threat = {"id": "X-99", "evidence": ["lab:a", "unit:r/b", "fuzz:t", "service:c", "lab:gone", "lab:bad"]}
+    threat = {"id": "X-99", "evidence": ["lab:a", "unit:r/b", "fuzz:t", "service:c", "vmm:d", "lab:gone", "lab:bad"]}
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "log")
         with open(path, "w", encoding="utf-8") as f:
             f.write("  ok    a on stock KVM    3 passed\n  ok    r/b_test   2 passed\n"
-                    "ok - t: 1 past finds\n  ok    service/c.py  1 passed\n"
+                    "ok - t: 1 past finds\n  ok    service/c.py  1 passed\n  ok    vmm/d_test  1 passed\n"
                     "  ok    bad   1 passed\n  FAIL  bad on stock KVM  0 passed\n")
         said = tool.ran({"threats": [threat]}, [path])
     assert said == ["X-99: lab:gone did not run, or failed", "X-99: lab:bad did not run, or failed"], said
