@@ -31,6 +31,13 @@ $(B)/bin/bawn-audit: $(call objs,release,$(audit_src) $(log_src) $(log_needs) $(
 	$(confine_src) $(base_src)) $(B)/lib/libbawn-attest.a
 $(B)/bin/bawn-audit: libs += -lseccomp $(store_libs)
 
+# tests/unit/audit/x_test.c
+$(B)/lib/libaudit-asan.a: $(call objs,asan,$(filter-out attest/audit/main.c,$(audit_src)) attest/common/sandbox.c \
+	$(common_src))
+audit_unit_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/audit/*_test.c))
+$(audit_unit_tests): $(B)/lib/libaudit-asan.a $(B)/lib/liblog-asan.a $(B)/lib/libstore-asan.a $(B)/lib/libattest-asan.a
+$(audit_unit_tests): libs += $(store_libs) -lseccomp
+
 $(B)/audit/log-writer: $(call objs,release,tests/audit/log-writer.c $(log_src) $(log_needs) \
 	$(store_src))
 	@mkdir -p $(@D)
@@ -39,7 +46,7 @@ $(B)/audit/log-writer: $(call objs,release,tests/audit/log-writer.c $(log_src) $
 
 .PHONY: audit-test
 audit-test: $(B)/bin/bawn-audit $(B)/audit/log-writer ## test bawn-audit
-	@BAWN_BUILD=$(B) tests/tap.py audit tests/audit/audit-cli.py
+	@BAWN_BUILD=$(B) tests/tap.py audit $(wildcard tests/audit/*-cli.py)
 
 # Fuzz targets log-entry and log-note; their seeds are in fuzz/seeds.
 fuzz_rooms += log

@@ -30,6 +30,7 @@ struct audit_options {
     int nr_args;
     struct audit_texts keys, pins, checkpoints;
     const char *tenant, *kind, *verdict, *allowed;
+    const char *root, *exposure;
     int64_t from_ms, until_ms; /* INT64_MIN, INT64_MAX: open */
     uint64_t lines;
     bool json, follow, consistency, strict, help, version;
@@ -77,6 +78,8 @@ struct audit {
  * there on. audit_close() in any case. */
 enum bawn_status audit_open(struct audit *a, const struct audit_options *o, struct bawn_error *err);
 void audit_close(struct audit *a);
+/* Locks the process in: from here on it computes and prints. */
+enum bawn_status audit_lock_in(struct audit *a, struct bawn_error *err);
 
 /* Each entry and checkpoint in order, a checkpoint behind the entries that it is of. seq: how many
  * entries came before. False ends it. */
@@ -91,7 +94,7 @@ enum bawn_status audit_check_note(const struct audit *a, struct bawn_bytes note,
 
 struct audit_command {
     const char *name, *args, *help;
-    int min_args, max_args;
+    int min_args, max_args; /* none: it has no log, and opens itself what it needs */
     int (*run)(struct audit *a, struct bawn_error *err); /* enum audit_exit, or -1 with err */
 };
 
@@ -106,6 +109,7 @@ int audit_prove(struct audit *a, struct bawn_error *err);
 int audit_check_proof(struct audit *a, struct bawn_error *err);
 int audit_export(struct audit *a, struct bawn_error *err);
 int audit_show_key(struct audit *a, struct bawn_error *err);
+int audit_host(struct audit *a, struct bawn_error *err);
 
 /* ---- Output ---- */
 

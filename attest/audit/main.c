@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * bawn-audit: checks and reads logs of decisions. Never writes to one.
+ * bawn-audit: checks and reads logs of decisions, never writing to one, and examines hosts.
  */
 #include <stdlib.h>
 #include <string.h>

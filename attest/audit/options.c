@@ -23,6 +23,7 @@ const struct audit_command audit_commands[] = {
     { "check-proof", "PROOF", "check such a proof", 1, 1, audit_check_proof },
     { "export", "DATABASE FILE", "write a log to a file (- is stdout)", 2, 2, audit_export },
     { "key", "LOG", "the key that the log says it is signed with", 1, 1, audit_show_key },
+    { "host", "", "examine this host, or what was copied of one", 0, 0, audit_host },
 };
 const size_t nr_audit_commands = sizeof(audit_commands) / sizeof(audit_commands[0]);
 
@@ -108,8 +109,12 @@ static const struct option options[] = {
       .commands = "verify check-proof" },
     { "checkpoint", "FILE", "a checkpoint that you kept; may be repeated", add, FIELD(checkpoints),
       .commands = "verify check-proof prove" },
-    { "strict", NULL, "notices are faults, too", option_set_flag, FIELD(strict),
-      .commands = "verify" },
+    { "strict", NULL, "notices and warnings are faults, too", option_set_flag, FIELD(strict),
+      .commands = "verify host" },
+    { "root", "DIR", "the host's / (this one's)", option_set_text, FIELD(root),
+      .commands = "host" },
+    { "exposure", "FILE", "what systemd-analyze security --json=short said there", option_set_text,
+      FIELD(exposure), .commands = "host" },
     { "consistency", NULL, "prove that the log of NEW entries begins with that of OLD",
       option_set_flag, FIELD(consistency), .commands = "prove" },
     { "from", "TIME", "not before: 2026-01-02, 2026-01-02T03:04:05Z or @SECONDS", set_time,
@@ -184,15 +189,16 @@ enum bawn_status audit_options_parse(struct audit_options *o, int argc, char **a
 void audit_help(void)
 {
     printf("Usage: bawn-audit COMMAND [OPTION]... ARGUMENT...\n\n"
-           "Checks and reads the log of decisions of bawn-attestd. LOG is an exported file,\n"
-           "sqlite:PATH or a postgresql:// URL; nothing is ever written to it.\n\nCommands:\n");
+           "Checks and reads the log of decisions of bawn-attestd, and examines hosts. LOG is an\n"
+           "exported file, sqlite:PATH or a postgresql:// URL; nothing is ever written to it.\n\n"
+           "Commands:\n");
     for (size_t i = 0; i < nr_audit_commands; i++)
         printf("  %s %s\n        %s\n", audit_commands[i].name, audit_commands[i].args,
                audit_commands[i].help);
     printf("\nOptions (and the commands they are for):\n");
     options_print(&table, NULL, 20);
-    printf("\nExit status: 0 good, 1 the log or proof is not what it should be, 2 usage or the\n"
-           "system refused.\n\n"
+    printf("\nExit status: 0 good, 1 the log, proof or host is not what it should be, 2 usage or\n"
+           "the system refused.\n\n"
            "Examples:\n"
            "  bawn-audit verify sqlite:/var/lib/bawn-attestd/state.db --key log.pem\n"
            "  bawn-audit verify log.jsonl --key log.pem --checkpoint kept-last-month.txt\n"

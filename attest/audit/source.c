@@ -191,7 +191,7 @@ enum bawn_status audit_check_note(const struct audit *a, struct bawn_bytes note,
 
 /* Everything that needs the system: OpenSSL's configuration and algorithms, jansson's seed, the
  * time zone, stdout's buffer. */
-static enum bawn_status lock_in(struct audit *a, struct bawn_error *err)
+enum bawn_status audit_lock_in(struct audit *a, struct bawn_error *err)
 {
     static char buffer[1 << 16];
     bool seccomp, landlock;
@@ -211,6 +211,8 @@ enum bawn_status audit_open(struct audit *a, const struct audit_options *o, stru
     enum bawn_status st;
 
     *a = (struct audit){ .o = o };
+    if (!o->command->max_args)
+        return BAWN_OK;
     st = read_keys(a, err);
     for (size_t i = 0; st == BAWN_OK && i < o->checkpoints.n; i++) {
         struct audit_file *f = &a->checkpoints[i];
@@ -226,7 +228,7 @@ enum bawn_status audit_open(struct audit *a, const struct audit_options *o, stru
         st = open_log(&a->log, o->arg[0], err);
     }
     if (st == BAWN_OK && !a->log.db)
-        st = lock_in(a, err);
+        st = audit_lock_in(a, err);
     if (st == BAWN_OK && !a->log.db && !proof)
         st = read_head(&a->log, err);
     return st;
