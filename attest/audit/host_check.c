@@ -116,11 +116,15 @@ static void lockdown(const struct host_facts *f, struct sink *s)
 
 static void release(const struct host_facts *f, struct sink *s)
 {
-    unsigned major = 0, minor = 0;
-    char text[TEXT];
+    char text[TEXT], *dot = text, *end = text;
+    unsigned long major = 0, minor = 0;
 
-    if (!text_of(f, FACT_RELEASE, text, sizeof(text)) ||
-        sscanf(text, "%3u.%3u", &major, &minor) != 2)
+    if (text_of(f, FACT_RELEASE, text, sizeof(text)) && text[0] >= '0' && text[0] <= '9') {
+        major = strtoul(text, &dot, 10);
+        if (dot[0] == '.' && dot[1] >= '0' && dot[1] <= '9')
+            minor = strtoul(dot + 1, &end, 10);
+    }
+    if (end == text)
         tell(s, "kernel.release", HOST_WARN, "say which kernel runs", "unknown");
     else
         tell(s, "kernel.release", major > 6 || (major == 6 && minor >= 12) ? HOST_OK : HOST_FAIL,
@@ -175,22 +179,22 @@ static void command_line(const struct host_facts *f, struct sink *s)
 static void taint(const struct host_facts *f, struct sink *s)
 {
     static const struct {
-        unsigned bit;
         const char *what;
+        unsigned bit;
         enum host_state state;
     } bits[] = {
-        { 1, "a module was forced in", HOST_FAIL },
-        { 3, "a module was forced out", HOST_FAIL },
-        { 4, "machine check", HOST_FAIL },
-        { 5, "bad page", HOST_FAIL },
-        { 7, "the kernel died", HOST_FAIL },
-        { 9, "warning", HOST_WARN },
-        { 0, "proprietary module", HOST_WARN },
-        { 8, "ACPI table overridden", HOST_WARN },
-        { 10, "staging driver", HOST_WARN },
-        { 13, "unsigned module", HOST_FAIL },
-        { 14, "soft lockup", HOST_WARN },
-        { 18, "test module: the software platform", HOST_FAIL },
+        { "a module was forced in", 1, HOST_FAIL },
+        { "a module was forced out", 3, HOST_FAIL },
+        { "machine check", 4, HOST_FAIL },
+        { "bad page", 5, HOST_FAIL },
+        { "the kernel died", 7, HOST_FAIL },
+        { "warning", 9, HOST_WARN },
+        { "proprietary module", 0, HOST_WARN },
+        { "ACPI table overridden", 8, HOST_WARN },
+        { "staging driver", 10, HOST_WARN },
+        { "unsigned module", 13, HOST_FAIL },
+        { "soft lockup", 14, HOST_WARN },
+        { "test module: the software platform", 18, HOST_FAIL },
     };
     long value = number_of(f, FACT_TAINT);
     enum host_state state = HOST_OK;

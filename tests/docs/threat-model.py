@@ -82,6 +82,19 @@ def security_policy():
 
 
 @test
+def controls():
+    """controls that name what there is not, and what their schema does not know"""
+    for text, change in (("no role nobody", {"owner": "nobody"}), ("no component c", {"components": ["c"]}),
+                         ("no catalog x", {"maps": {"x": ["a"]}}), ("there is no threat X-99", {"threats": ["X-99"]}),
+                         ("there is no lab:nothing", {"tests": ["lab:nothing"]}),
+                         ("Additional properties", {"more": 1})):
+        model = tool.load("controls.json", tool.AUDIT)
+        model["controls"][0].update(change)
+        said = "\n".join(tool.check(MODEL, controls=model))
+        assert text in said, f"{text!r} is not in {said!r}"
+
+
+@test
 def pages_that_lag_behind():
     """a page that says something else than the file"""
     wants("threats.md is not what threats.json says", lambda m: m["threats"][0].update(threat="Another one."))
