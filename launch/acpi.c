@@ -39,6 +39,7 @@
 #define FADT_SLEEP_CONTROL_AT 244
 #define FADT_SLEEP_STATUS_AT 256
 #define S5_SLEEP_TYPE 5
+#define BUTTON_PRESSED 0x80
 
 _Static_assert(BAWN_POWER_OFF == (S5_SLEEP_TYPE << 2 | 1 << 5), "SLP_TYP and SLP_EN, 4.8.3.7");
 
@@ -198,6 +199,29 @@ static void write_isa_device(struct aml *a, const struct isa_device *d)
     aml_close(a, dev);
 }
 
+/* A control method power button (4.8.2.2.1.2: 0x80 says that it was pressed), of which a generic
+ * event device (5.6.9) tells. */
+static void write_button(struct aml *a)
+{
+    size_t dev = aml_device(a, "PWRB"), method;
+    struct aml_resources res;
+
+    aml_name(a, "_HID");
+    aml_eisaid(a, "PNP0C0C");
+    aml_close(a, dev);
+    dev = aml_device(a, "GED_");
+    aml_name(a, "_HID");
+    aml_string(a, "ACPI0013");
+    aml_name(a, "_CRS");
+    res = aml_resources_begin(a);
+    aml_res_irq(a, BAWN_BUTTON_GSI);
+    aml_resources_end(a, res);
+    method = aml_method(a, "_EVT", 1);
+    aml_notify(a, "PWRB", BUTTON_PRESSED);
+    aml_close(a, method);
+    aml_close(a, dev);
+}
+
 static size_t write_dsdt(struct aml *a, const struct bawn_vm_config *cfg)
 {
     size_t at = begin_table(a, "DSDT", 2);
@@ -213,6 +237,7 @@ static size_t write_dsdt(struct aml *a, const struct bawn_vm_config *cfg)
     for (size_t i = 0; i < ARRAY_SIZE(isa_devices); i++)
         if (!isa_devices[i].is_serial || cfg->serial.mode != BAWN_STREAM_OFF)
             write_isa_device(a, &isa_devices[i]);
+    write_button(a);
     aml_close(a, scope);
     end_table(a, at);
     return at;

@@ -18,8 +18,10 @@ enum {
     OP_SCOPE = 0x10,
     OP_BUFFER = 0x11,
     OP_PACKAGE = 0x12,
+    OP_METHOD = 0x14,
     OP_EXT = 0x5b,
     OP_EXT_DEVICE = 0x82,
+    OP_NOTIFY = 0x86,
 };
 
 /* ACPI 6.5, 6.4.2 and 6.4.3: resource descriptors. */
@@ -105,6 +107,24 @@ size_t aml_device(struct aml *a, const char *seg)
     at = a->len;
     aml_raw(a, seg, SEG_LEN);
     return at;
+}
+
+size_t aml_method(struct aml *a, const char *seg, uint8_t args)
+{
+    size_t at;
+
+    aml_le(a, OP_METHOD, 1);
+    at = a->len;
+    aml_raw(a, seg, SEG_LEN);
+    aml_le(a, args, 1);
+    return at;
+}
+
+void aml_notify(struct aml *a, const char *seg, uint8_t value)
+{
+    aml_le(a, OP_NOTIFY, 1);
+    aml_raw(a, seg, SEG_LEN);
+    aml_int(a, value);
 }
 
 size_t aml_package(struct aml *a, uint8_t elements)

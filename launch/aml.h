@@ -23,13 +23,15 @@ void aml_le(struct aml *a, uint64_t v, unsigned n);
 /* Open an object whose length stands before its content; aml_close takes what they return. */
 size_t aml_scope(struct aml *a, const char *path); /* "\\_SB_" or one segment */
 size_t aml_device(struct aml *a, const char *seg);
+size_t aml_method(struct aml *a, const char *seg, uint8_t args);
 size_t aml_package(struct aml *a, uint8_t elements);
 void aml_close(struct aml *a, size_t opened);
 
 void aml_name(struct aml *a, const char *seg); /* Name(seg, ...): a value must follow */
 void aml_int(struct aml *a, uint32_t v);
 void aml_string(struct aml *a, const char *s);
-void aml_eisaid(struct aml *a, const char *id); /* "PNP0A08" */
+void aml_eisaid(struct aml *a, const char *id);                 /* "PNP0A08" */
+void aml_notify(struct aml *a, const char *seg, uint8_t value); /* Notify(seg, value) */
 
 /* ResourceTemplate(): everything between begin and end is a resource descriptor. */
 struct aml_resources {

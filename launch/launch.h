@@ -39,6 +39,7 @@
 #define BAWN_PCI_GSI(slot, pin) (BAWN_PCI_GSI_BASE + ((slot) + (pin)) % 4)
 #define BAWN_SERIAL_PORT 0x3f8
 #define BAWN_SERIAL_GSI 4
+#define BAWN_BUTTON_GSI 20 /* an edge: the power button was pressed */
 #define BAWN_RTC_PORT 0x70
 #define BAWN_RTC_GSI 8
 /* ACPI fixed hardware is absent (HW-reduced): the sleep and reset registers are these ports. */

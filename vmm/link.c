@@ -52,6 +52,7 @@ static void distrust(struct bawn_link *l, const char *why)
     if (l->told)
         return;
     l->told = true;
+    l->held = l->paused = false;
     l->ready = false; /* what it still says is not heard, but for a hello */
     l->owner.distrust(l->owner.opaque, l->device, why);
 }
@@ -71,7 +72,7 @@ static void start(void *opaque, const struct bawn_vdev_start *what)
 
     l->start = *what;
     l->waiting = true;
-    if (l->ready)
+    if (l->ready && !l->hold)
         send_start(l);
 }
 
@@ -103,11 +104,39 @@ static void stopping(void *opaque)
 static void hello(struct bawn_link *l)
 {
     l->ready = true;
-    l->told = false;
-    if (l->waiting)
-        send_start(l);
-    else
+    l->told = l->held = l->paused = false;
+    if (!l->waiting)
         bawn_virtio_reborn(l->virtio);
+    else if (!l->hold)
+        send_start(l);
+    if (l->hold)
+        l->owner.quiet(l->owner.opaque);
+}
+
+void bawn_link_pause(struct bawn_link *l)
+{
+    l->hold = true;
+    if (!l->ready || l->held)
+        return;
+    l->held = true;
+    if (!bawn_link_tell(l->fd, BAWN_LINK_PAUSE))
+        distrust(l, "takes no messages");
+}
+
+void bawn_link_resume(struct bawn_link *l)
+{
+    bool held = l->held;
+
+    l->hold = l->held = l->paused = false;
+    if (held && !bawn_link_tell(l->fd, BAWN_LINK_RESUME))
+        distrust(l, "takes no messages");
+    else if (l->ready && l->waiting)
+        send_start(l);
+}
+
+bool bawn_link_quiet(const struct bawn_link *l)
+{
+    return !l->held || l->paused;
 }
 
 static bool take(struct bawn_link *l, const struct bawn_link_msg *msg)
@@ -121,8 +150,13 @@ static bool take(struct bawn_link *l, const struct bawn_link_msg *msg)
     case BAWN_LINK_STOPPED:
         bawn_virtio_stopped(l->virtio);
         return true;
-    case BAWN_LINK_BROKEN:
+    case BAWN_LINK_BROKEN: /* perhaps the supervisor's word: there is no process any more */
         bawn_virtio_broken(l->virtio);
+        return true;
+    case BAWN_LINK_PAUSED:
+        l->paused = l->held;
+        if (l->held)
+            l->owner.quiet(l->owner.opaque);
         return true;
     case BAWN_LINK_CONFIG:
         if (msg->len > sizeof(msg->config))
@@ -163,7 +197,7 @@ int bawn_link_init(struct bawn_link *l, int fd, unsigned device, struct bawn_vir
 /* ---- the device's end ---- */
 
 struct end {
-    int fd;
+    int fd, watch;
     struct bawn_vdev *dev;
 };
 
@@ -194,6 +228,19 @@ static void send_config(void *opaque, const void *config, unsigned len)
     answer(opaque, &msg);
 }
 
+/* The rings stand still from here on. */
+static void pause_device(struct end *e)
+{
+    struct bawn_link_msg msg = { .kind = BAWN_LINK_PAUSED };
+
+    bawn_loop_hold(e->dev->host.loop, e->watch);
+    for (unsigned i = 0; i < e->dev->ops->nr_queues; i++) {
+        msg.start.queue[i].avail_idx = e->dev->vq[i].avail_idx;
+        msg.start.queue[i].used_idx = e->dev->vq[i].used_idx;
+    }
+    answer(e, &msg);
+}
+
 static void on_order(void *opaque)
 {
     struct end *e = opaque;
@@ -206,6 +253,10 @@ static void on_order(void *opaque)
         bawn_vdev_start(e->dev, &msg.start);
     else if (n > 0 && msg.kind == BAWN_LINK_STOP)
         bawn_vdev_stop(e->dev);
+    else if (n > 0 && msg.kind == BAWN_LINK_PAUSE)
+        pause_device(e);
+    else if (n > 0 && msg.kind == BAWN_LINK_RESUME)
+        bawn_loop_hold(e->dev->host.loop, -1);
     else
         bawn_loop_stop(e->dev->host.loop);
 }
@@ -214,12 +265,10 @@ int bawn_link_serve(int fd, struct bawn_vdev *dev)
 {
     static const struct bawn_vdev_up up = { send_broken, send_stopped, send_config };
     static struct end end; /* a process has one */
-    int rc;
 
-    end = (struct end){ fd, dev };
+    end = (struct end){ fd, bawn_loop_watch(dev->host.loop, fd, true, on_order, &end), dev };
     bawn_vdev_plug(dev, &up, &end);
-    rc = bawn_loop_watch(dev->host.loop, fd, true, on_order, &end);
-    if (rc < 0)
-        return rc;
+    if (end.watch < 0)
+        return end.watch;
     return bawn_link_tell(fd, BAWN_LINK_HELLO) ? 0 : -EPIPE;
 }

@@ -19,12 +19,15 @@ enum bawn_link_kind {
     BAWN_LINK_START = 1,
     BAWN_LINK_STOP,
     BAWN_LINK_EXIT, /* the supervisor's: end in order */
+    BAWN_LINK_PAUSE,
+    BAWN_LINK_RESUME,
     /* From the device. */
     BAWN_LINK_HELLO, /* its process has begun, and knows nothing of what was before */
     BAWN_LINK_STOPPED,
     BAWN_LINK_BROKEN,
     BAWN_LINK_CONFIG,
-    BAWN_LINK_QUIT, /* the person at the console's terminal asked to stop */
+    BAWN_LINK_QUIT,   /* the person at the console's terminal asked to stop */
+    BAWN_LINK_PAUSED, /* start: the queues' indices; nothing is served until it resumes */
 };
 
 struct bawn_link_msg {
@@ -50,7 +53,8 @@ struct bawn_link_owner {
     void (*quit)(void *opaque); /* NULL: this device may not ask for it */
     /* The device's process does not do as it should: it must be ended. */
     void (*distrust)(void *opaque, unsigned device, const char *why);
-    void *opaque; /* borrowed */
+    void (*quiet)(void *opaque); /* a pause that was asked for has come */
+    void *opaque;                /* borrowed */
 };
 
 struct bawn_link {
@@ -61,6 +65,9 @@ struct bawn_link {
     bool ready;   /* it has said hello */
     bool waiting; /* a start waits for that */
     bool told;    /* distrust, until it says hello again */
+    bool hold;    /* it is to be quiet */
+    bool held;    /* this process of it was told so, */
+    bool paused;  /* and answered */
     struct bawn_vdev_start start;
     struct timespec stop_by;
 };
@@ -68,6 +75,12 @@ struct bawn_link {
 /* Connects the transport to the device behind fd. 0 or -errno. */
 int bawn_link_init(struct bawn_link *l, int fd, unsigned device, struct bawn_virtio *virtio,
                    const struct bawn_link_owner *owner);
+
+/* Has the device serve nothing, and its driver not start it. */
+void bawn_link_pause(struct bawn_link *l);
+void bawn_link_resume(struct bawn_link *l);
+/* Whether it does. One whose process has not begun is. */
+bool bawn_link_quiet(const struct bawn_link *l);
 
 /* ---- the device's end ---- */
 

@@ -51,6 +51,16 @@ void bawn_loop_set(struct bawn_loop *loop, int watch, bool on)
         wake(loop);
 }
 
+void bawn_loop_hold(struct bawn_loop *loop, int watch)
+{
+    loop->only = watch < 0 ? 0 : (unsigned)watch + 1;
+}
+
+bool bawn_loop_heard(const struct bawn_loop *loop, unsigned i)
+{
+    return loop->watch[i].on && (!loop->only || loop->only == i + 1);
+}
+
 void bawn_loop_stop(struct bawn_loop *loop)
 {
     __atomic_store_n(&loop->stop, true, __ATOMIC_SEQ_CST);
@@ -67,7 +77,8 @@ void bawn_loop_run(struct bawn_loop *loop)
         pthread_mutex_lock(loop->lock);
         nr = loop->nr;
         for (unsigned i = 0; i < nr; i++)
-            fds[i] = (struct pollfd){ loop->watch[i].on ? loop->watch[i].fd : -1, POLLIN, 0 };
+            fds[i] =
+                (struct pollfd){ bawn_loop_heard(loop, i) ? loop->watch[i].fd : -1, POLLIN, 0 };
         pthread_mutex_unlock(loop->lock);
         fds[nr] = (struct pollfd){ loop->wake_fd, POLLIN, 0 };
 
@@ -79,7 +90,7 @@ void bawn_loop_run(struct bawn_loop *loop)
             if (!fds[i].revents)
                 continue;
             pthread_mutex_lock(loop->lock);
-            if (loop->watch[i].on) /* an earlier handler may have paused it */
+            if (bawn_loop_heard(loop, i)) /* an earlier handler may have paused it */
                 loop->watch[i].fn(loop->watch[i].opaque);
             pthread_mutex_unlock(loop->lock);
         }

@@ -20,7 +20,8 @@ struct bawn_loop {
         bool on;
     } watch[BAWN_LOOP_MAX];
     unsigned nr;
-    int wake_fd; /* owned eventfd: watches changed, or stop */
+    unsigned only; /* while not 0: the number of the one watch that is heard, plus 1 */
+    int wake_fd;   /* owned eventfd: watches changed, or stop */
     bool stop;
 };
 
@@ -31,6 +32,9 @@ void bawn_loop_destroy(struct bawn_loop *loop);
 int bawn_loop_watch(struct bawn_loop *loop, int fd, bool on, void (*fn)(void *), void *opaque);
 /* Pauses or resumes a watch; the caller holds the lock. A negative number is ignored. */
 void bawn_loop_set(struct bawn_loop *loop, int watch, bool on);
+/* Has this watch alone be heard, or all again (a negative number); by a handler. */
+void bawn_loop_hold(struct bawn_loop *loop, int watch);
+bool bawn_loop_heard(const struct bawn_loop *loop, unsigned watch);
 /* Serves until bawn_loop_stop(), which any thread may call. */
 void bawn_loop_run(struct bawn_loop *loop);
 void bawn_loop_stop(struct bawn_loop *loop);

@@ -23,10 +23,31 @@ static void tell(int fd, enum bawn_tell_kind kind, uint32_t value, const char *t
 
 static void on_order(void *opaque)
 {
-    char order;
+    int fd = *(const int *)opaque;
+    char order = BAWN_ORDER_END; /* as is the supervisor's end */
 
-    (void)!read(*(const int *)opaque, &order, 1);
-    bawn_vm_end(&vm, BAWN_END_QUIT, "the supervisor ended it");
+    (void)!read(fd, &order, 1);
+    switch (order) {
+    case BAWN_ORDER_PAUSE:
+        if (!bawn_vm_pause(&vm))
+            tell(fd, BAWN_TELL_DONE, BAWN_ORDER_PAUSE, "a vCPU does not stop");
+        return;
+    case BAWN_ORDER_RESUME:
+        bawn_vm_resume(&vm);
+        break;
+    case BAWN_ORDER_BUTTON:
+        bawn_vm_press(&vm);
+        break;
+    default:
+        bawn_vm_end(&vm, BAWN_END_QUIT, "the supervisor ended it");
+        return;
+    }
+    tell(fd, BAWN_TELL_DONE, (uint32_t)order, "");
+}
+
+static void paused(void *opaque)
+{
+    tell(*(const int *)opaque, BAWN_TELL_DONE, BAWN_ORDER_PAUSE, "");
 }
 
 static void distrust(void *opaque, unsigned device, const char *why)
@@ -39,7 +60,8 @@ static enum bawn_status prepare(const struct bawn_vm_parts *parts, int *fd, unsi
                                 struct bawn_error *err)
 {
     struct bawn_sandbox_files files = { .stdio[STDERR_FILENO] = true };
-    enum bawn_status st = bawn_vm_create(&vm, parts, distrust, fd, err);
+    const struct bawn_vm_ops ops = { distrust, paused, fd };
+    enum bawn_status st = bawn_vm_create(&vm, parts, &ops, err);
     int rc = st ? 0 : bawn_loop_watch(&vm.loop, *fd, true, on_order, fd);
 
     if (rc < 0)

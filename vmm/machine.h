@@ -13,10 +13,19 @@ enum bawn_tell_kind {
     BAWN_TELL_REFUSED,      /* value: enum bawn_status; text: why it was not built */
     BAWN_TELL_END,          /* value: enum bawn_end; text */
     BAWN_TELL_DISTRUST,     /* value: the device whose process is to be ended; text: why */
+    BAWN_TELL_DONE,         /* value: the order; text: why it could not be done, or nothing */
+};
+
+/* The other way, one byte. All but the first are answered with BAWN_TELL_DONE. */
+enum bawn_order {
+    BAWN_ORDER_END,
+    BAWN_ORDER_PAUSE,
+    BAWN_ORDER_RESUME,
+    BAWN_ORDER_BUTTON, /* the guest's power button */
 };
 
 /* From the machine to the supervisor, over a SOCK_SEQPACKET pair. The supervisor trusts none of it.
- * The other way goes one byte, which says: end. */
+ */
 struct bawn_tell {
     uint32_t kind, value;
     uint8_t digest[BAWN_MEASURE_DIGEST_SIZE];

@@ -316,9 +316,14 @@ static void device_ended(void *opaque, const char *device, const char *why, bool
                       : "the guest goes on without it");
 }
 
+static void ordered(void *opaque, enum bawn_order order, const char *why)
+{
+    (void)opaque, (void)order, (void)why;
+}
+
 static enum bawn_status boot_once(struct run *r, enum bawn_end *why, struct bawn_error *err)
 {
-    const struct bawn_boot_ops ops = { launched, device_ended, r };
+    const struct bawn_boot_ops ops = { launched, device_ended, ordered, r };
     struct bawn_boot *b = &r->boot;
     enum bawn_status st = bawn_boot_create(b, &r->parts, &r->backends, r->opt.stats, &ops, err);
 

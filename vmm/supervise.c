@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -15,8 +16,9 @@
 
 #include "supervise.h"
 
-#define STARTS_MAX 16 /* of a device's process in one boot */
-#define GRACE 2       /* seconds that processes may take to end */
+#define STARTS_MAX 16  /* of a device's process in one boot */
+#define GRACE 2        /* seconds that processes may take to end */
+#define ORDER_LIMIT 15 /* and to do what they are told: a disk's flush may be under way */
 
 /* ---- children ---- */
 
@@ -88,11 +90,11 @@ static void say_status(char *to, size_t room, int status)
 
 /* ---- the end ---- */
 
-static void set_grace(struct bawn_boot *b)
+static void set_timer(int fd, unsigned seconds)
 {
-    const struct itimerspec when = { .it_value.tv_sec = GRACE };
+    const struct itimerspec when = { .it_value.tv_sec = seconds };
 
-    timerfd_settime(b->grace_fd, 0, &when, NULL);
+    timerfd_settime(fd, 0, &when, NULL);
 }
 
 static void end_devices(struct bawn_boot *b)
@@ -102,7 +104,14 @@ static void end_devices(struct bawn_boot *b)
         if (b->child[i].pid)
             bawn_link_tell(b->devices.dev[i].link[0], BAWN_LINK_EXIT);
     }
-    set_grace(b);
+    set_timer(b->grace_fd, GRACE);
+}
+
+static bool tell_machine(struct bawn_boot *b, enum bawn_order order)
+{
+    char byte = (char)order;
+
+    return write(b->control[0], &byte, 1) == 1;
 }
 
 /* The machine first: its guest may be waiting for its devices. */
@@ -113,8 +122,8 @@ static void begin_end(struct bawn_boot *b)
         return;
     b->ending = true;
     if (b->machine)
-        (void)!write(b->control[0], "", 1);
-    set_grace(b);
+        tell_machine(b, BAWN_ORDER_END);
+    set_timer(b->grace_fd, GRACE);
 }
 
 static void on_grace(void *opaque)
@@ -144,6 +153,43 @@ void bawn_boot_end(struct bawn_boot *b, enum bawn_end why, const char *fmt, ...)
         va_end(ap);
     }
     begin_end(b);
+}
+
+/* ---- orders ---- */
+
+bool bawn_boot_order(struct bawn_boot *b, enum bawn_order order)
+{
+    if (!b->launched || b->ending || b->order != BAWN_ORDER_END || !tell_machine(b, order))
+        return false;
+    b->order = order;
+    set_timer(b->order_fd, ORDER_LIMIT);
+    return true;
+}
+
+static void ordered(struct bawn_boot *b, const char *why)
+{
+    enum bawn_order order = b->order;
+
+    set_timer(b->order_fd, 0);
+    b->order = BAWN_ORDER_END;
+    if (!*why && (order == BAWN_ORDER_PAUSE || order == BAWN_ORDER_RESUME))
+        b->paused = order == BAWN_ORDER_PAUSE;
+    b->ops.ordered(b->ops.opaque, order, why);
+}
+
+static void on_order_limit(void *opaque)
+{
+    struct bawn_boot *b = opaque;
+    char why[64];
+    uint64_t ignored;
+
+    (void)!read(b->order_fd, &ignored, sizeof(ignored));
+    if (b->order == BAWN_ORDER_END)
+        return;
+    if (b->order == BAWN_ORDER_PAUSE)
+        tell_machine(b, BAWN_ORDER_RESUME); /* its answer is nobody's */
+    snprintf(why, sizeof(why), "a process did not answer within %d seconds", ORDER_LIMIT);
+    ordered(b, why);
 }
 
 /* ---- what the machine says ---- */
@@ -212,6 +258,10 @@ static bool hear(struct bawn_boot *b)
     case BAWN_TELL_DISTRUST:
         on_distrust(b, &msg);
         break;
+    case BAWN_TELL_DONE:
+        if (msg.value == b->order && b->order != BAWN_ORDER_END)
+            ordered(b, msg.text);
+        break;
     }
     return true;
 }
@@ -268,15 +318,12 @@ static void machine_ended(struct bawn_boot *b, int status)
 void bawn_boot_reap(struct bawn_boot *b)
 {
     int status;
-    pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == b->machine)
-            machine_ended(b, status);
-        for (unsigned i = 0; i < b->devices.nr; i++) {
-            if (pid == b->child[i].pid)
-                device_ended(b, i, status);
-        }
+    if (b->machine && waitpid(b->machine, &status, WNOHANG) > 0)
+        machine_ended(b, status);
+    for (unsigned i = 0; i < b->devices.nr; i++) {
+        if (b->child[i].pid && waitpid(b->child[i].pid, &status, WNOHANG) > 0)
+            device_ended(b, i, status);
     }
     if (!any_left(b))
         bawn_loop_stop(&b->loop);
@@ -295,6 +342,19 @@ static enum bawn_status make_memory(struct bawn_boot *b, struct bawn_error *err)
                                  err);
 }
 
+/* They outlive the processes that count, which are not trusted to count right. */
+static enum bawn_status make_counters(struct bawn_boot *b, struct bawn_error *err)
+{
+    b->counters =
+        mmap(NULL, sizeof(*b->counters), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (b->counters == MAP_FAILED) {
+        b->counters = NULL;
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for counters");
+    }
+    b->parts.counters = b->counters;
+    return BAWN_OK;
+}
+
 static enum bawn_status make_wires(struct bawn_boot *b, struct bawn_error *err)
 {
     int rc = bawn_loop_init(&b->loop, &b->lock);
@@ -302,10 +362,12 @@ static enum bawn_status make_wires(struct bawn_boot *b, struct bawn_error *err)
     if (rc)
         return bawn_fail(err, BAWN_E_IO, "eventfd: %s", strerror(-rc));
     b->grace_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-    if (b->grace_fd < 0 ||
+    b->order_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (b->grace_fd < 0 || b->order_fd < 0 ||
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, b->control))
         return bawn_fail(err, BAWN_E_IO, "cannot reach the machine's process: %m");
     bawn_loop_watch(&b->loop, b->grace_fd, true, on_grace, b);
+    bawn_loop_watch(&b->loop, b->order_fd, true, on_order_limit, b);
     bawn_loop_watch(&b->loop, b->control[0], true, on_tell, b);
     return BAWN_OK;
 }
@@ -339,14 +401,18 @@ enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_part
     b->parts.devices = &b->devices;
     b->ops = *ops;
     b->stats = stats;
-    b->loop.wake_fd = b->grace_fd = b->control[0] = b->control[1] = -1;
+    b->loop.wake_fd = b->grace_fd = b->order_fd = b->control[0] = b->control[1] = -1;
     pthread_mutex_init(&b->lock, NULL);
     st = make_wires(b, err);
     if (!st)
         st = make_memory(b, err);
+    if (!st)
+        st = make_counters(b, err);
     rc = st ? 0 : bawn_devices_create(&b->devices, parts->cfg, &b->mem, backends);
     if (rc)
         st = bawn_fail(err, BAWN_E_IO, "cannot create the devices: %s", strerror(-rc));
+    for (unsigned i = 0; i < b->devices.nr; i++)
+        b->devices.dev[i].vdev->count = &b->counters->device[i];
     if (!st)
         st = start_all(b, err);
     if (st)
@@ -370,6 +436,10 @@ void bawn_boot_destroy(struct bawn_boot *b)
     }
     if (b->grace_fd >= 0)
         close(b->grace_fd);
+    if (b->order_fd >= 0)
+        close(b->order_fd);
+    if (b->counters)
+        munmap(b->counters, sizeof(*b->counters));
     bawn_loop_destroy(&b->loop);
     pthread_mutex_destroy(&b->lock);
 }

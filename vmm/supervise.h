@@ -17,6 +17,8 @@ struct bawn_boot_ops {
     void (*launched)(void *opaque);
     /* A device's process ended: why, and whether there is another now. */
     void (*device_ended)(void *opaque, const char *device, const char *why, bool again);
+    /* An order was carried out; or was not: why. */
+    void (*ordered)(void *opaque, enum bawn_order order, const char *why);
     void *opaque; /* borrowed */
 };
 
@@ -25,6 +27,7 @@ struct bawn_boot {
     struct bawn_vm_parts parts;
     bool stats;
     struct bawn_mem mem;
+    struct bawn_counters *counters; /* owned */
     struct bawn_devices devices;
     struct {
         pid_t pid; /* 0: there is none */
@@ -34,10 +37,13 @@ struct bawn_boot {
     pid_t machine;
     int control[2]; /* owned: the supervisor's end, and the machine's */
     int grace_fd;   /* owned timer: what has not ended by then is killed */
+    int order_fd;   /* owned timer: an order that was not carried out by then is taken back */
     pthread_mutex_t lock;
     struct bawn_loop loop;
 
     bool launched, ending;
+    bool paused;
+    enum bawn_order order;   /* that an answer is due for; BAWN_ORDER_END: none */
     unsigned lacks;          /* BAWN_LACKS_*, once it is launched */
     enum bawn_status status; /* not BAWN_OK: the machine was not built, err says why */
     struct bawn_error err;
@@ -57,6 +63,8 @@ void bawn_boot_run(struct bawn_boot *b);
 /* Ends the machine; the first call's reason stands. */
 void bawn_boot_end(struct bawn_boot *b, enum bawn_end why, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Tells the machine, one order at a time; ops.ordered() comes later. False: it takes none now. */
+bool bawn_boot_order(struct bawn_boot *b, enum bawn_order order);
 /* Some process has ended. */
 void bawn_boot_reap(struct bawn_boot *b);
 

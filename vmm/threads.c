@@ -82,14 +82,19 @@ void bawn_threads_go(struct bawn_threads *t)
     pthread_mutex_unlock(&t->lock);
 }
 
+void bawn_threads_kick(const struct bawn_threads *t)
+{
+    for (unsigned i = 0; i < t->nr; i++)
+        syscall(SYS_tgkill, t->pid, t->thread[i].tid, KICK_SIGNAL);
+}
+
 bool bawn_threads_end(struct bawn_threads *t)
 {
     struct timespec until;
     int rc = 0;
     bool all;
 
-    for (unsigned i = 0; i < t->nr; i++)
-        syscall(SYS_tgkill, t->pid, t->thread[i].tid, KICK_SIGNAL);
+    bawn_threads_kick(t);
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += KICK_AGAIN;
     pthread_mutex_lock(&t->lock);

@@ -36,7 +36,10 @@ void bawn_threads_init(struct bawn_threads *t);
 int bawn_threads_start(struct bawn_threads *t, void *(*fn)(void *), void *opaque);
 /* Lets them run. */
 void bawn_threads_go(struct bawn_threads *t);
-/* Interrupts the system calls of all threads, KVM_RUN among them, and waits a second for their
+/* Interrupts the system calls of all threads, KVM_RUN among them. One that is about to make one
+ * does not notice. */
+void bawn_threads_kick(const struct bawn_threads *t);
+/* Does so, and waits a second for their
  * functions to end. Whether all have; if not, to be called again. */
 bool bawn_threads_end(struct bawn_threads *t);
 

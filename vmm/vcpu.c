@@ -52,6 +52,7 @@ enum bawn_status bawn_vcpu_create(struct bawn_vcpu *vcpu, struct bawn_vm *vm, un
 {
     vcpu->vm = vm;
     vcpu->id = id;
+    vcpu->exits = vm->parts->counters->exits[id];
     vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)id);
     if (vcpu->fd < 0)
         return bawn_fail(err, BAWN_E_IO, "cannot create vCPU %u: %m", id);
@@ -223,8 +224,12 @@ static void run_once(struct bawn_vcpu *vcpu)
     unsigned reason;
 
     if (ioctl(vcpu->fd, KVM_RUN, 0)) {
-        if (errno == EINTR || errno == EAGAIN)
+        if (errno == EINTR || errno == EAGAIN) {
+            /* The last exit is complete: its result stands in the vCPU's registers. */
+            if (__atomic_load_n(&vcpu->vm->pause, __ATOMIC_SEQ_CST))
+                bawn_vm_park(vcpu->vm);
             return;
+        }
         if (errno != EFAULT || vcpu->run->exit_reason != KVM_EXIT_MEMORY_FAULT) {
             bawn_vm_end(vcpu->vm, BAWN_END_FAILED, "vCPU %u: KVM_RUN: %m", vcpu->id);
             return;

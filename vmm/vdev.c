@@ -25,8 +25,22 @@ static void broken(struct bawn_vdev *d)
 
 static void call(struct bawn_vdev *d, unsigned queue)
 {
-    if (bawn_virtq_wants_irq(&d->vq[queue]))
-        (void)!eventfd_write(d->call_fd[queue], 1);
+    if (!bawn_virtq_wants_irq(&d->vq[queue]))
+        return;
+    (void)!eventfd_write(d->call_fd[queue], 1);
+    if (d->count)
+        d->count->interrupts++;
+}
+
+static void push(struct bawn_vdev *d, unsigned queue, const struct bawn_virtq_chain *chain,
+                 uint32_t written)
+{
+    bawn_virtq_push(&d->vq[queue], chain, written);
+    if (!d->count)
+        return;
+    d->count->requests++;
+    d->count->bytes_in += written;
+    d->count->bytes_out += chain->read_len;
 }
 
 bool bawn_vdev_take(struct bawn_vdev *d, unsigned queue, struct bawn_virtq_chain *chain)
@@ -54,7 +68,7 @@ void bawn_vdev_again(struct bawn_vdev *d, unsigned queue)
 void bawn_vdev_give(struct bawn_vdev *d, unsigned queue, const struct bawn_virtq_chain *chain,
                     uint32_t written)
 {
-    bawn_virtq_push(&d->vq[queue], chain, written);
+    push(d, queue, chain, written);
     call(d, queue);
 }
 
@@ -71,7 +85,7 @@ void bawn_vdev_kick(struct bawn_vdev *d, unsigned queue)
         return;
     }
     for (i = 0; i < d->ops->queue_size && bawn_vdev_take(d, queue, &chain); i++) {
-        bawn_virtq_push(&d->vq[queue], &chain, d->ops->serve(d->opaque, queue, &chain));
+        push(d, queue, &chain, d->ops->serve(d->opaque, queue, &chain));
         used = true;
     }
     if (used)

@@ -62,6 +62,11 @@ struct bawn_vdev_host {
     struct bawn_loop *loop;
 };
 
+/* What a device has done. */
+struct bawn_vdev_count {
+    uint64_t requests, bytes_in, bytes_out, interrupts; /* in: to the guest */
+};
+
 struct bawn_vdev;
 
 struct bawn_vdev_bell {
@@ -80,6 +85,7 @@ struct bawn_vdev {
     const void *config; /* borrowed: device configuration, which the driver may only read */
     unsigned config_len;
 
+    struct bawn_vdev_count *count; /* borrowed; NULL: nobody counts */
     bool running;
     uint64_t features; /* of the driver that started it */
     struct bawn_virtq vq[BAWN_VIRTIO_QUEUES];

@@ -8,9 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vm.h"
+
+#define PARK_LIMIT 20        /* times PARK_AGAIN */
+#define PARK_AGAIN 100000000 /* nanoseconds */
+#define NANOSECONDS 1000000000
 
 void bawn_vm_end(struct bawn_vm *vm, enum bawn_end why, const char *fmt, ...)
 {
@@ -34,6 +39,96 @@ static void platform_end(void *opaque, enum bawn_end why, const char *msg)
 static void user_quit(void *opaque)
 {
     bawn_vm_end(opaque, BAWN_END_QUIT, "stopped from the terminal");
+}
+
+static void distrust(void *opaque, unsigned device, const char *why)
+{
+    struct bawn_vm *vm = opaque;
+
+    vm->ops.distrust(vm->ops.opaque, device, why);
+}
+
+/* ---- pause ---- */
+
+/* One device more is quiet. */
+static void quiet(void *opaque)
+{
+    struct bawn_vm *vm = opaque;
+    bool all = vm->pause && !vm->paused;
+
+    for (unsigned i = 0; i < vm->parts->devices->nr; i++)
+        all &= bawn_link_quiet(&vm->link[i]);
+    if (!all)
+        return;
+    vm->paused = true;
+    vm->ops.paused(vm->ops.opaque);
+}
+
+static void set_immediate_exit(struct bawn_vm *vm, uint8_t on)
+{
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        __atomic_store_n(&vm->vcpu[i].run->immediate_exit, on, __ATOMIC_SEQ_CST);
+}
+
+void bawn_vm_park(struct bawn_vm *vm)
+{
+    pthread_mutex_lock(&vm->lock);
+    vm->parked++;
+    pthread_cond_broadcast(&vm->moved);
+    while (vm->pause && __atomic_load_n(&vm->end, __ATOMIC_SEQ_CST) == BAWN_END_NONE)
+        pthread_cond_wait(&vm->moved, &vm->lock);
+    vm->parked--;
+    pthread_mutex_unlock(&vm->lock);
+}
+
+/* Whether all vCPUs wait; the lock is left meanwhile, which they may want. */
+static bool park_all(struct bawn_vm *vm)
+{
+    struct timespec until;
+
+    __atomic_store_n(&vm->pause, true, __ATOMIC_SEQ_CST);
+    set_immediate_exit(vm, 1);
+    for (unsigned n = 0; n < PARK_LIMIT && vm->parked < vm->nr_vcpus; n++) {
+        int rc = 0;
+
+        bawn_threads_kick(&vm->threads);
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += PARK_AGAIN;
+        until.tv_sec += until.tv_nsec / NANOSECONDS;
+        until.tv_nsec %= NANOSECONDS;
+        while (vm->parked < vm->nr_vcpus && rc != ETIMEDOUT)
+            rc = pthread_cond_clockwait(&vm->moved, &vm->lock, CLOCK_MONOTONIC, &until);
+    }
+    return vm->parked == vm->nr_vcpus;
+}
+
+bool bawn_vm_pause(struct bawn_vm *vm)
+{
+    if (!park_all(vm)) {
+        bawn_vm_resume(vm);
+        return false;
+    }
+    for (unsigned i = 0; i < vm->parts->devices->nr; i++)
+        bawn_link_pause(&vm->link[i]);
+    quiet(vm);
+    return true;
+}
+
+void bawn_vm_resume(struct bawn_vm *vm)
+{
+    vm->paused = false;
+    for (unsigned i = 0; i < vm->parts->devices->nr; i++)
+        bawn_link_resume(&vm->link[i]);
+    set_immediate_exit(vm, 0);
+    __atomic_store_n(&vm->pause, false, __ATOMIC_SEQ_CST);
+    pthread_cond_broadcast(&vm->moved);
+}
+
+/* An edge: the guest is told of the press, not of the button's state. */
+void bawn_vm_press(struct bawn_vm *vm)
+{
+    bawn_ioapic_set(&vm->ioapic, BAWN_BUTTON_GSI, true);
+    bawn_ioapic_set(&vm->ioapic, BAWN_BUTTON_GSI, false);
 }
 
 /* ---- the serial port's three wires ---- */
@@ -205,17 +300,18 @@ static enum bawn_status build(struct bawn_vm *vm, const struct bawn_link_owner *
 }
 
 enum bawn_status bawn_vm_create(struct bawn_vm *vm, const struct bawn_vm_parts *parts,
-                                void (*distrust)(void *, unsigned, const char *), void *opaque,
-                                struct bawn_error *err)
+                                const struct bawn_vm_ops *ops, struct bawn_error *err)
 {
-    const struct bawn_link_owner owner = { .distrust = distrust, .opaque = opaque };
+    const struct bawn_link_owner owner = { .distrust = distrust, .quiet = quiet, .opaque = vm };
     int rc;
 
     memset(vm, 0, sizeof(*vm));
     vm->parts = parts;
+    vm->ops = *ops;
     vm->fd = -1;
     bawn_snp_vm_init(&vm->snp);
     pthread_mutex_init(&vm->lock, NULL);
+    pthread_cond_init(&vm->moved, NULL);
     rc = bawn_loop_init(&vm->loop, &vm->lock);
     return rc ? bawn_fail(err, BAWN_E_IO, "eventfd: %s", strerror(-rc)) : build(vm, &owner, err);
 }
@@ -261,8 +357,10 @@ void bawn_vm_keep_files(const struct bawn_vm *vm, struct bawn_sandbox_files *fil
 static void stop_threads(struct bawn_vm *vm)
 {
     /* For a vCPU about to enter the guest; the threads' signal is for one inside it. */
-    for (unsigned i = 0; i < vm->nr_vcpus; i++)
-        __atomic_store_n(&vm->vcpu[i].run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+    set_immediate_exit(vm, 1);
+    pthread_mutex_lock(&vm->lock);
+    pthread_cond_broadcast(&vm->moved); /* for those that wait for a pause's end */
+    pthread_mutex_unlock(&vm->lock);
     while (!bawn_threads_end(&vm->threads))
         /* They had time to write what they had: now nobody takes it. */
         bawn_stream_cut(vm->parts->serial, true);

@@ -40,8 +40,14 @@ struct bawn_vcpu {
     struct bawn_vm *vm;
     unsigned id;
     int fd;
-    struct kvm_run *run;           /* shared with the module */
-    uint64_t exits[BAWN_NR_EXITS]; /* to userspace, by reason */
+    struct kvm_run *run; /* shared with the module */
+    uint64_t *exits;     /* to userspace, by reason; in struct bawn_counters */
+};
+
+/* What a machine has counted, in memory that its processes share with the supervisor. */
+struct bawn_counters {
+    uint64_t exits[BAWN_MAX_VCPUS][BAWN_NR_EXITS];
+    struct bawn_vdev_count device[BAWN_DEVICES_MAX];
 };
 
 /* What a machine is made of; all borrowed. */
@@ -54,15 +60,27 @@ struct bawn_vm_parts {
     struct bawn_stream *serial;
     const struct bawn_mem *mem;
     const struct bawn_devices *devices;
+    struct bawn_counters *counters;
+};
+
+struct bawn_vm_ops {
+    void (*distrust)(void *opaque, unsigned device, const char *why); /* as of a link's owner */
+    void (*paused)(void *opaque);
+    void *opaque; /* borrowed */
 };
 
 struct bawn_vm {
     const struct bawn_vm_parts *parts;
+    struct bawn_vm_ops ops;
     int fd;
     struct bawn_snp_vm snp;
     struct bawn_vcpu vcpu[BAWN_MAX_VCPUS];
     unsigned nr_vcpus;
     struct bawn_threads threads;
+    bool pause;           /* atomic: vCPUs wait */
+    bool paused;          /* and devices are quiet: it was told */
+    unsigned parked;      /* vCPUs that wait */
+    pthread_cond_t moved; /* the three above, or the end; with the lock */
     pthread_mutex_t lock;
     struct bawn_loop loop;
     struct bawn_bus pio, mmio;
@@ -80,11 +98,10 @@ struct bawn_vm {
     uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* of the sealed launch, if measured */
 };
 
-/* distrust and opaque: as struct bawn_link_owner has them. After a failure, and at the end, the
+/* After a failure, and at the end, the
  * process is to be ended. */
 enum bawn_status bawn_vm_create(struct bawn_vm *vm, const struct bawn_vm_parts *parts,
-                                void (*distrust)(void *, unsigned, const char *), void *opaque,
-                                struct bawn_error *err);
+                                const struct bawn_vm_ops *ops, struct bawn_error *err);
 
 /* Starts the threads, which wait for bawn_vm_run(). */
 enum bawn_status bawn_vm_start(struct bawn_vm *vm, struct bawn_error *err);
@@ -97,6 +114,15 @@ enum bawn_end bawn_vm_run(struct bawn_vm *vm);
 /* Ends the machine, from any thread; the first call's reason stands. */
 void bawn_vm_end(struct bawn_vm *vm, enum bawn_end why, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* By a handler of vm->loop. ops->paused() is called when no vCPU and no device changes anything any
+ * more, at once or later. False: a vCPU does not stop, and the machine goes on. */
+bool bawn_vm_pause(struct bawn_vm *vm);
+void bawn_vm_resume(struct bawn_vm *vm);
+/* The same. Presses the guest's power button. */
+void bawn_vm_press(struct bawn_vm *vm);
+/* By a vCPU's thread: waits as long as the machine is paused. */
+void bawn_vm_park(struct bawn_vm *vm);
 
 /* vcpu.c. Creation sets CPUID, MSRs and, on vCPU 0, the plan's registers. */
 enum bawn_status bawn_vcpu_create(struct bawn_vcpu *vcpu, struct bawn_vm *vm, unsigned id,

@@ -26,7 +26,8 @@ static int signal_fd;
 static unsigned nr_launched, nr_ended, nr_again;
 static char last_why[128];
 static void (*machine)(const struct bawn_vm_parts *parts, int fd);
-static bool end_when_launched;
+static bool end_when_launched, order_when_launched;
+static unsigned nr_ordered;
 
 /* ---- the machine's process ---- */
 
@@ -143,6 +144,23 @@ static void distrusts(const struct bawn_vm_parts *parts, int fd)
         tell(fd, BAWN_TELL_END, BAWN_END_POWEROFF, "all is well");
 }
 
+/* Twice, and then no more. What it says unasked is not heard. */
+static void obeys(const struct bawn_vm_parts *parts, int fd)
+{
+    char order = BAWN_ORDER_PAUSE;
+
+    (void)parts;
+    tell(fd, BAWN_TELL_LAUNCHED, 0, "");
+    for (unsigned i = 0; order != BAWN_ORDER_END; i++) {
+        wait_for(fd);
+        if (read(fd, &order, 1) != 1)
+            continue;
+        tell(fd, BAWN_TELL_DONE, BAWN_ORDER_BUTTON, "");
+        tell(fd, BAWN_TELL_DONE, BAWN_ORDER_END, "");
+        tell(fd, BAWN_TELL_DONE, (uint32_t)order, i < 2 ? "" : "does not\n");
+    }
+}
+
 /* ---- the supervisor ---- */
 
 static void launched(void *opaque)
@@ -150,6 +168,24 @@ static void launched(void *opaque)
     (void)opaque;
     nr_launched++;
     if (end_when_launched)
+        bawn_boot_end(&boot, BAWN_END_QUIT, "enough");
+    if (order_when_launched) {
+        assert_true(bawn_boot_order(&boot, BAWN_ORDER_PAUSE));
+        assert_false(bawn_boot_order(&boot, BAWN_ORDER_RESUME)); /* one at a time */
+    }
+}
+
+static void ordered(void *opaque, enum bawn_order order, const char *why)
+{
+    static const enum bawn_order next[] = { BAWN_ORDER_PAUSE, BAWN_ORDER_RESUME, BAWN_ORDER_PAUSE };
+
+    (void)opaque;
+    assert_int_equal(order, next[nr_ordered]);
+    assert_int_equal(boot.paused, nr_ordered == 0);
+    assert_string_equal(why, nr_ordered == 2 ? "does not?" : "");
+    if (nr_ordered++ < 2)
+        assert_true(bawn_boot_order(&boot, next[nr_ordered]));
+    else
         bawn_boot_end(&boot, BAWN_END_QUIT, "enough");
 }
 
@@ -177,7 +213,7 @@ static void create(void (*what)(const struct bawn_vm_parts *parts, int fd))
     static struct bawn_launch_plan plan = { .ram[0] = { 0, 4 << 20 }, .nr_ram = 1 };
     const struct bawn_vm_parts parts = { .cfg = &cfg, .plan = &plan };
     const struct bawn_backends none = { 0 };
-    const struct bawn_boot_ops ops = { launched, device_ended, NULL };
+    const struct bawn_boot_ops ops = { launched, device_ended, ordered, NULL };
 
     machine = what;
     nr_launched = nr_ended = nr_again = 0;
@@ -238,6 +274,17 @@ static void test_hang(void **state)
     assert_string_equal(boot.end_msg, "enough");
 }
 
+static void test_order(void **state)
+{
+    (void)state;
+    order_when_launched = true;
+    run(obeys);
+    order_when_launched = false;
+    assert_int_equal(nr_ordered, 3);
+    assert_string_equal(boot.end_msg, "enough");
+    assert_false(bawn_boot_order(&boot, BAWN_ORDER_PAUSE));
+}
+
 /* A time limit that ends before the launch: the launch is still told. */
 static void test_time_limit(void **state)
 {
@@ -276,7 +323,7 @@ int main(void)
         cmocka_unit_test(test_refused),    cmocka_unit_test(test_end),
         cmocka_unit_test(test_crash),      cmocka_unit_test(test_hang),
         cmocka_unit_test(test_time_limit), cmocka_unit_test(test_babble),
-        cmocka_unit_test(test_distrust),
+        cmocka_unit_test(test_distrust),   cmocka_unit_test(test_order),
     };
     sigset_t set;
 

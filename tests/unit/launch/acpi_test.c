@@ -222,6 +222,14 @@ static void walk(const uint8_t *p, const uint8_t *end, char *list, size_t size)
             if (!memcmp(p + 1, "_PRT", 4))
                 check_prt(value);
             p = value + object_length(value);
+        } else if (p[0] == 0x14) { /* the only method */
+            static const uint8_t body[] = "_EVT\x01\x86PWRB\x0a\x80";
+            size_t bytes, length = package_length(p + 1, &bytes);
+
+            assert_int_equal(length - bytes, sizeof(body) - 1);
+            assert_memory_equal(p + 1 + bytes, body, sizeof(body) - 1);
+            snprintf(list + strlen(list), size - strlen(list), "_EVT ");
+            p += 1 + length;
         } else {
             size_t head = p[0] == 0x5b ? 2 : 1, bytes;
             const uint8_t *next = p + head + package_length(p + head, &bytes);
@@ -243,9 +251,9 @@ static void dsdt(void **state)
         enum bawn_stream_mode serial;
         const char *devices;
     } cases[] = {
-        { BAWN_STREAM_TTY, "_SB_ PCI0 MBRD COM1 RTC_ PEVT " },
-        { BAWN_STREAM_NULL, "_SB_ PCI0 MBRD COM1 RTC_ PEVT " },
-        { BAWN_STREAM_OFF, "_SB_ PCI0 MBRD RTC_ PEVT " },
+        { BAWN_STREAM_TTY, "_SB_ PCI0 MBRD COM1 RTC_ PEVT PWRB GED_ _EVT " },
+        { BAWN_STREAM_NULL, "_SB_ PCI0 MBRD COM1 RTC_ PEVT PWRB GED_ _EVT " },
+        { BAWN_STREAM_OFF, "_SB_ PCI0 MBRD RTC_ PEVT PWRB GED_ _EVT " },
     };
 
     (void)state;

@@ -74,11 +74,12 @@ static inline void turn_loop(struct bawn_loop *loop)
         unsigned nr = loop->nr;
 
         for (unsigned i = 0; i < nr; i++)
-            fds[i] = (struct pollfd){ loop->watch[i].on ? loop->watch[i].fd : -1, POLLIN, 0 };
+            fds[i] =
+                (struct pollfd){ bawn_loop_heard(loop, i) ? loop->watch[i].fd : -1, POLLIN, 0 };
         if (poll(fds, nr, 0) <= 0)
             return;
         for (unsigned i = 0; i < nr; i++) {
-            if (fds[i].revents && loop->watch[i].on)
+            if (fds[i].revents && bawn_loop_heard(loop, i))
                 loop->watch[i].fn(loop->watch[i].opaque);
         }
     }

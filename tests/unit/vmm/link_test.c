@@ -17,7 +17,7 @@
 static struct bawn_devices devices;
 static struct bawn_device *dev;
 static struct bawn_link l;
-static unsigned nr_quits, nr_distrusts;
+static unsigned nr_quits, nr_distrusts, nr_quiets;
 static const char *why;
 
 static void quit(void *opaque)
@@ -34,16 +34,22 @@ static void distrust(void *opaque, unsigned device, const char *text)
     why = text;
 }
 
+static void quiet(void *opaque)
+{
+    (void)opaque;
+    nr_quiets++;
+}
+
 static int setup(void **state)
 {
     const struct bawn_virtio_host host = { &m.wires, &m.ioapic, &m.loop, &m.pci, false };
-    const struct bawn_link_owner owner = { .distrust = distrust };
+    const struct bawn_link_owner owner = { .distrust = distrust, .quiet = quiet };
     const struct bawn_vm_config cfg = { .rng = true };
     const struct bawn_backends none = { 0 };
 
     (void)state;
     machine_create();
-    nr_quits = nr_distrusts = 0;
+    nr_quits = nr_distrusts = nr_quiets = 0;
     assert_int_equal(bawn_devices_create(&devices, &cfg, &m.mem, &none), 0);
     assert_int_equal(devices.nr, 1);
     dev = &devices.dev[0];
@@ -113,6 +119,53 @@ static void test_steps(void **state)
     turn();
     turn();
     assert_true(device_status() & NEEDS_RESET);
+}
+
+/* While it is paused a device serves nothing and forgets nothing. */
+static void test_pause(void **state)
+{
+    uint32_t len = 0;
+
+    (void)state;
+    driver_start(1, V1);
+    bawn_link_serve(dev->link[1], dev->vdev);
+    turn();
+    bawn_link_pause(&l);
+    assert_false(bawn_link_quiet(&l));
+    turn();
+    assert_true(bawn_link_quiet(&l));
+    assert_int_equal(nr_quiets, 1);
+    ask();
+    turn();
+    turn();
+    assert_true(is_zero());
+    bawn_link_resume(&l);
+    turn();
+    turn();
+    assert_int_equal(used(0, &len), 1);
+    assert_false(is_zero());
+    bawn_link_pause(&l); /* one that is taken back */
+    bawn_link_resume(&l);
+    turn();
+    assert_int_equal(nr_quiets, 1);
+    assert_true(bawn_link_quiet(&l));
+    assert_int_equal(nr_distrusts, 0);
+}
+
+/* A process that begins while all else is paused is started when the pause ends. */
+static void test_pause_before_hello(void **state)
+{
+    (void)state;
+    bawn_link_pause(&l);
+    assert_true(bawn_link_quiet(&l));
+    driver_start(1, V1);
+    assert_int_equal(bawn_link_serve(dev->link[1], dev->vdev), 0);
+    turn();
+    assert_int_equal(nr_quiets, 1);
+    assert_false(bawn_vdev_running(dev->vdev));
+    bawn_link_resume(&l);
+    turn();
+    assert_true(bawn_vdev_running(dev->vdev));
 }
 
 /* A start that no process heard is taken back. */
@@ -310,6 +363,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_steps),           TEST(test_stop_before_hello),
+        TEST(test_pause),           TEST(test_pause_before_hello),
         TEST(test_process),         TEST(test_dies_while_stopping),
         TEST(test_hostile_device),  TEST(test_deaf_device),
         TEST(test_hostile_machine),
