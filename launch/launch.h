@@ -241,6 +241,8 @@ struct bawn_launch_plan {
 enum bawn_status bawn_launch_plan(struct bawn_launch_plan *plan, const struct bawn_vm_config *cfg,
                                   const uint8_t *kernel, size_t kernel_len, const uint8_t *initrd,
                                   size_t initrd_len, struct bawn_error *err);
+/* The plan's memory alone, of a machine that goes on from a snapshot. */
+void bawn_launch_plan_ram(struct bawn_launch_plan *plan, const struct bawn_vm_config *cfg);
 void bawn_launch_plan_free(struct bawn_launch_plan *plan);
 
 /* The digest and event log that bawn.ko computes for this plan (docs/measured-launch.md). */

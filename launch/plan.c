@@ -184,6 +184,12 @@ static enum bawn_status plan_all(struct bawn_launch_plan *plan, const struct baw
     return st == BAWN_OK ? plan_verify(plan, err) : st;
 }
 
+void bawn_launch_plan_ram(struct bawn_launch_plan *plan, const struct bawn_vm_config *cfg)
+{
+    memset(plan, 0, sizeof(*plan));
+    plan->nr_ram = plan_ram(plan->ram, cfg->memory);
+}
+
 enum bawn_status bawn_launch_plan(struct bawn_launch_plan *plan, const struct bawn_vm_config *cfg,
                                   const uint8_t *kernel, size_t kernel_len, const uint8_t *initrd,
                                   size_t initrd_len, struct bawn_error *err)

@@ -9,7 +9,7 @@
 
 #include "vm.h"
 
-#define MAX_ENTRIES 256
+#define MAX_ENTRIES BAWN_STATE_CPUID
 
 struct place {
     unsigned id;
@@ -93,17 +93,104 @@ static void complete_topology(struct kvm_cpuid2 *c)
     c->nent = n;
 }
 
+/* ---- snapshots ---- */
+
+/* What programs look up before they use a feature (APM vol. 3, appendix E; SDM vol. 2, CPUID;
+ * Linux, Documentation/virt/kvm/x86/cpuid.rst), but for bits that follow a vCPU's state. */
+static const struct {
+    uint32_t function, index;
+    uint32_t mask[4]; /* EAX to EDX */
+} features[] = {
+    { 0x00000001, 0, { 0, 0, ~(1u << 27), ~(1u << 28) } }, /* OSXSAVE; HTT is the topology's */
+    { 0x00000007, 0, { 0, ~0u, ~(1u << 4), ~0u } },        /* OSPKE */
+    { 0x00000007, 1, { ~0u, ~0u, ~0u, ~0u } },
+    { 0x00000007, 2, { 0, 0, 0, ~0u } },
+    { 0x0000000d, 0, { ~0u, 0, 0, ~0u } },
+    { 0x0000000d, 1, { ~0u, 0, ~0u, ~0u } },
+    { 0x40000001, 0, { ~0u, 0, 0, ~0u } },
+    { 0x80000001, 0, { 0, 0, ~0u, ~0u } },
+    { 0x80000007, 0, { 0, 0, 0, ~0u } },
+    { 0x80000008, 0, { 0, ~0u, 0, 0 } },
+    { 0x8000000a, 0, { 0, 0, 0, ~0u } },
+    { 0x80000021, 0, { ~0u, 0, 0, 0 } },
+};
+
+static const struct kvm_cpuid_entry2 *find(const struct kvm_cpuid_entry2 *entry, unsigned nr,
+                                           uint32_t function, uint32_t index)
+{
+    for (unsigned i = 0; i < nr; i++) {
+        if (entry[i].function == function && entry[i].index == index)
+            return &entry[i];
+    }
+    return NULL;
+}
+
+static uint32_t reg(const struct kvm_cpuid_entry2 *e, unsigned n)
+{
+    const uint32_t regs[4] = { e->eax, e->ebx, e->ecx, e->edx };
+
+    return regs[n];
+}
+
+static enum bawn_status lacks(uint32_t function, uint32_t index, const char *reg, uint32_t bits,
+                              struct bawn_error *err)
+{
+    return bawn_fail(err, BAWN_E_UNSUPPORTED,
+                     "the guest uses CPU features that this host lacks: CPUID %#x.%u %s, bits %#x",
+                     function, index, reg, bits);
+}
+
+enum bawn_status bawn_cpuid_check(const struct bawn_state_cpuid *guest,
+                                  const struct kvm_cpuid2 *host, struct bawn_error *err)
+{
+    static const struct kvm_cpuid_entry2 none;
+    static const char *const names[] = { "EAX", "EBX", "ECX", "EDX" };
+    const struct kvm_cpuid_entry2 *g, *h;
+
+    if (guest->nr > BAWN_STATE_CPUID)
+        return bawn_fail(err, BAWN_E_FORMAT, "the snapshot has %u CPUID entries", guest->nr);
+    g = find(guest->entry, guest->nr, 0, 0);
+    h = find(host->entries, host->nent, 0, 0);
+    if (!g || !h || g->ebx != h->ebx || g->ecx != h->ecx || g->edx != h->edx)
+        return bawn_fail(err, BAWN_E_UNSUPPORTED, "the guest ran on a processor of another vendor");
+    for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++) {
+        uint32_t function = features[i].function, index = features[i].index;
+
+        g = find(guest->entry, guest->nr, function, index);
+        h = find(host->entries, host->nent, function, index);
+        for (unsigned r = 0; g && r < 4; r++) {
+            uint32_t more = reg(g, r) & ~reg(h ? h : &none, r) & features[i].mask[r];
+
+            if (more)
+                return lacks(function, index, names[r], more, err);
+        }
+    }
+    return BAWN_OK;
+}
+
 struct cpuid {
     struct kvm_cpuid2 head;
     struct kvm_cpuid_entry2 entry[MAX_ENTRIES];
 };
+
+static void fix(struct kvm_cpuid2 *c, const struct place *p)
+{
+    for (unsigned i = 0; i < c->nent; i++) {
+        for (unsigned j = 0; j < sizeof(fixes) / sizeof(fixes[0]); j++) {
+            if (c->entries[i].function == fixes[j].function)
+                fixes[j].fix(&c->entries[i], p);
+        }
+    }
+}
 
 static enum bawn_status make(const struct bawn_vcpu *vcpu, struct cpuid *buf,
                              struct bawn_error *err)
 {
     const struct bawn_accel *accel = vcpu->vm->parts->accel;
     struct place p = { vcpu->id, vcpu->vm->parts->cfg->vcpus, 0, accel->tsc_deadline };
+    const struct bawn_state *from = vcpu->vm->parts->from;
     struct kvm_cpuid2 *c = &buf->head;
+    enum bawn_status st;
 
     while (1u << p.shift < p.count)
         p.shift++;
@@ -112,16 +199,34 @@ static enum bawn_status make(const struct bawn_vcpu *vcpu, struct cpuid *buf,
     if (ioctl(accel->fd, KVM_GET_SUPPORTED_CPUID, c))
         return bawn_fail(err, BAWN_E_IO, "KVM_GET_SUPPORTED_CPUID: %m");
     complete_topology(c);
-    for (unsigned i = 0; i < c->nent; i++) {
-        for (unsigned j = 0; j < sizeof(fixes) / sizeof(fixes[0]); j++) {
-            if (c->entries[i].function == fixes[j].function)
-                fixes[j].fix(&c->entries[i], &p);
-        }
-    }
-    return vcpu->vm->parts->snp ? bawn_snp_fix_cpuid(c, MAX_ENTRIES, err) : BAWN_OK;
+    fix(c, &p);
+    if (vcpu->vm->parts->snp)
+        return bawn_snp_fix_cpuid(c, MAX_ENTRIES, err);
+    if (!from)
+        return BAWN_OK;
+    st = bawn_cpuid_check(&from->cpuid, c, err);
+    if (st)
+        return st;
+    c->nent = from->cpuid.nr;
+    memcpy(c->entries, from->cpuid.entry, c->nent * sizeof(c->entries[0]));
+    fix(c, &p);
+    return BAWN_OK;
 }
 
-enum bawn_status bawn_cpuid_set(const struct bawn_vcpu *vcpu, struct bawn_error *err)
+/* For a snapshot: all vCPUs have it but for their places. */
+static void keep(struct bawn_vcpu *vcpu, const struct kvm_cpuid2 *c)
+{
+    struct bawn_state_cpuid *to = &vcpu->vm->cpuid;
+    int khz = ioctl(vcpu->fd, KVM_GET_TSC_KHZ, NULL);
+
+    if (vcpu->id)
+        return;
+    to->nr = c->nent;
+    to->tsc_khz = khz > 0 ? (uint32_t)khz : 0;
+    memcpy(to->entry, c->entries, c->nent * sizeof(to->entry[0]));
+}
+
+enum bawn_status bawn_cpuid_set(struct bawn_vcpu *vcpu, struct bawn_error *err)
 {
     struct cpuid buf;
     enum bawn_status st = make(vcpu, &buf, err);
@@ -129,6 +234,8 @@ enum bawn_status bawn_cpuid_set(const struct bawn_vcpu *vcpu, struct bawn_error 
     if (!st && ioctl(vcpu->fd, KVM_SET_CPUID2, &buf))
         st = bawn_fail(err, BAWN_E_IO, "vCPU %u: KVM_SET_CPUID2 with %u entries: %m", vcpu->id,
                        buf.head.nent);
+    if (!st)
+        keep(vcpu, &buf.head);
     return st;
 }
 

@@ -29,6 +29,7 @@
 #define RTE_LEVEL (1ull << 15)
 #define RTE_MASKED (1ull << 16)
 #define RTE_READ_ONLY (RTE_STATUS | RTE_REMOTE_IRR)
+#define RTE_DEFINED (0xffull << RTE_DEST_SHIFT | 0x1ffff)
 #define RTE_DEST_SHIFT 56
 
 /* Message format (Intel SDM vol. 3, section 11.11) */
@@ -161,6 +162,27 @@ static void ioapic_write(void *opaque, uint64_t off, unsigned len, uint64_t val)
         else if (io->select >= REG_RTE && n / 2 < BAWN_IOAPIC_PINS)
             write_rte(io, n / 2, n % 2, val);
     }
+}
+
+void bawn_ioapic_save(const struct bawn_ioapic *io, struct bawn_ioapic_state *state)
+{
+    memcpy(state->rte, io->rte, sizeof(state->rte));
+    state->lines = io->lines;
+    state->select = io->select;
+    state->id = io->id;
+}
+
+void bawn_ioapic_load(struct bawn_ioapic *io, const struct bawn_ioapic_state *state)
+{
+    for (unsigned i = 0; i < BAWN_IOAPIC_PINS; i++) {
+        uint64_t rte = state->rte[i] & RTE_DEFINED & ~RTE_STATUS;
+
+        io->rte[i] = rte & RTE_LEVEL ? rte : rte & ~RTE_REMOTE_IRR;
+        io->wires->ops->route(io->wires->opaque, i, rte & RTE_LEVEL, msi_addr(rte), msi_data(rte));
+    }
+    io->lines = state->lines & ((1u << BAWN_IOAPIC_PINS) - 1);
+    io->select = state->select;
+    io->id = state->id & 0xf;
 }
 
 const struct bawn_bus_ops bawn_ioapic_bus_ops = { ioapic_read, ioapic_write };

@@ -22,6 +22,13 @@ struct bawn_ioapic {
     uint8_t id;
 };
 
+/* In a snapshot (state.h). */
+struct bawn_ioapic_state {
+    uint64_t rte[BAWN_IOAPIC_PINS];
+    uint32_t lines;
+    uint8_t select, id;
+};
+
 extern const struct bawn_bus_ops bawn_ioapic_bus_ops;
 
 void bawn_ioapic_init(struct bawn_ioapic *io, struct bawn_wires *wires);
@@ -29,5 +36,8 @@ void bawn_ioapic_init(struct bawn_ioapic *io, struct bawn_wires *wires);
 void bawn_ioapic_set(struct bawn_ioapic *io, unsigned pin, bool level);
 /* A local APIC ended the interrupt: level pins with this vector fire again if still high. */
 void bawn_ioapic_eoi(struct bawn_ioapic *io, uint8_t vector);
+void bawn_ioapic_save(const struct bawn_ioapic *io, struct bawn_ioapic_state *state);
+/* After all that drives its pins. Delivers nothing; what does not exist is dropped. */
+void bawn_ioapic_load(struct bawn_ioapic *io, const struct bawn_ioapic_state *state);
 
 #endif

@@ -80,6 +80,7 @@ enum bawn_status bawn_measured_seal(struct bawn_vm *vm, struct bawn_error *err)
     else if (memcmp(m.digest, want->digest, sizeof(m.digest)))
         st = mismatch(log, m.log_size / sizeof(*log), want, err);
     memcpy(vm->digest, m.digest, sizeof(vm->digest));
+    vm->measured = true;
     free(log);
     return st;
 }

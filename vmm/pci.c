@@ -64,18 +64,32 @@ static void move_bar(struct bawn_pci_dev *dev, unsigned n)
     }
 }
 
-static void cfg_write(struct bawn_pci_dev *dev, unsigned off, unsigned len, uint32_t val)
+static void set_bits(struct bawn_pci_dev *dev, unsigned at, uint8_t val)
 {
-    for (unsigned i = 0; i < len; i++) {
-        uint8_t mask = dev->writable[off + i];
+    dev->cfg[at] = (dev->cfg[at] & ~dev->writable[at]) | (val & dev->writable[at]);
+}
 
-        dev->cfg[off + i] = (dev->cfg[off + i] & ~mask) | ((val >> (8 * i)) & mask);
-    }
+static void written(struct bawn_pci_dev *dev)
+{
     if (!dev->ops)
         return;
     for (unsigned n = 0; n < BAWN_PCI_BARS; n++)
         move_bar(dev, n);
     dev->ops->cfg_written(dev);
+}
+
+static void cfg_write(struct bawn_pci_dev *dev, unsigned off, unsigned len, uint32_t val)
+{
+    for (unsigned i = 0; i < len; i++)
+        set_bits(dev, off + i, (uint8_t)(val >> (8 * i)));
+    written(dev);
+}
+
+void bawn_pci_dev_load(struct bawn_pci_dev *dev, const uint8_t cfg[BAWN_PCI_CFG_SIZE])
+{
+    for (unsigned i = 0; i < BAWN_PCI_CFG_SIZE; i++)
+        set_bits(dev, i, cfg[i]);
+    written(dev);
 }
 
 /* ECAM (PCI Express base 5.0, section 7.2.2): bus, device, function, register. */

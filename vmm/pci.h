@@ -71,6 +71,9 @@ unsigned bawn_pci_dev_cap(struct bawn_pci_dev *dev, const void *cap, unsigned le
 /* Places the BARs (memory decoding off) and makes the device visible. 0 or -errno. */
 int bawn_pci_plug(struct bawn_pci *pci, struct bawn_pci_dev *dev, unsigned slot);
 
+/* Has the configuration space be as a guest's writes of these bytes would leave it. */
+void bawn_pci_dev_load(struct bawn_pci_dev *dev, const uint8_t cfg[BAWN_PCI_CFG_SIZE]);
+
 /* Drives the device's INTA, which other slots share; gives the level of the line. */
 bool bawn_pci_intx(struct bawn_pci_dev *dev, bool level);
 

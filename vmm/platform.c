@@ -169,3 +169,20 @@ int bawn_platform_init(struct bawn_platform *p, struct bawn_bus *pio,
     }
     return 0;
 }
+
+void bawn_platform_save(const struct bawn_platform *p, struct bawn_platform_state *state)
+{
+    memcpy(state->cmos, p->cmos, sizeof(state->cmos));
+    state->cmos_index = p->cmos_index;
+    state->crash_told = p->crash_told;
+}
+
+void bawn_platform_load(struct bawn_platform *p, const struct bawn_platform_state *state)
+{
+    memcpy(p->cmos, state->cmos, sizeof(p->cmos));
+    p->cmos[CMOS_A] = CMOS_A_32KHZ;
+    p->cmos[CMOS_B] = (state->cmos[CMOS_B] & CMOS_B_SETTABLE) | CMOS_B_24H;
+    p->cmos[CMOS_D] = CMOS_D_VALID;
+    p->cmos_index = state->cmos_index & 0x7f;
+    p->crash_told = state->crash_told;
+}

@@ -31,9 +31,19 @@ struct bawn_platform {
     bool crash_told; /* once is enough */
 };
 
+/* In a snapshot (state.h). The clock's registers are the host's time. */
+struct bawn_platform_state {
+    uint8_t cmos[128];
+    uint8_t cmos_index;
+    uint8_t crash_told;
+};
+
 /* Puts the devices on the I/O port bus. 0 or -errno. */
 int bawn_platform_init(struct bawn_platform *p, struct bawn_bus *pio,
                        void (*end)(void *, enum bawn_end, const char *), void *opaque);
+
+void bawn_platform_save(const struct bawn_platform *p, struct bawn_platform_state *state);
+void bawn_platform_load(struct bawn_platform *p, const struct bawn_platform_state *state);
 
 /* Whether a guest with this command line (may be NULL) means a reset by a triple fault:
  * reboot=t, alone or among others (Linux, kernel-parameters.txt). */

@@ -243,4 +243,41 @@ static void serial_write(void *opaque, uint64_t off, unsigned len, uint64_t val)
     }
 }
 
+void bawn_serial_save(const struct bawn_serial *s, struct bawn_serial_state *state)
+{
+    *state = (struct bawn_serial_state){
+        .ier = s->ier,
+        .fcr = s->fcr,
+        .lcr = s->lcr,
+        .mcr = s->mcr,
+        .scratch = s->scratch,
+        .dll = s->dll,
+        .dlm = s->dlm,
+        .thr_empty = s->thr_empty,
+        .overrun = s->overrun,
+        .rx_len = (uint8_t)s->rx_len,
+    };
+    for (unsigned i = 0; i < s->rx_len; i++)
+        state->rx[i] = s->rx[(s->rx_head + i) % BAWN_SERIAL_FIFO];
+}
+
+bool bawn_serial_load(struct bawn_serial *s, const struct bawn_serial_state *state)
+{
+    s->ier = state->ier & IER_MASK;
+    s->fcr = state->fcr & (FCR_ENABLE | 3 << FCR_TRIGGER_SHIFT);
+    s->lcr = state->lcr;
+    s->mcr = state->mcr & MCR_MASK;
+    s->scratch = state->scratch;
+    s->dll = state->dll;
+    s->dlm = state->dlm;
+    s->thr_empty = state->thr_empty;
+    s->overrun = state->overrun;
+    if (state->rx_len > BAWN_SERIAL_FIFO)
+        return false;
+    memcpy(s->rx, state->rx, sizeof(s->rx));
+    s->rx_head = 0;
+    s->rx_len = state->rx_len;
+    return true;
+}
+
 const struct bawn_bus_ops bawn_serial_bus_ops = { serial_read, serial_write };

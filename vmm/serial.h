@@ -30,6 +30,14 @@ struct bawn_serial {
     unsigned rx_head, rx_len;
 };
 
+/* In a snapshot (state.h). */
+struct bawn_serial_state {
+    uint8_t ier, fcr, lcr, mcr, scratch, dll, dlm;
+    uint8_t thr_empty, overrun;
+    uint8_t rx[BAWN_SERIAL_FIFO]; /* the first comes first */
+    uint8_t rx_len;
+};
+
 extern const struct bawn_bus_ops bawn_serial_bus_ops;
 
 void bawn_serial_init(struct bawn_serial *s, const struct bawn_serial_ops *ops, void *opaque);
@@ -37,5 +45,8 @@ void bawn_serial_init(struct bawn_serial *s, const struct bawn_serial_ops *ops, 
  * input which comes early waits outside instead of being flushed by the guest's driver. */
 unsigned bawn_serial_room(const struct bawn_serial *s);
 void bawn_serial_receive(struct bawn_serial *s, const uint8_t *buf, unsigned len);
+void bawn_serial_save(const struct bawn_serial *s, struct bawn_serial_state *state);
+/* Drives nothing. False: there is no such state. */
+bool bawn_serial_load(struct bawn_serial *s, const struct bawn_serial_state *state);
 
 #endif

@@ -31,6 +31,8 @@ static enum bawn_status set_state(struct bawn_vcpu *vcpu, struct bawn_error *err
 
     if (st)
         return st;
+    if (vcpu->vm->parts->from)
+        return bawn_state_load_vcpu(vcpu, vcpu->vm->parts->from, err);
     memcpy(msrs.entry, initial_msrs, sizeof(initial_msrs));
     n = ioctl(vcpu->fd, KVM_SET_MSRS, &msrs);
     if (n != (int)NR_MSRS)

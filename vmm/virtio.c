@@ -519,6 +519,94 @@ void bawn_virtio_connect(struct bawn_virtio *v, const struct bawn_virtio_down *d
     v->down_opaque = opaque;
 }
 
+/* ---- snapshots ---- */
+
+void bawn_virtio_paused(struct bawn_virtio *v, const struct bawn_vdev_start *indices)
+{
+    if (!v->started)
+        return;
+    v->set.resume = true;
+    for (unsigned i = 0; i < v->ops->nr_queues; i++) {
+        v->set.queue[i].avail_idx = indices->queue[i].avail_idx;
+        v->set.queue[i].used_idx = indices->queue[i].used_idx;
+    }
+}
+
+bool bawn_virtio_save(const struct bawn_virtio *v, struct bawn_virtio_state *state)
+{
+    memset(state, 0, sizeof(*state));
+    memcpy(state->pci, v->pci.cfg, sizeof(state->pci));
+    memcpy(state->config, v->config, sizeof(state->config));
+    state->config_len = v->config_len;
+    state->device_feature_select = v->device_feature_select;
+    state->driver_feature_select = v->driver_feature_select;
+    state->driver_features = v->driver_features;
+    state->queue_select = v->queue_select;
+    state->config_vector = v->config_vector;
+    memcpy(state->queue_vector, v->queue_vector, sizeof(state->queue_vector));
+    state->config_generation = v->config_generation;
+    state->status = v->status;
+    state->isr = v->isr;
+    state->msix_pending = v->msix_pending;
+    state->set = v->set;
+    memcpy(state->msix, v->msix, sizeof(state->msix));
+    return !v->stopping;
+}
+
+/* What the driver's writes could have led to. */
+static bool possible(struct bawn_virtio *v, const struct bawn_virtio_state *state)
+{
+    unsigned status = state->status;
+
+    v->driver_features = state->driver_features;
+    if (state->config_len != v->config_len ||
+        ((status & VIRTIO_CONFIG_S_DRIVER_OK) && !(status & VIRTIO_CONFIG_S_FEATURES_OK)) ||
+        ((status & VIRTIO_CONFIG_S_FEATURES_OK) && !features_fit(v)))
+        return false;
+    for (unsigned i = 0; i < v->ops->nr_queues; i++) {
+        if (state->set.queue[i].size > v->ops->queue_size)
+            return false;
+    }
+    return true;
+}
+
+static void load_registers(struct bawn_virtio *v, const struct bawn_virtio_state *state)
+{
+    memcpy(v->config, state->config, v->config_len);
+    v->device_feature_select = state->device_feature_select;
+    v->driver_feature_select = state->driver_feature_select;
+    v->queue_select = state->queue_select;
+    v->config_vector = checked_vector(v, state->config_vector);
+    v->config_generation = state->config_generation;
+    v->status = state->status;
+    v->started = v->status & VIRTIO_CONFIG_S_DRIVER_OK;
+    v->isr = state->isr;
+    v->set = state->set;
+    v->set.features = v->started ? v->driver_features : 0;
+    for (unsigned i = 0; i < v->nr_vectors; i++)
+        v->msix[i] = state->msix[i];
+    v->msix_pending = state->msix_pending & ((1u << v->nr_vectors) - 1);
+    for (unsigned i = 0; i < v->ops->nr_queues; i++) {
+        v->set.queue[i].enabled = v->set.queue[i].enabled == 1;
+        v->queue_vector[i] = checked_vector(v, state->queue_vector[i]);
+    }
+}
+
+bool bawn_virtio_load(struct bawn_virtio *v, const struct bawn_virtio_state *state)
+{
+    if (!possible(v, state))
+        return false;
+    load_registers(v, state);
+    bawn_pci_dev_load(&v->pci, state->pci);
+    if (!v->started || (v->status & VIRTIO_CONFIG_S_NEEDS_RESET))
+        return true;
+    /* An interrupt may have been on its way; one too many does no harm. */
+    for (unsigned i = 0; i < v->ops->nr_queues; i++)
+        (void)!eventfd_write(v->call[i].fd, 1);
+    v->down->start(v->down_opaque, &v->set);
+    return true;
+}
+
 /* ---- both sides in one process ---- */
 
 static void direct_start(void *opaque, const struct bawn_vdev_start *start)

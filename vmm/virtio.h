@@ -51,6 +51,20 @@ struct bawn_virtio_call {
     bool direct; /* the module delivers it without us */
 };
 
+/* In a snapshot (state.h). */
+struct bawn_virtio_state {
+    uint8_t pci[BAWN_PCI_CFG_SIZE];
+    uint8_t config[BAWN_VIRTIO_CONFIG_MAX];
+    uint32_t config_len;
+    uint32_t device_feature_select, driver_feature_select;
+    uint64_t driver_features;
+    uint16_t queue_select, config_vector;
+    uint16_t queue_vector[BAWN_VIRTIO_QUEUES];
+    uint8_t config_generation, status, isr, msix_pending;
+    struct bawn_vdev_start set;
+    struct bawn_msix_entry msix[BAWN_VIRTIO_VECTORS];
+};
+
 struct bawn_virtio {
     const struct bawn_vdev_ops *ops; /* of which the numbers alone matter here */
     struct bawn_virtio_host host;
@@ -94,6 +108,14 @@ void bawn_virtio_stopped(struct bawn_virtio *v);
 void bawn_virtio_config(struct bawn_virtio *v, const void *config, unsigned len);
 /* The device has begun anew: what it had been told is lost. */
 void bawn_virtio_reborn(struct bawn_virtio *v);
+
+/* A device that serves nothing now says where its queues stand. */
+void bawn_virtio_paused(struct bawn_virtio *v, const struct bawn_vdev_start *indices);
+/* While the device is paused. False: it is being reset, which does not take long. */
+bool bawn_virtio_save(const struct bawn_virtio *v, struct bawn_virtio_state *state);
+/* Into a transport that the guest has not touched; starts the device if it was. False: this device
+ * cannot have been in that state. */
+bool bawn_virtio_load(struct bawn_virtio *v, const struct bawn_virtio_state *state);
 
 /* In one process: the two sides call each other. */
 void bawn_virtio_join(struct bawn_virtio *v, struct bawn_vdev *dev);

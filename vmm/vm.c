@@ -244,7 +244,7 @@ static enum bawn_status add_memory(struct bawn_vm *vm, struct bawn_error *err)
                              (unsigned long long)slot.memory_size,
                              (unsigned long long)slot.guest_phys_addr);
     }
-    return bawn_mem_place(mem, vm->parts->plan, err);
+    return vm->parts->from ? BAWN_OK : bawn_mem_place(mem, vm->parts->plan, err);
 }
 
 /* Private memory, and beside it what the guest will share. */
@@ -261,7 +261,9 @@ static enum bawn_status add_snp_memory(struct bawn_vm *vm, struct bawn_error *er
 static enum bawn_status begin(struct bawn_vm *vm, struct bawn_error *err)
 {
     bool snp = vm->parts->snp;
-    enum bawn_status st = snp ? bawn_snp_begin(vm, err) : bawn_measured_begin(vm, err);
+    enum bawn_status st = vm->parts->from ? BAWN_OK
+                          : snp           ? bawn_snp_begin(vm, err)
+                                          : bawn_measured_begin(vm, err);
 
     if (st)
         return st;
@@ -270,7 +272,10 @@ static enum bawn_status begin(struct bawn_vm *vm, struct bawn_error *err)
 
 static enum bawn_status finish(struct bawn_vm *vm, struct bawn_error *err)
 {
-    return vm->parts->snp ? bawn_snp_finish(vm, err) : bawn_measured_seal(vm, err);
+    if (vm->parts->snp)
+        return bawn_snp_finish(vm, err);
+    return vm->parts->from ? bawn_state_load(vm, vm->parts->from, err)
+                           : bawn_measured_seal(vm, err);
 }
 
 static enum bawn_status build(struct bawn_vm *vm, const struct bawn_link_owner *owner,
@@ -296,6 +301,8 @@ static enum bawn_status build(struct bawn_vm *vm, const struct bawn_link_owner *
         vm->nr_vcpus = i + 1;
         st = bawn_vcpu_create(&vm->vcpu[i], vm, i, err);
     }
+    if (!st)
+        st = bawn_state_prepare(vm, err);
     return st ? st : finish(vm, err);
 }
 

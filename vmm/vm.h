@@ -27,6 +27,7 @@
 #include "platform.h"
 #include "serial.h"
 #include "snp.h"
+#include "state.h"
 #include "stream.h"
 #include "threads.h"
 #include "virtio.h"
@@ -61,6 +62,7 @@ struct bawn_vm_parts {
     const struct bawn_mem *mem;
     const struct bawn_devices *devices;
     struct bawn_counters *counters;
+    const struct bawn_state *from; /* a snapshot's, from which it goes on; NULL: it boots */
 };
 
 struct bawn_vm_ops {
@@ -96,6 +98,10 @@ struct bawn_vm {
     enum bawn_end end; /* the first reason to stop; atomic */
     char end_msg[256];
     uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* of the sealed launch, if measured */
+    bool measured;
+    uint32_t msr[BAWN_STATE_MSRS]; /* what a snapshot has of a vCPU; of the module's list */
+    unsigned nr_msrs;
+    struct bawn_state_cpuid cpuid; /* of vCPU 0 */
 };
 
 /* After a failure, and at the end, the
@@ -129,8 +135,9 @@ enum bawn_status bawn_vcpu_create(struct bawn_vcpu *vcpu, struct bawn_vm *vm, un
                                   struct bawn_error *err);
 void *bawn_vcpu_thread(void *vcpu); /* runs it until the machine ends */
 
-/* cpuid.c: what the module supports, with vCPU id's place in the topology. */
-enum bawn_status bawn_cpuid_set(const struct bawn_vcpu *vcpu, struct bawn_error *err);
+/* cpuid.c: what the module supports, or what a snapshot's guest was told, with vCPU id's place in
+ * the topology. */
+enum bawn_status bawn_cpuid_set(struct bawn_vcpu *vcpu, struct bawn_error *err);
 /* The same as an SNP launch takes it. */
 enum bawn_status bawn_cpuid_page(const struct bawn_vcpu *vcpu, struct bawn_psp_cpuid_page *page,
                                  struct bawn_error *err);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What stands in a snapshot's image (image.h): configuration as JSON, state (state.h), which pages
+ * of memory are not zero, and those pages. Reading trusts nothing of it, since an image may be
+ * without a key.
+ */
+#ifndef BAWN_VMM_SNAPSHOT_H
+#define BAWN_VMM_SNAPSHOT_H
+
+#include "image.h"
+#include "memory.h"
+#include "state.h"
+
+#define BAWN_SNAPSHOT_CONFIG_MAX (1u << 20)
+
+struct bawn_snapshot_head { /* little-endian */
+    uint32_t version, nr_ram;
+    uint64_t time; /* when it was made, seconds since 1970 */
+    uint64_t config_len, state_len;
+    struct bawn_ram ram[BAWN_MEM_MAX_RANGES];
+};
+
+/* Is told now and then how many bytes of memory are done. */
+struct bawn_progress {
+    void (*tell)(void *opaque, uint64_t done, uint64_t all); /* NULL: nobody is */
+    void *opaque;                                            /* borrowed */
+};
+
+/* Writes all of it into an empty file. Nobody changes the memory meanwhile. */
+enum bawn_status bawn_snapshot_write(int fd, const struct bawn_image_key *key, const char *config,
+                                     const struct bawn_state *state, const struct bawn_mem *mem,
+                                     const struct bawn_progress *progress, struct bawn_error *err);
+
+struct bawn_snapshot {
+    struct bawn_image image;
+    struct bawn_snapshot_head head;
+    char *config;                         /* owned text */
+    uint64_t state_at, maps_at, pages_at; /* in the image */
+};
+
+/* Opens the one in a file, which is borrowed. Closing is due in any case. */
+enum bawn_status bawn_snapshot_open(struct bawn_snapshot *s, int fd,
+                                    const struct bawn_image_key *key, struct bawn_error *err);
+void bawn_snapshot_close(struct bawn_snapshot *s);
+/* The state, checked by bawn_state_check(). */
+enum bawn_status bawn_snapshot_state(struct bawn_snapshot *s, struct bawn_state *state,
+                                     unsigned vcpus, struct bawn_error *err);
+/* Fills memory, which is all zero. BAWN_E_CONFIG: it is laid out in another way. */
+enum bawn_status bawn_snapshot_memory(struct bawn_snapshot *s, const struct bawn_mem *mem,
+                                      const struct bawn_progress *progress, struct bawn_error *err);
+
+#endif
