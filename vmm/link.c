@@ -155,6 +155,8 @@ static bool take(struct bawn_link *l, const struct bawn_link_msg *msg)
         return true;
     case BAWN_LINK_PAUSED:
         l->paused = l->held;
+        if (!l->waiting)
+            bawn_virtio_paused(l->virtio, &msg->start);
         if (l->held)
             l->owner.quiet(l->owner.opaque);
         return true;

@@ -21,6 +21,15 @@ static void tell(int fd, enum bawn_tell_kind kind, uint32_t value, const char *t
     (void)!write(fd, &msg, sizeof(msg));
 }
 
+static const char *save(void)
+{
+    static struct bawn_error err;
+
+    if (!vm.paused)
+        return "it is not paused";
+    return bawn_state_save(&vm, vm.parts->save, &err) ? err.msg : "";
+}
+
 static void on_order(void *opaque)
 {
     int fd = *(const int *)opaque;
@@ -38,6 +47,9 @@ static void on_order(void *opaque)
     case BAWN_ORDER_BUTTON:
         bawn_vm_press(&vm);
         break;
+    case BAWN_ORDER_SAVE:
+        tell(fd, BAWN_TELL_DONE, BAWN_ORDER_SAVE, save());
+        return;
     default:
         bawn_vm_end(&vm, BAWN_END_QUIT, "the supervisor ended it");
         return;

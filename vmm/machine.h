@@ -22,6 +22,7 @@ enum bawn_order {
     BAWN_ORDER_PAUSE,
     BAWN_ORDER_RESUME,
     BAWN_ORDER_BUTTON, /* the guest's power button */
+    BAWN_ORDER_SAVE,   /* of a paused machine: the state, where it was agreed to be */
 };
 
 /* From the machine to the supervisor, over a SOCK_SEQPACKET pair. The supervisor trusts none of it.

@@ -23,6 +23,7 @@ static const struct {
     const char *help;
 } commands[] = {
     { "run", bawn_run, "run a virtual machine" },
+    { "restore", bawn_restore, "have the machine of a snapshot go on" },
     { "check", bawn_check, "say what a host or configuration lacks, and what to do" },
     { "--help", help, "print this help" },
     { "--version", version, "print the version" },

@@ -3,11 +3,13 @@
  * The options of `bawn run`, as a table. Trusts nothing of the values; what they mean together is
  * checked by bawn_vm_config_check().
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/options.h"
 #include "options.h"
@@ -350,6 +352,12 @@ static const struct option options[] = {
       option_set_text, FIELD(policy) },
     { "policy-key", "FILE", "public key of who signs policies (PEM)", option_set_text,
       FIELD(policy_key) },
+    { "restore", "FILE", "go on from this snapshot (as bawn restore FILE)", option_set_text,
+      FIELD(restore) },
+    { "key", "FILE", "key of snapshots: 32 bytes, or 64 hexadecimal digits", option_set_text,
+      FIELD(key) },
+    { "no-encryption", NULL, "the snapshot is without a key: whoever could write it is trusted",
+      option_set_flag, FIELD(no_encryption) },
     { "accel", "auto|bawn|kvm", "auto: /dev/bawn, else /dev/kvm", set_choice, FIELD(accel) },
     { "device", "PATH", "the module's device node", option_set_text, FIELD(device) },
     { "timeout", "1..1000000", "stop after so many seconds (exit code 5)", set_number,
@@ -388,10 +396,64 @@ void bawn_options_help(void)
            "5 timeout.\n");
 }
 
+/* To be asked for explicitly: a file that anybody can read has all of the guest's memory. */
+static enum bawn_status read_key(const struct bawn_options *opt, struct bawn_image_key *key,
+                                 struct bawn_error *err)
+{
+    if (!opt->key == !opt->no_encryption)
+        return bawn_fail(err, BAWN_E_USAGE, "one of --key FILE and --no-encryption is needed");
+    key->secret = false;
+    return opt->key ? bawn_image_key_read(key, opt->key, err) : BAWN_OK;
+}
+
+static enum bawn_status open_snapshot(struct bawn_options *opt, struct bawn_error *err)
+{
+    struct bawn_image_key key;
+    enum bawn_status st = read_key(opt, &key, err);
+
+    if (st)
+        return st;
+    opt->snapshot_fd = open(opt->restore, O_RDONLY | O_CLOEXEC);
+    if (opt->snapshot_fd < 0)
+        st = bawn_fail(err, BAWN_E_IO, "cannot open %s: %m", opt->restore);
+    else
+        st = bawn_snapshot_open(&opt->snapshot, opt->snapshot_fd, &key, err);
+    explicit_bzero(&key, sizeof(key));
+    return st;
+}
+
+static enum bawn_status parse(struct bawn_options *opt, int argc, char **argv,
+                              struct bawn_error *err)
+{
+    return options_read(&table, "run", argc, argv, opt, NULL, err);
+}
+
 enum bawn_status bawn_options_parse(struct bawn_options *opt, int argc, char **argv,
                                     struct bawn_error *err)
 {
+    enum bawn_status st;
+
     memset(opt, 0, sizeof(*opt));
+    opt->snapshot_fd = -1;
     bawn_vm_config_init(&opt->cfg);
-    return options_read(&table, "run", argc, argv, opt, NULL, err);
+    st = parse(opt, argc, argv, err);
+    if (st || opt->help || !opt->restore)
+        return st;
+    st = open_snapshot(opt, err);
+    if (st)
+        return st;
+    /* Once more, over the snapshot's configuration. */
+    bawn_vm_config_free(&opt->cfg);
+    bawn_vm_config_init(&opt->cfg);
+    st = bawn_vm_config_parse(&opt->cfg, opt->snapshot.config, strlen(opt->snapshot.config), err);
+    return st ? st : parse(opt, argc, argv, err);
+}
+
+void bawn_options_free(struct bawn_options *opt)
+{
+    bawn_snapshot_close(&opt->snapshot);
+    if (opt->snapshot_fd >= 0)
+        close(opt->snapshot_fd);
+    opt->snapshot_fd = -1;
+    bawn_vm_config_free(&opt->cfg);
 }

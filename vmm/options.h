@@ -9,6 +9,7 @@
 
 #include "accel.h"
 #include "launch.h"
+#include "snapshot.h"
 
 struct bawn_options {
     struct bawn_vm_config cfg;
@@ -20,16 +21,24 @@ struct bawn_options {
         bool given;
         uint8_t digest[BAWN_MEASURE_DIGEST_SIZE];
     } expect;
+    const char *restore, *key; /* a snapshot to go on from; its key's file */
+    bool no_encryption;
+    struct bawn_snapshot snapshot; /* open if restore is not NULL */
+    int snapshot_fd;               /* owned: its file */
     bool stats, print_measurement, quiet, json, no_reboot, dump_config, help;
 };
 
 /* Fills the options: the file of --config first, the other flags over it. argv[0] is the
- * first argument after `run`. bawn_vm_config_free(&opt->cfg) is due in any case. */
+ * first argument after `run`. With a snapshot the configuration is the one in there, and the other
+ * flags over it. bawn_options_free() is due in any case. */
 enum bawn_status bawn_options_parse(struct bawn_options *opt, int argc, char **argv,
                                     struct bawn_error *err);
+void bawn_options_free(struct bawn_options *opt);
 void bawn_options_help(void);
 
 /* argv as above. Returns the process's exit code. */
 int bawn_run(int argc, char **argv);
+/* The same with a snapshot's name before them. */
+int bawn_restore(int argc, char **argv);
 
 #endif

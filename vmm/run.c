@@ -37,7 +37,8 @@ struct run {
     struct bawn_boot boot;
     int signal_fd, timer_fd;
     unsigned launches;
-    int signal; /* the one that stopped the run, or 0 */
+    bool restored_measured; /* the launch of a snapshot's guest was */
+    int signal;             /* the one that stopped the run, or 0 */
 };
 
 static const struct {
@@ -122,6 +123,63 @@ static enum bawn_status plan_snp(struct run *r, struct bawn_error *err)
     return st;
 }
 
+static enum bawn_status plan(struct run *r, struct bawn_error *err)
+{
+    const struct bawn_vm_config *cfg = &r->opt.cfg;
+    enum bawn_status st = bawn_file_read(&r->kernel, cfg->kernel, BAWN_KERNEL_MAX, err);
+
+    if (!st && cfg->initrd)
+        st = bawn_file_read(&r->initrd, cfg->initrd, BAWN_INITRD_MAX, err);
+    if (!st)
+        st = cfg->snp.on ? plan_snp(r, err) : plan_plain(r, err);
+    return st;
+}
+
+/* The launch that a snapshot's guest had, and not the one that it would have now. */
+static enum bawn_status check_launch(struct run *r, struct bawn_error *err)
+{
+    struct bawn_state *state = malloc(sizeof(*state));
+    enum bawn_status st = state
+                              ? bawn_snapshot_state(&r->opt.snapshot, state, r->opt.cfg.vcpus, err)
+                              : bawn_fail(err, BAWN_E_NOMEM, "no memory for the snapshot's state");
+
+    if (!st && r->opt.expect.given &&
+        (!state->measured || memcmp(state->digest, r->opt.expect.digest, sizeof(state->digest))))
+        st = bawn_fail(err, BAWN_E_DENIED,
+                       "the snapshot's guest was launched %s%s, and is expected to be %s",
+                       state->measured ? "as " : "without being measured",
+                       state->measured ? bawn_digest_hex(state->digest).text : "",
+                       bawn_digest_hex(r->opt.expect.digest).text);
+    if (!st)
+        r->restored_measured = state->measured;
+    free(state);
+    return st;
+}
+
+/* The kernel is for when the guest resets itself, and may be gone by now. */
+static enum bawn_status plan_restored(struct run *r, struct bawn_error *err)
+{
+    struct bawn_error why;
+    enum bawn_status st = check_launch(r, err);
+
+    if (r->opt.cfg.snp.on)
+        return bawn_state_unsupported(err);
+    if (st)
+        return st;
+    if (r->opt.policy || r->opt.policy_key)
+        return bawn_fail(err, BAWN_E_USAGE,
+                         "a launch policy judges kernels, and a snapshot boots none: "
+                         "--expect-measurement says which guest may go on");
+    if (!plan(r, &why))
+        return BAWN_OK;
+    if (!r->opt.quiet && !r->opt.no_reboot)
+        fprintf(stderr, "bawn: %s: the guest can go on, and not reset itself\n", why.msg);
+    r->opt.no_reboot = true;
+    bawn_launch_plan_free(&r->plan);
+    bawn_launch_plan_ram(&r->plan, &r->opt.cfg);
+    return BAWN_OK;
+}
+
 /* A key without a policy is a mistake that would let anything run. */
 static enum bawn_status check_policy(const struct run *r, struct bawn_error *err)
 {
@@ -187,11 +245,7 @@ static enum bawn_status prepare(struct run *r, struct bawn_error *err)
     if (!st && cfg->tpm)
         st = bawn_fail(err, BAWN_E_UNSUPPORTED, "tpm.socket: there is no TPM device yet");
     if (!st)
-        st = bawn_file_read(&r->kernel, cfg->kernel, BAWN_KERNEL_MAX, err);
-    if (!st && cfg->initrd)
-        st = bawn_file_read(&r->initrd, cfg->initrd, BAWN_INITRD_MAX, err);
-    if (!st)
-        st = cfg->snp.on ? plan_snp(r, err) : plan_plain(r, err);
+        st = r->opt.restore ? plan_restored(r, err) : plan(r, err);
     if (!st)
         st = check_policy(r, err);
     if (!st)
@@ -231,18 +285,20 @@ static void clean_up(struct run *r)
     bawn_launch_plan_free(&r->plan);
     bawn_file_free(&r->initrd);
     bawn_file_free(&r->kernel);
-    bawn_vm_config_free(&r->opt.cfg);
+    bawn_options_free(&r->opt);
 }
 
 static void print_measurement(struct run *r)
 {
-    bool measured = r->accel.measures || r->opt.cfg.snp.on;
+    bool restored = r->boot.parts.from;
+    bool measured = restored ? r->restored_measured : r->accel.measures || r->opt.cfg.snp.on;
     const uint8_t *digest = measured ? r->boot.digest : r->digest;
 
     if (r->opt.json)
-        fprintf(stderr, "{\"event\":\"launch\",\"tee\":\"%s\",\"measured\":%s,\"%s\":\"%s\"}\n",
-                r->opt.cfg.snp.on ? "sev-snp" : "none", measured ? "true" : "false",
-                measured ? "digest" : "predicted", bawn_digest_hex(digest).text);
+        fprintf(stderr, "{\"event\":\"%s\",\"tee\":\"%s\",\"measured\":%s,\"%s\":\"%s\"}\n",
+                restored ? "restore" : "launch", r->opt.cfg.snp.on ? "sev-snp" : "none",
+                measured ? "true" : "false", measured ? "digest" : "predicted",
+                bawn_digest_hex(digest).text);
     else if (measured && !r->opt.quiet)
         fprintf(stderr, "launch digest: %s\n", bawn_digest_hex(digest).text);
     if (!r->opt.print_measurement)
@@ -316,6 +372,28 @@ static void device_ended(void *opaque, const char *device, const char *why, bool
                       : "the guest goes on without it");
 }
 
+#define BAR 40 /* columns */
+
+static void progress(void *opaque, uint64_t done, uint64_t all)
+{
+    static const char full[] = "########################################";
+    struct run *r = opaque;
+    int n = all ? (int)(done * BAR / all) : BAR;
+
+    if (r->opt.json)
+        fprintf(stderr, "{\"event\":\"progress\",\"done\":%llu,\"all\":%llu}\n",
+                (unsigned long long)done, (unsigned long long)all);
+    else if (!r->opt.quiet && isatty(STDERR_FILENO))
+        fprintf(stderr, "\rrestoring [%.*s%*s] %llu of %llu MiB%s", n, full, BAR - n, "",
+                (unsigned long long)(done >> 20), (unsigned long long)(all >> 20),
+                done == all ? "\n" : "");
+}
+
+static void saved(void *opaque, const char *path, const char *why)
+{
+    (void)opaque, (void)path, (void)why;
+}
+
 static void ordered(void *opaque, enum bawn_order order, const char *why)
 {
     (void)opaque, (void)order, (void)why;
@@ -323,9 +401,12 @@ static void ordered(void *opaque, enum bawn_order order, const char *why)
 
 static enum bawn_status boot_once(struct run *r, enum bawn_end *why, struct bawn_error *err)
 {
-    const struct bawn_boot_ops ops = { launched, device_ended, ordered, r };
+    const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, r };
+    const struct bawn_progress p = { progress, r };
+    bool restore = r->opt.restore && !r->launches;
     struct bawn_boot *b = &r->boot;
-    enum bawn_status st = bawn_boot_create(b, &r->parts, &r->backends, r->opt.stats, &ops, err);
+    enum bawn_status st = bawn_boot_create(b, &r->parts, &r->backends, r->opt.stats, &ops,
+                                           restore ? &r->opt.snapshot : NULL, &p, err);
 
     if (st)
         return st;
@@ -402,7 +483,7 @@ int bawn_run(int argc, char **argv)
     st = bawn_options_parse(&r->opt, argc, argv, &err);
     if (!st && r->opt.help) {
         bawn_options_help();
-        bawn_vm_config_free(&r->opt.cfg);
+        bawn_options_free(&r->opt);
         free(r);
         return 0;
     }
@@ -423,5 +504,25 @@ int bawn_run(int argc, char **argv)
     }
     clean_up(r);
     free(r);
+    return code;
+}
+
+int bawn_restore(int argc, char **argv)
+{
+    char **args = calloc((size_t)argc + 2, sizeof(*args));
+    int code = 2;
+
+    if (argc < 1 || !strcmp(argv[0], "--help") || argv[0][0] == '-') {
+        fprintf(argc && !strcmp(argv[0], "--help") ? stdout : stderr,
+                "Usage: bawn restore FILE --key FILE|--no-encryption [OPTION]...\n\n"
+                "Has the machine of a snapshot go on. The options are those of bawn run, over the\n"
+                "configuration that the snapshot has (bawn run --help).\n");
+        code = argc && !strcmp(argv[0], "--help") ? 0 : 2;
+    } else if (args) {
+        args[0] = (char[]){ "--restore" };
+        memcpy(args + 1, argv, (size_t)argc * sizeof(*args));
+        code = bawn_run(argc + 1, args);
+    }
+    free(args);
     return code;
 }

@@ -42,6 +42,7 @@ FILTER(vsock);
 FILTER(disk);
 FILTER(net);
 FILTER(balloon);
+FILTER(snapshot);
 
 #define FILES 256 /* descriptors, vsock's connections among them */
 
@@ -55,6 +56,7 @@ static const struct {
     [BAWN_ROLE_DISK] = { bawn_filter_disk, bawn_filter_disk_end },
     [BAWN_ROLE_NET] = { bawn_filter_net, bawn_filter_net_end },
     [BAWN_ROLE_BALLOON] = { bawn_filter_balloon, bawn_filter_balloon_end },
+    [BAWN_ROLE_SNAPSHOT] = { bawn_filter_snapshot, bawn_filter_snapshot_end },
 };
 
 pid_t bawn_sandbox_fork(bool *apart)

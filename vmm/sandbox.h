@@ -21,6 +21,7 @@ enum bawn_role {
     BAWN_ROLE_DISK,
     BAWN_ROLE_NET,
     BAWN_ROLE_BALLOON,
+    BAWN_ROLE_SNAPSHOT,
 };
 
 /* What of it this host does not give. */

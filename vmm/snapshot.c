@@ -100,8 +100,9 @@ static enum bawn_status put_memory(struct bawn_image *image, const struct bawn_m
     return st;
 }
 
-enum bawn_status bawn_snapshot_write(int fd, const struct bawn_image_key *key, const char *config,
-                                     const struct bawn_state *state, const struct bawn_mem *mem,
+enum bawn_status bawn_snapshot_write(struct bawn_image *image, const char *config,
+                                     const struct bawn_state *state, size_t state_len,
+                                     const struct bawn_mem *mem,
                                      const struct bawn_progress *progress, struct bawn_error *err)
 {
     struct bawn_snapshot_head head = {
@@ -109,25 +110,20 @@ enum bawn_status bawn_snapshot_write(int fd, const struct bawn_image_key *key, c
         .nr_ram = htole32(mem->nr),
         .time = htole64((uint64_t)time(NULL)),
         .config_len = htole64(strlen(config)),
-        .state_len = htole64(state->size),
+        .state_len = htole64(state_len),
     };
-    struct bawn_image image;
-    enum bawn_status st = bawn_image_create(&image, fd, key, err);
+    enum bawn_status st;
 
     for (unsigned i = 0; i < mem->nr; i++)
         head.ram[i] = (struct bawn_ram){ htole64(mem->range[i].gpa), htole64(mem->range[i].size) };
+    st = bawn_image_put(image, &head, sizeof(head), err);
     if (!st)
-        st = bawn_image_put(&image, &head, sizeof(head), err);
+        st = bawn_image_put(image, config, strlen(config), err);
     if (!st)
-        st = bawn_image_put(&image, config, strlen(config), err);
+        st = bawn_image_put(image, state, state_len, err);
     if (!st)
-        st = bawn_image_put(&image, state, state->size, err);
-    if (!st)
-        st = put_memory(&image, mem, progress, err);
-    if (!st)
-        st = bawn_image_finish(&image, err);
-    bawn_image_close(&image);
-    return st;
+        st = put_memory(image, mem, progress, err);
+    return st ? st : bawn_image_finish(image, err);
 }
 
 /* ---- reading ---- */

@@ -26,9 +26,11 @@ struct bawn_progress {
     void *opaque;                                            /* borrowed */
 };
 
-/* Writes all of it into an empty file. Nobody changes the memory meanwhile. */
-enum bawn_status bawn_snapshot_write(int fd, const struct bawn_image_key *key, const char *config,
-                                     const struct bawn_state *state, const struct bawn_mem *mem,
+/* Writes all of it into an image that was created, and finishes that. Nobody changes the memory
+ * meanwhile. */
+enum bawn_status bawn_snapshot_write(struct bawn_image *image, const char *config,
+                                     const struct bawn_state *state, size_t state_len,
+                                     const struct bawn_mem *mem,
                                      const struct bawn_progress *progress, struct bawn_error *err);
 
 struct bawn_snapshot {

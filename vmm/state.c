@@ -45,6 +45,15 @@ struct msrs {
     struct kvm_msr_entry entry[BAWN_STATE_MSRS];
 };
 
+enum bawn_status bawn_state_unsupported(struct bawn_error *err)
+{
+    return bawn_fail(
+        err, BAWN_E_UNSUPPORTED,
+        "a confidential machine has no snapshots: its memory and registers are "
+        "encrypted with a key that never leaves the processor, so that the host cannot "
+        "read them, nor another processor use them");
+}
+
 /* ---- saving ---- */
 
 static void add_msr(struct bawn_vm *vm, uint32_t index)
@@ -136,10 +145,7 @@ enum bawn_status bawn_state_save(struct bawn_vm *vm, struct bawn_state *state,
     enum bawn_status st;
 
     if (vm->parts->cfg->snp.on)
-        return bawn_fail(err, BAWN_E_UNSUPPORTED,
-                         "a confidential machine has no snapshots: its memory and registers are "
-                         "encrypted with a key that never leaves this processor, and the host "
-                         "cannot read them");
+        return bawn_state_unsupported(err);
     memset(state, 0, BAWN_STATE_SIZE(vm->nr_vcpus));
     state->version = BAWN_STATE_VERSION;
     state->size = BAWN_STATE_SIZE(vm->nr_vcpus);

@@ -71,9 +71,12 @@ struct bawn_state {
 struct bawn_vm;
 struct bawn_vcpu;
 
+/* Of a confidential machine: why there is none. */
+enum bawn_status bawn_state_unsupported(struct bawn_error *err);
+
 /* Before the machine's process locks itself in: which MSRs a vCPU has. */
 enum bawn_status bawn_state_prepare(struct bawn_vm *vm, struct bawn_error *err);
-/* Of a paused machine; allocates nothing. BAWN_E_UNSUPPORTED: a confidential one. */
+/* Of a paused machine; allocates nothing. */
 enum bawn_status bawn_state_save(struct bawn_vm *vm, struct bawn_state *state,
                                  struct bawn_error *err);
 

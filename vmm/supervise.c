@@ -39,6 +39,13 @@ static pid_t spawn(const char *name, bool *apart)
     return 0;
 }
 
+pid_t bawn_boot_spawn(const char *name)
+{
+    bool apart;
+
+    return spawn(name, &apart);
+}
+
 static bool start_device(struct bawn_boot *b, unsigned i)
 {
     struct bawn_device *dev = &b->devices.dev[i];
@@ -47,8 +54,11 @@ static bool start_device(struct bawn_boot *b, unsigned i)
     b->child[i].starts++;
     b->child[i].distrust[0] = '\0';
     b->child[i].pid = spawn(dev->name, &apart);
-    if (!b->child[i].pid)
+    if (!b->child[i].pid) {
+        munmap(b->shared,
+               sizeof(*b->shared)); /* the machine's registers are no device's business */
         bawn_device_run(dev);
+    }
     if (b->child[i].pid > 0)
         return true;
     b->child[i].pid = 0;
@@ -174,7 +184,8 @@ static void ordered(struct bawn_boot *b, const char *why)
     b->order = BAWN_ORDER_END;
     if (!*why && (order == BAWN_ORDER_PAUSE || order == BAWN_ORDER_RESUME))
         b->paused = order == BAWN_ORDER_PAUSE;
-    b->ops.ordered(b->ops.opaque, order, why);
+    if (!bawn_save_ordered(b, order, why))
+        b->ops.ordered(b->ops.opaque, order, why);
 }
 
 static void on_order_limit(void *opaque)
@@ -194,8 +205,7 @@ static void on_order_limit(void *opaque)
 
 /* ---- what the machine says ---- */
 
-/* As text for a terminal and for JSON. */
-static void clean(char *text, size_t size)
+void bawn_boot_clean(char *text, size_t size)
 {
     text[size - 1] = '\0';
     for (; *text; text++) {
@@ -236,7 +246,7 @@ static bool hear(struct bawn_boot *b)
 
     if (n != sizeof(msg))
         return n >= 0;
-    clean(msg.text, sizeof(msg.text));
+    bawn_boot_clean(msg.text, sizeof(msg.text));
     switch (msg.kind) {
     case BAWN_TELL_LAUNCHED:
         memcpy(b->digest, msg.digest, sizeof(b->digest));
@@ -325,6 +335,7 @@ void bawn_boot_reap(struct bawn_boot *b)
         if (b->child[i].pid && waitpid(b->child[i].pid, &status, WNOHANG) > 0)
             device_ended(b, i, status);
     }
+    bawn_save_reap(b);
     if (!any_left(b))
         bawn_loop_stop(&b->loop);
 }
@@ -353,6 +364,26 @@ static enum bawn_status make_counters(struct bawn_boot *b, struct bawn_error *er
     }
     b->parts.counters = b->counters;
     return BAWN_OK;
+}
+
+/* Where a snapshot's state stands, and for a machine from one its memory. */
+static enum bawn_status make_state(struct bawn_boot *b, struct bawn_snapshot *from,
+                                   const struct bawn_progress *progress, struct bawn_error *err)
+{
+    enum bawn_status st;
+
+    b->shared =
+        mmap(NULL, sizeof(*b->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (b->shared == MAP_FAILED) {
+        b->shared = NULL;
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the machine's state");
+    }
+    b->parts.save = &b->shared->state;
+    b->parts.from = from ? &b->shared->state : NULL;
+    if (!from)
+        return BAWN_OK;
+    st = bawn_snapshot_state(from, &b->shared->state, b->parts.cfg->vcpus, err);
+    return st ? st : bawn_snapshot_memory(from, &b->mem, progress, err);
 }
 
 static enum bawn_status make_wires(struct bawn_boot *b, struct bawn_error *err)
@@ -390,7 +421,8 @@ static enum bawn_status start_all(struct bawn_boot *b, struct bawn_error *err)
 
 enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_parts *parts,
                                   const struct bawn_backends *backends, bool stats,
-                                  const struct bawn_boot_ops *ops, struct bawn_error *err)
+                                  const struct bawn_boot_ops *ops, struct bawn_snapshot *snapshot,
+                                  const struct bawn_progress *progress, struct bawn_error *err)
 {
     enum bawn_status st;
     int rc;
@@ -408,6 +440,8 @@ enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_part
         st = make_memory(b, err);
     if (!st)
         st = make_counters(b, err);
+    if (!st)
+        st = make_state(b, snapshot, progress, err);
     rc = st ? 0 : bawn_devices_create(&b->devices, parts->cfg, &b->mem, backends);
     if (rc)
         st = bawn_fail(err, BAWN_E_IO, "cannot create the devices: %s", strerror(-rc));
@@ -428,6 +462,9 @@ void bawn_boot_run(struct bawn_boot *b)
 
 void bawn_boot_destroy(struct bawn_boot *b)
 {
+    bawn_save_cancel(b);
+    if (b->shared)
+        munmap(b->shared, sizeof(*b->shared));
     bawn_devices_destroy(&b->devices);
     bawn_mem_destroy(&b->mem);
     for (unsigned i = 0; i < 2; i++) {

@@ -12,6 +12,7 @@
 
 #include "devices.h"
 #include "machine.h"
+#include "save.h"
 
 struct bawn_boot_ops {
     void (*launched)(void *opaque);
@@ -19,7 +20,15 @@ struct bawn_boot_ops {
     void (*device_ended)(void *opaque, const char *device, const char *why, bool again);
     /* An order was carried out; or was not: why. */
     void (*ordered)(void *opaque, enum bawn_order order, const char *why);
+    /* A snapshot was made, or was not: why. */
+    void (*saved)(void *opaque, const char *path, const char *why);
     void *opaque; /* borrowed */
+};
+
+/* Shared with the machine's process, and with the one that writes a snapshot. */
+struct bawn_shared {
+    struct bawn_state state;
+    struct bawn_error why; /* the writer failed */
 };
 
 struct bawn_boot {
@@ -28,6 +37,8 @@ struct bawn_boot {
     bool stats;
     struct bawn_mem mem;
     struct bawn_counters *counters; /* owned */
+    struct bawn_shared *shared;     /* owned */
+    struct bawn_save save;
     struct bawn_devices devices;
     struct {
         pid_t pid; /* 0: there is none */
@@ -52,11 +63,13 @@ struct bawn_boot {
     uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* of the sealed launch, if measured */
 };
 
-/* Makes memory, devices and processes. parts: all but mem and devices. After a failure it is
- * destroyed already. The caller has blocked SIGCHLD and calls bawn_boot_reap() for it. */
+/* Makes memory, devices and processes. parts: all but mem, devices, counters, save and from;
+ * snapshot, if not NULL, has what memory and state are. After a failure it is destroyed already.
+ * The caller has blocked SIGCHLD and calls bawn_boot_reap() for it. */
 enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_parts *parts,
                                   const struct bawn_backends *backends, bool stats,
-                                  const struct bawn_boot_ops *ops, struct bawn_error *err);
+                                  const struct bawn_boot_ops *ops, struct bawn_snapshot *snapshot,
+                                  const struct bawn_progress *progress, struct bawn_error *err);
 void bawn_boot_destroy(struct bawn_boot *b);
 /* Serves until no process is left; the caller may have put handlers into b->loop. */
 void bawn_boot_run(struct bawn_boot *b);
@@ -65,6 +78,10 @@ void bawn_boot_end(struct bawn_boot *b, enum bawn_end why, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Tells the machine, one order at a time; ops.ordered() comes later. False: it takes none now. */
 bool bawn_boot_order(struct bawn_boot *b, enum bawn_order order);
+/* As fork(), for another child that is to end with the supervisor; its caller reaps it. */
+pid_t bawn_boot_spawn(const char *name);
+/* Makes what a child said text for a terminal and for JSON. */
+void bawn_boot_clean(char *text, size_t size);
 /* Some process has ended. */
 void bawn_boot_reap(struct bawn_boot *b);
 

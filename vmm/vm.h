@@ -62,6 +62,7 @@ struct bawn_vm_parts {
     const struct bawn_mem *mem;
     const struct bawn_devices *devices;
     struct bawn_counters *counters;
+    struct bawn_state *save;       /* where a snapshot's is put */
     const struct bawn_state *from; /* a snapshot's, from which it goes on; NULL: it boots */
 };
 

@@ -4,6 +4,7 @@
  * says, which may be what one would do that a guest took over.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +30,15 @@ static char last_why[128];
 static void (*machine)(const struct bawn_vm_parts *parts, int fd);
 static bool end_when_launched, order_when_launched;
 static unsigned nr_ordered;
+
+/* ---- snapshots ---- */
+
+#define PAGE 4096
+
+static const struct bawn_image_key key = { true, "the key of all these tests: 32 b" };
+static const char *save_to;
+static bool refuse_to_save;
+static char saved_why[128];
 
 /* ---- the machine's process ---- */
 
@@ -161,6 +172,23 @@ static void obeys(const struct bawn_vm_parts *parts, int fd)
     }
 }
 
+/* Says its state; or that it cannot. */
+static void is_saved(const struct bawn_vm_parts *parts, int fd)
+{
+    char order = BAWN_ORDER_PAUSE;
+
+    tell(fd, BAWN_TELL_LAUNCHED, 0, "");
+    while (order != BAWN_ORDER_END) {
+        wait_for(fd);
+        if (read(fd, &order, 1) != 1)
+            continue;
+        if (order == BAWN_ORDER_SAVE)
+            parts->save->vcpu[0].regs.rip = 0x1234;
+        tell(fd, BAWN_TELL_DONE, (uint32_t)order,
+             order == BAWN_ORDER_SAVE && refuse_to_save ? "not \"now\"" : "");
+    }
+}
+
 /* ---- the supervisor ---- */
 
 static void launched(void *opaque)
@@ -169,10 +197,23 @@ static void launched(void *opaque)
     nr_launched++;
     if (end_when_launched)
         bawn_boot_end(&boot, BAWN_END_QUIT, "enough");
+    if (save_to) {
+        assert_int_equal(bawn_save_begin(&boot, save_to, &key, NULL), BAWN_OK);
+        assert_int_equal(bawn_save_begin(&boot, save_to, &key, NULL), BAWN_E_IO);
+    }
     if (order_when_launched) {
         assert_true(bawn_boot_order(&boot, BAWN_ORDER_PAUSE));
         assert_false(bawn_boot_order(&boot, BAWN_ORDER_RESUME)); /* one at a time */
     }
+}
+
+static void saved(void *opaque, const char *path, const char *why)
+{
+    (void)opaque;
+    assert_string_equal(path, save_to);
+    assert_false(boot.paused); /* it goes on */
+    snprintf(saved_why, sizeof(saved_why), "%s", why);
+    bawn_boot_end(&boot, BAWN_END_QUIT, "enough");
 }
 
 static void ordered(void *opaque, enum bawn_order order, const char *why)
@@ -187,6 +228,13 @@ static void ordered(void *opaque, enum bawn_order order, const char *why)
         assert_true(bawn_boot_order(&boot, next[nr_ordered]));
     else
         bawn_boot_end(&boot, BAWN_END_QUIT, "enough");
+}
+
+static void launched_and_saved(void *opaque)
+{
+    (void)opaque;
+    assert_int_equal(bawn_save_begin(&boot, save_to, &key, NULL), BAWN_OK);
+    bawn_boot_end(&boot, BAWN_END_QUIT, "enough");
 }
 
 static void device_ended(void *opaque, const char *device, const char *why, bool again)
@@ -209,15 +257,17 @@ static void on_child(void *opaque)
 
 static void create(void (*what)(const struct bawn_vm_parts *parts, int fd))
 {
-    static const struct bawn_vm_config cfg = { .rng = true };
+    static const struct bawn_vm_config cfg = { .rng = true, .vcpus = 1 };
     static struct bawn_launch_plan plan = { .ram[0] = { 0, 4 << 20 }, .nr_ram = 1 };
     const struct bawn_vm_parts parts = { .cfg = &cfg, .plan = &plan };
     const struct bawn_backends none = { 0 };
-    const struct bawn_boot_ops ops = { launched, device_ended, ordered, NULL };
+    const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, NULL };
 
     machine = what;
     nr_launched = nr_ended = nr_again = 0;
-    assert_int_equal(bawn_boot_create(&boot, &parts, &none, false, &ops, NULL), BAWN_OK);
+    assert_int_equal(bawn_boot_create(&boot, &parts, &none, false, &ops, NULL, NULL, NULL),
+                     BAWN_OK);
+    memset(boot.mem.range[0].host + PAGE, 0x5a, PAGE);
     assert_true(bawn_loop_watch(&boot.loop, signal_fd, true, on_child, NULL) >= 0);
 }
 
@@ -317,6 +367,67 @@ static void test_distrust(void **state)
     assert_string_equal(last_why, "did? not stop");
 }
 
+static void check_saved(const char *path)
+{
+    static struct bawn_state state;
+    struct bawn_snapshot s;
+    uint8_t page[PAGE];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(bawn_snapshot_open(&s, fd, &key, NULL), BAWN_OK);
+    assert_non_null(strstr(s.config, "rng"));
+    assert_int_equal(bawn_image_get(&s.image, s.state_at, &state, s.head.state_len, NULL), BAWN_OK);
+    assert_int_equal(state.vcpu[0].regs.rip, 0x1234);
+    assert_int_equal(s.image.size, s.pages_at + PAGE);
+    assert_int_equal(bawn_image_get(&s.image, s.pages_at, page, PAGE, NULL), BAWN_OK);
+    assert_int_equal(page[PAGE - 1], 0x5a);
+    bawn_snapshot_close(&s);
+    close(fd);
+}
+
+/* A real process writes the image; a file is there with all of it, or not at all. */
+static void test_save(void **state)
+{
+    char dir[] = "/tmp/bawn-save-test.XXXXXX", path[64];
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/image", dir);
+    save_to = path;
+    refuse_to_save = true;
+    run(is_saved);
+    assert_string_equal(saved_why, "not ?now?");
+    assert_int_equal(rmdir(dir), 0); /* nothing is left there */
+    assert_int_equal(mkdir(dir, 0700), 0);
+    refuse_to_save = false;
+    run(is_saved);
+    assert_string_equal(saved_why, "");
+    check_saved(path);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+    save_to = NULL;
+}
+
+/* The machine ends first, whatever the snapshot has come to. */
+static void test_save_and_end(void **state)
+{
+    char dir[] = "/tmp/bawn-save-test.XXXXXX", path[64];
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/image", dir);
+    save_to = path;
+    end_when_launched = true;
+    create(hangs);
+    boot.ops.launched = launched_and_saved;
+    finish();
+    assert_string_equal(saved_why, "the machine ended");
+    assert_int_equal(rmdir(dir), 0);
+    end_when_launched = false;
+    save_to = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_crash),      cmocka_unit_test(test_hang),
         cmocka_unit_test(test_time_limit), cmocka_unit_test(test_babble),
         cmocka_unit_test(test_distrust),   cmocka_unit_test(test_order),
+        cmocka_unit_test(test_save),       cmocka_unit_test(test_save_and_end),
     };
     sigset_t set;
 

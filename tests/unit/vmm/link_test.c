@@ -7,6 +7,7 @@
 #include "driver.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 
 #include "devices.h"
@@ -119,6 +120,152 @@ static void test_steps(void **state)
     turn();
     turn();
     assert_true(device_status() & NEEDS_RESET);
+}
+
+/* What is in memory outlives the machine. */
+static void new_machine(const struct bawn_virtio_state *state, bool good)
+{
+    uint8_t *memory = malloc(RAM_SIZE);
+    uint16_t next = m.next_desc[0], seen = m.seen[0];
+    uint64_t bar = m.bar;
+
+    memcpy(memory, ram(0), RAM_SIZE);
+    teardown(NULL);
+    setup(NULL);
+    memcpy(ram(0), memory, RAM_SIZE);
+    free(memory);
+    m.next_desc[0] = next;
+    m.seen[0] = seen;
+    m.bar = bar;
+    assert_int_equal(bawn_virtio_load(&m.virtio, state), good);
+    m.ioapic.lines = 0;
+    bawn_link_serve(dev->link[1], dev->vdev);
+}
+
+static void ask_and_turn(void)
+{
+    ask();
+    turn();
+    turn();
+}
+
+/* Another machine's device goes on where this one's was paused. */
+static void snapshot_of(uint64_t features)
+{
+    struct bawn_virtio_state state;
+    uint32_t len = 0;
+
+    driver_start(1, features);
+    bawn_link_serve(dev->link[1], dev->vdev);
+    for (unsigned i = 0; i < 3; i++)
+        ask_and_turn();
+    assert_int_equal(used(0, NULL), 3);
+    bawn_link_pause(&l);
+    turn();
+    ask(); /* it stays in the queue */
+    turn();
+    assert_true(bawn_virtio_save(&m.virtio, &state));
+    assert_int_equal(state.set.queue[0].avail_idx, 3);
+    assert_int_equal(state.set.queue[0].used_idx, 3);
+    assert_true(state.set.resume);
+    new_machine(&state, true);
+    assert_int_equal(device_status(), 15);
+    turn();
+    turn();
+    assert_int_equal(used(0, &len), 1);
+    assert_int_equal(len, 32);
+    assert_false(is_zero());
+    assert_int_equal(m.ioapic.lines, 1u << BAWN_PCI_GSI(SLOT, 0));
+    reg(VIRTIO_PCI_COMMON_STATUS, 1, 0);
+    turn();
+    assert_int_equal(device_status(), 0);
+    assert_int_equal(driver_start(1, features), 15); /* from the beginning */
+    ask_and_turn();
+    assert_int_equal(used(0, &len), 1);
+    assert_int_equal(nr_distrusts, 0);
+}
+
+static void test_snapshot(void **state)
+{
+    (void)state;
+    snapshot_of(V1);
+    teardown(NULL);
+    setup(NULL);
+    snapshot_of(V1 | 1ull << VIRTIO_RING_F_EVENT_IDX);
+}
+
+/* A machine that was saved before its driver came, and one that was before its device did. */
+static void test_snapshot_early(void **opaque)
+{
+    struct bawn_virtio_state state;
+
+    (void)opaque;
+    bawn_link_serve(dev->link[1], dev->vdev);
+    turn();
+    bawn_link_pause(&l);
+    turn();
+    assert_true(bawn_virtio_save(&m.virtio, &state));
+    new_machine(&state, true);
+    turn();
+    assert_int_equal(driver_start(1, V1), 15);
+    ask_and_turn();
+    assert_int_equal(used(0, NULL), 1);
+
+    teardown(NULL);
+    setup(NULL);
+    assert_int_equal(driver_start(1, V1), 15);
+    bawn_link_pause(&l);
+    ask();
+    assert_true(bawn_virtio_save(&m.virtio, &state));
+    assert_false(state.set.resume);
+    new_machine(&state, true);
+    turn();
+    turn();
+    assert_int_equal(used(0, NULL), 1);
+}
+
+/* No driver's writes lead there. */
+static void test_impossible_states(void **opaque)
+{
+    struct bawn_virtio_state good, bad;
+
+    (void)opaque;
+    driver_start(1, V1);
+    bawn_link_serve(dev->link[1], dev->vdev);
+    turn();
+    bawn_link_pause(&l);
+    turn();
+    assert_true(bawn_virtio_save(&m.virtio, &good));
+    bad = good;
+    bad.config_len++;
+    new_machine(&bad, false);
+    bad = good;
+    bad.status &= ~8; /* DRIVER_OK without FEATURES_OK */
+    new_machine(&bad, false);
+    bad = good;
+    bad.driver_features |= 1ull << 20;
+    new_machine(&bad, false);
+    bad = good;
+    bad.driver_features = 0;
+    new_machine(&bad, false);
+    bad = good;
+    bad.set.queue[0].size = BAWN_VIRTQ_MAX + 1;
+    new_machine(&bad, false);
+    bad = good; /* the device finds this: as ever */
+    bad.set.queue[0].desc = RAM_SIZE;
+    new_machine(&bad, true);
+    turn();
+    turn();
+    assert_true(device_status() & NEEDS_RESET);
+    memset(&bad, 0xff, sizeof(bad)); /* what is no register of this device is dropped */
+    bad.config_len = 0;
+    bad.driver_features = V1;
+    bad.set.queue[0].size = 16;
+    bad.set.queue[1].size = bad.set.queue[2].size = 0;
+    new_machine(&bad, true);
+    turn();
+    assert_int_equal(bawn_bus_read(&m.mmio, CFG, 2), 0x1af4);
+    assert_in_range(m.virtio.msix_pending, 0, 3);
 }
 
 /* While it is paused a device serves nothing and forgets nothing. */
@@ -366,7 +513,8 @@ int main(void)
         TEST(test_pause),           TEST(test_pause_before_hello),
         TEST(test_process),         TEST(test_dies_while_stopping),
         TEST(test_hostile_device),  TEST(test_deaf_device),
-        TEST(test_hostile_machine),
+        TEST(test_hostile_machine), TEST(test_snapshot),
+        TEST(test_snapshot_early),  TEST(test_impossible_states),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

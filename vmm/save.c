@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Makes snapshots. The writer's process sees guest memory and the new file, and nothing else; what
+ * it and the machine say is not trusted.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "save.h"
+#include "supervise.h"
+
+/* ---- the writer's process ---- */
+
+static enum bawn_status lock_in(const struct bawn_boot *b, struct bawn_error *err)
+{
+    struct bawn_sandbox_files files = { .nr = 0 };
+    unsigned lacks = 0; /* the machine's process says it for all */
+    enum bawn_status st;
+
+    bawn_sandbox_keep(&files, b->save.fd);
+    for (unsigned i = 0; i < b->mem.nr; i++)
+        bawn_sandbox_keep(&files, b->mem.range[i].fd);
+    st = bawn_sandbox_enter(BAWN_ROLE_SNAPSHOT, &files, &lacks, err);
+    return st ? st : bawn_sandbox_filter(BAWN_ROLE_SNAPSHOT, &lacks, err);
+}
+
+static _Noreturn void write_image(struct bawn_boot *b)
+{
+    static const struct bawn_progress nobody;
+    struct bawn_error *err = &b->shared->why;
+    enum bawn_status st = lock_in(b, err);
+
+    if (!st)
+        st = bawn_snapshot_write(&b->save.image, b->save.config, &b->shared->state,
+                                 BAWN_STATE_SIZE(b->parts.cfg->vcpus), &b->mem, &nobody, err);
+    _exit(st ? 1 : 0);
+}
+
+/* ---- the supervisor ---- */
+
+static void discard(struct bawn_save *s)
+{
+    if (s->fd >= 0) {
+        close(s->fd);
+        unlink(s->temp);
+    }
+    s->fd = -1;
+    bawn_image_close(&s->image);
+    free(s->config);
+    s->config = NULL;
+}
+
+static void end(struct bawn_boot *b)
+{
+    discard(&b->save);
+    b->save.active = false;
+    b->ops.saved(b->ops.opaque, b->save.path, b->save.why);
+}
+
+/* The machine goes on, if it did before. */
+static void go_on(struct bawn_boot *b)
+{
+    if (!b->save.resume || !bawn_boot_order(b, BAWN_ORDER_RESUME))
+        end(b);
+}
+
+static void fail(struct bawn_boot *b, const char *why)
+{
+    snprintf(b->save.why, sizeof(b->save.why), "%.255s", why);
+    go_on(b);
+}
+
+static enum bawn_status open_file(struct bawn_save *s, const char *path, struct bawn_error *err)
+{
+    if (snprintf(s->path, sizeof(s->path), "%s", path) >= (int)sizeof(s->path) ||
+        snprintf(s->temp, sizeof(s->temp), "%s.XXXXXX", path) >= (int)sizeof(s->temp))
+        return bawn_fail(err, BAWN_E_USAGE, "the snapshot's name is too long");
+    s->fd = mkostemp(s->temp, O_CLOEXEC);
+    return s->fd < 0 ? bawn_fail(err, BAWN_E_IO, "cannot make %s: %m", s->temp) : BAWN_OK;
+}
+
+enum bawn_status bawn_save_begin(struct bawn_boot *b, const char *path,
+                                 const struct bawn_image_key *key, struct bawn_error *err)
+{
+    struct bawn_save *s = &b->save;
+    enum bawn_status st;
+
+    if (b->parts.cfg->snp.on)
+        return bawn_state_unsupported(err);
+    if (s->active)
+        return bawn_fail(err, BAWN_E_IO, "a snapshot is being made already");
+    *s = (struct bawn_save){ .fd = -1, .resume = !b->paused };
+    st = open_file(s, path, err);
+    s->config = st ? NULL : bawn_vm_config_print(b->parts.cfg);
+    if (!st && !s->config)
+        st = bawn_fail(err, BAWN_E_NOMEM, "no memory for the configuration");
+    if (!st) /* here the cipher is set up, which the writer's process could not do */
+        st = bawn_image_create(&s->image, s->fd, key, err);
+    if (!st && !bawn_boot_order(b, s->resume ? BAWN_ORDER_PAUSE : BAWN_ORDER_SAVE))
+        st = bawn_fail(err, BAWN_E_IO,
+                       "the machine takes no orders now: it starts, ends or has "
+                       "one to carry out");
+    if (st)
+        discard(s);
+    else
+        s->active = true;
+    return st;
+}
+
+bool bawn_save_ordered(struct bawn_boot *b, enum bawn_order order, const char *why)
+{
+    struct bawn_save *s = &b->save;
+
+    if (!s->active)
+        return false;
+    if (order == BAWN_ORDER_RESUME) {
+        if (*why && !*s->why)
+            snprintf(s->why, sizeof(s->why), "it is made, but the machine does not go on: %.200s",
+                     why);
+        end(b);
+    } else if (*why) {
+        s->resume = s->resume && order != BAWN_ORDER_PAUSE;
+        fail(b, why);
+    } else if (order == BAWN_ORDER_PAUSE) {
+        if (!bawn_boot_order(b, BAWN_ORDER_SAVE))
+            fail(b, "the machine takes no orders");
+    } else {
+        s->writer = bawn_boot_spawn("snapshot");
+        if (!s->writer)
+            write_image(b);
+        if (s->writer < 0) {
+            s->writer = 0;
+            fail(b, "cannot make a process");
+        }
+    }
+    return true;
+}
+
+/* Under its name, for good. */
+static bool publish(struct bawn_save *s)
+{
+    char dir[PATH_MAX], *slash;
+    int fd;
+
+    if (rename(s->temp, s->path))
+        return false;
+    close(s->fd); /* and no temporary file is left to be discarded */
+    s->fd = -1;
+    snprintf(dir, sizeof(dir), "%s", s->path);
+    slash = strrchr(dir, '/');
+    if (slash)
+        slash[slash == dir] = '\0';
+    fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    return true;
+}
+
+void bawn_save_reap(struct bawn_boot *b)
+{
+    struct bawn_save *s = &b->save;
+    int status;
+
+    if (!s->writer || waitpid(s->writer, &status, WNOHANG) <= 0)
+        return;
+    s->writer = 0;
+    if (WIFEXITED(status) && !WEXITSTATUS(status)) {
+        if (publish(s))
+            go_on(b);
+        else
+            fail(b, strerror(errno));
+        return;
+    }
+    bawn_boot_clean(b->shared->why.msg, sizeof(b->shared->why.msg));
+    fail(b, WIFEXITED(status) ? b->shared->why.msg : "the snapshot's process was killed");
+}
+
+void bawn_save_cancel(struct bawn_boot *b)
+{
+    struct bawn_save *s = &b->save;
+
+    if (!s->active)
+        return;
+    if (s->writer) {
+        kill(s->writer, SIGKILL);
+        waitpid(s->writer, NULL, 0);
+        s->writer = 0;
+    }
+    snprintf(s->why, sizeof(s->why), "the machine ended");
+    end(b);
+}
