@@ -10,6 +10,7 @@
 #include "state.h"
 #include "vm.h"
 
+#define MSR_TSC 0x10
 #define MSR_TSC_DEADLINE 0x6e0
 
 /* Beside what the module lists: mainline KVM's list is without the MTRRs (SDM vol. 4, table 2-2).
@@ -52,6 +53,21 @@ enum bawn_status bawn_state_unsupported(struct bawn_error *err)
         "a confidential machine has no snapshots: its memory and registers are "
         "encrypted with a key that never leaves the processor, so that the host cannot "
         "read them, nor another processor use them");
+}
+
+/* The guest compares its two clocks, and distrusts one that jumped. They are read one right after
+ * the other, and set in the same way: what passes between the two calls is the same both times. */
+static bool both_clocks(struct bawn_vm *vm, bool set, struct kvm_clock_data *clock, uint64_t *tsc)
+{
+    struct {
+        struct kvm_msrs head;
+        struct kvm_msr_entry entry;
+    } msr = { .head.nmsrs = 1, .entry = { .index = MSR_TSC, .data = *tsc } };
+    bool ok = !ioctl(vm->fd, set ? KVM_SET_CLOCK : KVM_GET_CLOCK, clock) &&
+              ioctl(vm->vcpu[0].fd, set ? KVM_SET_MSRS : KVM_GET_MSRS, &msr) == 1;
+
+    *tsc = msr.entry.data;
+    return ok;
 }
 
 /* ---- saving ---- */
@@ -154,8 +170,8 @@ enum bawn_status bawn_state_save(struct bawn_vm *vm, struct bawn_state *state,
     state->measured = vm->measured;
     memcpy(state->digest, vm->digest, sizeof(state->digest));
     state->cpuid = vm->cpuid;
-    if (ioctl(vm->fd, KVM_GET_CLOCK, &state->clock))
-        return bawn_fail(err, BAWN_E_IO, "KVM_GET_CLOCK: %m");
+    if (!both_clocks(vm, false, &state->clock, &state->tsc))
+        return bawn_fail(err, BAWN_E_IO, "cannot read the guest's clocks: %m");
     st = save_devices(vm, state, err);
     for (unsigned i = 0; !st && i < vm->nr_vcpus; i++)
         st = save_vcpu(&vm->vcpu[i], &state->vcpu[i], err);
@@ -236,14 +252,15 @@ enum bawn_status bawn_state_load_vcpu(struct bawn_vcpu *vcpu, const struct bawn_
     const struct bawn_state_vcpu *from = &state->vcpu[vcpu->id];
     /* The guest's time stood still; the module takes nothing else of it. */
     struct kvm_clock_data clock = { .clock = state->clock.clock };
+    uint64_t tsc = state->tsc;
     enum bawn_status st;
 
     if (from->nr_msrs > BAWN_STATE_MSRS)
         return bawn_fail(err, BAWN_E_FORMAT, "vCPU %u: the snapshot has %u MSRs", vcpu->id,
                          from->nr_msrs);
-    if (!vcpu->id && ioctl(vcpu->vm->fd, KVM_SET_CLOCK, &clock))
-        return bawn_fail(err, BAWN_E_IO, "KVM_SET_CLOCK: %m");
     st = load_tsc_khz(vcpu, state->cpuid.tsc_khz, err);
+    if (!st && !vcpu->id && !both_clocks(vcpu->vm, true, &clock, &tsc))
+        st = bawn_fail(err, BAWN_E_IO, "cannot set the guest's clocks: %m");
     for (size_t i = 0; !st && i < NR_CALLS; i++) {
         /* MSRs stand between: the deadline needs the local APIC's mode. */
         if (calls[i].set == KVM_SET_VCPU_EVENTS)

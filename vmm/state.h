@@ -58,6 +58,7 @@ struct bawn_state {
     uint32_t measured;             /* digest is a sealed launch's */
     struct bawn_state_cpuid cpuid; /* of vCPU 0 */
     struct kvm_clock_data clock;
+    uint64_t tsc; /* of vCPU 0, read right after the clock */
     struct bawn_ioapic_state ioapic;
     struct bawn_serial_state serial;
     struct bawn_platform_state platform;

@@ -141,6 +141,8 @@ void bawn_vdev_start(struct bawn_vdev *d, const struct bawn_vdev_start *start)
         }
         bawn_vdev_again(d, i); /* the bell may have rung before */
     }
+    if (start->resume && d->running && d->ops->resumed)
+        d->ops->resumed(d->opaque);
 }
 
 void bawn_vdev_stop(struct bawn_vdev *d)

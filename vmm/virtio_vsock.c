@@ -70,6 +70,14 @@ static void reset(void *opaque)
         bawn_vsock_conn_close(&d->conn[i]);
     d->nr_strays = 0;
     d->next = 0;
+    d->tell_reset = false;
+}
+
+static void resumed(void *opaque)
+{
+    struct bawn_virtio_vsock *d = opaque;
+
+    d->tell_reset = true; /* the queue's bell has rung already */
 }
 
 /* ---- to the guest ---- */
@@ -298,11 +306,26 @@ static void drain(struct bawn_virtio_vsock *d)
     bawn_vdev_again(&d->vdev, QUEUE_TX);
 }
 
+static void send_reset(struct bawn_virtio_vsock *d)
+{
+    const struct virtio_vsock_event event = { htole32(VIRTIO_VSOCK_EVENT_TRANSPORT_RESET) };
+    struct bawn_virtq_chain chain;
+    struct bawn_bufs room;
+
+    if (!d->tell_reset || !bawn_vdev_take(&d->vdev, QUEUE_EVENT, &chain))
+        return;
+    d->tell_reset = false;
+    bawn_bufs_writable(&room, &chain);
+    bawn_vdev_give(&d->vdev, QUEUE_EVENT, &chain,
+                   bawn_bufs_put(&room, &event, sizeof(event)) ? sizeof(event) : 0);
+}
+
 static void ready(void *opaque, unsigned queue)
 {
     struct bawn_virtio_vsock *d = opaque;
     bool full;
 
+    send_reset(d);
     if (queue == QUEUE_TX)
         drain(d);
     full = d->nr_strays == BAWN_VSOCK_STRAYS;
@@ -389,6 +412,7 @@ static const struct bawn_vdev_ops vsock_ops = {
     .input_queues = 1u << QUEUE_RX | 1u << QUEUE_TX | 1u << QUEUE_EVENT,
     .ready = ready,
     .reset = reset,
+    .resumed = resumed,
 };
 
 int bawn_virtio_vsock_init(struct bawn_virtio_vsock *d, const struct bawn_vdev_host *host,

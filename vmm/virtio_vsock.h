@@ -27,6 +27,7 @@ struct bawn_virtio_vsock {
         uint32_t host_port, guest_port;
     } stray[BAWN_VSOCK_STRAYS];
     unsigned nr_strays;
+    bool tell_reset; /* the connections of before are gone (section 5.10.6.7) */
 };
 
 /* 0 or -errno; after a failure bawn_virtio_vsock_destroy() is still due. d is zeroed before. */

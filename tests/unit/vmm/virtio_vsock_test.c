@@ -666,6 +666,33 @@ static void test_socket(void **state)
     assert_int_equal(bawn_vsock_socket_open(&other, "/nonexistent/s", &err), BAWN_E_IO);
 }
 
+/* A device that goes on from a snapshot knows no connections, and says so. */
+static void test_resumed(void **state)
+{
+    struct bawn_vdev_start where = m.virtio.set;
+    uint32_t len = 0, event = 99;
+
+    (void)state;
+    where.resume = true;
+    for (unsigned q = 0; q < 3; q++) {
+        where.queue[q].avail_idx = dev.vdev.vq[q].avail_idx;
+        where.queue[q].used_idx = dev.vdev.vq[q].used_idx;
+    }
+    bawn_vdev_stop(&dev.vdev);
+    bawn_vdev_start(&dev.vdev, &where);
+    turn_loop(&m.loop);
+    offer(2, &(struct part){ TX_BUF, sizeof(event), true }, 1);
+    memcpy(ram(TX_BUF), &event, sizeof(event));
+    ring_bell(2);
+    assert_int_equal(used(2, &len), 1);
+    assert_int_equal(len, sizeof(event));
+    memcpy(&event, ram(TX_BUF), sizeof(event));
+    assert_int_equal(event, VIRTIO_VSOCK_EVENT_TRANSPORT_RESET);
+    offer(2, &(struct part){ TX_BUF, sizeof(event), true }, 1); /* once */
+    ring_bell(2);
+    assert_int_equal(used(2, &len), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, reset_taken, teardown)
 
 int main(void)
@@ -679,6 +706,7 @@ int main(void)
         TEST(test_answer_survives),   TEST(test_no_buffers),
         TEST(test_malformed),         TEST(test_many),
         TEST(test_random_packets),    TEST(test_socket),
+        TEST(test_resumed),
     };
 
     signal(SIGPIPE, SIG_IGN);
