@@ -218,8 +218,23 @@ def config():
     yield b"\0" + b'{"a":' * 20 + b"1" + b"}" * 20
 
 
+def image():
+    """Files that are none, and contents: head, configuration, state, maps of two ranges, pages."""
+    yield b"\0"
+    yield b"\0BAWNSNAP" + struct.pack("<4I", 1, 0, 65536, 0) + bytes(64) + bytes(100)
+    yield b"\0BAWNSNAP" + struct.pack("<4I", 1, 1, 65536, 0) + bytes(64) + bytes(100)
+    two, high = 2 << 20, 1 << 32
+    for ranges in (1, 2):
+        head = struct.pack("<IIQQQQQQQ", 1, ranges, 0, 2, 0, 0, two, high, two)
+        yield b"\1" + head + b"{}" + bytes(64 * ranges)
+        yield b"\2" + head + bytes(64 * ranges)
+        yield b"\2" + head + b"\x81" + bytes(62) + b"\x80" + bytes(64 * (ranges - 1)) + bytes(3 * 4096)
+        yield b"\2" + head + b"\xff" * 64 * ranges + bytes(4096)
+
+
 SEEDS = {
     "vmm-config": config,
+    "vmm-image": image,
     "vmm-qcow2": qcow2,
     "vmm-virtio_rng": rng,
     "vmm-virtio_blk": blk,

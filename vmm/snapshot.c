@@ -189,6 +189,22 @@ void bawn_snapshot_close(struct bawn_snapshot *s)
     s->config = NULL;
 }
 
+enum bawn_status bawn_state_check(const struct bawn_state *state, size_t len, unsigned vcpus,
+                                  struct bawn_error *err)
+{
+    if (len < offsetof(struct bawn_state, vcpu))
+        return bawn_fail(err, BAWN_E_FORMAT, "the snapshot's state is too short");
+    if (state->version != BAWN_STATE_VERSION)
+        return bawn_fail(err, BAWN_E_UNSUPPORTED,
+                         "the snapshot's state is of version %u: this bawn loads version %u",
+                         state->version, BAWN_STATE_VERSION);
+    if (state->nr_vcpus != vcpus || state->size != BAWN_STATE_SIZE(vcpus) || len != state->size)
+        return bawn_fail(err, BAWN_E_FORMAT,
+                         "the snapshot's state of %u vCPUs, %zu bytes, is not one of %u vCPUs",
+                         state->nr_vcpus, len, vcpus);
+    return BAWN_OK;
+}
+
 enum bawn_status bawn_snapshot_state(struct bawn_snapshot *s, struct bawn_state *state,
                                      unsigned vcpus, struct bawn_error *err)
 {

@@ -44,7 +44,10 @@ struct bawn_snapshot {
 enum bawn_status bawn_snapshot_open(struct bawn_snapshot *s, int fd,
                                     const struct bawn_image_key *key, struct bawn_error *err);
 void bawn_snapshot_close(struct bawn_snapshot *s);
-/* The state, checked by bawn_state_check(). */
+/* Whether len bytes are a state of this many vCPUs. */
+enum bawn_status bawn_state_check(const struct bawn_state *state, size_t len, unsigned vcpus,
+                                  struct bawn_error *err);
+/* The state, so checked. */
 enum bawn_status bawn_snapshot_state(struct bawn_snapshot *s, struct bawn_state *state,
                                      unsigned vcpus, struct bawn_error *err);
 /* Fills memory, which is all zero. BAWN_E_CONFIG: it is laid out in another way. */

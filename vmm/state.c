@@ -180,22 +180,6 @@ enum bawn_status bawn_state_save(struct bawn_vm *vm, struct bawn_state *state,
 
 /* ---- loading ---- */
 
-enum bawn_status bawn_state_check(const struct bawn_state *state, size_t len, unsigned vcpus,
-                                  struct bawn_error *err)
-{
-    if (len < offsetof(struct bawn_state, vcpu))
-        return bawn_fail(err, BAWN_E_FORMAT, "the snapshot's state is too short");
-    if (state->version != BAWN_STATE_VERSION)
-        return bawn_fail(err, BAWN_E_UNSUPPORTED,
-                         "the snapshot's state is of version %u: this bawn loads version %u",
-                         state->version, BAWN_STATE_VERSION);
-    if (state->nr_vcpus != vcpus || state->size != BAWN_STATE_SIZE(vcpus) || len != state->size)
-        return bawn_fail(err, BAWN_E_FORMAT,
-                         "the snapshot's state of %u vCPUs, %zu bytes, is not one of %u vCPUs",
-                         state->nr_vcpus, len, vcpus);
-    return BAWN_OK;
-}
-
 /* One that cannot be set is as good if it already has the value. */
 static bool has_value(const struct bawn_vcpu *vcpu, const struct kvm_msr_entry *want)
 {

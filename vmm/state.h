@@ -81,9 +81,6 @@ enum bawn_status bawn_state_prepare(struct bawn_vm *vm, struct bawn_error *err);
 enum bawn_status bawn_state_save(struct bawn_vm *vm, struct bawn_state *state,
                                  struct bawn_error *err);
 
-/* Whether len bytes are a state of this many vCPUs. */
-enum bawn_status bawn_state_check(const struct bawn_state *state, size_t len, unsigned vcpus,
-                                  struct bawn_error *err);
 /* One vCPU's registers, once its CPUID is set. */
 enum bawn_status bawn_state_load_vcpu(struct bawn_vcpu *vcpu, const struct bawn_state *state,
                                       struct bawn_error *err);

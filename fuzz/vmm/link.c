@@ -3,7 +3,7 @@
  * The link between transport and device, under a hostile driver and two ends that cannot be
  * trusted: common.h has the steps, which go over the link here. HOST x y: a message of kind x % 16,
  * all of y, from the device (to it: x & 0x10); x & 0x20: with rings at their places; x & 0x40: y
- * bytes of it. HOST 0xff y: none, the loop turns.
+ * bytes of it. HOST 0xff y: none, the loop turns. HOST 0xfe y: a snapshot's state is loaded.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +19,7 @@ static struct {
     struct bawn_link link;
 } s;
 static int pair[2] = { -1, -1 };
+static struct bawn_virtio *transport;
 
 static void distrust(void *opaque, unsigned device, const char *why)
 {
@@ -40,10 +41,21 @@ static void plug(struct bawn_virtio *virtio)
 {
     const struct bawn_link_owner owner = { .distrust = distrust };
 
+    transport = virtio;
     FUZZ_MUST(!bawn_link_init(&s.link, pair[0], 7, virtio, &owner));
     FUZZ_MUST(!bawn_link_serve(pair[1], &s.rng));
     drain();
     s.link.ready = true;
+}
+
+/* A snapshot's state of the transport, but for one byte. */
+static void load(uint8_t how)
+{
+    struct bawn_virtio_state state;
+
+    bawn_virtio_save(transport, &state);
+    ((uint8_t *)&state)[how * (sizeof(state) / 256) % sizeof(state)] ^= how;
+    bawn_virtio_load(transport, &state);
 }
 
 static void host(uint8_t what, uint8_t how)
@@ -53,6 +65,10 @@ static void host(uint8_t what, uint8_t how)
 
     if (what == 0xff)
         return;
+    if (what == 0xfe) {
+        load(how);
+        return;
+    }
     memset(&msg, how, sizeof(msg));
     msg.kind = what % 16;
     if (what & 0x20) {

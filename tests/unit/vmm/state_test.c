@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "state.h"
+#include "snapshot.h"
 
 static struct bawn_error err;
 
