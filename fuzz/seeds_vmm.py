@@ -232,8 +232,26 @@ def image():
         yield b"\2" + head + b"\xff" * 64 * ranges + bytes(4096)
 
 
+def http():
+    """What curl, libvirt and Kata send."""
+    root = b"/api/v1/vm"
+    head = b"Host: localhost\r\nUser-Agent: curl/8\r\nAccept: application/json\r\n"
+    body = b'{"destination_url":"file:///tmp/x"}'
+
+    def request(method, path, more=b"", content=b""):
+        return method + b" " + root + path + b" HTTP/1.1\r\n" + head + more + b"\r\n" + content
+
+    length = b"Content-Type: application/json\r\nContent-Length: %d\r\n" % len(body)
+    yield request(b"GET", b"m.ping")
+    yield request(b"PUT", b".boot", b"Content-Length: 0\r\n") + request(b"GET", b".info")
+    yield request(b"PUT", b".snapshot", length, body)
+    yield request(b"PUT", b".snapshot", length + b"Expect: 100-continue\r\n", body)
+    yield request(b"GET", b".info", b"Connection: close\r\n").replace(b"1.1", b"1.0")
+
+
 SEEDS = {
     "vmm-config": config,
+    "vmm-http": http,
     "vmm-image": image,
     "vmm-qcow2": qcow2,
     "vmm-virtio_rng": rng,

@@ -43,6 +43,7 @@ FILTER(disk);
 FILTER(net);
 FILTER(balloon);
 FILTER(snapshot);
+FILTER(api);
 
 #define FILES 256 /* descriptors, vsock's connections among them */
 
@@ -57,6 +58,7 @@ static const struct {
     [BAWN_ROLE_NET] = { bawn_filter_net, bawn_filter_net_end },
     [BAWN_ROLE_BALLOON] = { bawn_filter_balloon, bawn_filter_balloon_end },
     [BAWN_ROLE_SNAPSHOT] = { bawn_filter_snapshot, bawn_filter_snapshot_end },
+    [BAWN_ROLE_API] = { bawn_filter_api, bawn_filter_api_end },
 };
 
 pid_t bawn_sandbox_fork(bool *apart)

@@ -22,6 +22,7 @@ enum bawn_role {
     BAWN_ROLE_NET,
     BAWN_ROLE_BALLOON,
     BAWN_ROLE_SNAPSHOT,
+    BAWN_ROLE_API,
 };
 
 /* What of it this host does not give. */
