@@ -8,11 +8,9 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "client.h"
+#include "compat.h"
 #include "options.h"
-
-#ifndef BAWN_VERSION
-#define BAWN_VERSION "0.1"
-#endif
 
 static int help(int argc, char **argv);
 static int version(int argc, char **argv);
@@ -36,7 +34,8 @@ static int help(int argc, char **argv)
     (void)argc, (void)argv;
     printf("Usage: bawn COMMAND [OPTION]...\n\n");
     for (size_t i = 0; i < COMMANDS; i++)
-        printf("  %-12s%s\n", commands[i].name, commands[i].help);
+        printf("  %-14s%s\n", commands[i].name, commands[i].help);
+    bawn_client_help(stdout);
     printf("\nbawn COMMAND --help lists a command's options.\n");
     return 0;
 }
@@ -61,12 +60,19 @@ static bool have_stdio(void)
 
 int main(int argc, char **argv)
 {
+    int code;
+
     if (!have_stdio())
         return 1;
+    if (bawn_compat_name(argv[0]))
+        return bawn_compat_run(argc - 1, argv + 1);
     for (size_t i = 0; argc > 1 && i < COMMANDS; i++) {
         if (!strcmp(argv[1], commands[i].name))
             return commands[i].run(argc - 2, argv + 2);
     }
+    code = argc > 1 ? bawn_client(argc - 1, argv + 1) : -1;
+    if (code >= 0)
+        return code;
     fprintf(stderr, "bawn: %s%s; see bawn --help\n",
             argc > 1 ? "unknown command " : "a command is needed", argc > 1 ? argv[1] : "");
     return 2;

@@ -352,6 +352,11 @@ static const struct option options[] = {
       option_set_text, FIELD(policy) },
     { "policy-key", "FILE", "public key of who signs policies (PEM)", option_set_text,
       FIELD(policy_key) },
+    { "name", "NAME", "how bawn ps and the others call it (vm-PID)", option_set_text, FIELD(name) },
+    { "api-socket", "path=PATH|fd=N", "serve the API there; without a kernel, wait for vm.create",
+      option_set_text, FIELD(api_socket) },
+    { "event-monitor", "path=PATH|fd=N", "tell there what becomes of the machine", option_set_text,
+      FIELD(event_monitor) },
     { "restore", "FILE", "go on from this snapshot (as bawn restore FILE)", option_set_text,
       FIELD(restore) },
     { "key", "FILE", "key of snapshots: 32 bytes, or 64 hexadecimal digits", option_set_text,
@@ -397,8 +402,8 @@ void bawn_options_help(void)
 }
 
 /* To be asked for explicitly: a file that anybody can read has all of the guest's memory. */
-static enum bawn_status read_key(const struct bawn_options *opt, struct bawn_image_key *key,
-                                 struct bawn_error *err)
+enum bawn_status bawn_options_key(const struct bawn_options *opt, struct bawn_image_key *key,
+                                  struct bawn_error *err)
 {
     if (!opt->key == !opt->no_encryption)
         return bawn_fail(err, BAWN_E_USAGE, "one of --key FILE and --no-encryption is needed");
@@ -409,7 +414,7 @@ static enum bawn_status read_key(const struct bawn_options *opt, struct bawn_ima
 static enum bawn_status open_snapshot(struct bawn_options *opt, struct bawn_error *err)
 {
     struct bawn_image_key key;
-    enum bawn_status st = read_key(opt, &key, err);
+    enum bawn_status st = bawn_options_key(opt, &key, err);
 
     if (st)
         return st;

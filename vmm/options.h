@@ -11,6 +11,12 @@
 #include "launch.h"
 #include "snapshot.h"
 
+#ifndef BAWN_VERSION
+#define BAWN_VERSION "0.1"
+#endif
+/* Whose API it is. */
+#define BAWN_CH_VERSION "48.0"
+
 struct bawn_options {
     struct bawn_vm_config cfg;
     const char *device;              /* the pointers are borrowed from argv */
@@ -21,6 +27,7 @@ struct bawn_options {
         bool given;
         uint8_t digest[BAWN_MEASURE_DIGEST_SIZE];
     } expect;
+    const char *name, *api_socket, *event_monitor;
     const char *restore, *key; /* a snapshot to go on from; its key's file */
     bool no_encryption;
     struct bawn_snapshot snapshot; /* open if restore is not NULL */
@@ -35,6 +42,9 @@ enum bawn_status bawn_options_parse(struct bawn_options *opt, int argc, char **a
                                     struct bawn_error *err);
 void bawn_options_free(struct bawn_options *opt);
 void bawn_options_help(void);
+/* The key that snapshots have. BAWN_E_USAGE: it was not said which, nor that there is none. */
+enum bawn_status bawn_options_key(const struct bawn_options *opt, struct bawn_image_key *key,
+                                  struct bawn_error *err);
 
 /* argv as above. Returns the process's exit code. */
 int bawn_run(int argc, char **argv);

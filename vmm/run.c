@@ -3,6 +3,7 @@
  * Runs virtual machines from one configuration until one ends for good: opens every file,
  * computes the plan, and has a machine built from it for each boot. The supervisor's process.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,32 +15,10 @@
 #include <unistd.h>
 
 #include "common/confine.h"
-#include "options.h"
 #include "policy.h"
-#include "supervise.h"
+#include "run.h"
 
 #define EXIT_SIGNAL 128 /* a signal's number is added */
-
-struct run {
-    struct bawn_options opt;
-    struct bawn_file kernel, initrd;
-    struct bawn_launch_plan plan;
-    struct bawn_measure_log predicted;
-    struct bawn_snp_input snp;
-    uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* predicted */
-    struct bawn_accel accel;
-    struct bawn_stream serial, console;
-    struct bawn_disk disk[BAWN_MAX_DISKS];
-    struct bawn_net net[BAWN_MAX_NETS];
-    struct bawn_vsock_socket socket;
-    struct bawn_vm_parts parts;
-    struct bawn_backends backends;
-    struct bawn_boot boot;
-    int signal_fd, timer_fd;
-    unsigned launches;
-    bool restored_measured; /* the launch of a snapshot's guest was */
-    int signal;             /* the one that stopped the run, or 0 */
-};
 
 static const struct {
     const char *name;
@@ -54,21 +33,27 @@ static const struct {
 static void on_signal(void *opaque)
 {
     struct signalfd_siginfo info;
-    struct run *r = opaque;
+    struct bawn_run *r = opaque;
 
     if (read(r->signal_fd, &info, sizeof(info)) != sizeof(info))
         return;
     if (info.ssi_signo == SIGCHLD) {
-        bawn_boot_reap(&r->boot);
+        if (r->running)
+            bawn_boot_reap(&r->boot);
+        bawn_control_reap(r);
         return;
     }
     r->signal = info.ssi_signo;
-    bawn_boot_end(&r->boot, BAWN_END_QUIT, "stopped by signal %d", r->signal);
+    r->next = BAWN_NEXT_QUIT;
+    if (r->running)
+        bawn_boot_end(&r->boot, BAWN_END_QUIT, "stopped by signal %d", r->signal);
+    else
+        bawn_loop_stop(r->loop);
 }
 
 static void on_timeout(void *opaque)
 {
-    struct run *r = opaque;
+    struct bawn_run *r = opaque;
     uint64_t ignored;
 
     (void)!read(r->timer_fd, &ignored, sizeof(ignored));
@@ -76,11 +61,13 @@ static void on_timeout(void *opaque)
                   r->opt.timeout);
 }
 
-static enum bawn_status open_events(struct run *r, struct bawn_error *err)
+static enum bawn_status open_events(struct bawn_run *r, struct bawn_error *err)
 {
     struct itimerspec when = { .it_value.tv_sec = r->opt.timeout };
     sigset_t set;
 
+    if (r->signal_fd >= 0)
+        return BAWN_OK;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
@@ -96,7 +83,7 @@ static enum bawn_status open_events(struct run *r, struct bawn_error *err)
     return BAWN_OK;
 }
 
-static enum bawn_status plan_plain(struct run *r, struct bawn_error *err)
+static enum bawn_status plan_plain(struct bawn_run *r, struct bawn_error *err)
 {
     const struct bawn_vm_config *cfg = &r->opt.cfg;
     enum bawn_status st = bawn_launch_plan(&r->plan, cfg, r->kernel.data, r->kernel.len,
@@ -113,7 +100,7 @@ static enum bawn_status plan_plain(struct run *r, struct bawn_error *err)
     return st;
 }
 
-static enum bawn_status plan_snp(struct run *r, struct bawn_error *err)
+static enum bawn_status plan_snp(struct bawn_run *r, struct bawn_error *err)
 {
     enum bawn_status st = bawn_snp_prepare(&r->snp, &r->opt.cfg, &r->kernel, &r->initrd,
                                            r->opt.expect.given ? r->opt.expect.digest : NULL, err);
@@ -123,7 +110,7 @@ static enum bawn_status plan_snp(struct run *r, struct bawn_error *err)
     return st;
 }
 
-static enum bawn_status plan(struct run *r, struct bawn_error *err)
+static enum bawn_status plan(struct bawn_run *r, struct bawn_error *err)
 {
     const struct bawn_vm_config *cfg = &r->opt.cfg;
     enum bawn_status st = bawn_file_read(&r->kernel, cfg->kernel, BAWN_KERNEL_MAX, err);
@@ -136,7 +123,7 @@ static enum bawn_status plan(struct run *r, struct bawn_error *err)
 }
 
 /* The launch that a snapshot's guest had, and not the one that it would have now. */
-static enum bawn_status check_launch(struct run *r, struct bawn_error *err)
+static enum bawn_status check_launch(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_state *state = malloc(sizeof(*state));
     enum bawn_status st = state
@@ -157,7 +144,7 @@ static enum bawn_status check_launch(struct run *r, struct bawn_error *err)
 }
 
 /* The kernel is for when the guest resets itself, and may be gone by now. */
-static enum bawn_status plan_restored(struct run *r, struct bawn_error *err)
+static enum bawn_status plan_restored(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_error why;
     enum bawn_status st = check_launch(r, err);
@@ -181,7 +168,7 @@ static enum bawn_status plan_restored(struct run *r, struct bawn_error *err)
 }
 
 /* A key without a policy is a mistake that would let anything run. */
-static enum bawn_status check_policy(const struct run *r, struct bawn_error *err)
+static enum bawn_status check_policy(const struct bawn_run *r, struct bawn_error *err)
 {
     const struct bawn_options *opt = &r->opt;
     const struct bawn_launch_facts facts = {
@@ -200,8 +187,9 @@ static enum bawn_status check_policy(const struct run *r, struct bawn_error *err
 }
 
 /* Tells of the terminal that was made, and has the configuration know it. */
-static enum bawn_status tell_pty(const struct run *r, const char *id, const struct bawn_stream *s,
-                                 struct bawn_stream_config *cfg, struct bawn_error *err)
+static enum bawn_status tell_pty(const struct bawn_run *r, const char *id,
+                                 const struct bawn_stream *s, struct bawn_stream_config *cfg,
+                                 struct bawn_error *err)
 {
     if (!s->pty[0])
         return BAWN_OK;
@@ -216,7 +204,16 @@ static enum bawn_status tell_pty(const struct run *r, const char *id, const stru
     return BAWN_OK;
 }
 
-static enum bawn_status open_devices(struct run *r, struct bawn_error *err)
+/* A descriptor that was given stays the configuration's, for another boot. */
+static enum bawn_status open_net(struct bawn_net *net, struct bawn_net_config cfg,
+                                 struct bawn_error *err)
+{
+    if (cfg.fd >= 0)
+        cfg.fd = fcntl(cfg.fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    return bawn_net_open(net, &cfg, err);
+}
+
+static enum bawn_status open_devices(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_vm_config *cfg = &r->opt.cfg;
     enum bawn_status st = bawn_stream_open(&r->serial, &cfg->serial, "serial port", err);
@@ -230,14 +227,14 @@ static enum bawn_status open_devices(struct run *r, struct bawn_error *err)
     for (unsigned i = 0; !st && i < cfg->nr_disks; i++)
         st = bawn_disk_open(&r->disk[i], &cfg->disk[i], err);
     for (unsigned i = 0; !st && i < cfg->nr_nets; i++)
-        st = bawn_net_open(&r->net[i], &cfg->net[i], err);
+        st = open_net(&r->net[i], cfg->net[i], err);
     if (!st && cfg->vsock.cid)
         st = bawn_vsock_socket_open(&r->socket, cfg->vsock.socket, err);
     return st;
 }
 
 /* Everything that is opened by name is opened here, before a guest runs. */
-static enum bawn_status prepare(struct run *r, struct bawn_error *err)
+static enum bawn_status prepare(struct bawn_run *r, struct bawn_error *err)
 {
     const struct bawn_vm_config *cfg = &r->opt.cfg;
     enum bawn_status st = bawn_vm_config_check(cfg, err);
@@ -265,13 +262,9 @@ static enum bawn_status prepare(struct run *r, struct bawn_error *err)
     return st ? st : confine_capabilities(err);
 }
 
-static void clean_up(struct run *r)
+void bawn_run_close(struct bawn_run *r)
 {
     bawn_term_restore();
-    if (r->signal_fd >= 0)
-        close(r->signal_fd);
-    if (r->timer_fd >= 0)
-        close(r->timer_fd);
     bawn_vsock_socket_close(&r->socket);
     for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
         bawn_disk_close(&r->disk[i]);
@@ -285,10 +278,21 @@ static void clean_up(struct run *r)
     bawn_launch_plan_free(&r->plan);
     bawn_file_free(&r->initrd);
     bawn_file_free(&r->kernel);
+    r->parts.snp = NULL;
+    r->open = false;
+}
+
+static void clean_up(struct bawn_run *r)
+{
+    bawn_run_close(r);
+    if (r->signal_fd >= 0)
+        close(r->signal_fd);
+    if (r->timer_fd >= 0)
+        close(r->timer_fd);
     bawn_options_free(&r->opt);
 }
 
-static void print_measurement(struct run *r)
+static void print_measurement(struct bawn_run *r)
 {
     bool restored = r->boot.parts.from;
     bool measured = restored ? r->restored_measured : r->accel.measures || r->opt.cfg.snp.on;
@@ -313,7 +317,7 @@ static void print_measurement(struct run *r)
 
 /* A guest without a pvpanic driver tells of its panic on its console only, and then resets,
  * or hangs until something else stops it. */
-static enum bawn_end refine(struct run *r, enum bawn_end why)
+static enum bawn_end refine(struct bawn_run *r, enum bawn_end why)
 {
     if (why == BAWN_END_POWEROFF || why == BAWN_END_FAILED || why == BAWN_END_PANIC)
         return why;
@@ -324,7 +328,7 @@ static enum bawn_end refine(struct run *r, enum bawn_end why)
 }
 
 /* A host that gives less than all of the sandbox. */
-static void print_lacks(const struct run *r)
+static void print_lacks(const struct bawn_run *r)
 {
     static const struct {
         unsigned bit;
@@ -351,16 +355,17 @@ static void print_lacks(const struct run *r)
 
 static void launched(void *opaque)
 {
-    struct run *r = opaque;
+    struct bawn_run *r = opaque;
 
     print_measurement(r);
     if (!r->launches++)
         print_lacks(r);
+    bawn_control_launched(r);
 }
 
 static void device_ended(void *opaque, const char *device, const char *why, bool again)
 {
-    const struct run *r = opaque;
+    const struct bawn_run *r = opaque;
 
     if (r->opt.json)
         fprintf(stderr,
@@ -377,7 +382,7 @@ static void device_ended(void *opaque, const char *device, const char *why, bool
 static void progress(void *opaque, uint64_t done, uint64_t all)
 {
     static const char full[] = "########################################";
-    struct run *r = opaque;
+    struct bawn_run *r = opaque;
     int n = all ? (int)(done * BAR / all) : BAR;
 
     if (r->opt.json)
@@ -391,15 +396,40 @@ static void progress(void *opaque, uint64_t done, uint64_t all)
 
 static void saved(void *opaque, const char *path, const char *why)
 {
-    (void)opaque, (void)path, (void)why;
+    (void)path;
+    bawn_control_saved(opaque, why);
 }
 
 static void ordered(void *opaque, enum bawn_order order, const char *why)
 {
-    (void)opaque, (void)order, (void)why;
+    bawn_control_ordered(opaque, order, why);
 }
 
-static enum bawn_status boot_once(struct run *r, enum bawn_end *why, struct bawn_error *err)
+/* A loop's signals, and the API. */
+static void serve(struct bawn_run *r, struct bawn_loop *loop)
+{
+    r->loop = loop;
+    bawn_loop_watch(loop, r->signal_fd, true, on_signal, r);
+    bawn_control_watch(r);
+    bawn_control_reap(r); /* what ended while nobody listened */
+}
+
+/* Nothing runs until somebody says what is next. */
+static enum bawn_status wait_for_orders(struct bawn_run *r, struct bawn_error *err)
+{
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct bawn_loop loop;
+    int rc = bawn_loop_init(&loop, &lock);
+
+    if (rc)
+        return bawn_fail(err, BAWN_E_IO, "eventfd: %s", strerror(-rc));
+    serve(r, &loop);
+    bawn_loop_run(&loop);
+    bawn_loop_destroy(&loop);
+    return BAWN_OK;
+}
+
+static enum bawn_status boot_once(struct bawn_run *r, enum bawn_end *why, struct bawn_error *err)
 {
     const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, r };
     const struct bawn_progress p = { progress, r };
@@ -410,9 +440,11 @@ static enum bawn_status boot_once(struct run *r, enum bawn_end *why, struct bawn
 
     if (st)
         return st;
-    bawn_loop_watch(&b->loop, r->signal_fd, true, on_signal, r);
+    r->running = true;
+    serve(r, &b->loop);
     bawn_loop_watch(&b->loop, r->timer_fd, true, on_timeout, r);
     bawn_boot_run(b);
+    r->running = false;
     st = b->status;
     if (st)
         *err = b->err;
@@ -422,7 +454,7 @@ static enum bawn_status boot_once(struct run *r, enum bawn_end *why, struct bawn
     return st;
 }
 
-static int report(struct run *r, enum bawn_end why)
+static int report(struct bawn_run *r, enum bawn_end why)
 {
     int code = r->signal ? EXIT_SIGNAL + r->signal : ends[why].code;
 
@@ -436,7 +468,7 @@ static int report(struct run *r, enum bawn_end why)
     return code;
 }
 
-static int dump_config(struct run *r)
+static int dump_config(struct bawn_run *r)
 {
     char *text = bawn_vm_config_print(&r->opt.cfg);
     bool ok = text && puts(text) >= 0 && !fflush(stdout);
@@ -444,25 +476,51 @@ static int dump_config(struct run *r)
     if (!ok)
         fprintf(stderr, "bawn: cannot print the configuration: %m\n");
     free(text);
-    bawn_vm_config_free(&r->opt.cfg);
-    free(r);
     return !ok;
 }
 
-int bawn_run(int argc, char **argv)
+/* One boot, and what is next. Returns the exit code, if nothing is. */
+static int boot(struct bawn_run *r)
 {
     enum bawn_end why = BAWN_END_NONE;
     struct bawn_error err;
-    enum bawn_status st;
-    int code;
-    struct run *r = calloc(1, sizeof(*r));
+    enum bawn_status st = BAWN_OK;
+    int code = 0;
 
-    if (!r) {
-        fprintf(stderr, "bawn: no memory\n");
-        return 1;
+    r->next = BAWN_NEXT_QUIT;
+    if (!r->open)
+        st = prepare(r, &err);
+    r->open = !st;
+    if (!st) {
+        bawn_event(&r->events, "vm", r->reboot ? "rebooting" : "booting");
+        st = boot_once(r, &why, &err);
     }
-    umask(077);
-    r->accel.fd = r->signal_fd = r->timer_fd = r->socket.fd = -1;
+    if (st) {
+        bawn_term_restore();
+        fprintf(stderr, "bawn: %s\n", err.msg);
+        if (r->control.pending) /* who asked for it may ask again */
+            r->next = BAWN_NEXT_WAIT;
+        bawn_run_close(r);
+        r->reboot = false;
+        bawn_control_ended(r, err.msg);
+        return st == BAWN_E_USAGE || st == BAWN_E_CONFIG ? 2 : 1;
+    }
+    if (why == BAWN_END_RESET && r->next == BAWN_NEXT_QUIT && !r->opt.no_reboot && !r->signal) {
+        r->reboot = true;
+        r->next = BAWN_NEXT_BOOT;
+    }
+    if (r->next != BAWN_NEXT_BOOT)
+        bawn_event(&r->events, "vm", "shutdown");
+    if (r->next == BAWN_NEXT_QUIT)
+        code = report(r, why);
+    bawn_control_ended(r, "the machine ended before");
+    return code;
+}
+
+static void init(struct bawn_run *r)
+{
+    r->accel.fd = r->signal_fd = r->timer_fd = r->socket.fd = r->events.fd = -1;
+    r->control.listen_fd = r->control.link[0] = r->control.link[1] = -1;
     for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
         r->disk[i].fd = -1;
     for (unsigned i = 0; i < BAWN_MAX_NETS; i++)
@@ -480,27 +538,56 @@ int bawn_run(int argc, char **argv)
         r->net,
         &r->socket,
     };
-    st = bawn_options_parse(&r->opt, argc, argv, &err);
-    if (!st && r->opt.help) {
-        bawn_options_help();
-        bawn_options_free(&r->opt);
-        free(r);
-        return 0;
-    }
-    if (!st && r->opt.dump_config)
-        return dump_config(r);
-    if (!st)
-        st = prepare(r, &err);
-    do {
+}
+
+static int run_all(struct bawn_run *r)
+{
+    struct bawn_error err;
+    enum bawn_status st = bawn_control_open(r, &err);
+    int code = 0;
+
+    r->created = r->opt.cfg.kernel || r->opt.restore || !r->opt.api_socket;
+    r->next = r->created ? BAWN_NEXT_BOOT : BAWN_NEXT_WAIT;
+    while (!st && r->next != BAWN_NEXT_QUIT) {
+        if (r->next == BAWN_NEXT_BOOT) {
+            code = boot(r);
+            continue;
+        }
+        st = open_events(r, &err);
         if (!st)
-            st = boot_once(r, &why, &err);
-    } while (!st && why == BAWN_END_RESET && !r->opt.no_reboot && !r->signal);
+            st = wait_for_orders(r, &err);
+        code = r->signal ? EXIT_SIGNAL + r->signal : 0;
+    }
+    bawn_control_close(r);
+    if (!st)
+        return code;
+    fprintf(stderr, "bawn: %s\n", err.msg);
+    return st == BAWN_E_USAGE || st == BAWN_E_CONFIG ? 2 : 1;
+}
+
+int bawn_run(int argc, char **argv)
+{
+    struct bawn_error err;
+    enum bawn_status st;
+    int code = 0;
+    struct bawn_run *r = calloc(1, sizeof(*r));
+
+    if (!r) {
+        fprintf(stderr, "bawn: no memory\n");
+        return 1;
+    }
+    umask(077);
+    init(r);
+    st = bawn_options_parse(&r->opt, argc, argv, &err);
     if (st) {
-        bawn_term_restore();
         fprintf(stderr, "bawn: %s\n", err.msg);
         code = st == BAWN_E_USAGE || st == BAWN_E_CONFIG ? 2 : 1;
+    } else if (r->opt.help) {
+        bawn_options_help();
+    } else if (r->opt.dump_config) {
+        code = dump_config(r);
     } else {
-        code = report(r, why);
+        code = run_all(r);
     }
     clean_up(r);
     free(r);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The supervisor's own state: one machine at most, which is booted again and again from one
+ * configuration, and whoever gives orders meanwhile (control.c).
+ */
+#ifndef BAWN_VMM_RUN_H
+#define BAWN_VMM_RUN_H
+
+#include "control.h"
+#include "events.h"
+#include "options.h"
+#include "supervise.h"
+
+/* What comes when nothing runs. */
+enum bawn_next { BAWN_NEXT_WAIT, BAWN_NEXT_BOOT, BAWN_NEXT_QUIT };
+
+struct bawn_run {
+    struct bawn_options opt;
+    struct bawn_file kernel, initrd;
+    struct bawn_launch_plan plan;
+    struct bawn_measure_log predicted;
+    struct bawn_snp_input snp;
+    uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* predicted */
+    struct bawn_accel accel;
+    struct bawn_stream serial, console;
+    struct bawn_disk disk[BAWN_MAX_DISKS];
+    struct bawn_net net[BAWN_MAX_NETS];
+    struct bawn_vsock_socket socket;
+    struct bawn_vm_parts parts;
+    struct bawn_backends backends;
+    struct bawn_boot boot;
+    int signal_fd, timer_fd;
+    unsigned launches;
+    bool restored_measured; /* the launch of a snapshot's guest was */
+    int signal;             /* the one that stopped the run, or 0 */
+
+    struct bawn_events events;
+    struct bawn_control control;
+    struct bawn_loop *loop; /* that serves now */
+    bool created;           /* there is a configuration, */
+    bool open;              /* and all that it names is open */
+    bool running;           /* and there are processes */
+    enum bawn_next next;
+    bool reboot; /* somebody outside asked for it */
+};
+
+/* Closes the machine's files. The configuration stays. */
+void bawn_run_close(struct bawn_run *r);
+
+#endif
