@@ -436,10 +436,12 @@ static void forget(struct bawn_run *r)
 {
     struct bawn_vm_config *cfg = &r->opt.cfg;
 
+    r->opt.restore = NULL;
+
     while (cfg->nr_nets)
         drop_net(cfg, 0);
     bawn_run_close(r);
-    bawn_vm_config_free(cfg);
+    bawn_options_free(&r->opt);
     r->created = false;
     bawn_event(&r->events, "vm", "deleted");
 }
@@ -503,6 +505,65 @@ static enum bawn_status do_snapshot(struct bawn_run *r, const char *body, size_t
     return st;
 }
 
+static const char *skip(void *object, const json_t *value)
+{
+    (void)object, (void)value;
+    return NULL;
+}
+
+static const struct bawn_json_field restore_keys[] = {
+    WISH("source_url", BAWN_JSON_STRING, url, .needed = true),
+    { .name = "net_fds", .kind = BAWN_JSON_OTHER, .get = skip }, /* they come in order */
+    { .name = "prefault", .kind = BAWN_JSON_FIXED, .words = "false" },
+};
+
+/* In the place of those that network devices had. */
+static enum bawn_status give_files(struct bawn_run *r, struct bawn_error *err)
+{
+    struct bawn_vm_config *cfg = &r->opt.cfg;
+    struct bawn_control *c = &r->control;
+    unsigned need = 0, had = c->nr_fds;
+
+    for (unsigned i = 0; i < cfg->nr_nets; i++) {
+        if (cfg->net[i].fd < 0)
+            continue;
+        cfg->net[i].fd = need < had ? dup(c->fds[need]) : -1;
+        need++;
+    }
+    return need == had
+               ? BAWN_OK
+               : bawn_fail(err, BAWN_E_CONFIG,
+                           "%u descriptors came, and the snapshot's machine needs %u", had, need);
+}
+
+/* It goes on paused (bawn_control_launched()). */
+static enum bawn_status do_restore(struct bawn_run *r, const char *body, size_t len,
+                                   struct bawn_error *err)
+{
+    struct wish w;
+    enum bawn_status st = READ_WISH(&w, restore_keys);
+
+    if (!st)
+        st = snapshot_path(w.url, r->restore, sizeof(r->restore), err);
+    free_wish(&w);
+    if (st)
+        return st;
+    bawn_options_free(&r->opt); /* of a machine before */
+    r->opt.restore = r->restore;
+    st = bawn_options_restore(&r->opt, err);
+    if (!st)
+        st = give_files(r, err);
+    if (st) {
+        r->opt.restore = NULL;
+        bawn_options_free(&r->opt);
+        return st;
+    }
+    r->launches = 0;
+    r->created = true;
+    bawn_event(&r->events, "vm", "restoring");
+    return do_boot(r, body, len, err);
+}
+
 /* ---- requests ---- */
 
 static const struct {
@@ -529,7 +590,7 @@ static const struct {
     [BAWN_API_REMOVE] = { do_remove, CREATED, NO_HOTPLUG },
     [BAWN_API_RESIZE] = { do_resize, CREATED, NO_HOTPLUG },
     [BAWN_API_SNAPSHOT] = { do_snapshot, ALIVE, NULL },
-    [BAWN_API_RESTORE] = { NULL, 0, NULL },
+    [BAWN_API_RESTORE] = { do_restore, NONE, "there is a machine already" },
 };
 
 static void handle(struct bawn_run *r, const char *body, size_t len)
@@ -538,9 +599,7 @@ static void handle(struct bawn_run *r, const char *body, size_t len)
     unsigned state = state_of(r);
     struct bawn_error err = { .msg = "" };
 
-    if (!calls[call].run) {
-        reply_error(r, 500, "a snapshot goes on by bawn restore");
-    } else if (!(calls[call].states & state)) {
+    if (!(calls[call].states & state)) {
         if (calls[call].refused && state != NONE)
             snprintf(err.msg, sizeof(err.msg), "the machine is %s: %s", state_name(state),
                      calls[call].refused);
@@ -609,8 +668,12 @@ static void on_request(void *opaque)
 
 void bawn_control_launched(struct bawn_run *r)
 {
-    bawn_event(&r->events, "vm", r->reboot ? "rebooted" : "booted");
+    bool restored = r->control.pending && r->control.call == BAWN_API_RESTORE;
+
+    bawn_event(&r->events, "vm", restored ? "restored" : r->reboot ? "rebooted" : "booted");
     r->reboot = false;
+    if (restored && !bawn_boot_order(&r->boot, BAWN_ORDER_PAUSE))
+        conclude(r, "it goes on, and cannot be paused");
     if (r->control.call == BAWN_API_BOOT || r->control.call == BAWN_API_REBOOT)
         conclude(r, "");
 }

@@ -427,6 +427,17 @@ static enum bawn_status open_snapshot(struct bawn_options *opt, struct bawn_erro
     return st;
 }
 
+enum bawn_status bawn_options_restore(struct bawn_options *opt, struct bawn_error *err)
+{
+    enum bawn_status st = open_snapshot(opt, err);
+
+    if (st)
+        return st;
+    bawn_vm_config_free(&opt->cfg);
+    bawn_vm_config_init(&opt->cfg);
+    return bawn_vm_config_parse(&opt->cfg, opt->snapshot.config, strlen(opt->snapshot.config), err);
+}
+
 static enum bawn_status parse(struct bawn_options *opt, int argc, char **argv,
                               struct bawn_error *err)
 {
@@ -444,14 +455,8 @@ enum bawn_status bawn_options_parse(struct bawn_options *opt, int argc, char **a
     st = parse(opt, argc, argv, err);
     if (st || opt->help || !opt->restore)
         return st;
-    st = open_snapshot(opt, err);
-    if (st)
-        return st;
-    /* Once more, over the snapshot's configuration. */
-    bawn_vm_config_free(&opt->cfg);
-    bawn_vm_config_init(&opt->cfg);
-    st = bawn_vm_config_parse(&opt->cfg, opt->snapshot.config, strlen(opt->snapshot.config), err);
-    return st ? st : parse(opt, argc, argv, err);
+    st = bawn_options_restore(opt, err);
+    return st ? st : parse(opt, argc, argv, err); /* once more, over it */
 }
 
 void bawn_options_free(struct bawn_options *opt)

@@ -42,6 +42,8 @@ enum bawn_status bawn_options_parse(struct bawn_options *opt, int argc, char **a
                                     struct bawn_error *err);
 void bawn_options_free(struct bawn_options *opt);
 void bawn_options_help(void);
+/* Opens the snapshot of opt->restore, whose configuration is the one then. */
+enum bawn_status bawn_options_restore(struct bawn_options *opt, struct bawn_error *err);
 /* The key that snapshots have. BAWN_E_USAGE: it was not said which, nor that there is none. */
 enum bawn_status bawn_options_key(const struct bawn_options *opt, struct bawn_image_key *key,
                                   struct bawn_error *err);

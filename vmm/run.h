@@ -6,6 +6,8 @@
 #ifndef BAWN_VMM_RUN_H
 #define BAWN_VMM_RUN_H
 
+#include <limits.h>
+
 #include "control.h"
 #include "events.h"
 #include "options.h"
@@ -41,7 +43,8 @@ struct bawn_run {
     bool open;              /* and all that it names is open */
     bool running;           /* and there are processes */
     enum bawn_next next;
-    bool reboot; /* somebody outside asked for it */
+    bool reboot;            /* somebody outside asked for it */
+    char restore[PATH_MAX]; /* the snapshot that the API named */
 };
 
 /* Closes the machine's files. The configuration stays. */
