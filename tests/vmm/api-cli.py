@@ -1,0 +1,448 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The API, events and subcommands of the shipped program: what libvirt and Kata say to it byte for byte,
+curl, and a person. Machines are real where this host has a KVM that runs one; else those parts are
+skipped, and say so."""
+import contextlib
+import glob
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, os.path.join(HERE, ".."))
+from points import run_all, test  # noqa: E402
+
+PROGRAM = os.path.abspath(os.path.join(os.environ.get("BAWN_BUILD", "build"), "bin/bawn"))
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\nServer: Bawn\r\nConnection: keep-alive\r\n\r\n"
+CREATE = {"serial": {"mode": "Pty"}, "cpus": {"boot_vcpus": 2, "max_vcpus": 2},
+          "memory": {"size": 268435456}, "payload": {"kernel": "", "cmdline": "console=ttyS0"},
+          "disks": [{"path": ""}]}
+
+
+def guest():
+    """A PVH kernel that writes "A" to COM1 for ever."""
+    code = bytes.fromhex("66baf803" "b041" "ee" "b9400d0300" "49" "75fd" "ebf3")
+    note = struct.pack("<III4sI", 4, 4, 18, b"Xen\0", 0x1000000)
+    at = 64 + 2 * 56
+    return struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0x1000000, 64, 0, 0, 64, 56, 2,
+                       64, 0, 0) + \
+        struct.pack("<IIQQQQQQ", 1, 7, at, 0x1000000, 0x1000000, len(code), len(code), 16) + \
+        struct.pack("<IIQQQQQQ", 4, 4, at + len(code), 0, 0, len(note), len(note), 4) + code + note
+
+
+class Place:
+    """A directory with what the tests need, and the processes that they start."""
+
+    def __init__(self, path):
+        self.path = path
+        self.kernel = self.file("kernel", guest())
+        self.disk = self.file("disk", bytes(8192))
+        os.environ["BAWN_RUNTIME_DIR"] = self.file("run")
+        os.symlink(PROGRAM, self.file("cloud-hypervisor"))
+        self.create = dict(CREATE, payload=dict(CREATE["payload"], kernel=self.kernel),
+                           disks=[{"path": self.disk, "id": "_disk0"}])
+        self.has_kvm = self.runs()
+
+    def file(self, name, content=None):
+        path = os.path.join(self.path, name)
+        if content is not None:
+            with open(path, "wb") as f:
+                f.write(content)
+        return path
+
+    def runs(self):
+        done = bawn("run", "--kernel", self.kernel, "--memory", "64M", "--serial", "null", "--timeout", "1")
+        return done.returncode == 5
+
+    @contextlib.contextmanager
+    def program(self, *arguments, name="bawn", **options):
+        command = [PROGRAM] if name == "bawn" else [self.file(name)]
+        with open(self.file("log"), "wb") as log:
+            process = subprocess.Popen(command + list(arguments), stdin=subprocess.DEVNULL, stdout=log,
+                                       stderr=log, **options)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    @contextlib.contextmanager
+    def machine(self, name, *options):
+        """One that runs, by its name."""
+        with self.program("run", "--name", name, "--kernel", self.kernel, "--memory", "64M", "--serial",
+                          "pty", "--disk", f"path={self.disk},readonly=on", "--no-encryption",
+                          *options) as process:
+            wait_until(lambda: bawn("info", name).stdout.startswith("state     Running"))
+            yield process
+
+    @contextlib.contextmanager
+    def api(self, *options, **more):
+        path = self.file("api.sock")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        with self.program("--api-socket", path, *options, name="cloud-hypervisor", **more) as process:
+            wait_until(lambda: os.path.exists(path))
+            yield Client(path), process
+
+
+def bawn(*arguments, **options):
+    return subprocess.run([PROGRAM, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=60, check=False, **options)
+
+
+def wait_until(condition, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it takes too long"
+        time.sleep(0.05)
+
+
+class Client:
+    """A connection that stays, as libvirt's."""
+
+    def __init__(self, path):
+        self.path = path
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(path)
+
+    def raw(self, request, fds=()):
+        self.socket.settimeout(30)
+        socket.send_fds(self.socket, [request], list(fds))
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            more = self.socket.recv(65536)
+            assert more, "the connection ended"
+            answer += more
+        length = re.search(rb"Content-Length: (\d+)", answer)
+        while length and len(answer) < answer.index(b"\r\n\r\n") + 4 + int(length.group(1)):
+            answer += self.socket.recv(65536)
+        return answer
+
+    def put(self, call, body=None, fds=()):
+        text = json.dumps(body).encode() if body is not None else b""
+        return self.raw(b"PUT /api/v1/%s HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
+                        b"Content-Length: %d\r\n\r\n%s" % (call.encode(), len(text), text), fds)
+
+    def get(self, call):
+        answer = self.raw(b"GET /api/v1/%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % call.encode())
+        return int(answer.split()[1]), json.loads(answer[answer.index(b"\r\n\r\n"):])
+
+
+def refusal(answer):
+    return int(answer.split()[1]), json.loads(answer[answer.index(b"\r\n\r\n"):])
+
+
+def skip(place):
+    if not place.has_kvm:
+        print("# skipped: no KVM here that runs a machine")
+    return not place.has_kvm
+
+
+def children(process, name):
+    return [int(path.split("/")[2]) for path in glob.glob("/proc/[0-9]*/comm")
+            if open_text(path) == f"bawn:{name}\n" and
+            f"\nPPid:\t{process.pid}\n" in open_text(path.replace("comm", "status"))]
+
+
+def open_text(path):
+    try:
+        with open(path, encoding="utf-8") as f:
+            return f.read()
+    except OSError:
+        return ""
+
+
+@test
+def name(place):
+    """under the name cloud-hypervisor it answers as that one"""
+    done = subprocess.run([place.file("cloud-hypervisor"), "--version"], capture_output=True, check=True)
+    assert re.fullmatch(rb"cloud-hypervisor v(\d+)\.\d+\n", done.stdout), done.stdout
+    assert int(done.stdout.split(b"v")[-1].split(b".")[0]) >= 15
+    for wrong in ([], ["--kernel", "x"], ["--api-socket"]):
+        done = subprocess.run([place.file("cloud-hypervisor"), *wrong], capture_output=True, check=False)
+        assert done.returncode == 2 and done.stderr, done
+
+
+@test
+def created(place):
+    """a machine is made, changed, looked at and forgotten before it runs"""
+    with place.api() as (client, process):
+        status, ping = client.get("vmm.ping")
+        assert status == 200 and ping["pid"] == process.pid and ping["version"], ping
+        assert client.get("vm.info")[0] == 404
+        assert refusal(client.put("vm.boot"))[0] == 404
+        status, why = refusal(client.put("vm.create", {"payload": {"kernel": "/k"}, "pci": 1}))
+        assert status == 400 and "pci: unknown key" in why[1], why
+        status, why = refusal(client.put("vm.create", dict(place.create, net=[{"fds": [3]}])))
+        assert status == 400 and "vm.add-net" in why[1], why
+        assert client.put("vm.create", place.create) == NO_CONTENT
+        assert refusal(client.put("vm.create", place.create))[0] == 500
+        assert client.put("vm.add-disk", {"path": "/d", "id": "more"}) == NO_CONTENT
+        assert refusal(client.put("vm.add-disk", {"path": ""}))[0] == 400
+        assert refusal(client.put("vm.add-net", {"id": "n"}))[0] == 400
+        assert client.put("vm.add-net", {"id": "n", "num_queues": 2, "queue_size": 256}, [0]) == NO_CONTENT
+        assert refusal(client.put("vm.add-net", {"id": "m"}, [0, 1]))[0] == 400
+        assert client.put("vm.remove-device", {"id": "more"}) == NO_CONTENT
+        assert client.put("vm.resize", {"desired_vcpus": 3, "desired_ram": 1 << 29}) == NO_CONTENT
+        assert refusal(client.put("vm.resize", {"desired_vcpus": 65}))[0] == 400
+        assert refusal(client.put("vm.resize", {"desired_balloon": 4096}))[0] == 400
+        status, info = client.get("vm.info")
+        assert status == 200 and info["state"] == "Created" and info["memory_actual_size"] == 1 << 29
+        config = info["config"]
+        assert config["cpus"]["boot_vcpus"] == 3 and [d["path"] for d in config["disks"]] == [place.disk]
+        assert len(config["net"]) == 1 and config["net"][0]["id"] == "n"
+        assert client.put("vm.delete") == NO_CONTENT
+        assert client.get("vm.info")[0] == 404
+        assert client.put("vmm.shutdown") == NO_CONTENT
+        assert process.wait(30) == 0
+    assert not os.path.exists(place.file("api.sock"))
+
+
+@test
+def libvirt(place):
+    """libvirt's conversation, from its descriptor and FIFO to the machine's end"""
+    if skip(place):
+        return
+    path, fifo, snapshots = place.file("lv.sock"), place.file("fifo"), place.file("snapshots")
+    os.mkfifo(fifo)
+    os.mkdir(snapshots)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        number = listener.fileno()
+        with place.program("--api-socket", f"fd={number}", "--event-monitor", f"path={fifo}",
+                           name="cloud-hypervisor", pass_fds=(number,)) as process:
+            with open(fifo, "rb", buffering=0) as events:
+                client = Client(path)
+                seen = conversation(place, client, snapshots)
+                assert client.put("vmm.shutdown") == NO_CONTENT
+                assert process.wait(30) == 0
+                texts = events.read(65536).decode().split("\n\n")
+    assert texts[-1] == ""
+    objects = [json.loads(text) for text in texts[:-1]]
+    assert [f"{o['source']}:{o['event']}" for o in objects] == seen, objects
+    assert all(o["properties"] is None and set(o["timestamp"]) == {"secs", "nanos"} for o in objects)
+
+
+def conversation(place, client, snapshots):
+    """What libvirt asks for; returns the events that it must see."""
+    assert client.put("vm.create", place.create) == NO_CONTENT
+    for i in range(2):
+        assert client.put("vm.add-net", {"id": f"net_{i}", "num_queues": 2, "queue_size": 256,
+                                         "mac": "52:54:00:00:00:01"}, [0]) == NO_CONTENT
+        assert client.put("vm.remove-device", {"id": f"net_{i}"}) == NO_CONTENT
+    assert client.put("vm.boot") == NO_CONTENT
+    info = client.get("vm.info")[1]
+    pty = info["config"]["serial"]["file"]
+    assert info["state"] == "Running" and pty.startswith("/dev/pts/"), info
+    with open(pty, "rb", buffering=0) as serial:
+        assert serial.read(1) == b"A"
+    counters = client.get("vm.counters")[1]
+    assert counters["vcpu0"]["exits_io"] > 0 and "requests" in counters["disk0"], counters
+    assert client.put("vm.pause") == NO_CONTENT
+    assert client.get("vm.info")[1]["state"] == "Paused"
+    still = client.get("vm.counters")
+    time.sleep(0.2)
+    assert client.get("vm.counters") == still
+    assert refusal(client.put("vm.pause"))[0] == 500
+    assert client.put("vm.snapshot", {"destination_url": f"file://{snapshots}"}) == NO_CONTENT
+    assert client.get("vm.info")[1]["state"] == "Paused"
+    assert client.put("vm.resume") == NO_CONTENT
+    assert refusal(client.put("vm.resume"))[0] == 500
+    assert client.put("vm.power-button") == NO_CONTENT
+    assert refusal(client.put("vm.add-disk", {"path": "/d"}))[0] == 500
+    assert client.put("vm.reboot") == NO_CONTENT
+    assert client.put("vm.shutdown") == NO_CONTENT
+    assert client.get("vm.info")[1]["state"] == "Shutdown"
+    assert client.put("vm.boot") == NO_CONTENT
+    assert client.put("vm.delete") == NO_CONTENT
+    assert client.put("vm.restore", {"source_url": f"file://{snapshots}", "net_fds": []}) == NO_CONTENT
+    assert client.get("vm.info")[1]["state"] == "Paused"
+    assert client.put("vm.resume") == NO_CONTENT
+    assert client.get("vm.info")[1]["state"] == "Running"
+    return ["vmm:starting", "vm:booting", "vm:booted", "vm:pausing", "vm:paused", "vm:snapshotting",
+            "vm:snapshotted", "vm:resuming", "vm:resumed", "vm:rebooting", "vm:rebooted", "vm:shutdown",
+            "vm:booting", "vm:booted", "vm:shutdown", "vm:deleted", "vm:restoring", "vm:booting",
+            "vm:restored", "vm:paused", "vm:resuming", "vm:resumed", "vm:shutdown", "vmm:shutdown"]
+
+
+@test
+def failed_boot(place):
+    """a boot that fails says why, and can be tried again"""
+    with place.api() as (client, _):
+        client.put("vm.create", dict(place.create, payload={"kernel": "/none"}))
+        status, why = refusal(client.put("vm.boot"))
+        assert status == 500 and "/none" in why[1], why
+        assert client.get("vm.info")[1]["state"] == "Created"
+        assert refusal(client.put("vm.boot"))[0] == 500
+
+
+@test
+def curl(place):
+    """curl, whose upload waits to be told to continue"""
+    with place.api() as (_, process):
+        def call(*arguments):
+            return subprocess.run(["curl", "-sS", "-w", "%{http_code}", "--unix-socket",
+                                   place.file("api.sock"), *arguments], capture_output=True, text=True,
+                                  timeout=30, check=True).stdout
+        root = "http://localhost/api/v1/"
+        assert call(root + "vmm.ping").endswith("200")
+        body = json.dumps(place.create)
+        assert call("-X", "PUT", "-H", "Expect: 100-continue", "-d", body, root + "vm.create") == "204"
+        assert call("-X", "PUT", "-d", "{}", root + "vm.send-migration").endswith("500")
+        assert call(root + "vm.nothing").endswith("404")
+        assert call("-T", place.file("empty", b""), root + "vmm.shutdown") == "204"
+        assert process.wait(30) == 0
+
+
+@test
+def clients(place):
+    """clients that say nothing, too much or nonsense; and the API's process killed, and gone when idle"""
+    with place.api() as (client, process):
+        assert client.get("vmm.ping")[0] == 200
+        first = children(process, "api")
+        assert len(first) == 1
+        silent = [Client(client.path) for _ in range(20)]
+        other = Client(client.path)
+        assert other.raw(b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+        other = Client(client.path)
+        assert other.raw(b"PUT /" + b"a" * 9000).startswith(b"HTTP/1.1 431 ")
+        other = Client(client.path)
+        assert other.raw(b"PUT / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n").startswith(b"HTTP/1.1 413 ")
+        os.kill(first[0], signal.SIGKILL)
+        other = Client(client.path)
+        assert other.get("vmm.ping")[0] == 200
+        assert children(process, "api") and children(process, "api") != first
+        for one in silent + [other, client]:
+            one.socket.close()
+        wait_until(lambda: not children(process, "api"))
+        assert Client(client.path).get("vmm.ping")[0] == 200
+
+
+@test
+def events(place):
+    """an event monitor that is full, or gone, holds nobody up"""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write, b"x" * 4096)
+    os.set_blocking(write, True)
+    for reader in (read, None):
+        if reader is None:
+            os.close(read)
+        with place.api("--event-monitor", f"fd={write}", pass_fds=(write,)) as (client, process):
+            assert client.put("vm.create", place.create) == NO_CONTENT
+            assert client.put("vm.delete") == NO_CONTENT
+            assert client.put("vmm.shutdown") == NO_CONTENT
+            assert process.wait(30) == 0
+    os.close(write)
+
+
+@test
+def runtime(place):
+    """the runtime directory is its owner's alone; what nobody listens on is removed"""
+    with place.program("run", "--name", "one", "--api-socket", place.file("own.sock")):
+        wait_until(lambda: os.path.exists(place.file("own.sock")))
+        assert os.stat(place.file("own.sock")).st_mode & 0o777 == 0o600
+        done = bawn("run", "--api-socket", place.file("own.sock"))
+        assert done.returncode == 1 and "another machine" in done.stderr, done
+    os.makedirs(place.file("run"), 0o700, exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(place.file("run/gone.sock"))
+    assert bawn("ps", "--json").stdout == "[]\n"
+    assert not os.path.exists(place.file("run/gone.sock"))
+    os.chmod(place.file("run"), 0o777)
+    assert bawn("ps").returncode == 1
+    os.chmod(place.file("run"), 0o700)
+    for bad in ("../x", ".x", "", "a b", "x" * 100):
+        assert bawn("info", bad).returncode == 1
+        assert bawn("run", "--name", bad, "--kernel", "/none").returncode in (1, 2)
+
+
+@test
+def commands(place):
+    """every subcommand, with its exit code, for people and as JSON"""
+    if skip(place):
+        return
+    with place.machine("one") as process:
+        assert os.stat(place.file("run")).st_mode & 0o777 == 0o700
+        assert os.stat(place.file("run/one.sock")).st_mode & 0o777 == 0o600
+        lines = bawn("ps").stdout.splitlines()
+        assert len(lines) == 2 and lines[1].split() == ["one", str(process.pid), "Running", "1", "64",
+                                                        "MiB"], lines
+        assert json.loads(bawn("ps", "--json").stdout)[0]["state"] == "Running"
+        assert json.loads(bawn("info", "one", "--json").stdout)["config"]["memory"]["size"] == 64 << 20
+        assert "vcpu0" in bawn("stats", "one").stdout and "vcpu0" in json.loads(
+            bawn("stats", "one", "--json").stdout)
+        assert bawn("pause", "one").stdout == "one: paused\n"
+        done = bawn("pause", "one", "--json")
+        assert done.returncode == 1 and json.loads(done.stdout) == {"error": "the machine is Paused"}
+        assert bawn("resume", "one", "--json").stdout == "{}\n"
+        assert bawn("power-button", "one").returncode == 0
+        assert bawn("reboot", "one").returncode == 0
+        assert bawn("snapshot", "one", "saved", cwd=place.path).returncode == 0
+        assert os.stat(place.file("saved")).st_mode & 0o777 == 0o600
+        for late in (("add-disk", "one", "path=/d"), ("add-net", "one", "tap=t"), ("remove", "one", "x"),
+                     ("resize", "one", "cpus=2,memory=128M")):
+            done = bawn(*late)
+            assert done.returncode == 1 and "before the first boot" in done.stderr, done
+        console = subprocess.Popen([PROGRAM, "console", "one"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert console.stdout.read(2) == b"AA"
+        console.communicate(b"\x01d", timeout=30)
+        assert console.returncode == 0
+        assert bawn("shutdown", "one").stdout == "one: ended\n"
+        assert process.wait(30) == 0
+    done = bawn("info", "one")
+    assert done.returncode == 1 and "no such machine" in done.stderr, done
+    for wrong in (("info",), ("info", "a", "b"), ("remove", "a"), ("pause", "a", "--wrong")):
+        done = bawn(*wrong)
+        assert done.returncode == 2 and done.stderr.startswith("Usage: bawn "), done
+    assert bawn("resize", "--help").returncode == 0 and bawn("nothing").returncode == 2
+
+
+@test
+def before_boot(place):
+    """the subcommands that change a machine, before its first boot"""
+    with place.api() as (client, _):
+        assert client.put("vm.create", place.create) == NO_CONTENT
+        at = ("--api-socket", client.path)
+        assert bawn("add-disk", *at, "path=/d,readonly=on,id=two").returncode == 0
+        assert bawn("remove", *at, "_disk0").returncode == 0
+        assert bawn("resize", *at, "cpus=2,memory=128M").returncode == 0
+        with open("/dev/null", "rb") as tap:
+            done = bawn("add-net", *at, f"fd={tap.fileno()},id=n", pass_fds=(tap.fileno(),))
+        assert done.returncode == 0, done
+        config = client.get("vm.info")[1]["config"]
+        assert [d["path"] for d in config["disks"]] == ["/d"] and config["disks"][0]["readonly"]
+        assert config["cpus"]["boot_vcpus"] == 2 and config["memory"]["size"] == 128 << 20
+        assert config["net"][0]["id"] == "n"
+
+
+@test
+def processes(place):
+    """the API's process has no files, no privileges, and a filter"""
+    with place.api() as (client, process):
+        assert client.get("vmm.ping")[0] == 200
+        pid = children(process, "api")[0]
+        status = open_text(f"/proc/{pid}/status")
+        assert "\nCapEff:\t0000000000000000\n" in status and "\nNoNewPrivs:\t1\n" in status
+        if os.path.exists("/proc/sys/kernel/seccomp") and "\nSeccomp:" in status:
+            assert "\nSeccomp:\t2\n" in status or "lacks" in open_text(place.file("log")), status
+        files = [os.readlink(f) for f in glob.glob(f"/proc/{pid}/fd/*")]
+        assert files and all(f == "/dev/null" or f.startswith("socket:") for f in files), files
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as directory:
+        sys.exit(run_all(Place(directory)))
