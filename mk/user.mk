@@ -94,7 +94,7 @@ $(B)/lib/%.a:
 
 libdir ?= $(prefix)/lib
 attest_headers := $(wildcard $(addprefix include/bawn/,attest.h status.h measure_launch.h vmsa.h))
-attest_version = $(shell sed -n 's/^.define BAWN_ATTEST_VERSION "\(.*\)"/\1/p' attest/lib/attest.c)
+attest_version = $(shell sed -n 's/^.define BAWN_VERSION "\(.*\)"/\1/p' include/bawn/version.h)
 man_pages := $(wildcard docs/man/*.1 docs/man/*.3)
 install_to = install -d $(DESTDIR)$(1) && install -m $(2) $(3) $(DESTDIR)$(1)
 

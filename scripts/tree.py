@@ -36,3 +36,11 @@ def files():
 def version():
     with open(TOP + "/debian/changelog", encoding="utf-8") as f:
         return re.match(r"bawn \((.*?)\)", f.readline()).group(1)
+
+
+def commit():
+    """The commit that the tree is of, with a mark when something was changed; in a tarball, its name."""
+    hashed = git("rev-parse", "HEAD")
+    if hashed is None:
+        return "tarball of " + version()
+    return hashed + ("-dirty" if git("status", "--porcelain") else "")

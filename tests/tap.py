@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 POINT = re.compile(r"^(not )?ok\b[ \t]*(\d*)(.*)$")
+TIMEOUT = int(os.environ.get("TAP_TIMEOUT", "120"))  # seconds, of one program
 PLAN = re.compile(r"^1\.\.(\d+)")
 
 
@@ -70,7 +71,7 @@ def run(program):
     result = Result("/".join(program.split("/")[-2:]))
     environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP")
     try:
-        done = subprocess.run([program], env=environment, stdin=subprocess.DEVNULL, timeout=120,
+        done = subprocess.run([program], env=environment, stdin=subprocess.DEVNULL, timeout=TIMEOUT,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         output, status = done.stdout, done.returncode
     except subprocess.TimeoutExpired as late:

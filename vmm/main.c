@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bawn/version.h"
 #include "check.h"
 #include "client.h"
 #include "compat.h"

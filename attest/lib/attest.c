@@ -6,8 +6,7 @@
 #include <stddef.h>
 
 #include "attest/lib/chain.h"
-
-#define BAWN_ATTEST_VERSION "0.2.0"
+#include "bawn/version.h"
 
 static const struct check signed_evidence = {
     .name = "evidence.signed",
@@ -158,5 +157,5 @@ enum bawn_verdict bawn_attest_verify(const struct bawn_trust *trust,
 
 const char *bawn_attest_version(void)
 {
-    return BAWN_ATTEST_VERSION;
+    return BAWN_VERSION;
 }

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VERSION "bawn-measure 0.2"
+#include "bawn/version.h"
 
 enum exit_code { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
     else if (argc == 2 && !strcmp(argv[1], "--help"))
         print_help();
     else if (argc == 2 && !strcmp(argv[1], "--version"))
-        puts(VERSION);
+        puts("bawn-measure " BAWN_VERSION);
     else
         st = no_command(argc > 1 ? argv[1] : NULL, &err);
     if (st == BAWN_OK)

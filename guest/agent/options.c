@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bawn/version.h"
 #include "common/options.h"
 #include "guest/agent/agent.h"
 
@@ -327,7 +328,7 @@ enum bawn_status agent_options_read(struct agent_options *o, int argc, char **ar
             *done = true;
     if (*done) {
         if (!strcmp(argv[1], "--version"))
-            puts("bawn-agent, KBS protocol 0.4.0");
+            puts("bawn-agent " BAWN_VERSION ", KBS protocol 0.4.0");
         else
             agent_usage();
         return BAWN_OK;

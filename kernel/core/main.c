@@ -13,15 +13,12 @@
 #include <linux/preempt.h>
 #include <linux/syscore_ops.h>
 
+#include "bawn/version.h"
 #include "compat.h"
 #include "ioctl.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
-
-#ifndef BAWN_VERSION
-#define BAWN_VERSION "0.1.0"
-#endif
 
 static char *device = "bawn";
 module_param(device, charp, 0444);

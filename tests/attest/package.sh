@@ -86,7 +86,7 @@ soname() { readelf -d "$so" | grep -q 'SONAME.*\[libbawn-attest.so.0\]'; }
 hardened() { readelf -lW "$so" | grep -q GNU_RELRO && readelf -d "$so" | grep -q BIND_NOW &&
 	! readelf -lW "$so" | grep GNU_STACK | grep -q E && ! readelf -d "$so" | grep -q TEXTREL; }
 pc_version() { [ "$(pkg-config --modversion bawn-attest)" = \
-	"$(sed -n 's/^#define BAWN_ATTEST_VERSION "\(.*\)"/\1/p' attest/lib/attest.c)" ]; }
+	"$(sed -n 's/^#define BAWN_VERSION "\(.*\)"/\1/p' include/bawn/version.h)" ]; }
 
 pages() { # nothing to complain of, where there is groff
 	local page

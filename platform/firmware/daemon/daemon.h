@@ -18,7 +18,7 @@ struct options {
     enum psp_product product;
     uint32_t report_version;
     unsigned faults;
-    bool no_smt, foreground, setup, help;
+    bool no_smt, foreground, setup, help, version;
 };
 
 enum bawn_status options_parse(struct options *o, int argc, char **argv, struct bawn_error *err);

@@ -17,6 +17,8 @@
 
 #include <openssl/crypto.h>
 
+#include "bawn/version.h"
+
 #define EXIT_USAGE 64 /* sysexits.h, EX_USAGE */
 
 /* ---- The device ---- */
@@ -161,8 +163,11 @@ int main(int argc, char **argv)
     struct options o;
     enum bawn_status st = options_parse(&o, argc, argv, &err);
 
-    if (st == BAWN_OK && o.help) {
-        options_help();
+    if (st == BAWN_OK && (o.help || o.version)) {
+        if (o.help)
+            options_help();
+        else
+            puts("bawn-platformd " BAWN_VERSION);
         return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
     }
     if (st == BAWN_OK)

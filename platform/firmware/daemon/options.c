@@ -90,6 +90,7 @@ static const struct option options[] = {
     { "setup", NULL, "make the state directory's files, and end", option_set_flag, FIELD(setup) },
     { "foreground", NULL, "stay in the foreground", option_set_flag, FIELD(foreground) },
     { "help", NULL, "show this", option_set_flag, FIELD(help) },
+    { "version", NULL, "print the version", option_set_flag, FIELD(version) },
 };
 static const struct option_table table = { OPTION_TABLE(options), .unknown = unknown };
 
@@ -107,7 +108,7 @@ enum bawn_status options_parse(struct options *o, int argc, char **argv, struct 
 
     *o = (struct options){ .device = BAWN_PLATFORM_DEVICE };
     st = options_read(&table, NULL, argc - 1, argv + 1, o, NULL, err);
-    if (st == BAWN_OK && !o->help && !o->state)
+    if (st == BAWN_OK && !o->help && !o->version && !o->state)
         st = bawn_fail(err, BAWN_E_USAGE, "--state DIR is missing");
     return st;
 }
