@@ -20,7 +20,7 @@ done
 tests/package/base "$base" "$BAWN_KERNEL" || { echo "not ok 1 - the small Debian"; echo "1..1"; exit 1; }
 
 root=$(mktemp -d "$build/package/root.XXXXXX") || exit 1
-trap 'rm -rf --one-file-system "$root"' EXIT
+trap 'rm -rf --one-file-system "$root"; rmdir "/run/systemd/nspawn/propagate/${root##*/}" 2>/dev/null' EXIT
 cp -a --reflink=auto "$base/." "$root"
 mkdir "$root/packages"
 find "$build/package" -maxdepth 1 -name '*.deb' ! -name '*-dbgsym_*' -exec cp {} "$root/packages" \;
@@ -40,7 +40,7 @@ cat >"$root/etc/systemd/system/package-test.service" <<-END
 END
 mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
 ln -s /etc/systemd/system/package-test.service "$root/etc/systemd/system/multi-user.target.wants/"
-systemd-nspawn --quiet --register=no --keep-unit --private-network --directory "$root" --boot \
+timeout 1100 systemd-nspawn --quiet --register=no --keep-unit --private-network --directory "$root" --boot \
 	systemd.unit=multi-user.target </dev/null >"$build/package/container.log" 2>&1
 cat "$root/packages/tap"
 points=$(sed -n 's/^1\.\.//p' "$root/packages/tap")
