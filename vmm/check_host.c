@@ -382,7 +382,8 @@ static void check_faults(struct bawn_checks *c)
         snprintf(path, sizeof(path), "%s/%.200s", dir, entry->d_name);
         if (bawn_check_read(c, path, text, sizeof(text)) && !strncmp(text, "Vulnerable", 10) &&
             at + strlen(entry->d_name) + 3 < sizeof(names))
-            at += (size_t)sprintf(names + at, "%s%s", at ? ", " : "", entry->d_name);
+            at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s", at ? ", " : "",
+                                   entry->d_name);
     }
     if (d)
         closedir(d);

@@ -89,7 +89,12 @@ configure() {
 	chmod 640 server.key storage.key attestd.json
 }
 healthy() {
-	local answer
+	local answer i
+	# After an upgrade nobody has waited for it yet.
+	for ((i = 0; i < 120; i++)); do
+		systemctl is-active --quiet bawn-attestd && break
+		sleep 0.5
+	done
 	exec 3<>/dev/tcp/127.0.0.1/8445 || return 1
 	printf 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
 	answer=$(head -n 1 <&3)
@@ -132,12 +137,12 @@ check "... with TLS" tls
 check "its data is its own" mode /var/lib/bawn-attestd "700 bawn-attestd:bawn-attestd"
 check "... its database too" mode /var/lib/bawn-attestd/attestd.db "600 bawn-attestd:bawn-attestd"
 first=$(main_pid)
-sum=$(sha256sum /etc/bawn/*)
+sum=$(sha256sum /etc/bawn/*.*)
 check "an upgrade over itself" install_all
 check "... starts the service anew" [ "$(main_pid)" != "$first" ]
 check "... which answers" healthy
 check "... and is enabled still" enabled
-check "... keeps what an administrator wrote" [ "$sum" = "$(sha256sum /etc/bawn/*)" ]
+check "... keeps what an administrator wrote" [ "$sum" = "$(sha256sum /etc/bawn/*.*)" ]
 check "... and the module" module
 # shellcheck disable=SC2086
 check "removal" dpkg --remove $names
