@@ -10,6 +10,6 @@ elif mapfile -t debs < <(find "$build/package" -maxdepth 1 -name '*.deb' ! -name
 	echo "ok 1 - lintian has nothing to say about ${#debs[@]} packages"
 else
 	echo "not ok 1 - lintian"
-	sed 's/^/# /' <<<"$said"
+	echo "# ${said//$'\n'/$'\n'# }"
 fi
 echo "1..1"
