@@ -44,6 +44,11 @@ $(B)/audit/log-writer: $(call objs,release,tests/audit/log-writer.c $(log_src) $
 	$(call say,LD,$@)
 	$(Q)$(CC) $(harden_ld) -o $@ $^ $(libs) $(store_libs)
 
+.PHONY: report
+report: $(B)/bin/bawn-audit ## evidence for auditors of what make check left: build/report (SIGN=key.pem signs it)
+	$(Q)$< report $(B)/report --build $(B) $(if $(SIGN),--sign $(SIGN)) \
+		--revision "$$(git describe --always --dirty 2>/dev/null || echo unknown)"
+
 .PHONY: audit-test
 audit-test: $(B)/bin/bawn-audit $(B)/audit/log-writer ## test bawn-audit
 	@BAWN_BUILD=$(B) tests/tap.py audit $(wildcard tests/audit/*-cli.py)

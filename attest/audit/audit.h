@@ -28,9 +28,10 @@ struct audit_options {
     const struct audit_command *command;
     const char *arg[3];
     int nr_args;
-    struct audit_texts keys, pins, checkpoints;
+    struct audit_texts keys, pins, checkpoints, policies;
     const char *tenant, *kind, *verdict, *allowed;
     const char *root, *exposure;
+    const char *tree, *build, *sign, *host, *log, *revision;
     int64_t from_ms, until_ms; /* INT64_MIN, INT64_MAX: open */
     uint64_t lines;
     bool json, follow, consistency, strict, help, version;
@@ -78,6 +79,10 @@ struct audit {
  * there on. audit_close() in any case. */
 enum bawn_status audit_open(struct audit *a, const struct audit_options *o, struct bawn_error *err);
 void audit_close(struct audit *a);
+/* Parts of it, for commands that open themselves what they need: keys and kept checkpoints, ... */
+enum bawn_status audit_read_keys(struct audit *a, struct bawn_error *err);
+/* ... and what the first line of an exported log says. */
+enum bawn_status audit_read_head(struct audit_source *log, struct bawn_error *err);
 /* Locks the process in: from here on it computes and prints. */
 enum bawn_status audit_lock_in(struct audit *a, struct bawn_error *err);
 
@@ -94,7 +99,7 @@ enum bawn_status audit_check_note(const struct audit *a, struct bawn_bytes note,
 
 struct audit_command {
     const char *name, *args, *help;
-    int min_args, max_args; /* none: it has no log, and opens itself what it needs */
+    int min_args, max_args;
     int (*run)(struct audit *a, struct bawn_error *err); /* enum audit_exit, or -1 with err */
 };
 
@@ -110,6 +115,12 @@ int audit_check_proof(struct audit *a, struct bawn_error *err);
 int audit_export(struct audit *a, struct bawn_error *err);
 int audit_show_key(struct audit *a, struct bawn_error *err);
 int audit_host(struct audit *a, struct bawn_error *err);
+int audit_report(struct audit *a, struct bawn_error *err);
+int audit_check_report(struct audit *a, struct bawn_error *err);
+
+/* Verifies an exported log that a->log holds. The summary has no findings. BAWN_E_FORMAT: it is
+ * no log. */
+enum bawn_status audit_judge_file(struct audit *a, struct log_summary *s, struct bawn_error *err);
 
 /* ---- Output ---- */
 

@@ -633,7 +633,6 @@ static void units(const struct host_facts *f, struct sink *s)
 {
     struct bawn_error err;
     json_t *list = NULL;
-    const json_t *unit;
     size_t i;
 
     if (!f->units.data) {
@@ -645,7 +644,8 @@ static void units(const struct host_facts *f, struct sink *s)
     else if (json_array_size(list) > 4096)
         tell(s, "unit.exposure", HOST_WARN, TOOL, "more than 4096 units");
     else
-        json_array_foreach(list, i, unit) one_unit(unit, s);
+        for (i = 0; i < json_array_size(list); i++)
+            one_unit(json_array_get(list, i), s);
     json_decref(list);
 }
 

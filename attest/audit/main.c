@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * bawn-audit: checks and reads logs of decisions, never writing to one, and examines hosts.
+ * bawn-audit: checks and reads logs of decisions, never writing to one, examines hosts, and
+ * gathers evidence.
  */
 #include <stdlib.h>
 #include <string.h>

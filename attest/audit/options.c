@@ -24,6 +24,8 @@ const struct audit_command audit_commands[] = {
     { "export", "DATABASE FILE", "write a log to a file (- is stdout)", 2, 2, audit_export },
     { "key", "LOG", "the key that the log says it is signed with", 1, 1, audit_show_key },
     { "host", "", "examine this host, or what was copied of one", 0, 0, audit_host },
+    { "report", "DIR", "write evidence for auditors to a directory", 1, 1, audit_report },
+    { "check-report", "DIR", "check its hashes and signature", 1, 1, audit_check_report },
 };
 const size_t nr_audit_commands = sizeof(audit_commands) / sizeof(audit_commands[0]);
 
@@ -104,17 +106,30 @@ static enum bawn_status set_lines(void *options, const struct option *self, cons
 
 static const struct option options[] = {
     { "key", "FILE", "trust this Ed25519 key (PEM); may be repeated", add, FIELD(keys),
-      .commands = "verify check-proof" },
+      .commands = "verify check-proof report check-report" },
     { "pin", "NAME+ID+KEY", "the same, in the form that bawn-audit key prints", add, FIELD(pins),
-      .commands = "verify check-proof" },
+      .commands = "verify check-proof report" },
     { "checkpoint", "FILE", "a checkpoint that you kept; may be repeated", add, FIELD(checkpoints),
-      .commands = "verify check-proof prove" },
+      .commands = "verify check-proof prove report" },
     { "strict", NULL, "notices and warnings are faults, too", option_set_flag, FIELD(strict),
       .commands = "verify host" },
     { "root", "DIR", "the host's / (this one's)", option_set_text, FIELD(root),
       .commands = "host" },
     { "exposure", "FILE", "what systemd-analyze security --json=short said there", option_set_text,
       FIELD(exposure), .commands = "host" },
+    { "tree", "DIR", "the sources (.)", option_set_text, FIELD(tree), .commands = "report" },
+    { "build", "DIR", "what was built of them (TREE/build)", option_set_text, FIELD(build),
+      .commands = "report" },
+    { "policy", "FILE", "also this policy; may be repeated", add, FIELD(policies),
+      .commands = "report" },
+    { "log", "FILE", "an exported log of decisions", option_set_text, FIELD(log),
+      .commands = "report" },
+    { "host", "FILE", "what bawn-audit host --json said", option_set_text, FIELD(host),
+      .commands = "report" },
+    { "revision", "TEXT", "what the sources are called", option_set_text, FIELD(revision),
+      .commands = "report" },
+    { "sign", "FILE", "sign with this Ed25519 key (PEM)", option_set_text, FIELD(sign),
+      .commands = "report" },
     { "consistency", NULL, "prove that the log of NEW entries begins with that of OLD",
       option_set_flag, FIELD(consistency), .commands = "prove" },
     { "from", "TIME", "not before: 2026-01-02, 2026-01-02T03:04:05Z or @SECONDS", set_time,
@@ -189,15 +204,17 @@ enum bawn_status audit_options_parse(struct audit_options *o, int argc, char **a
 void audit_help(void)
 {
     printf("Usage: bawn-audit COMMAND [OPTION]... ARGUMENT...\n\n"
-           "Checks and reads the log of decisions of bawn-attestd, and examines hosts. LOG is an\n"
-           "exported file, sqlite:PATH or a postgresql:// URL; nothing is ever written to it.\n\n"
+           "Checks and reads the log of decisions of bawn-attestd, examines hosts, and gathers\n"
+           "evidence. LOG is an exported file, sqlite:PATH or a postgresql:// URL; nothing is ever "
+           "written to it.\n\n"
            "Commands:\n");
     for (size_t i = 0; i < nr_audit_commands; i++)
         printf("  %s %s\n        %s\n", audit_commands[i].name, audit_commands[i].args,
                audit_commands[i].help);
     printf("\nOptions (and the commands they are for):\n");
     options_print(&table, NULL, 20);
-    printf("\nExit status: 0 good, 1 the log, proof or host is not what it should be, 2 usage or\n"
+    printf("\nExit status: 0 good, 1 the log, proof, host or report is not what it should be, 2 "
+           "usage or\n"
            "the system refused.\n\n"
            "Examples:\n"
            "  bawn-audit verify sqlite:/var/lib/bawn-attestd/state.db --key log.pem\n"
@@ -205,5 +222,7 @@ void audit_help(void)
            "  bawn-audit list log.jsonl --tenant shop --allowed no --from 2026-01-02\n"
            "  bawn-audit show log.jsonl 17\n"
            "  bawn-audit prove log.jsonl 17 >proof.json\n"
-           "  bawn-audit check-proof proof.json --key log.pem\n");
+           "  bawn-audit check-proof proof.json --key log.pem\n"
+           "  bawn-audit host --json >host.json\n"
+           "  bawn-audit report evidence --host host.json --sign audit.key\n");
 }

@@ -103,7 +103,7 @@ static enum bawn_status open_log(struct audit_source *log, const char *name, str
 }
 
 /* What the file's first line says; inside the sandbox. */
-static enum bawn_status read_head(struct audit_source *log, struct bawn_error *err)
+enum bawn_status audit_read_head(struct audit_source *log, struct bawn_error *err)
 {
     struct log_export x;
     enum bawn_status st = log_export_open(&x, log->map, err);
@@ -159,7 +159,7 @@ static enum bawn_status add_pinned(struct audit *a, const char *text, struct baw
     return st == BAWN_OK ? add_key(a, origin, key, err) : st;
 }
 
-static enum bawn_status read_keys(struct audit *a, struct bawn_error *err)
+enum bawn_status audit_read_keys(struct audit *a, struct bawn_error *err)
 {
     enum bawn_status st = BAWN_OK;
 
@@ -169,6 +169,13 @@ static enum bawn_status read_keys(struct audit *a, struct bawn_error *err)
         st = add_pinned(a, a->o->pins.text[i], err);
         if (st == BAWN_E_FORMAT)
             st = BAWN_E_USAGE;
+    }
+    for (size_t i = 0; st == BAWN_OK && i < a->o->checkpoints.n; i++) {
+        struct audit_file *f = &a->checkpoints[i];
+
+        f->name = a->o->checkpoints.text[i];
+        st = read_small(f->name, &f->bytes, err);
+        a->nr_checkpoints = i + 1;
     }
     return st;
 }
@@ -211,16 +218,10 @@ enum bawn_status audit_open(struct audit *a, const struct audit_options *o, stru
     enum bawn_status st;
 
     *a = (struct audit){ .o = o };
-    if (!o->command->max_args)
+    if (o->command->run == audit_host || o->command->run == audit_report ||
+        o->command->run == audit_check_report)
         return BAWN_OK;
-    st = read_keys(a, err);
-    for (size_t i = 0; st == BAWN_OK && i < o->checkpoints.n; i++) {
-        struct audit_file *f = &a->checkpoints[i];
-
-        f->name = o->checkpoints.text[i];
-        st = read_small(f->name, &f->bytes, err);
-        a->nr_checkpoints = i + 1;
-    }
+    st = audit_read_keys(a, err);
     if (st == BAWN_OK && proof) {
         a->proof.name = o->arg[0];
         st = read_small(o->arg[0], &a->proof.bytes, err);
@@ -230,7 +231,7 @@ enum bawn_status audit_open(struct audit *a, const struct audit_options *o, stru
     if (st == BAWN_OK && !a->log.db)
         st = audit_lock_in(a, err);
     if (st == BAWN_OK && !a->log.db && !proof)
-        st = read_head(&a->log, err);
+        st = audit_read_head(&a->log, err);
     return st;
 }
 

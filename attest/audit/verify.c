@@ -84,11 +84,10 @@ static void print_plain(const struct audit *a, const struct log_summary *s, bool
                "only that the log agrees with itself\n");
 }
 
-int audit_verify(struct audit *a, struct bawn_error *err)
+/* The whole of the log. */
+static enum bawn_status judge(struct audit *a, struct log_verifier *v, struct log_summary *s,
+                              struct bawn_error *err)
 {
-    struct log_verifier *v = log_verifier_create();
-    struct log_summary s;
-    bool good;
     enum bawn_status st = v ? give_keys(a, v, err) : bawn_fail(err, BAWN_E_NOMEM, "no memory");
 
     for (size_t i = 0; st == BAWN_OK && i < a->nr_checkpoints; i++)
@@ -99,12 +98,36 @@ int audit_verify(struct audit *a, struct bawn_error *err)
         log_verifier_report(v, LOG_FORMAT, 0, err->msg);
         st = BAWN_OK;
     }
-    if (st != BAWN_OK) {
+    if (st == BAWN_OK) {
+        log_verifier_end(v, a->log.claimed);
+        log_verifier_summary(v, s);
+    }
+    return st;
+}
+
+enum bawn_status audit_judge_file(struct audit *a, struct log_summary *s, struct bawn_error *err)
+{
+    struct log_verifier *v = log_verifier_create();
+    enum bawn_status st = audit_read_head(&a->log, err);
+
+    if (st == BAWN_OK)
+        st = judge(a, v, s, err);
+    s->findings = NULL;
+    s->nr_findings = 0;
+    log_verifier_destroy(v);
+    return st;
+}
+
+int audit_verify(struct audit *a, struct bawn_error *err)
+{
+    struct log_verifier *v = log_verifier_create();
+    struct log_summary s;
+    bool good;
+
+    if (judge(a, v, &s, err) != BAWN_OK) {
         log_verifier_destroy(v);
         return -1;
     }
-    log_verifier_end(v, a->log.claimed);
-    log_verifier_summary(v, &s);
     good = !s.faults && !(a->o->strict && s.notices);
     (a->o->json ? print_json : print_plain)(a, &s, good);
     log_verifier_destroy(v);

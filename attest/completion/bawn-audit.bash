@@ -20,7 +20,7 @@ _bawn_audit()
 		mapfile -t COMPREPLY < <(compgen -W 'attest release admin revoke service' -- "$cur")
 		return
 		;;
-	--pin | --from | --until | --tenant | --verdict | --lines)
+	--pin | --from | --until | --tenant | --verdict | --lines | --revision)
 		return
 		;;
 	esac
@@ -29,7 +29,7 @@ _bawn_audit()
 			"$("$1" --help 2>/dev/null | sed -n 's/^ *\(--[a-z-]*\).*/\1/p')" -- "$cur")
 	elif ((COMP_CWORD == 1)); then
 		mapfile -t COMPREPLY < <(compgen -W \
-			'verify show list tail prove check-proof export key' -- "$cur")
+			'verify show list tail prove check-proof export key host report check-report' -- "$cur")
 	else
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
