@@ -43,4 +43,8 @@ kernel-style: ## the kernel's own checkers (checkpatch, coccinelle) over the mod
 
 .PHONY: docs-test
 docs-test: ## docs/threat-model: valid, its pages as it says, its tests there
-	@tests/tap.py docs tests/docs/threat-model.py
+	@tests/tap.py docs $(wildcard tests/docs/*.py)
+
+.PHONY: check-docs
+check-docs: ## do what README and the guides say, word for word, in a fresh clone (LAB=y: the lab's part too)
+	@scripts/check-docs $(if $(LAB),--lab)

@@ -203,14 +203,15 @@ enum bawn_status audit_options_parse(struct audit_options *o, int argc, char **a
 
 void audit_help(void)
 {
-    printf("Usage: bawn-audit COMMAND [OPTION]... ARGUMENT...\n\n"
-           "Checks and reads the log of decisions of bawn-attestd, examines hosts, and gathers\n"
-           "evidence. LOG is an exported file, sqlite:PATH or a postgresql:// URL; nothing is ever "
-           "written to it.\n\n"
-           "Commands:\n");
+    printf(
+        "Usage: bawn-audit COMMAND [OPTION]... ARGUMENT...\n\n"
+        "Checks and reads the log of decisions of bawn-attestd, examines hosts, and gathers\n"
+        "evidence. LOG is an exported file, sqlite:PATH or a postgresql:// URL; nothing is ever\n"
+        "written to it.\n\n"
+        "Commands:\n");
     for (size_t i = 0; i < nr_audit_commands; i++)
-        printf("  %s %s\n        %s\n", audit_commands[i].name, audit_commands[i].args,
-               audit_commands[i].help);
+        printf("  %s%s%s\n        %s\n", audit_commands[i].name, *audit_commands[i].args ? " " : "",
+               audit_commands[i].args, audit_commands[i].help);
     printf("\nOptions (and the commands they are for):\n");
     options_print(&table, NULL, 20);
     printf("\nExit status: 0 good, 1 the log, proof, host or report is not what it should be, 2 "
