@@ -132,6 +132,22 @@ void sim_run_fput(void)
     }
 }
 
+int anon_inode_getfd(const char *name, const struct file_operations *ops, void *priv, int flags)
+{
+    int fd = get_unused_fd_flags((unsigned int)flags);
+    struct file *file;
+
+    if (fd < 0)
+        return fd;
+    file = anon_inode_getfile(name, ops, priv, flags);
+    if (IS_ERR(file)) {
+        put_unused_fd((unsigned int)fd);
+        return (int)PTR_ERR(file);
+    }
+    fd_install((unsigned int)fd, file);
+    return fd;
+}
+
 struct file *fget(unsigned int fd)
 {
     struct file *file = fd < MAX_FDS ? table[fd] : NULL;

@@ -294,11 +294,6 @@ static u64 n_scale_tsc(u64 ratio, u64 tsc)
     return ratio ? mul_u64_u64_shr(tsc, ratio, 32) : tsc;
 }
 
-static bool n_has_tsc_scaling(void)
-{
-    return true;
-}
-
 static u64 n_tsc_ratio(u32 guest_khz)
 {
     return mul_u64_u32_div(1ull << 32, guest_khz, tsc_khz);
@@ -346,6 +341,5 @@ const struct bawn_cpu_ops sim_neutral_ops = {
     .open_nmi_window = n_open_nmi_window,
     .flush_tlb = n_vcpu,
     .scale_tsc = n_scale_tsc,
-    .has_tsc_scaling = n_has_tsc_scaling,
     .tsc_ratio = n_tsc_ratio,
 };

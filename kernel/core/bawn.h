@@ -62,11 +62,10 @@ struct bawn_memslot {
 	u16 id;
 	u32 flags;
 	bool invalid; /* being removed: faults retry, the notifier still sees it */
-	bool logging; /* KVM_MEM_LOG_DIRTY_PAGES */
 	gfn_t base;
 	u64 npages;
 	unsigned long hva;
-	unsigned long *dirty; /* npages bits when logging */
+	unsigned long *dirty; /* KVM_MEM_LOG_DIRTY_PAGES: npages bits */
 	struct bawn_gmem *gmem; /* private memory, counted; NULL without */
 	u64 gmem_pgoff;
 };
@@ -82,6 +81,11 @@ struct bawn_memslots {
 #define BAWN_FAULT_EXEC BIT(1)
 #define BAWN_FAULT_TABLE BIT(2) /* the guest's own page walk faulted */
 #define BAWN_FAULT_PRIVATE BIT(3) /* confidential guests: the access was to private memory */
+/*
+ * What plays the hardware: private memory is mapped where the guest's shared view of it is, for
+ * accesses that are private whatever the page table says (fetches, table walks).
+ */
+#define BAWN_FAULT_FORCED BIT(4)
 
 /* ---- Exits ---- */
 
@@ -224,7 +228,6 @@ struct bawn_debug {
 	u64 guest_dr6, guest_dr7;
 	u64 user_db[4]; /* KVM_SET_GUEST_DEBUG's, in force with KVM_GUESTDBG_USE_HW_BP */
 	u64 user_dr7;
-	u64 singlestep_rip;
 };
 
 #define BAWN_MTRR_FIXED 11
@@ -462,7 +465,6 @@ struct bawn_cpu_ops {
 	void (*open_nmi_window)(struct bawn_vcpu *vcpu);
 	void (*flush_tlb)(struct bawn_vcpu *vcpu); /* (cpu) all of this guest's translations */
 	u64 (*scale_tsc)(u64 ratio, u64 tsc);
-	bool (*has_tsc_scaling)(void);
 	u64 (*tsc_ratio)(u32 guest_khz); /* backend's format; 0 when it cannot */
 };
 
@@ -509,7 +511,7 @@ void bawn_snp_hw_exit(void);
 #define BAWN_SNP_CERTS_MAX (16 * PAGE_SIZE)
 int bawn_snp_set_certs(struct bawn_vm *vm, const struct bawn_snp_certs *in);
 /* BAWN_EXIT_VMGEXIT */
-int bawn_snp_vmgexit(struct bawn_vcpu *vcpu);
+int bawn_snp_vmgexit(struct bawn_vcpu *vcpu, const struct bawn_exit *exit);
 
 /*
  * How exit handlers and completions answer: > 0 go on running the guest, 0 leave to userspace
@@ -666,7 +668,11 @@ enum bawn_msr_result bawn_msr_access(struct bawn_vcpu *vcpu, u32 index, u64 *val
 void bawn_msr_reset(struct bawn_vcpu *vcpu); /* power-on values */
 int bawn_msr_list(struct kvm_msr_list __user *arg, bool features);
 long bawn_msrs_ioctl(struct bawn_vcpu *vcpu, struct kvm_msrs __user *arg, bool write);
-long bawn_feature_msrs_ioctl(struct kvm_msrs __user *arg);
+
+static inline bool bawn_msr_is_x2apic(u32 index)
+{
+	return index >> 8 == 0x800 >> 8;
+}
 
 /* msr_filter.c: what userspace wants to know of the guest's MSR accesses */
 int bawn_msr_exit(struct bawn_vcpu *vcpu, const struct bawn_exit *exit);
@@ -760,7 +766,6 @@ static inline void bawn_clock_rebase(struct bawn_vcpu *vcpu) /* (cpu) */
 
 int bawn_tsc_ratio(u32 khz, u64 *ratio);
 int bawn_set_tsc_khz(struct bawn_vcpu *vcpu, u32 khz);
-void bawn_clock_guest_paused(struct bawn_vcpu *vcpu); /* KVM_KVMCLOCK_CTRL */
 
 /* stats.c: the binary statistics file (KVM_GET_STATS_FD) */
 int bawn_stats_fd(struct bawn_vm *vm, struct bawn_vcpu *vcpu); /* vcpu NULL: the VM's */

@@ -213,13 +213,6 @@ void bawn_clock_update(struct bawn_vcpu *vcpu)
 	vcpu->clock_version = info.version;
 }
 
-/* KVM_KVMCLOCK_CTRL: the guest's watchdogs shall know that it did not run. */
-void bawn_clock_guest_paused(struct bawn_vcpu *vcpu)
-{
-	vcpu->clock_paused = true;
-	set_bit(BAWN_REQ_CLOCK, &vcpu->requests);
-}
-
 /* On the vCPU's thread, under vm->srcu. The scheduler knows how long the thread had to wait. */
 void bawn_steal_update(struct bawn_vcpu *vcpu)
 {

@@ -292,11 +292,6 @@ static int exit_gp(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 	return 1;
 }
 
-static int exit_vmgexit(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
-{
-	return bawn_snp_vmgexit(vcpu);
-}
-
 static int exit_shutdown(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	/* The CPU's state is lost in a shutdown; INIT is what a board does next. */
@@ -339,7 +334,7 @@ static int (*const handlers[BAWN_EXIT_NR])(struct bawn_vcpu *vcpu, const struct 
 	[BAWN_EXIT_NOP] = exit_nop,
 	[BAWN_EXIT_UD] = exit_ud,
 	[BAWN_EXIT_GP] = exit_gp,
-	[BAWN_EXIT_VMGEXIT] = exit_vmgexit,
+	[BAWN_EXIT_VMGEXIT] = bawn_snp_vmgexit,
 	[BAWN_EXIT_SHUTDOWN] = exit_shutdown,
 	[BAWN_EXIT_FAIL_ENTRY] = exit_fail_entry,
 	[BAWN_EXIT_UNKNOWN] = exit_unknown,

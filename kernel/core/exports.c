@@ -21,7 +21,6 @@ FOR_PLATFORM(bawn_snp_unregister);
 /* The vCPU's registers and events. */
 FOR_PLATFORM(bawn_cpu);
 FOR_PLATFORM(bawn_long_mode);
-FOR_PLATFORM(bawn_code_size);
 FOR_PLATFORM(bawn_cr0_valid);
 FOR_PLATFORM(bawn_set_xcr);
 FOR_PLATFORM(bawn_xcr0_supported);
@@ -38,7 +37,6 @@ FOR_PLATFORM(bawn_gmem_page);
 FOR_PLATFORM(bawn_read_guest);
 FOR_PLATFORM(bawn_write_guest);
 FOR_PLATFORM(bawn_npt_fault);
-FOR_PLATFORM(bawn_npt_map_forced);
 FOR_PLATFORM(bawn_zap_range);
 FOR_PLATFORM(bawn_invalidate_begin);
 FOR_PLATFORM(bawn_invalidate_end);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The host kernel's rules for entering and leaving guest mode: who accounts the time, when RCU
- * and lockdep stop and start to watch. Included by the code that enters, and by nothing else.
+ * The host kernel's rules for entering and leaving guest mode: when RCU and lockdep
+ * stop and start to watch. Included by the code that enters, and by nothing else.
  */
 #ifndef BAWN_GUEST_H
 #define BAWN_GUEST_H
@@ -12,17 +12,6 @@
 #include <linux/irqflags.h>
 #include <linux/rcupdate.h>
 #include <linux/vtime.h>
-
-/* Interrupts disabled; until bawn_timing_exit() the CPU time is the guest's. */
-static inline void bawn_timing_enter(void)
-{
-	vtime_account_guest_enter();
-}
-
-static inline void bawn_timing_exit(void)
-{
-	vtime_account_guest_exit();
-}
 
 /* From here no instrumented code may run; interrupts will be on in the guest. */
 static __always_inline void bawn_state_enter(void)

@@ -49,12 +49,6 @@ void bawn_npt_free_cache(struct bawn_vcpu *vcpu);
  * (KVM_EXIT_MEMORY_FAULT filled); -ENXIO: no memory there, it is MMIO; other errno.
  */
 int bawn_npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access);
-/*
- * Maps the private page behind gpa also where the guest's shared view of it is: for accesses
- * that hardware makes private whatever the page table says (fetches, table walks). Answers as
- * bawn_npt_fault. Gone with the next change of the page's state.
- */
-int bawn_npt_map_forced(struct bawn_vcpu *vcpu, gpa_t gpa);
 /* Installs vm->mmio_leaf, by which hardware tells the guest that no memory is there. 1 or errno. */
 int bawn_npt_map_mmio(struct bawn_vcpu *vcpu, gpa_t gpa);
 bool bawn_npt_zap(struct bawn_vm *vm, gfn_t start, gfn_t end); /* true: flush TLBs */
@@ -115,8 +109,6 @@ void bawn_inject_walk_fault(struct bawn_vcpu *vcpu, const struct bawn_walk_fault
 /* Linear address of offset in a segment, checked for limit and canonical form. */
 int bawn_linear(struct bawn_vcpu *vcpu, int sreg, u64 offset, u8 addr_size, size_t len, bool write,
 		gva_t *gva, struct bawn_walk_fault *f);
-/* 2, 4 or 8: the mode that CS:RIP is decoded in. */
-int bawn_code_size(struct bawn_vcpu *vcpu);
 /*
  * The bytes at CS:RIP, at most 15; returns how many (fewer when the next page cannot be read: then
  * f says what reading on would raise, vector not 0), or -EFAULT with f filled, or -ENXIO.

@@ -106,7 +106,7 @@ int bawn_check_extension(struct bawn_vm *vm, long cap)
 		return (vm ? vm->tee : bawn_snp_tee()) ? BIT(KVM_HC_MAP_GPA_RANGE) : 0;
 	case KVM_CAP_TSC_CONTROL:
 	case KVM_CAP_VM_TSC_CONTROL:
-		return bawn_cpu->has_tsc_scaling();
+		return bawn_cpu->tsc_ratio(tsc_khz) != 0;
 	case KVM_CAP_GUEST_MEMFD:
 		return !vm || bawn_has_private(vm);
 	case KVM_CAP_MEMORY_ATTRIBUTES:
@@ -152,7 +152,7 @@ long bawn_call_msr_feature_list(struct bawn_call *call)
 
 long bawn_call_feature_msrs(struct bawn_call *call)
 {
-	return bawn_feature_msrs_ioctl((void __user *)call->raw);
+	return bawn_msrs_ioctl(NULL, (void __user *)call->raw, false);
 }
 
 long bawn_call_mce_cap(struct bawn_call *call)

@@ -62,20 +62,26 @@ static void flush_and_free(struct bawn_vm *vm, bool flush)
 	bawn_npt_free_zapped(vm);
 }
 
-void bawn_zap_range(struct bawn_vm *vm, gfn_t start, gfn_t end)
+typedef bool (*range_fn)(struct bawn_vm *vm, gfn_t start, gfn_t end);
+
+/* By fn, which takes mappings or rights from [start, end); yields on long ranges. */
+static void change_range(struct bawn_vm *vm, gfn_t start, gfn_t end, range_fn fn)
 {
 	while (start < end) {
 		gfn_t stop = min(end, start + ZAP_CHUNK);
 
 		spin_lock(&vm->mmu_lock);
-		flush_and_free(vm, bawn_npt_zap(vm, start, stop));
+		flush_and_free(vm, fn(vm, start, stop));
 		spin_unlock(&vm->mmu_lock);
 		start = stop;
 		cond_resched();
 	}
 }
 
-typedef bool (*range_fn)(struct bawn_vm *vm, gfn_t start, gfn_t end);
+void bawn_zap_range(struct bawn_vm *vm, gfn_t start, gfn_t end)
+{
+	change_range(vm, start, end, bawn_npt_zap);
+}
 
 /* Calls fn for the gfns of each slot behind [start, end). mmu_lock and srcu held. */
 static bool visit_hva(struct bawn_vm *vm, unsigned long start, unsigned long end, range_fn fn)
@@ -319,14 +325,12 @@ static int slot_change_flags(struct bawn_vm *vm, struct bawn_memslot *old, u32 f
 	struct bawn_memslots *next;
 	struct bawn_memslot *slot;
 	unsigned long *drop = NULL;
-	gfn_t gfn, end;
 
 	next = slots_copy(slots_locked(vm), -1);
 	if (!next)
 		return -ENOMEM;
 	slot = slot_by_id(next, old->id);
 	slot->flags = flags;
-	slot->logging = log;
 	if (log) {
 		slot->dirty = dirty_alloc(slot->npages);
 		if (!slot->dirty) {
@@ -337,24 +341,11 @@ static int slot_change_flags(struct bawn_vm *vm, struct bawn_memslot *old, u32 f
 		drop = slot->dirty;
 		slot->dirty = NULL;
 	}
-	gfn = slot->base;
-	end = gfn + slot->npages;
 	slots_publish(vm, next);
 	kvfree(drop);
 	/* From here each first write faults and is logged; without a log, large pages return. */
-	if (!log) {
-		bawn_zap_range(vm, gfn, end);
-		return 0;
-	}
-	while (gfn < end) {
-		gfn_t stop = min(end, gfn + ZAP_CHUNK);
-
-		spin_lock(&vm->mmu_lock);
-		flush_and_free(vm, bawn_npt_write_protect(vm, gfn, stop));
-		spin_unlock(&vm->mmu_lock);
-		gfn = stop;
-		cond_resched();
-	}
+	change_range(vm, slot->base, slot->base + slot->npages,
+		     log ? bawn_npt_write_protect : bawn_npt_zap);
 	return 0;
 }
 
@@ -365,7 +356,6 @@ static int slot_create(struct bawn_vm *vm, const struct kvm_userspace_memory_reg
 	struct bawn_memslot slot = {
 		.id = r->slot,
 		.flags = r->flags,
-		.logging = r->flags & KVM_MEM_LOG_DIRTY_PAGES,
 		.base = r->guest_phys_addr >> PAGE_SHIFT,
 		.npages = r->memory_size >> PAGE_SHIFT,
 		.hva = r->userspace_addr,
@@ -374,7 +364,7 @@ static int slot_create(struct bawn_vm *vm, const struct kvm_userspace_memory_reg
 
 	if (overlaps(slots_locked(vm), r->slot, slot.base, slot.npages))
 		return -EEXIST;
-	if (slot.logging) {
+	if (r->flags & KVM_MEM_LOG_DIRTY_PAGES) {
 		slot.dirty = old && old->dirty ? old->dirty : dirty_alloc(slot.npages);
 		if (!slot.dirty)
 			return -ENOMEM;

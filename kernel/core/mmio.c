@@ -305,7 +305,7 @@ int bawn_mmio(struct bawn_vcpu *vcpu, gpa_t gpa, bool write)
 	int nr, ret;
 
 	nr = bawn_fetch(vcpu, bytes, &f);
-	ret = nr < 0 ? nr : bawn_insn_decode(&m->insn, bytes, nr, bawn_code_size(vcpu));
+	ret = nr < 0 ? nr : bawn_insn_decode(&m->insn, bytes, nr, bawn_cpu->code_size(vcpu));
 	if ((ret == -EFAULT || ret == -ENODATA) && f.vector) {
 		bawn_inject_walk_fault(vcpu, &f);
 		return 1;

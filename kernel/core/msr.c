@@ -26,8 +26,6 @@
 #define PAT_RESET 0x0007040600070406ULL
 #define MCG_BANKS 0xff
 
-#define X2APIC_FIRST 0x800
-#define X2APIC_LAST 0x8ff
 
 /* What SVM guests are told when the host's microcode revision cannot be read. */
 #define UCODE_REV_DEFAULT 0x01000065ULL
@@ -310,7 +308,7 @@ static int perf_status(struct access *a)
 
 static const struct msr_desc msrs[] = {
 	{ ONE(MSR_IA32_TSC_DEADLINE), LIST, 0, 0, ANY, tsc_deadline },
-	{ X2APIC_FIRST, X2APIC_LAST, 0, 0, 0, ANY, x2apic },
+	{ 0x800, 0x8ff, 0, 0, 0, ANY, x2apic },
 	{ ONE(MSR_IA32_SPEC_CTRL), LIST, 0, 0, ANY, spec_ctrl },
 	{ ONE(MSR_IA32_PRED_CMD), WRITE_ONLY, 0, 0, ANY, pred_cmd },
 	{ ONE(MSR_AMD64_VIRT_SPEC_CTRL), LIST, X86_FEATURE_VIRT_SSBD, FIELD(virt_spec_ctrl),
@@ -493,7 +491,10 @@ static bool one_msr(struct bawn_vcpu *vcpu, struct kvm_msr_entry *e, bool write)
 	return true;
 }
 
-/* KVM_GET_MSRS and KVM_SET_MSRS on a vCPU: in order until one fails; how many were done. */
+/*
+ * KVM_GET_MSRS and KVM_SET_MSRS: in order until one fails; how many were done. vcpu NULL: on the
+ * device, what the host has of the feature MSRs.
+ */
 long bawn_msrs_ioctl(struct bawn_vcpu *vcpu, struct kvm_msrs __user *arg, bool write)
 {
 	struct kvm_msr_entry *e;
@@ -515,10 +516,4 @@ long bawn_msrs_ioctl(struct bawn_vcpu *vcpu, struct kvm_msrs __user *arg, bool w
 		done = -EFAULT;
 	kvfree(e);
 	return done;
-}
-
-/* KVM_GET_MSRS on the device: what the host has of the feature MSRs. */
-long bawn_feature_msrs_ioctl(struct kvm_msrs __user *arg)
-{
-	return bawn_msrs_ioctl(NULL, arg, false);
 }

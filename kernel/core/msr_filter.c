@@ -7,10 +7,6 @@
 #include "bawn.h"
 #include <linux/nospec.h>
 
-/* Interrupts do not work without them: never filtered, as KVM documents. */
-#define X2APIC_FIRST 0x800
-#define X2APIC_LAST 0x8ff
-
 struct bawn_msr_filter {
 	bool default_allow;
 	unsigned int nr;
@@ -27,7 +23,8 @@ bool bawn_msr_allowed(struct bawn_vm *vm, u32 index, bool write)
 	u32 access = write ? KVM_MSR_FILTER_WRITE : KVM_MSR_FILTER_READ;
 	const struct filter_range *r;
 
-	if (!filter || (index >= X2APIC_FIRST && index <= X2APIC_LAST))
+	/* Interrupts do not work without these: never filtered, as KVM documents. */
+	if (!filter || bawn_msr_is_x2apic(index))
 		return true;
 	for (r = filter->range; r < filter->range + filter->nr; r++)
 		if (r->flags & access && index >= r->base && index - r->base < r->nmsrs)
@@ -152,7 +149,7 @@ static int refuse(struct bawn_vcpu *vcpu, const struct bawn_exit *exit, u32 reas
 /* The x2APIC's and the timer's, which a guest writes all the time, and what it reads most. */
 bool bawn_msr_is_fast(u32 index, bool write)
 {
-	return (index >= X2APIC_FIRST && index <= X2APIC_LAST) || index == MSR_IA32_TSC_DEADLINE ||
+	return bawn_msr_is_x2apic(index) || index == MSR_IA32_TSC_DEADLINE ||
 	       (!write && (index == MSR_IA32_TSC || index == MSR_IA32_APICBASE));
 }
 
@@ -169,7 +166,7 @@ int bawn_msr_exit(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 	enum bawn_msr_result result;
 
 	/* As often as interrupts: neither filter nor table has a say. */
-	if (index >= X2APIC_FIRST && index <= X2APIC_LAST && vcpu->apic) {
+	if (bawn_msr_is_x2apic(index) && vcpu->apic) {
 		if (!(write ? bawn_lapic_set_msr(vcpu, index, value) :
 			      bawn_lapic_get_msr(vcpu, index, &value)))
 			return finish(vcpu, write, value, exit->len);

@@ -267,7 +267,7 @@ static int map_level(struct bawn_vcpu *vcpu, const struct bawn_memslot *slot, gf
 {
 	int level;
 
-	if (slot->logging)
+	if (slot->dirty)
 		return 1;
 	level = min(host_level(vcpu->vm->mm, hva), boot_cpu_has(X86_FEATURE_GBPAGES) ? 3 : 2);
 	for (; level > 1; level--) {
@@ -360,7 +360,7 @@ static int get_page_shared(struct fault *f)
 		if (n != 1)
 			return n < 0 ? n : -EFAULT;
 	}
-	if (f->write || f->slot->flags & KVM_MEM_READONLY || f->slot->logging)
+	if (f->write || f->slot->flags & KVM_MEM_READONLY || f->slot->dirty)
 		return 0;
 	/* A read of a page that is writable anyhow: spare the second fault. */
 	if (get_user_page_fast_only(f->hva, FOLL_WRITE, &again)) {
@@ -398,12 +398,12 @@ static int fault_error(struct bawn_vcpu *vcpu, struct fault *f, gpa_t gpa, int r
 	return r;
 }
 
-static int npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access, bool forced)
+int bawn_npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access)
 {
 	struct bawn_vm *vm = vcpu->vm;
 	struct fault f = { .gfn = gpa >> PAGE_SHIFT,
 			   .write = access & BAWN_FAULT_WRITE,
-			   .forced = forced };
+			   .forced = access & BAWN_FAULT_FORCED };
 	int r;
 
 	trace_bawn_page_fault(vcpu->id, gpa, access);
@@ -438,16 +438,6 @@ static int npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access, bool forced)
 	if (r)
 		return fault_error(vcpu, &f, gpa, r);
 	return map_page(vcpu, &f);
-}
-
-int bawn_npt_fault(struct bawn_vcpu *vcpu, gpa_t gpa, u32 access)
-{
-	return npt_fault(vcpu, gpa, access, false);
-}
-
-int bawn_npt_map_forced(struct bawn_vcpu *vcpu, gpa_t gpa)
-{
-	return npt_fault(vcpu, gpa, BAWN_FAULT_PRIVATE | BAWN_FAULT_WRITE, true);
 }
 
 int bawn_npt_map_mmio(struct bawn_vcpu *vcpu, gpa_t gpa)

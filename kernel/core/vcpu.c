@@ -281,7 +281,7 @@ static bool run_guest(struct bawn_vcpu *vcpu, struct bawn_exit *exit, int *r)
 		xsetbv(XCR_XFEATURE_ENABLED_MASK, vcpu->xcr0);
 	if (debug)
 		load_debug_registers(vcpu);
-	bawn_timing_enter();
+	vtime_account_guest_enter(); /* from here on the CPU time is the guest's */
 	do {
 		bawn_inject_events(vcpu);
 		trace_bawn_entry(vcpu->id, vcpu->rip);
@@ -368,7 +368,7 @@ static int enter(struct bawn_vcpu *vcpu)
 	/* The guest was a quiescent state, and what waits for one has come by an interrupt. */
 	if (!done)
 		rcu_virt_note_context_switch();
-	bawn_timing_exit();
+	vtime_account_guest_exit();
 	local_irq_enable();
 	preempt_enable();
 	return done ? r : exit_slow(vcpu, &exit);

@@ -121,27 +121,16 @@ u32 bawn_vm_types(void)
 long bawn_call_create_vm(struct bawn_call *call)
 {
 	struct bawn_vm *vm;
-	struct file *file;
 	int fd;
 
 	if (call->raw >= 32 || !(bawn_vm_types() & BIT(call->raw)))
 		return -EINVAL;
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0)
-		return fd;
 	vm = vm_create(call->raw);
-	if (IS_ERR(vm)) {
-		put_unused_fd(fd);
+	if (IS_ERR(vm))
 		return PTR_ERR(vm);
-	}
-	file = anon_inode_getfile("bawn-vm", &vm_fops, vm, O_RDWR);
-	if (IS_ERR(file)) {
-		put_unused_fd(fd);
-		bawn_eventfds_release(vm);
+	fd = anon_inode_getfd("bawn-vm", &vm_fops, vm, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
 		bawn_vm_put(vm);
-		return PTR_ERR(file);
-	}
-	fd_install(fd, file);
 	return fd;
 }
 
@@ -460,11 +449,13 @@ long bawn_call_get_tsc_khz(struct bawn_call *call)
 	return call->vcpu->tsc_khz;
 }
 
+/* The guest's watchdogs shall know that it did not run. */
 long bawn_call_kvmclock_ctrl(struct bawn_call *call)
 {
-	if (!(call->vcpu->clock_msr & 1))
+	if (!(call->vcpu->clock_msr & KVM_MSR_ENABLED))
 		return -EINVAL;
-	bawn_clock_guest_paused(call->vcpu);
+	call->vcpu->clock_paused = true;
+	set_bit(BAWN_REQ_CLOCK, &call->vcpu->requests);
 	return 0;
 }
 

@@ -343,11 +343,6 @@ int bawn_linear(struct bawn_vcpu *vcpu, int sreg, u64 offset, u8 addr_size, size
 	return ok ? 0 : fault(f, sreg == VCPU_SREG_SS ? SS_VECTOR : GP_VECTOR, 0, 0);
 }
 
-int bawn_code_size(struct bawn_vcpu *vcpu)
-{
-	return bawn_cpu->code_size(vcpu);
-}
-
 /* Within one page. */
 static __always_inline int fetch_part(struct bawn_vcpu *vcpu, gva_t gva, u8 *buf, size_t len,
 		      struct bawn_walk_fault *f)

@@ -290,7 +290,7 @@ static int page_protocol(struct bawn_vcpu *vcpu, gpa_t gpa)
 }
 
 /* VMGEXIT: RIP is behind the instruction already. Answers as an exit handler does. */
-int bawn_snp_vmgexit(struct bawn_vcpu *vcpu)
+int bawn_snp_vmgexit(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	u64 request = vcpu->vm->snp->ops->ghcb_get(vcpu);
 

@@ -15,7 +15,6 @@
 #include "trace.h"
 
 #define IOIO_SEG_SHIFT 10
-#define CR_INFO_VALID BIT_ULL(63) /* decode assists: EXITINFO1 holds the GPR */
 
 /* Exits that need no more than a kind and, without NRIPS, the opcode's length. */
 static const struct {

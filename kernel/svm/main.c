@@ -208,11 +208,6 @@ static int svm_enable(void)
 	return 0;
 }
 
-static bool svm_has_tsc_scaling(void)
-{
-	return boot_cpu_has(X86_FEATURE_TSCRATEMSR);
-}
-
 const struct bawn_cpu_ops bawn_svm_ops = {
 	.name = "svm",
 	.setup = svm_setup,
@@ -256,5 +251,4 @@ const struct bawn_cpu_ops bawn_svm_ops = {
 	.flush_tlb = bawn_svm_flush_tlb,
 	.scale_tsc = bawn_svm_scale_tsc,
 	.tsc_ratio = bawn_svm_tsc_ratio,
-	.has_tsc_scaling = svm_has_tsc_scaling,
 };

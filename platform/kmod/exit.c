@@ -60,7 +60,7 @@ static int insn_len(struct bawn_vcpu *vcpu, int op_len)
 	u8 bytes[15];
 	int nr = platform_fetch(vcpu, bytes);
 
-	return nr ? bawn_insn_prefixed_len(bytes, nr, bawn_code_size(vcpu), op_len) : 0;
+	return nr ? bawn_insn_prefixed_len(bytes, nr, bawn_cpu->code_size(vcpu), op_len) : 0;
 }
 
 /*
@@ -105,7 +105,7 @@ static int to_core_cr(struct bawn_vcpu *vcpu, struct bawn_exit *exit, bool dr)
 	u8 bytes[15];
 	int nr = platform_fetch(vcpu, bytes);
 
-	if (!nr || bawn_insn_decode_cr(&cr, bytes, nr, bawn_code_size(vcpu)) ||
+	if (!nr || bawn_insn_decode_cr(&cr, bytes, nr, bawn_cpu->code_size(vcpu)) ||
 	    (dr ? cr.op != BAWN_CR_MOV_DR : cr.op == BAWN_CR_MOV_DR))
 		return TRY_AGAIN;
 	exit->len = cr.len;

@@ -34,8 +34,8 @@ static bool still_valid(struct bawn_vcpu *vcpu, gpa_t gpa)
 static int map(struct bawn_vcpu *vcpu, gpa_t gpa, bool forced)
 {
 	gfn_t gfn = gpa >> PAGE_SHIFT;
-	int r = forced ? bawn_npt_map_forced(vcpu, gpa) :
-			 bawn_npt_fault(vcpu, gpa, BAWN_FAULT_PRIVATE | BAWN_FAULT_WRITE);
+	int r = bawn_npt_fault(vcpu, gpa, BAWN_FAULT_PRIVATE | BAWN_FAULT_WRITE |
+					  (forced ? BAWN_FAULT_FORCED : 0));
 
 	if (r > 0 && !still_valid(vcpu, gpa))
 		bawn_zap_range(vcpu->vm, gfn, gfn + 1);

@@ -222,7 +222,7 @@ static inline int vmgexit(struct bawn_vcpu *vcpu)
 
     vcpu->complete = NULL;
     memset(&mock.run, 0xaa, sizeof(mock.run));
-    r = bawn_snp_vmgexit(vcpu);
+    r = bawn_snp_vmgexit(vcpu, NULL);
     assert_memory_equal(vcpu->gpr, gpr_before, sizeof(gpr_before));
     assert_false(mutex_is_locked(&snp_vm.request_lock));
     assert_true(r == 0 || r == 1);

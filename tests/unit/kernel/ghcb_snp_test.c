@@ -284,9 +284,9 @@ static void test_guest_request(void **state)
     snp_vm.request_lock.lock.owner = &sim_tasks[1].task;
     sim_self->killed = true;
     ask_request(false, 5);
-    assert_int_equal(bawn_snp_vmgexit(vcpu), -EINTR);
+    assert_int_equal(bawn_snp_vmgexit(vcpu, NULL), -EINTR);
     ask_request(true, 5);
-    assert_int_equal(bawn_snp_vmgexit(vcpu), -EINTR);
+    assert_int_equal(bawn_snp_vmgexit(vcpu, NULL), -EINTR);
     sim_self->killed = false;
     snp_vm.request_lock.lock.owner = NULL;
 

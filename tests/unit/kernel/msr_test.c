@@ -284,10 +284,10 @@ static void test_ioctls(void **state)
     assert_int_equal(bawn_msrs_ioctl(vcpu, user_msrs, false), -E2BIG);
     m.head.nmsrs = 1;
     sim_poke(user, &m, sizeof(m));
-    assert_int_equal(bawn_feature_msrs_ioctl(user_msrs), 0); /* STAR is no feature */
+    assert_int_equal(bawn_msrs_ioctl(NULL, user_msrs, false), 0); /* STAR is no feature */
     m.e[0].index = MSR_IA32_UCODE_REV;
     sim_poke(user, &m, sizeof(m));
-    assert_int_equal(bawn_feature_msrs_ioctl(user_msrs), 1);
+    assert_int_equal(bawn_msrs_ioctl(NULL, user_msrs, false), 1);
     sim_peek(user, &m, sizeof(m));
     assert_int_equal(m.e[0].data, sim_rdmsr(MSR_IA32_UCODE_REV));
 }

@@ -408,7 +408,7 @@ static void test_fetch(void **state)
     mock.seg[VCPU_SREG_CS].limit = 0xffff;
     mock.seg[VCPU_SREG_CS].db = 0;
     vcpu->rip = 0xffff;
-    assert_int_equal(bawn_code_size(vcpu), 2);
+    assert_int_equal(bawn_cpu->code_size(vcpu), 2);
     assert_int_equal(bawn_fetch(vcpu, buf, &f), 1);
     assert_int_equal(f.vector, 0);
     vcpu->rip = 0x10000;

@@ -98,6 +98,7 @@ __must_check int get_unused_fd_flags(unsigned int flags);
 void put_unused_fd(unsigned int fd);
 struct file *anon_inode_getfile(const char *name, const struct file_operations *ops, void *priv,
                                 int flags);
+int anon_inode_getfd(const char *name, const struct file_operations *ops, void *priv, int flags);
 struct file *anon_inode_create_getfile(const char *name, const struct file_operations *ops,
                                        void *priv, int flags, const struct inode *context);
 void ihold(struct inode *inode);
