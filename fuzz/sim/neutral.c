@@ -58,14 +58,12 @@ static void n_vcpu_destroy(struct bawn_vcpu *vcpu)
     vcpu->backend = NULL;
 }
 
-static void n_vcpu_reset(struct bawn_vcpu *vcpu, bool init)
+static void n_vcpu_reset(struct bawn_vcpu *vcpu)
 {
     struct neutral *n = state(vcpu);
 
     n->shadow = 0;
     n->nmi_masked = n->irq_window = n->nmi_window = n->event = false;
-    if (!init)
-        memset(n->msr, 0, sizeof(n->msr));
 }
 
 static void n_vcpu_load(struct bawn_vcpu *vcpu, int cpu)
@@ -192,34 +190,14 @@ static void n_advance(struct bawn_vcpu *vcpu, unsigned int len)
     state(vcpu)->shadow = 0;
 }
 
-static u64 *msr_slot(struct bawn_vcpu *vcpu, u32 index)
+static u64 *n_msr(struct bawn_vcpu *vcpu, u32 index)
 {
     size_t i;
 
     for (i = 0; i < ARRAY_SIZE(backend_msrs); i++)
         if (backend_msrs[i] == index)
             return &state(vcpu)->msr[i];
-    return NULL;
-}
-
-static int n_get_msr(struct bawn_vcpu *vcpu, u32 index, u64 *value)
-{
-    u64 *slot = msr_slot(vcpu, index);
-
-    if (!slot)
-        return 1;
-    *value = *slot;
-    return 0;
-}
-
-static int n_set_msr(struct bawn_vcpu *vcpu, u32 index, u64 value)
-{
-    u64 *slot = msr_slot(vcpu, index);
-
-    if (!slot)
-        return 1;
-    *slot = value;
-    return 0;
+    sim_fault(SIM_HARDWARE, "MSR %#x is not the backend's", index);
 }
 
 static bool n_irq_allowed(struct bawn_vcpu *vcpu)
@@ -326,8 +304,7 @@ const struct bawn_cpu_ops sim_neutral_ops = {
     .load_control = n_vcpu,
     .load_debug = n_vcpu,
     .load_tsc = n_vcpu,
-    .get_msr = n_get_msr,
-    .set_msr = n_set_msr,
+    .msr = n_msr,
     .irq_allowed = n_irq_allowed,
     .nmi_allowed = n_nmi_allowed,
     .get_nmi_mask = n_get_nmi_mask,

@@ -20,10 +20,10 @@ static u64 owed_entry; /* userspace may do away with an event between two */
 static struct bawn_cpu_ops ops;
 
 /* INIT and shutdown do away with it, too. */
-static void vcpu_reset(struct bawn_vcpu *vcpu, bool init)
+static void vcpu_reset(struct bawn_vcpu *vcpu)
 {
     owed_to = NULL;
-    bawn_svm_ops.vcpu_reset(vcpu, init);
+    bawn_svm_ops.vcpu_reset(vcpu);
 }
 
 const struct bawn_cpu_ops *sim_svm_promise_start(void)

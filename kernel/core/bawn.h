@@ -416,7 +416,7 @@ struct bawn_cpu_ops {
 
 	int (*vcpu_create)(struct bawn_vcpu *vcpu);
 	void (*vcpu_destroy)(struct bawn_vcpu *vcpu);
-	void (*vcpu_reset)(struct bawn_vcpu *vcpu, bool init); /* power-on or INIT */
+	void (*vcpu_reset)(struct bawn_vcpu *vcpu); /* creation (all is zero), INIT */
 	void (*vcpu_load)(struct bawn_vcpu *vcpu, int cpu);    /* (cpu) */
 	void (*vcpu_put)(struct bawn_vcpu *vcpu);	       /* (cpu) */
 	/* (cpu) before runs between which interrupts stay disabled and the host's state the same */
@@ -448,9 +448,8 @@ struct bawn_cpu_ops {
 	void (*load_control)(struct bawn_vcpu *vcpu);
 	void (*load_debug)(struct bawn_vcpu *vcpu); /* vcpu->debug changed: DR7, intercepts */
 	void (*load_tsc)(struct bawn_vcpu *vcpu);   /* tsc_offset, tsc_ratio changed */
-	/* MSRs that the backend's guest state holds; 0, or 1 when index is not one of them. */
-	int (*get_msr)(struct bawn_vcpu *vcpu, u32 index, u64 *value);
-	int (*set_msr)(struct bawn_vcpu *vcpu, u32 index, u64 value);
+	/* Where the backend's guest state has an MSR: those in msr.c that name it. */
+	u64 *(*msr)(struct bawn_vcpu *vcpu, u32 index);
 
 	bool (*irq_allowed)(struct bawn_vcpu *vcpu);
 	bool (*nmi_allowed)(struct bawn_vcpu *vcpu);

@@ -111,8 +111,13 @@ static int lower_half(struct access *a)
 
 static int backend(struct access *a)
 {
-	return a->write ? bawn_cpu->set_msr(a->vcpu, a->index, a->value)
-			: bawn_cpu->get_msr(a->vcpu, a->index, &a->value);
+	u64 *at = bawn_cpu->msr(a->vcpu, a->index);
+
+	if (a->write)
+		*at = a->value;
+	else
+		a->value = *at;
+	return 0;
 }
 
 static int sysenter(struct access *a)

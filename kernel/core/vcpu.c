@@ -600,7 +600,6 @@ void bawn_vcpu_reset(struct bawn_vcpu *vcpu, bool init)
 
 	if (!init) {
 		vcpu->xcr0 = XFEATURE_MASK_FP;
-		vcpu->spec_ctrl = 0;
 		bawn_msr_reset(vcpu);
 		bawn_cpuid_limits(vcpu);
 		vcpu->mp_state = !vcpu->apic || vcpu->id == vcpu->vm->bsp_id ?
@@ -630,7 +629,7 @@ void bawn_vcpu_reset(struct bawn_vcpu *vcpu, bool init)
 	memset(vcpu->debug.guest_db, 0, sizeof(vcpu->debug.guest_db));
 	vcpu->debug.guest_dr6 = DR6_RESERVED;
 	vcpu->debug.guest_dr7 = 0x400;
-	bawn_cpu->vcpu_reset(vcpu, init);
+	bawn_cpu->vcpu_reset(vcpu);
 	reset_segments(vcpu);
 	bawn_cpu->load_control(vcpu);
 	bawn_cpu->load_debug(vcpu);

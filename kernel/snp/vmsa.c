@@ -70,11 +70,9 @@ static void fill_msrs(struct bawn_vcpu *vcpu, struct bawn_vmsa *v)
 		{ MSR_IA32_SYSENTER_EIP, &v->sysenter_eip },
 	};
 	unsigned int i;
-	u64 value;
 
 	for (i = 0; i < ARRAY_SIZE(msrs); i++)
-		if (!bawn_cpu->get_msr(vcpu, msrs[i].index, &value))
-			*msrs[i].to = cpu_to_le64(value);
+		*msrs[i].to = cpu_to_le64(*bawn_cpu->msr(vcpu, msrs[i].index));
 }
 
 static void fill_x87(const struct fxregs_state *fx, struct bawn_vmsa *v)

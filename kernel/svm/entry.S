@@ -61,14 +61,9 @@ SYM_FUNC_START(bawn_svm_enter)
 	mov RBP_(%rax), %rbp
 	mov RSI_(%rax), %rsi
 	mov RDI_(%rax), %rdi
-	mov GPR(8)(%rax), %r8
-	mov GPR(9)(%rax), %r9
-	mov GPR(10)(%rax), %r10
-	mov GPR(11)(%rax), %r11
-	mov GPR(12)(%rax), %r12
-	mov GPR(13)(%rax), %r13
-	mov GPR(14)(%rax), %r14
-	mov GPR(15)(%rax), %r15
+	.irp n, 8, 9, 10, 11, 12, 13, 14, 15
+	mov GPR(\n)(%rax), %r\n
+	.endr
 
 	mov 8(%rsp), %rax
 	/* GIF is clear: IF only decides that host interrupts end the guest's run. */
@@ -87,14 +82,9 @@ SYM_FUNC_START(bawn_svm_enter)
 	mov %rbp, RBP_(%rax)
 	mov %rsi, RSI_(%rax)
 	mov %rdi, RDI_(%rax)
-	mov %r8, GPR(8)(%rax)
-	mov %r9, GPR(9)(%rax)
-	mov %r10, GPR(10)(%rax)
-	mov %r11, GPR(11)(%rax)
-	mov %r12, GPR(12)(%rax)
-	mov %r13, GPR(13)(%rax)
-	mov %r14, GPR(14)(%rax)
-	mov %r15, GPR(15)(%rax)
+	.irp n, 8, 9, 10, 11, 12, 13, 14, 15
+	mov %r\n, GPR(\n)(%rax)
+	.endr
 
 	mov 16(%rsp), %rax
 	vmload %rax

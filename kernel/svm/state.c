@@ -204,7 +204,7 @@ u64 bawn_svm_tsc_ratio(u32 guest_khz)
 	return ratio >= SVM_TSC_RATIO_MIN && ratio <= SVM_TSC_RATIO_MAX ? ratio : 0;
 }
 
-static u64 *vmcb_msr(struct bawn_vcpu *vcpu, u32 index)
+u64 *bawn_svm_msr(struct bawn_vcpu *vcpu, u32 index)
 {
 	struct vmcb_save_area *s = &to_svm(vcpu)->vmcb->save;
 
@@ -219,27 +219,6 @@ static u64 *vmcb_msr(struct bawn_vcpu *vcpu, u32 index)
 	case MSR_IA32_SYSENTER_CS: return &s->sysenter_cs;
 	case MSR_IA32_SYSENTER_ESP: return &s->sysenter_esp;
 	case MSR_IA32_SYSENTER_EIP: return &s->sysenter_eip;
-	case MSR_IA32_CR_PAT: return &s->g_pat;
-	default: return NULL;
+	default: return &s->g_pat;
 	}
-}
-
-int bawn_svm_get_msr(struct bawn_vcpu *vcpu, u32 index, u64 *value)
-{
-	u64 *slot = vmcb_msr(vcpu, index);
-
-	if (!slot)
-		return 1;
-	*value = *slot;
-	return 0;
-}
-
-int bawn_svm_set_msr(struct bawn_vcpu *vcpu, u32 index, u64 value)
-{
-	u64 *slot = vmcb_msr(vcpu, index);
-
-	if (!slot)
-		return 1;
-	*slot = value;
-	return 0;
 }

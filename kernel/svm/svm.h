@@ -104,7 +104,7 @@ void bawn_svm_ghcb_set(struct bawn_vcpu *vcpu, u64 value);
 /* vcpu.c */
 int bawn_svm_vcpu_create(struct bawn_vcpu *vcpu);
 void bawn_svm_vcpu_destroy(struct bawn_vcpu *vcpu);
-void bawn_svm_vcpu_reset(struct bawn_vcpu *vcpu, bool init);
+void bawn_svm_vcpu_reset(struct bawn_vcpu *vcpu);
 void bawn_svm_vcpu_load(struct bawn_vcpu *vcpu, int cpu);
 void bawn_svm_vcpu_put(struct bawn_vcpu *vcpu);
 void bawn_svm_prepare_switch(struct bawn_vcpu *vcpu);
@@ -123,8 +123,7 @@ void bawn_svm_advance(struct bawn_vcpu *vcpu, unsigned int len);
 void bawn_svm_load_control(struct bawn_vcpu *vcpu);
 void bawn_svm_load_debug(struct bawn_vcpu *vcpu);
 void bawn_svm_load_tsc(struct bawn_vcpu *vcpu);
-int bawn_svm_get_msr(struct bawn_vcpu *vcpu, u32 index, u64 *value);
-int bawn_svm_set_msr(struct bawn_vcpu *vcpu, u32 index, u64 value);
+u64 *bawn_svm_msr(struct bawn_vcpu *vcpu, u32 index);
 u64 bawn_svm_scale_tsc(u64 ratio, u64 tsc);
 u64 bawn_svm_tsc_ratio(u32 guest_khz);
 

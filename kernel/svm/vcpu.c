@@ -88,7 +88,7 @@ void bawn_svm_vcpu_destroy(struct bawn_vcpu *vcpu)
 	vcpu->backend = NULL;
 }
 
-void bawn_svm_vcpu_reset(struct bawn_vcpu *vcpu, bool init)
+void bawn_svm_vcpu_reset(struct bawn_vcpu *vcpu)
 {
 	struct bawn_svm *svm = to_svm(vcpu);
 	struct vmcb_control_area *c = &svm->vmcb->control;
@@ -102,19 +102,6 @@ void bawn_svm_vcpu_reset(struct bawn_vcpu *vcpu, bool init)
 	c->int_ctl = V_INTR_MASKING_MASK;
 	c->event_inj = 0;
 	c->exit_int_info = 0;
-	if (!init) {
-		struct vmcb_save_area *s = &svm->vmcb->save;
-
-		s->star = 0;
-		s->lstar = 0;
-		s->cstar = 0;
-		s->sfmask = 0;
-		s->kernel_gs_base = 0;
-		s->sysenter_cs = 0;
-		s->sysenter_esp = 0;
-		s->sysenter_eip = 0;
-		s->dbgctl = 0;
-	}
 	svm->vmcb->save.g_pat = vcpu->pat;
 }
 

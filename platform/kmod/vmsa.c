@@ -164,7 +164,7 @@ static bool load_msrs(struct bawn_vcpu *vcpu, const struct bawn_vmsa *v)
 	if (bawn_msr_access(vcpu, MSR_IA32_CR_PAT, &pat, true, true) != BAWN_MSR_OK)
 		return false;
 	for (i = 0; i < ARRAY_SIZE(msrs); i++)
-		bawn_cpu->set_msr(vcpu, msrs[i].index, le64_to_cpu(msrs[i].value));
+		*bawn_cpu->msr(vcpu, msrs[i].index) = le64_to_cpu(msrs[i].value);
 	vcpu->tsc_aux = le32_to_cpu(v->tsc_aux);
 	return true;
 }

@@ -87,16 +87,9 @@ int bawn_lapic_set_msr(struct bawn_vcpu *vcpu, u32 index, u64 value)
     return 1;
 }
 
-static int backend_get(struct bawn_vcpu *vcpu, u32 index, u64 *value)
+static u64 *backend_msr(struct bawn_vcpu *vcpu, u32 index)
 {
-    *value = cpu.backend;
-    return 0;
-}
-
-static int backend_set(struct bawn_vcpu *vcpu, u32 index, u64 value)
-{
-    cpu.backend = value;
-    return 0;
+    return &cpu.backend;
 }
 
 static struct bawn_vcpu *guest(bool features)
@@ -105,8 +98,7 @@ static struct bawn_vcpu *guest(bool features)
     struct bawn_vcpu *vcpu = mock_reset();
 
     ops = mock_ops;
-    ops.get_msr = backend_get;
-    ops.set_msr = backend_set;
+    ops.msr = backend_msr;
     bawn_cpu = &ops;
     memset(&cpu, 0, sizeof(cpu));
     cpu.features = mock.features = features;
