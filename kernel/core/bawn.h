@@ -593,14 +593,17 @@ bool bawn_long_mode(struct bawn_vcpu *vcpu); /* EFER.LMA and CS.L: 64-bit code *
 void bawn_deliver_payload(struct bawn_vcpu *vcpu);
 void bawn_inject_exception(struct bawn_vcpu *vcpu, u8 vector, bool has_error, u32 error,
 			   u64 payload);
-static inline void bawn_inject_gp(struct bawn_vcpu *vcpu)
+/* These answer as an exit handler does: 1. */
+static inline int bawn_inject_gp(struct bawn_vcpu *vcpu)
 {
 	bawn_inject_exception(vcpu, 13, true, 0, 0);
+	return 1;
 }
 
-static inline void bawn_inject_ud(struct bawn_vcpu *vcpu)
+static inline int bawn_inject_ud(struct bawn_vcpu *vcpu)
 {
 	bawn_inject_exception(vcpu, 6, false, 0, 0);
+	return 1;
 }
 
 /*
@@ -634,8 +637,7 @@ void bawn_advance_reg(u64 *reg, u64 delta, u8 addr_size);
 
 /* cpuid.c */
 int bawn_cpuid_supported(struct kvm_cpuid2 __user *arg);
-int bawn_cpuid_set(struct bawn_vcpu *vcpu, const struct kvm_cpuid2 *head,
-		   struct kvm_cpuid_entry2 __user *entries);
+int bawn_cpuid_set(struct bawn_vcpu *vcpu, struct kvm_cpuid2 __user *arg);
 int bawn_cpuid_get(struct bawn_vcpu *vcpu, struct kvm_cpuid2 __user *arg);
 void bawn_cpuid(struct bawn_vcpu *vcpu, u32 leaf, u32 subleaf, u32 regs[4]); /* eax ebx ecx edx */
 const struct kvm_cpuid_entry2 *bawn_cpuid_find(struct bawn_vcpu *vcpu, u32 leaf, u32 subleaf);

@@ -455,16 +455,17 @@ void bawn_cpuid_limits(struct bawn_vcpu *vcpu)
 }
 
 /* KVM_SET_CPUID2. What a vCPU that has run knows of its processor cannot change: EINVAL. */
-int bawn_cpuid_set(struct bawn_vcpu *vcpu, const struct kvm_cpuid2 *head,
-		   struct kvm_cpuid_entry2 __user *entries)
+int bawn_cpuid_set(struct bawn_vcpu *vcpu, struct kvm_cpuid2 __user *arg)
 {
 	struct kvm_cpuid_entry2 *new = NULL, *e;
-	u32 nr = head->nent, virt, i;
+	u32 nr, virt, i;
 
+	if (get_user(nr, &arg->nent))
+		return -EFAULT;
 	if (nr > BAWN_MAX_CPUID)
 		return -E2BIG;
 	if (nr) {
-		new = vmemdup_array_user(entries, nr, sizeof(*new));
+		new = vmemdup_array_user(arg->entries, nr, sizeof(*new));
 		if (IS_ERR(new))
 			return PTR_ERR(new);
 	}

@@ -197,10 +197,8 @@ static int exit_cr(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 	u64 value;
 
 	if (exit->cr.write) {
-		if (cr_write(vcpu, exit->cr.cr, lm ? exit->cr.value : (u32)exit->cr.value)) {
-			bawn_inject_gp(vcpu);
-			return 1;
-		}
+		if (cr_write(vcpu, exit->cr.cr, lm ? exit->cr.value : (u32)exit->cr.value))
+			return bawn_inject_gp(vcpu);
 		return bawn_skip(vcpu, exit->len);
 	}
 	switch (exit->cr.cr) {
@@ -217,8 +215,7 @@ static int exit_cr(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 		value = bawn_get_cr8(vcpu);
 		break;
 	default:
-		bawn_inject_ud(vcpu);
-		return 1;
+		return bawn_inject_ud(vcpu);
 	}
 	if (exit->cr.size == 2)
 		*gpr = (*gpr & ~0xffffULL) | (u16)value;
@@ -234,14 +231,8 @@ static int exit_dr(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 	int dr = exit->dr.dr;
 
 	/* DR4 and DR5 are DR6 and DR7, or nothing with CR4.DE. */
-	if ((dr == 4 || dr == 5) && (vcpu->cr4 & X86_CR4_DE)) {
-		bawn_inject_ud(vcpu);
-		return 1;
-	}
-	if (dr > 7) {
-		bawn_inject_ud(vcpu);
-		return 1;
-	}
+	if (dr > 7 || ((dr == 4 || dr == 5) && (vcpu->cr4 & X86_CR4_DE)))
+		return bawn_inject_ud(vcpu);
 	if (vcpu->debug.guest_dr7 & DR7_GD) {
 		bawn_inject_exception(vcpu, DB_VECTOR, false, 0, DR6_BD);
 		return 1;
@@ -252,10 +243,8 @@ static int exit_dr(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 		*gpr = lm ? bawn_get_dr(vcpu, dr) : (u32)bawn_get_dr(vcpu, dr);
 		return bawn_skip(vcpu, exit->len);
 	}
-	if (bawn_set_dr(vcpu, dr, lm ? *gpr : (u32)*gpr)) {
-		bawn_inject_gp(vcpu);
-		return 1;
-	}
+	if (bawn_set_dr(vcpu, dr, lm ? *gpr : (u32)*gpr))
+		return bawn_inject_gp(vcpu);
 	return bawn_skip(vcpu, exit->len);
 }
 
@@ -263,14 +252,10 @@ static int exit_xsetbv(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
 	u64 value = (u32)vcpu->gpr[VCPU_RAX] | vcpu->gpr[VCPU_RDX] << 32;
 
-	if (!(vcpu->cr4 & X86_CR4_OSXSAVE)) {
-		bawn_inject_ud(vcpu);
-		return 1;
-	}
-	if (bawn_cpu->cpl(vcpu) || bawn_set_xcr(vcpu, vcpu->gpr[VCPU_RCX], value)) {
-		bawn_inject_gp(vcpu);
-		return 1;
-	}
+	if (!(vcpu->cr4 & X86_CR4_OSXSAVE))
+		return bawn_inject_ud(vcpu);
+	if (bawn_cpu->cpl(vcpu) || bawn_set_xcr(vcpu, vcpu->gpr[VCPU_RCX], value))
+		return bawn_inject_gp(vcpu);
 	return bawn_skip(vcpu, exit->len);
 }
 
@@ -282,14 +267,12 @@ static int exit_nop(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 
 static int exit_ud(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
-	bawn_inject_ud(vcpu);
-	return 1;
+	return bawn_inject_ud(vcpu);
 }
 
 static int exit_gp(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 {
-	bawn_inject_gp(vcpu);
-	return 1;
+	return bawn_inject_gp(vcpu);
 }
 
 static int exit_shutdown(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)

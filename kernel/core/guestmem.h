@@ -105,7 +105,7 @@ int bawn_write_virt(struct bawn_vcpu *vcpu, gva_t gva, const void *buf, size_t l
 		    struct bawn_walk_fault *f);
 /* Would bawn_write_virt() fault? Nothing is written. 0, -EFAULT with f filled. */
 int bawn_probe_write(struct bawn_vcpu *vcpu, gva_t gva, size_t len, struct bawn_walk_fault *f);
-void bawn_inject_walk_fault(struct bawn_vcpu *vcpu, const struct bawn_walk_fault *f);
+int bawn_inject_walk_fault(struct bawn_vcpu *vcpu, const struct bawn_walk_fault *f); /* 1 */
 /* Linear address of offset in a segment, checked for limit and canonical form. */
 int bawn_linear(struct bawn_vcpu *vcpu, int sreg, u64 offset, u8 addr_size, size_t len, bool write,
 		gva_t *gva, struct bawn_walk_fault *f);

@@ -104,8 +104,7 @@ static int memory_failed(struct bawn_vcpu *vcpu, int ret, const struct bawn_walk
 {
 	if (ret == -ENXIO)
 		return bawn_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, 0);
-	bawn_inject_walk_fault(vcpu, f);
-	return 1;
+	return bawn_inject_walk_fault(vcpu, f);
 }
 
 static int complete_string(struct bawn_vcpu *vcpu)

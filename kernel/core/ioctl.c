@@ -90,6 +90,8 @@ static long call_vm(const struct ioctl_entry *e, struct bawn_call *call)
 
 	if (e->flags & CALL_IRQCHIP && !vm->split_irqchip)
 		return -ENXIO;
+	if (e->flags & CALL_MEASURED && !READ_ONCE(vm->measure))
+		return -ENOTTY;
 	/* Killable: the holder may wait for a firmware that is slow to answer. */
 	if (e->flags & CALL_LOCK && mutex_lock_killable(&vm->lock))
 		return -EINTR;

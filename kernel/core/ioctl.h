@@ -28,6 +28,7 @@ struct bawn_call {
 #define CALL_APIC BIT(7)   /* needs the local APIC: EINVAL without */
 #define CALL_REGS BIT(9) /* what a confidential guest keeps to itself: EINVAL once launched */
 #define CALL_IRQCHIP BIT(8) /* needs the split irqchip: ENXIO without */
+#define CALL_MEASURED BIT(11) /* of a measured VM: ENOTTY for others */
 #define CALL_IN BIT(10) /* the argument is not written back, whatever the number's direction */
 
 #define BAWN_IOCTLS(X)                                                                     \
@@ -45,8 +46,8 @@ struct bawn_call {
 	X(VM, KVM_ENABLE_CAP, vm_enable_cap, CALL_LOCK)                                    \
 	X(VM, KVM_SET_USER_MEMORY_REGION, set_memory_region, CALL_SLOTS)                   \
 	X(VM, KVM_SET_USER_MEMORY_REGION2, set_memory_region2, CALL_SLOTS)                 \
-	X(VM, KVM_GET_DIRTY_LOG, get_dirty_log, 0)                                         \
-	X(VM, KVM_CLEAR_DIRTY_LOG, clear_dirty_log, 0)                                     \
+	X(VM, KVM_GET_DIRTY_LOG, get_dirty_log, CALL_SLOTS)                                \
+	X(VM, KVM_CLEAR_DIRTY_LOG, clear_dirty_log, CALL_SLOTS)                            \
 	X(VM, KVM_CREATE_GUEST_MEMFD, create_guest_memfd, CALL_IN)                         \
 	X(VM, KVM_SET_MEMORY_ATTRIBUTES, set_attributes, CALL_SLOTS)                       \
 	X(VM, KVM_MEMORY_ENCRYPT_OP, memory_encrypt_op, CALL_RAW | CALL_LOCK)              \
@@ -65,10 +66,10 @@ struct bawn_call {
 	X(VM, KVM_SET_BOOT_CPU_ID, set_boot_cpu, CALL_RAW | CALL_LOCK)                     \
 	X(VM, KVM_X86_SET_MSR_FILTER, set_msr_filter, CALL_RAW)                            \
 	X(VM, KVM_GET_STATS_FD, vm_stats_fd, CALL_RAW)                                     \
-	X(VM, BAWN_MEASURE_REGION, measure_region, CALL_LOCK)                              \
-	X(VM, BAWN_GET_MEASUREMENT, get_measurement, CALL_RAW | CALL_LOCK)                 \
+	X(VM, BAWN_MEASURE_REGION, measure_region, CALL_MEASURED | CALL_LOCK)              \
+	X(VM, BAWN_GET_MEASUREMENT, get_measurement, CALL_MEASURED | CALL_RAW | CALL_LOCK) \
 	X(VM, BAWN_SNP_SET_CERTS, snp_set_certs, 0)                                        \
-	X(VM, BAWN_MEASURE_SEAL, measure_seal, CALL_RAW)                                   \
+	X(VM, BAWN_MEASURE_SEAL, measure_seal, CALL_MEASURED | CALL_RAW)                   \
 	X(VCPU, KVM_RUN, run, CALL_RAW | CALL_FREE)                                                \
 	X(VCPU, KVM_GET_REGS, get_regs, CALL_REGS)                                                 \
 	X(VCPU, KVM_SET_REGS, set_regs, CALL_STATE | CALL_REGS)                                    \

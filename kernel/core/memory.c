@@ -508,74 +508,58 @@ static struct bawn_memslot *logged_slot(struct bawn_vm *vm, u32 id)
 	return slot && slot->dirty ? slot : ERR_PTR(-ENOENT);
 }
 
-/* KVM_GET_DIRTY_LOG: api.rst 4.8. */
+/* KVM_GET_DIRTY_LOG: api.rst 4.8. slots_lock held. */
 int bawn_get_dirty_log(struct bawn_vm *vm, const struct kvm_dirty_log *log)
 {
-	struct bawn_memslot *slot;
+	struct bawn_memslot *slot = logged_slot(vm, log->slot);
 	unsigned long *out;
 	u64 words;
 	int r = 0;
 
-	mutex_lock(&vm->slots_lock);
-	slot = logged_slot(vm, log->slot);
-	if (IS_ERR(slot)) {
-		r = PTR_ERR(slot);
-		goto out;
-	}
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
 	words = BITS_TO_LONGS(slot->npages);
-	if (vm->manual_dirty) {
-		if (copy_to_user(log->dirty_bitmap, slot->dirty, words * sizeof(long)))
-			r = -EFAULT;
-		goto out;
-	}
+	if (vm->manual_dirty)
+		return copy_to_user(log->dirty_bitmap, slot->dirty, words * sizeof(long)) ?
+			       -EFAULT : 0;
 	out = kvcalloc(words, sizeof(long), GFP_KERNEL_ACCOUNT);
-	if (!out) {
-		r = -ENOMEM;
-		goto out;
-	}
+	if (!out)
+		return -ENOMEM;
 	take_dirty(vm, slot, 0, words, NULL, out);
 	if (copy_to_user(log->dirty_bitmap, out, words * sizeof(long)))
 		r = -EFAULT;
 	kvfree(out);
-out:
-	mutex_unlock(&vm->slots_lock);
 	return r;
 }
 
-/* KVM_CLEAR_DIRTY_LOG: api.rst 4.117. */
+/* KVM_CLEAR_DIRTY_LOG: api.rst 4.117. slots_lock held. */
 int bawn_clear_dirty_log(struct bawn_vm *vm, const struct kvm_clear_dirty_log *log)
 {
+	u64 words = BITS_TO_LONGS((u64)log->num_pages), bits = log->num_pages % BITS_PER_LONG;
 	struct bawn_memslot *slot;
-	unsigned long *keep = NULL;
-	u64 words = BITS_TO_LONGS((u64)log->num_pages), bits;
-	int r;
+	unsigned long *keep;
+	int r = 0;
 
 	if (log->first_page & 63)
 		return -EINVAL;
-	mutex_lock(&vm->slots_lock);
 	slot = logged_slot(vm, log->slot);
-	r = PTR_ERR_OR_ZERO(slot);
-	if (r)
-		goto out;
-	r = -EINVAL;
+	if (IS_ERR(slot))
+		return PTR_ERR(slot);
 	if (log->first_page > slot->npages || log->num_pages > slot->npages - log->first_page ||
 	    (log->num_pages < slot->npages - log->first_page && log->num_pages & 63))
-		goto out;
+		return -EINVAL;
 	keep = kvcalloc(max(words, 1ULL), sizeof(long), GFP_KERNEL_ACCOUNT);
-	r = -ENOMEM;
 	if (!keep)
+		return -ENOMEM;
+	if (copy_from_user(keep, log->dirty_bitmap, words * sizeof(long))) {
+		r = -EFAULT;
 		goto out;
-	r = -EFAULT;
-	if (copy_from_user(keep, log->dirty_bitmap, words * sizeof(long)))
-		goto out;
-	r = 0;
+	}
 	/* Bits past the range are not the caller's to clear. */
-	bits = log->num_pages % BITS_PER_LONG;
 	if (bits)
 		keep[words - 1] &= (1UL << bits) - 1;
 	take_dirty(vm, slot, log->first_page / BITS_PER_LONG, words, keep, NULL);
 out:
-	mutex_unlock(&vm->slots_lock);
 	kvfree(keep);
 	return r;
 }

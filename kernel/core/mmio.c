@@ -113,10 +113,8 @@ static int emulation_error(struct bawn_vcpu *vcpu, const u8 *bytes, int nr)
 	struct kvm_run *run = vcpu->run;
 	int ret;
 
-	if (bawn_cpu->cpl(vcpu)) {
-		bawn_inject_ud(vcpu);
-		return 1;
-	}
+	if (bawn_cpu->cpl(vcpu))
+		return bawn_inject_ud(vcpu);
 	ret = bawn_internal_error(vcpu, KVM_INTERNAL_ERROR_EMULATION, 0, 0);
 	if (nr > 0) {
 		run->emulation_failure.ndata = 3; /* flags; size and bytes */
@@ -191,8 +189,7 @@ static int no_memory(struct bawn_vcpu *vcpu, int ret, gva_t gva, bool write,
 		access |= BAWN_WALK_USER;
 	if (ret == -ENXIO && !bawn_walk(vcpu, gva, access, &vcpu->mmio.gpa, f))
 		return device(vcpu);
-	bawn_inject_walk_fault(vcpu, f);
-	return 1;
+	return bawn_inject_walk_fault(vcpu, f);
 }
 
 /* The second half of MOVS: mmio.data goes to ES:rDI. */
@@ -306,10 +303,8 @@ int bawn_mmio(struct bawn_vcpu *vcpu, gpa_t gpa, bool write)
 
 	nr = bawn_fetch(vcpu, bytes, &f);
 	ret = nr < 0 ? nr : bawn_insn_decode(&m->insn, bytes, nr, bawn_cpu->code_size(vcpu));
-	if ((ret == -EFAULT || ret == -ENODATA) && f.vector) {
-		bawn_inject_walk_fault(vcpu, &f);
-		return 1;
-	}
+	if ((ret == -EFAULT || ret == -ENODATA) && f.vector)
+		return bawn_inject_walk_fault(vcpu, &f);
 	if (ret)
 		return emulation_error(vcpu, bytes, nr);
 	if (m->insn.rep && !(vcpu->gpr[VCPU_RCX] & bawn_size_mask(m->insn.addr_size)))

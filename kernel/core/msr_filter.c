@@ -110,22 +110,17 @@ static int finish(struct bawn_vcpu *vcpu, bool write, u64 value, unsigned int le
 	return bawn_skip(vcpu, len);
 }
 
-static int gp(struct bawn_vcpu *vcpu)
-{
-	bawn_inject_gp(vcpu);
-	return 1;
-}
-
 /* Userspace has answered: error set means #GP. */
 static int complete_read(struct bawn_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->run->msr.error) ? gp(vcpu) :
+	return READ_ONCE(vcpu->run->msr.error) ? bawn_inject_gp(vcpu) :
 	       finish(vcpu, false, READ_ONCE(vcpu->run->msr.data), vcpu->msr_len);
 }
 
 static int complete_write(struct bawn_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->run->msr.error) ? gp(vcpu) : finish(vcpu, true, 0, vcpu->msr_len);
+	return READ_ONCE(vcpu->run->msr.error) ? bawn_inject_gp(vcpu) :
+	       finish(vcpu, true, 0, vcpu->msr_len);
 }
 
 /* The access failed for this reason: a matter for userspace if it asked for such, else #GP. */
@@ -135,7 +130,7 @@ static int refuse(struct bawn_vcpu *vcpu, const struct bawn_exit *exit, u32 reas
 	bool write = exit->msr.write;
 
 	if (!(READ_ONCE(vcpu->vm->user_msr_mask) & reason))
-		return gp(vcpu);
+		return bawn_inject_gp(vcpu);
 	run->exit_reason = write ? KVM_EXIT_X86_WRMSR : KVM_EXIT_X86_RDMSR;
 	memset(&run->msr, 0, sizeof(run->msr));
 	run->msr.reason = reason;

@@ -143,86 +143,69 @@ long bawn_call_create_vcpu(struct bawn_call *call)
 
 /* ---- Capabilities that a VM enables ---- */
 
-static int enable_split_irqchip(struct bawn_vm *vm, const u64 *args)
+#define USER_MSR_REASONS \
+	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_FILTER)
+
+static int enable_split_irqchip(struct bawn_vm *vm, u64 pins)
 {
-	if (args[0] > BAWN_IOAPIC_PINS_MAX)
+	if (pins > BAWN_IOAPIC_PINS_MAX)
 		return -EINVAL;
 	if (vm->split_irqchip || vm->nr_vcpus)
 		return -EEXIST;
-	vm->ioapic_pins = args[0];
+	vm->ioapic_pins = pins;
 	vm->split_irqchip = true;
 	return 0;
 }
 
-static int enable_x2apic_api(struct bawn_vm *vm, const u64 *args)
-{
-	if (args[0] & ~(u64)(KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK))
-		return -EINVAL;
-	if (args[0] & KVM_X2APIC_API_USE_32BIT_IDS)
-		vm->x2apic_api = true;
-	return 0;
-}
-
-static int enable_manual_dirty(struct bawn_vm *vm, const u64 *args)
-{
-	if (args[0] & ~(u64)KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)
-		return -EINVAL;
-	vm->manual_dirty = args[0];
-	return 0;
-}
-
-static int enable_user_msr(struct bawn_vm *vm, const u64 *args)
-{
-	if (args[0] & ~(u64)(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN |
-			     KVM_MSR_EXIT_REASON_FILTER))
-		return -EINVAL;
-	vm->user_msr_mask = args[0];
-	return 0;
-}
-
-static int enable_measure(struct bawn_vm *vm, const u64 *args)
+static int enable_measure(struct bawn_vm *vm, u64 flags)
 {
 	/* Their own launch measures these, by firmware. */
 	if (vm->tee)
 		return -EOPNOTSUPP;
-	if (args[0])
+	if (flags)
 		return -EINVAL;
 	if (vm->nr_vcpus)
 		return -EEXIST;
 	return vm->measure ? 0 : bawn_measure_enable(vm);
 }
 
-static int enable_exit_hypercall(struct bawn_vm *vm, const u64 *args)
+/* One whose argument has bits: those that KVM_CHECK_EXTENSION tells. */
+static int enable_bits(struct bawn_vm *vm, u32 cap, u64 bits)
 {
-	if (args[0] & ~(u64)bawn_check_extension(vm, KVM_CAP_EXIT_HYPERCALL))
-		return -EINVAL;
-	WRITE_ONCE(vm->hypercall_exits, args[0]);
-	return 0;
-}
+	u64 there = cap == KVM_CAP_X86_USER_SPACE_MSR ? USER_MSR_REASONS :
+							bawn_check_extension(vm, cap);
 
-static const struct {
-	u32 cap;
-	int (*enable)(struct bawn_vm *vm, const u64 *args);
-} vm_caps[] = {
-	{ KVM_CAP_SPLIT_IRQCHIP, enable_split_irqchip },
-	{ KVM_CAP_X2APIC_API, enable_x2apic_api },
-	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, enable_manual_dirty },
-	{ KVM_CAP_X86_USER_SPACE_MSR, enable_user_msr },
-	{ KVM_CAP_BAWN_MEASURE, enable_measure },
-	{ KVM_CAP_EXIT_HYPERCALL, enable_exit_hypercall },
-};
+	if (bits & ~there)
+		return -EINVAL;
+	switch (cap) {
+	case KVM_CAP_X2APIC_API:
+		if (bits & KVM_X2APIC_API_USE_32BIT_IDS)
+			vm->x2apic_api = true;
+		return 0;
+	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
+		vm->manual_dirty = bits;
+		return 0;
+	case KVM_CAP_X86_USER_SPACE_MSR:
+		vm->user_msr_mask = bits;
+		return 0;
+	case KVM_CAP_EXIT_HYPERCALL:
+		WRITE_ONCE(vm->hypercall_exits, bits);
+		return 0;
+	}
+	return -EINVAL;
+}
 
 long bawn_call_vm_enable_cap(struct bawn_call *call)
 {
 	const struct kvm_enable_cap *cap = call->arg;
-	unsigned int i;
 
 	if (cap->flags)
 		return -EINVAL;
-	for (i = 0; i < ARRAY_SIZE(vm_caps); i++)
-		if (vm_caps[i].cap == cap->cap)
-			return vm_caps[i].enable(call->vm, cap->args);
-	return -EINVAL;
+	if (cap->cap == KVM_CAP_SPLIT_IRQCHIP)
+		return enable_split_irqchip(call->vm, cap->args[0]);
+	if (cap->cap == KVM_CAP_BAWN_MEASURE)
+		return enable_measure(call->vm, cap->args[0]);
+	return enable_bits(call->vm, cap->cap, cap->args[0]);
 }
 
 /* ---- Calls that another room serves: the copied argument, or the pointer as given ---- */
@@ -244,6 +227,8 @@ VM_CALL(irqfd, bawn_irqfd)
 VM_CALL(ioeventfd, bawn_ioeventfd)
 VM_CALL(get_clock, bawn_get_clock)
 VM_CALL(set_clock, bawn_set_clock)
+VM_CALL(measure_region, bawn_measure_region)
+VM_CALL_USER(get_measurement, bawn_measure_get)
 VM_CALL_USER(set_routing, bawn_set_routing)
 
 /* ---- Memory ---- */
@@ -330,18 +315,8 @@ long bawn_call_vm_stats_fd(struct bawn_call *call)
 
 /* ---- Measured launch ---- */
 
-long bawn_call_measure_region(struct bawn_call *call)
-{
-	return call->vm->measure ? bawn_measure_region(call->vm, call->arg) : -ENOTTY;
-}
-
-long bawn_call_get_measurement(struct bawn_call *call)
-{
-	return call->vm->measure ? bawn_measure_get(call->vm, (void __user *)call->raw) : -ENOTTY;
-}
-
 /* -EPERM when it was sealed before. */
-static int seal(struct bawn_vm *vm)
+static long seal(struct bawn_vm *vm)
 {
 	int r;
 
@@ -363,7 +338,7 @@ static int seal(struct bawn_vm *vm)
 
 long bawn_call_measure_seal(struct bawn_call *call)
 {
-	return call->vm->measure ? seal(call->vm) : -ENOTTY;
+	return seal(call->vm);
 }
 
 long bawn_call_snp_set_certs(struct bawn_call *call)
@@ -416,12 +391,7 @@ long bawn_vcpu_ioctl(struct file *file, unsigned int nr, unsigned long arg)
 
 long bawn_call_set_cpuid2(struct bawn_call *call)
 {
-	struct kvm_cpuid2 __user *user = (void __user *)call->raw;
-	struct kvm_cpuid2 head;
-
-	if (copy_from_user(&head, user, sizeof(head)))
-		return -EFAULT;
-	return bawn_cpuid_set(call->vcpu, &head, user->entries);
+	return bawn_cpuid_set(call->vcpu, (void __user *)call->raw);
 }
 
 long bawn_call_get_cpuid2(struct bawn_call *call)

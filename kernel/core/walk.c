@@ -302,9 +302,10 @@ int bawn_write_virt(struct bawn_vcpu *vcpu, gva_t gva, const void *buf, size_t l
 	return virt(vcpu, VIRT_WRITE, gva, (void *)buf, len, BAWN_WALK_WRITE, f);
 }
 
-void bawn_inject_walk_fault(struct bawn_vcpu *vcpu, const struct bawn_walk_fault *f)
+int bawn_inject_walk_fault(struct bawn_vcpu *vcpu, const struct bawn_walk_fault *f)
 {
 	bawn_inject_exception(vcpu, f->vector, true, f->error, f->address);
+	return 1;
 }
 
 /* Type, null and limit checks of protected mode; APM 4.12. */

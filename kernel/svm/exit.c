@@ -94,17 +94,9 @@ static u8 insn_len(struct bawn_vcpu *vcpu, int op_len)
 /* The string forms' operands. */
 static noinline void decode_io_string(struct bawn_vcpu *vcpu, struct bawn_exit *exit, u32 info)
 {
-	switch ((info & SVM_IOIO_ASIZE_MASK) >> SVM_IOIO_ASIZE_SHIFT) {
-	case 1:
-		exit->io.addr_size = 2;
-		break;
-	case 2:
-		exit->io.addr_size = 4;
-		break;
-	default:
-		exit->io.addr_size = 8;
-		break;
-	}
+	u32 asize = (info & SVM_IOIO_ASIZE_MASK) >> SVM_IOIO_ASIZE_SHIFT;
+
+	exit->io.addr_size = asize == 1 ? 2 : asize == 2 ? 4 : 8;
 	if (exit->io.in || vcpu->state_protected)
 		return;
 	if (boot_cpu_has(X86_FEATURE_DECODEASSISTS)) {

@@ -140,8 +140,7 @@ static int of_ud(struct bawn_vcpu *vcpu)
 	case INSN_RMPADJUST:
 		return platform_rmpadjust(vcpu, len);
 	default:
-		bawn_inject_ud(vcpu);
-		return 1;
+		return bawn_inject_ud(vcpu);
 	}
 }
 
@@ -221,10 +220,8 @@ static int of_msr(struct bawn_vcpu *vcpu, bool write)
 
 	if (r < 0)
 		return platform_vc(vcpu, SVM_EXIT_MSR);
-	if (r) {
-		bawn_inject_gp(vcpu);
-		return 1;
-	}
+	if (r)
+		return bawn_inject_gp(vcpu);
 	len = insn_len(vcpu, 2);
 	if (!len)
 		return TRY_AGAIN;

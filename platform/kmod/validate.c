@@ -213,10 +213,8 @@ int platform_rmpadjust(struct bawn_vcpu *vcpu, u8 len)
 	int answer;
 
 	atomic64_inc(&platform_stats.rmpadjust);
-	if (!bawn_long_mode(vcpu)) {
-		bawn_inject_ud(vcpu);
-		return 1;
-	}
+	if (!bawn_long_mode(vcpu))
+		return bawn_inject_ud(vcpu);
 	if (!privileged(vcpu))
 		return 1;
 	code = rmp_rule_adjust_input(address, large, vcpu->gpr[VCPU_RDX], &c.adjust);
