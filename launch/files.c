@@ -12,8 +12,8 @@
 
 #include "launch/launch.h"
 
-static enum bawn_status read_fd(struct bawn_file *file, int fd, const char *path, size_t max,
-                                struct bawn_error *err)
+static enum bawn_status read_all(struct bawn_file *file, int fd, const char *path, size_t max,
+                                 struct bawn_error *err)
 {
     struct stat st;
 
@@ -29,7 +29,7 @@ static enum bawn_status read_fd(struct bawn_file *file, int fd, const char *path
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for the %lld bytes of %s",
                          (long long)st.st_size, path);
     while (file->len < (size_t)st.st_size) {
-        ssize_t n = read(fd, file->data + file->len, st.st_size - file->len);
+        ssize_t n = pread(fd, file->data + file->len, st.st_size - file->len, (off_t)file->len);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -39,6 +39,18 @@ static enum bawn_status read_fd(struct bawn_file *file, int fd, const char *path
         file->len += n;
     }
     return BAWN_OK;
+}
+
+enum bawn_status bawn_file_read_fd(struct bawn_file *file, int fd, const char *path, size_t max,
+                                   struct bawn_error *err)
+{
+    enum bawn_status st;
+
+    *file = (struct bawn_file){ 0 };
+    st = read_all(file, fd, path, max, err);
+    if (st)
+        bawn_file_free(file);
+    return st;
 }
 
 enum bawn_status bawn_file_read(struct bawn_file *file, const char *path, size_t max,
@@ -51,10 +63,8 @@ enum bawn_status bawn_file_read(struct bawn_file *file, const char *path, size_t
     fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return bawn_fail(err, BAWN_E_IO, "cannot open %s: %m", path);
-    st = read_fd(file, fd, path, max, err);
+    st = bawn_file_read_fd(file, fd, path, max, err);
     close(fd);
-    if (st)
-        bawn_file_free(file);
     return st;
 }
 

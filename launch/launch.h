@@ -205,6 +205,9 @@ struct bawn_file {
 /* Reads a regular file of at most max bytes. After a failure file is empty. */
 enum bawn_status bawn_file_read(struct bawn_file *file, const char *path, size_t max,
                                 struct bawn_error *err);
+/* The same of one that is open; path: its name for messages. */
+enum bawn_status bawn_file_read_fd(struct bawn_file *file, int fd, const char *path, size_t max,
+                                   struct bawn_error *err);
 void bawn_file_free(struct bawn_file *file);
 
 /* A stretch of RAM: one memory slot, with flags 0, as the measurement has it. */

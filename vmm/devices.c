@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "devices.h"
+#include "images.h"
 
 #define SLOT_CONSOLE 1
 #define SLOT_RNG 2
@@ -171,6 +172,7 @@ static enum bawn_status lock_in(const struct bawn_device *dev, struct bawn_error
 
     keep_files(dev, &files);
     st = bawn_sandbox_enter(dev->role, &files, &lacks, err);
+    bawn_trim();
     return st ? st : bawn_sandbox_filter(dev->role, &lacks, err);
 }
 

@@ -86,6 +86,8 @@ static enum bawn_status prepare(const struct bawn_vm_parts *parts, int *fd, unsi
     st = bawn_sandbox_enter(BAWN_ROLE_MACHINE, &files, lacks, err);
     if (!st)
         st = bawn_vm_start(&vm, err);
+    bawn_images_forget(parts->images);
+    bawn_trim();
     return st ? st : bawn_sandbox_filter(BAWN_ROLE_MACHINE, lacks, err);
 }
 

@@ -86,8 +86,9 @@ static enum bawn_status open_events(struct bawn_run *r, struct bawn_error *err)
 static enum bawn_status plan_plain(struct bawn_run *r, struct bawn_error *err)
 {
     const struct bawn_vm_config *cfg = &r->opt.cfg;
-    enum bawn_status st = bawn_launch_plan(&r->plan, cfg, r->kernel.data, r->kernel.len,
-                                           r->initrd.data, r->initrd.len, err);
+    const struct bawn_file *kernel = &r->images.kernel, *initrd = &r->images.initrd;
+    enum bawn_status st =
+        bawn_launch_plan(&r->plan, cfg, kernel->data, kernel->len, initrd->data, initrd->len, err);
 
     if (!st)
         st = bawn_launch_measure(cfg, &r->plan, &r->predicted, err);
@@ -102,8 +103,9 @@ static enum bawn_status plan_plain(struct bawn_run *r, struct bawn_error *err)
 
 static enum bawn_status plan_snp(struct bawn_run *r, struct bawn_error *err)
 {
-    enum bawn_status st = bawn_snp_prepare(&r->snp, &r->opt.cfg, &r->kernel, &r->initrd,
-                                           r->opt.expect.given ? r->opt.expect.digest : NULL, err);
+    enum bawn_status st =
+        bawn_snp_prepare(&r->snp, &r->opt.cfg, &r->images.kernel, &r->images.initrd,
+                         r->opt.expect.given ? r->opt.expect.digest : NULL, err);
 
     memcpy(r->digest, r->snp.launch.digest, sizeof(r->digest));
     r->parts.snp = &r->snp;
@@ -113,12 +115,37 @@ static enum bawn_status plan_snp(struct bawn_run *r, struct bawn_error *err)
 static enum bawn_status plan(struct bawn_run *r, struct bawn_error *err)
 {
     const struct bawn_vm_config *cfg = &r->opt.cfg;
-    enum bawn_status st = bawn_file_read(&r->kernel, cfg->kernel, BAWN_KERNEL_MAX, err);
+    enum bawn_status st = bawn_images_read(&r->images, cfg, err);
 
-    if (!st && cfg->initrd)
-        st = bawn_file_read(&r->initrd, cfg->initrd, BAWN_INITRD_MAX, err);
     if (!st)
         st = cfg->snp.on ? plan_snp(r, err) : plan_plain(r, err);
+    r->planned = !st;
+    return st;
+}
+
+/* Gives back what a guest that runs has no use for. */
+static void unplan(struct bawn_run *r)
+{
+    bawn_snp_input_free(&r->snp);
+    bawn_measure_log_free(&r->predicted);
+    bawn_launch_plan_free(&r->plan);
+    bawn_images_forget(&r->images);
+    r->parts.snp = NULL;
+    r->planned = false;
+}
+
+/* For a guest that resets itself: it boots what it booted before, or nothing. */
+static enum bawn_status plan_again(struct bawn_run *r, struct bawn_error *err)
+{
+    uint8_t before[sizeof(r->digest)];
+    enum bawn_status st;
+
+    memcpy(before, r->digest, sizeof(before));
+    st = plan(r, err);
+    if (!st && memcmp(before, r->digest, sizeof(before)))
+        st = bawn_fail(err, BAWN_E_DENIED,
+                       "kernel, initrd or firmware are not what they were when the machine was "
+                       "started: it cannot be reset; run it again");
     return st;
 }
 
@@ -173,8 +200,8 @@ static enum bawn_status check_policy(const struct bawn_run *r, struct bawn_error
     const struct bawn_options *opt = &r->opt;
     const struct bawn_launch_facts facts = {
         .cfg = &opt->cfg,
-        .kernel = &r->kernel,
-        .initrd = &r->initrd,
+        .kernel = &r->images.kernel,
+        .initrd = &r->images.initrd,
         .shim = opt->cfg.snp.on ? &r->snp.shim : NULL,
         .digest = r->digest,
     };
@@ -273,12 +300,8 @@ void bawn_run_close(struct bawn_run *r)
     bawn_stream_close(&r->console);
     bawn_stream_close(&r->serial);
     bawn_accel_close(&r->accel);
-    bawn_snp_input_free(&r->snp);
-    bawn_measure_log_free(&r->predicted);
-    bawn_launch_plan_free(&r->plan);
-    bawn_file_free(&r->initrd);
-    bawn_file_free(&r->kernel);
-    r->parts.snp = NULL;
+    unplan(r);
+    bawn_images_close(&r->images);
     r->open = false;
 }
 
@@ -361,6 +384,8 @@ static void launched(void *opaque)
     if (!r->launches++)
         print_lacks(r);
     bawn_control_launched(r);
+    unplan(r);
+    bawn_trim();
 }
 
 static void device_ended(void *opaque, const char *device, const char *why, bool again)
@@ -490,6 +515,8 @@ static int boot(struct bawn_run *r)
     r->next = BAWN_NEXT_QUIT;
     if (!r->open)
         st = prepare(r, &err);
+    else if (!r->planned)
+        st = plan_again(r, &err);
     r->open = !st;
     if (!st) {
         bawn_event(&r->events, "vm", r->reboot ? "rebooting" : "booting");
@@ -519,6 +546,7 @@ static int boot(struct bawn_run *r)
 
 static void init(struct bawn_run *r)
 {
+    r->images.kernel_fd = r->images.initrd_fd = -1;
     r->accel.fd = r->signal_fd = r->timer_fd = r->socket.fd = r->events.fd = -1;
     r->control.listen_fd = r->control.link[0] = r->control.link[1] = -1;
     for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
@@ -529,6 +557,7 @@ static void init(struct bawn_run *r)
         .cfg = &r->opt.cfg,
         .plan = &r->plan,
         .predicted = &r->predicted,
+        .images = &r->images,
         .accel = &r->accel,
         .serial = &r->serial,
     };

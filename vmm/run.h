@@ -18,7 +18,8 @@ enum bawn_next { BAWN_NEXT_WAIT, BAWN_NEXT_BOOT, BAWN_NEXT_QUIT };
 
 struct bawn_run {
     struct bawn_options opt;
-    struct bawn_file kernel, initrd;
+    struct bawn_images images;
+    bool planned; /* the next three hold, and the images are in memory */
     struct bawn_launch_plan plan;
     struct bawn_measure_log predicted;
     struct bawn_snp_input snp;

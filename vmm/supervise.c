@@ -57,6 +57,7 @@ static bool start_device(struct bawn_boot *b, unsigned i)
     if (!b->child[i].pid) {
         munmap(b->shared,
                sizeof(*b->shared)); /* the machine's registers are no device's business */
+        bawn_images_forget(b->parts.images);
         bawn_device_run(dev);
     }
     if (b->child[i].pid > 0)

@@ -18,6 +18,7 @@
 #include "accel.h"
 #include "bus.h"
 #include "devices.h"
+#include "images.h"
 #include "ioapic.h"
 #include "launch.h"
 #include "loop.h"
@@ -57,6 +58,7 @@ struct bawn_vm_parts {
     const struct bawn_launch_plan *plan;      /* of a plain machine */
     const struct bawn_measure_log *predicted; /* the same */
     const struct bawn_snp_input *snp;         /* of an SEV-SNP one; else NULL */
+    struct bawn_images *images; /* what plan and snp point into; until the machine is built */
     struct bawn_accel *accel;
     struct bawn_stream *serial;
     const struct bawn_mem *mem;

@@ -174,12 +174,15 @@ stress | soak)
 	finish_off
 	;;
 reboot)
-	echo 1..3
+	echo 1..5
+	cp /lab/guest/vmlinuz "$work/vmlinuz"
+	BAWN_KERNEL=$work/vmlinuz
 	start smoke reboot
 	check "the guest comes up" wait_for '^guest: up' $patience
 	check "and again after its reboot" wait_for '^guest: up' $patience 2
-	kill "$vmm"
-	wait "$vmm"
+	echo more >>"$work/vmlinuz"
+	check "with another kernel under the same name it does not" ended 1
+	check "which is said" grep -q 'not what they were when the machine was started' "$work/err"
 	check "no vCPU is left" [ ! -d "/proc/$vmm" ]
 	;;
 panic)
