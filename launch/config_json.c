@@ -133,6 +133,16 @@ static bool put_max_vcpus(const void *object, json_t **v)
     return *v;
 }
 
+#define ONE_PACKAGE "each vCPU is a core of one package; leave topology out"
+
+static const struct bawn_json_field topology_keys[] = {
+    HINT("cores_per_die", 1, UINT16_MAX, "a hint, of no effect"),
+    ONLY("threads_per_core", "1", ONE_PACKAGE),
+    ONLY("dies_per_package", "1", ONE_PACKAGE),
+    ONLY("packages", "1", ONE_PACKAGE),
+};
+static const struct bawn_json_table topology = { BAWN_JSON_TABLE(topology_keys) };
+
 static const struct bawn_json_field features_keys[] = {
     ONLY("amx", "false", "AMX is not given to guests; leave it out"),
 };
@@ -142,7 +152,7 @@ static const struct bawn_json_field cpus_keys[] = {
     NUMBER("boot_vcpus", CFG, vcpus, 1, BAWN_MAX_VCPUS, ),
     OTHER("max_vcpus", get_max_vcpus, put_max_vcpus,
           "{\"type\":\"integer\",\"minimum\":1,\"maximum\":64}"),
-    ONLY("topology", NEVER, "each vCPU is a core of one package; leave it out"),
+    OBJECT("topology", topology, 0),
     ONLY("kvm_hyperv", "false", "there are no Hyper-V enlightenments; leave it out"),
     ONLY("max_phys_bits", NEVER, "the guest has the host's address width; leave it out"),
     EITHER("nested", "no guest has a hypervisor's instructions, whatever this says"),

@@ -21,7 +21,8 @@ FULL = {
     "payload": {"kernel": "/k", "initramfs": "/i", "cmdline": "a \"b\"", "firmware": "/f",
                 "host_data": "0F" * 32, "igvm": None},
     "cpus": {"boot_vcpus": 2, "max_vcpus": 2, "kvm_hyperv": False, "nested": True, "affinity": [],
-             "features": {"amx": False}, "topology": None},
+             "features": {"amx": False}, "core_scheduling": None, "topology": {
+                 "threads_per_core": 1, "cores_per_die": 2, "dies_per_package": 1, "packages": 1}},
     "memory": {"size": 1 << 30, "shared": True, "hugepages": True, "hugepage_size": 1 << 21,
                "thp": False, "mergeable": False, "prefault": False, "hotplug_method": "Acpi",
                "hotplug_size": 0, "zones": []},

@@ -58,6 +58,21 @@ process() { # its name; its number
 	done
 	return 1
 }
+needs_fixing() { # what, options of bawn check
+	id=$1
+	shift
+	! bawn check --device "$device" --kernel /lab/guest/vmlinuz "$@" >"$work/check" &&
+		grep -q "^FIX *$id " "$work/check"
+}
+take_pty() { # its output is the guest's from here on
+	left=200
+	until pty=$(sed -n 's/^bawn: serial: //p' "$work/err") && [ -n "$pty" ]; do
+		left=$((left - 1))
+		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1
+		usleep 50000
+	done
+	cat "$pty" >>"$work/out" &
+}
 locked_in() { # the names of processes
 	for name in "$@"; do
 		pid=$(process "$name") && grep -q '^Seccomp:.2$' "/proc/$pid/status" &&
@@ -151,6 +166,21 @@ echo)
 	wait_for 'guest: say something' $patience && echo "hello over serial" >&9
 	check "serial input and output" wait_for 'guest: heard <hello over serial>' 20
 	finish_off
+	;;
+pty)
+	echo 1..6
+	mkdir -p /dev/pts
+	[ -e /dev/pts/ptmx ] || mount -t devpts devpts /dev/pts
+	check "bawn check sees too few huge pages" needs_fixing hugepages --hugepages 2M
+	echo 132 >/proc/sys/vm/nr_hugepages
+	check "and has nothing to say when they are there" bawn check --device "$device" \
+		--kernel /lab/guest/vmlinuz --initrd /lab/guest/initrd --memory 256M --hugepages 2M
+	start echo poweroff --serial pty --hugepages 2M
+	check "the terminal's name is told" take_pty
+	wait_for 'guest: say something' $patience && echo "hello over a pty" >"$pty"
+	check "serial input and output" wait_for 'guest: heard <hello over a pty>' 20
+	finish_off
+	echo 0 >/proc/sys/vm/nr_hugepages
 	;;
 hvc)
 	echo 1..2

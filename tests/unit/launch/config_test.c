@@ -160,7 +160,7 @@ static void refusals(void **state)
         { "{\"payload\":{\"igvm\":\"/i\"}}",
           "payload.igvm: \"/i\" is not served: IGVM files are not read; name kernel" },
         { "{\"cpus\":{\"boot_vcpu\":1}}",
-          "cpus.boot_vcpu: unknown key; known are boot_vcpus, max_vcpus, nested" },
+          "cpus.boot_vcpu: unknown key; known are boot_vcpus, max_vcpus, topology" },
         { "{\"payload\":{\"n\\u006fpe\\n\\u001b[m\":1}}", "payload.nope?\?[m: unknown key" },
         { "{\"payload\":{\"kernel\":1}}", "payload.kernel: must be a string, not a number" },
         { "{\"payload\":{\"kernel\":\"a\\u0000b\"}}", "line 1: " },
@@ -532,6 +532,45 @@ static void one_device(void **state)
     bawn_vm_config_free(&cfg);
 }
 
+/* What clients of Cloud Hypervisor send: libvirt's ch driver, and a generated client that writes
+ * each default of the OpenAPI file. */
+static void clients(void **state)
+{
+    static const char *const bodies[] = {
+        "{\"serial\":{\"mode\":\"Pty\"},\"cpus\":{\"boot_vcpus\":2,\"max_vcpus\":2},"
+        "\"memory\":{\"size\":268435456},\"payload\":{\"kernel\":\"/k\",\"cmdline\":\"c\","
+        "\"initramfs\":\"/i\"},\"disks\":[{\"path\":\"/d\"}]}",
+        "{\"cpus\":{\"boot_vcpus\":1,\"max_vcpus\":1,\"kvm_hyperv\":false,\"nested\":true,"
+        "\"topology\":{\"threads_per_core\":1,\"cores_per_die\":1,\"dies_per_package\":1,"
+        "\"packages\":1}},\"memory\":{\"size\":2147483648,\"mergeable\":false,\"shared\":true,"
+        "\"hotplug_method\":\"Acpi\",\"hugepages\":false,\"prefault\":false,\"reserve\":false,"
+        "\"thp\":true},\"payload\":{\"kernel\":\"/k\",\"cmdline\":\"c\"},\"disks\":[{\"path\":\"/"
+        "d\","
+        "\"readonly\":true,\"direct\":false,\"iommu\":false,\"num_queues\":1,\"queue_size\":1024,"
+        "\"vhost_user\":false,\"backing_files\":false,\"sparse\":true,"
+        "\"lock_granularity\":\"ByteRange\"}],\"net\":[{\"ip\":\"192.168.249.1\","
+        "\"mask\":\"255.255.255.0\",\"mac\":\"02:00:00:00:00:01\",\"tap\":\"t\",\"iommu\":false,"
+        "\"num_queues\":2,\"queue_size\":256,\"vhost_user\":false,\"vhost_mode\":\"Client\","
+        "\"offload_tso\":true,\"offload_ufo\":true,\"offload_csum\":true}],"
+        "\"rng\":{\"src\":\"/dev/urandom\",\"iommu\":false},\"serial\":{\"mode\":\"Off\"},"
+        "\"balloon\":{\"size\":0,\"deflate_on_oom\":false,\"free_page_reporting\":false},"
+        "\"console\":{\"mode\":\"Off\",\"iommu\":false},\"vsock\":{\"cid\":3,\"socket\":\"/v\","
+        "\"iommu\":false},\"platform\":{\"tdx\":false,\"sev_snp\":false,\"iommufd\":false,"
+        "\"vfio_p2p_dma\":true},\"iommu\":false,\"watchdog\":false,\"pvpanic\":false,"
+        "\"landlock_enable\":false}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
+        struct bawn_vm_config cfg;
+        struct bawn_error err;
+
+        if (parse(&cfg, bodies[i], &err) || bawn_vm_config_check(&cfg, &err))
+            fail_msg("%zu: %s", i, err.msg);
+        bawn_vm_config_free(&cfg);
+    }
+}
+
 /* What only the whole shows to be wrong. */
 static void belongs_together(void **state)
 {
@@ -578,6 +617,7 @@ int main(void)
         cmocka_unit_test(prints_every_key),
         cmocka_unit_test(one_device),
         cmocka_unit_test(belongs_together),
+        cmocka_unit_test(clients),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
