@@ -145,8 +145,9 @@ static void check_vcpus(struct bawn_checks *c)
         bawn_check_add(c, "cpus", BAWN_CHECK_NOTE, "make cpus.boot_vcpus (--cpus) smaller",
                        "%u vCPUs share %ld processors", c->opt->cfg.vcpus, host);
     else
-        bawn_check_add(c, "cpus", BAWN_CHECK_OK, NULL, "%u vCPU%s on %ld processors",
-                       c->opt->cfg.vcpus, c->opt->cfg.vcpus > 1 ? "s" : "", host);
+        bawn_check_add(c, "cpus", BAWN_CHECK_OK, NULL, "%u vCPU%s on %ld processor%s",
+                       c->opt->cfg.vcpus, c->opt->cfg.vcpus > 1 ? "s" : "", host,
+                       host > 1 ? "s" : "");
 }
 
 /* ---- Devices ---- */

@@ -193,7 +193,9 @@ static void check_device(struct bawn_checks *c)
     if (access(whole, F_OK)) {
         bawn_check_add(c, "device", BAWN_CHECK_FIX,
                        "as root: insmod bawn.ko, or modprobe kvm_amd (kvm_intel on Intel)",
-                       c->opt->device ? "there is no %s" : "there is no /dev/bawn, and no %s",
+                       c->opt->device || c->opt->accel == BAWN_ACCEL_KVM
+                           ? "there is no %s"
+                           : "there is no /dev/bawn, and no %s",
                        path);
         return;
     }

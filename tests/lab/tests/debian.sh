@@ -61,8 +61,10 @@ process() { # its name; its number
 needs_fixing() { # what, options of bawn check
 	id=$1
 	shift
-	! bawn check --device "$device" --kernel /lab/guest/vmlinuz "$@" >"$work/check" &&
-		grep -q "^FIX *$id " "$work/check"
+	! fine "$@" && grep -q "^FIX *$id " "$work/check"
+}
+fine() { # options of bawn check
+	bawn check --device "$device" --kernel /lab/guest/vmlinuz "$@" >"$work/check"
 }
 take_pty() { # its output is the guest's from here on
 	left=200
@@ -71,7 +73,7 @@ take_pty() { # its output is the guest's from here on
 		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1
 		usleep 50000
 	done
-	cat "$pty" >>"$work/out" &
+	cat "$pty" >>"$work/out" 2>/dev/null & # until the machine ends
 }
 locked_in() { # the names of processes
 	for name in "$@"; do
@@ -173,8 +175,8 @@ pty)
 	[ -e /dev/pts/ptmx ] || mount -t devpts devpts /dev/pts
 	check "bawn check sees too few huge pages" needs_fixing hugepages --hugepages 2M
 	echo 132 >/proc/sys/vm/nr_hugepages
-	check "and has nothing to say when they are there" bawn check --device "$device" \
-		--kernel /lab/guest/vmlinuz --initrd /lab/guest/initrd --memory 256M --hugepages 2M
+	check "and has nothing to say when they are there" fine --initrd /lab/guest/initrd \
+		--memory 256M --hugepages 2M
 	start echo poweroff --serial pty --hugepages 2M
 	check "the terminal's name is told" take_pty
 	wait_for 'guest: say something' $patience && echo "hello over a pty" >"$pty"
