@@ -393,8 +393,8 @@ void bawn_options_help(void)
         int len = printf("  --%s %s", options[i].name, options[i].arg ? options[i].arg : "");
 
         /* The longest have a line of their own. */
-        printf("%s%*s%s\n", len > HELP_COLUMN ? "\n" : "",
-               len > HELP_COLUMN ? HELP_COLUMN : HELP_COLUMN - len, "", options[i].help);
+        printf("%s%*s%s\n", len >= HELP_COLUMN ? "\n" : "",
+               len >= HELP_COLUMN ? HELP_COLUMN : HELP_COLUMN - len, "", options[i].help);
     }
     printf("\nAt the terminal, Ctrl-A x stops the machine and Ctrl-A h helps.\n"
            "Exit codes: 0 powered off, 1 failure, 2 usage, 3 guest panic, 4 guest crash, "

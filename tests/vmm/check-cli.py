@@ -198,6 +198,7 @@ def completion():
     assert complete("run", "--rng", "=", "of") == ["off"]
     assert "--memory" in complete("check", "--"), complete("check", "--")
     assert complete("run", "--kernel", "Makef") == ["Makefile"]
+    assert complete("info", "--js") == ["--json"]
 
 
 if __name__ == "__main__":

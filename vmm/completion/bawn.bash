@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of bawn for bash. Commands, options and the values among which an option chooses are
-# what the program's own --help lists.
+# what the program's own --help lists, and machines what bawn ps does.
 
-# The lines of a command's help that are options, or those of bawn's that are commands.
+# The help of a command; check and restore have run's options too.
 _bawn_help()
 {
-	"$@" --help 2>/dev/null | sed -n 's/^  \([a-z-]*[a-z].*\)/\1/p'
+	"$1" "$2" --help 2>/dev/null
+	[[ $2 != check && $2 != restore ]] || "$1" run --help 2>/dev/null
 }
 
-# What a value can be: words with | between, of which one with = or capitals is no word to choose.
+# What an option's value can be: words with | between; one with = or capitals is no word to choose.
 _bawn_values()
 {
-	sed -n "s/^$1  *\([^ ]*\) .*/\1/p" | tr '|' '\n' | sed '/[A-Z[]/d; /=.*=/d; /\.\./d'
+	sed -n "s/^  $1 \([^ ]*\).*/\1/p" | tr '|' '\n' | sed '/[A-Z[]/d; /=.*=/d; /\.\./d'
 }
 
 _bawn()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} help values
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words=
 
 	COMPREPLY=()
 	# --rng=o comes as three words.
@@ -26,19 +27,16 @@ _bawn()
 		prev=${COMP_WORDS[COMP_CWORD - 2]}
 	fi
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "$(_bawn_help "$1" | sed 's/ .*//')" -- "$cur")
-		return
+		words=$("$1" --help 2>/dev/null | sed -n 's/^  \([a-z-]*\) .*/\1/p')
+	elif [[ $cur == -* ]]; then
+		words=$(_bawn_help "$1" "${COMP_WORDS[1]}" | grep -o -e '--[a-z][a-z-]*' | sort -u)
+	elif [[ $prev == -* ]]; then
+		words=$(_bawn_help "$1" "${COMP_WORDS[1]}" | _bawn_values "$prev")
+	elif ((COMP_CWORD == 2)) && [[ ${COMP_WORDS[1]} != @(run|check|restore) ]]; then
+		words=$("$1" ps 2>/dev/null | sed '1d; s/ .*//')
 	fi
-	help=$(_bawn_help "$1" "${COMP_WORDS[1]}")
-	# check has run's options too.
-	[[ ${COMP_WORDS[1]} != check ]] || help+=$'\n'$(_bawn_help "$1" run)
-	if [[ $cur == -* ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "$(sort -u <<<"$help" | sed 's/ .*//')" -- "$cur")
-		return
-	fi
-	values=$(_bawn_values "$prev" <<<"$help")
-	if [[ -n $values ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "$values" -- "$cur")
+	if [[ -n $words ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
 	else
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
