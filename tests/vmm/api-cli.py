@@ -381,6 +381,10 @@ def commands(place):
         assert len(lines) == 2 and lines[1].split() == ["one", str(process.pid), "Running", "1", "64",
                                                         "MiB"], lines
         assert json.loads(bawn("ps", "--json").stdout)[0]["state"] == "Running"
+        script = ("source vmm/completion/bawn.bash; COMP_WORDS=(bawn info ''); COMP_CWORD=2; "
+                  f"_bawn {PROGRAM}; echo ${{COMPREPLY[*]}}")
+        assert subprocess.run(["bash", "-c", script], cwd=os.path.join(HERE, "../.."), text=True,
+                              stdout=subprocess.PIPE, check=True).stdout == "one\n"
         assert json.loads(bawn("info", "one", "--json").stdout)["config"]["memory"]["size"] == 64 << 20
         assert "vcpu0" in bawn("stats", "one").stdout and "vcpu0" in json.loads(
             bawn("stats", "one", "--json").stdout)
