@@ -4,6 +4,8 @@
  */
 #include "tests/unit/launch/images.h"
 
+#include <jansson.h>
+
 static enum bawn_status parse(struct bawn_vm_config *cfg, const char *json, struct bawn_error *err)
 {
     /* Without the NUL, so that a read past the text shows. */
@@ -571,6 +573,50 @@ static void clients(void **state)
     }
 }
 
+static size_t left; /* allocations that jansson is granted */
+
+static void *grant(size_t size)
+{
+    if (!left)
+        return NULL;
+    left--;
+    return malloc(size);
+}
+
+/* Whichever allocation fails: an error, and nothing leaks. */
+static void out_of_memory(void **state)
+{
+    bool all = false;
+    char *text;
+
+    (void)state;
+    json_set_alloc_funcs(grant, free);
+    for (size_t n = 0; !all; n++) {
+        struct bawn_vm_config cfg;
+        struct bawn_error err;
+
+        text = NULL;
+        left = n;
+        if (parse(&cfg, everything, &err) == BAWN_OK)
+            text = bawn_vm_config_print(&cfg);
+        else
+            assert_true(err.msg[0]);
+        all = text;
+        free(text);
+        bawn_vm_config_free(&cfg);
+    }
+    for (size_t n = 0; n < 4000; n += 7) {
+        left = n;
+        free(bawn_vm_config_schema());
+    }
+    left = SIZE_MAX;
+    text = bawn_vm_config_schema();
+    assert_non_null(text);
+    assert_non_null(strstr(text, "\"$schema\""));
+    free(text);
+    json_set_alloc_funcs(malloc, free);
+}
+
 /* What only the whole shows to be wrong. */
 static void belongs_together(void **state)
 {
@@ -618,6 +664,7 @@ int main(void)
         cmocka_unit_test(one_device),
         cmocka_unit_test(belongs_together),
         cmocka_unit_test(clients),
+        cmocka_unit_test(out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
