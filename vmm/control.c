@@ -21,23 +21,31 @@
 
 #define LAST_WORDS 2 /* seconds that the API's process may take for its last answer */
 
-enum { NONE = 1 << 0, CREATED = 1 << 1, RUNNING = 1 << 2, PAUSED = 1 << 3, SHUTDOWN = 1 << 4 };
+enum {
+    NONE = 1 << 0,
+    CREATED = 1 << 1,
+    RUNNING = 1 << 2,
+    PAUSED = 1 << 3,
+    SHUTDOWN = 1 << 4,
+    BOOTING = 1 << 5
+};
 #define ALIVE (RUNNING | PAUSED)
 #define DEAD (CREATED | SHUTDOWN)
-#define ANY (NONE | ALIVE | DEAD)
+#define ANY (NONE | ALIVE | DEAD | BOOTING)
 
 static unsigned state_of(const struct bawn_run *r)
 {
     if (!r->created)
         return NONE;
     if (r->running)
-        return r->boot.paused ? PAUSED : RUNNING;
+        return !r->boot.launched ? BOOTING : r->boot.paused ? PAUSED : RUNNING;
     return r->open ? SHUTDOWN : CREATED;
 }
 
 static const char *state_name(unsigned state)
 {
-    static const char *const names[] = { "none", "Created", "Running", "Paused", "Shutdown" };
+    static const char *const names[] = { "none",   "Created",  "Running",
+                                         "Paused", "Shutdown", "Created" };
 
     return names[__builtin_ctz(state)];
 }
@@ -582,7 +590,7 @@ static const struct {
     [BAWN_API_PAUSE] = { do_pause, RUNNING, NULL },
     [BAWN_API_RESUME] = { do_resume, PAUSED, NULL },
     [BAWN_API_REBOOT] = { do_reboot, ALIVE, NULL },
-    [BAWN_API_SHUTDOWN] = { do_shutdown, ALIVE, NULL },
+    [BAWN_API_SHUTDOWN] = { do_shutdown, ALIVE | BOOTING, NULL },
     [BAWN_API_BUTTON] = { do_button, RUNNING, NULL },
 #define NO_HOTPLUG "devices, vCPUs and memory can be changed before the first boot only"
     [BAWN_API_ADD_NET] = { do_add_net, CREATED, NO_HOTPLUG },

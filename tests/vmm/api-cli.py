@@ -99,6 +99,13 @@ def bawn(*arguments, **options):
                           timeout=60, check=False, **options)
 
 
+def done(*arguments, **options):
+    """What it says when all is well."""
+    it = bawn(*arguments, **options)
+    assert it.returncode == 0 and not it.stderr, it
+    return it.stdout
+
+
 def wait_until(condition, seconds=30):
     end = time.monotonic() + seconds
     while not condition():
@@ -377,41 +384,41 @@ def commands(place):
     with place.machine("one") as process:
         assert os.stat(place.file("run")).st_mode & 0o777 == 0o700
         assert os.stat(place.file("run/one.sock")).st_mode & 0o777 == 0o600
-        lines = bawn("ps").stdout.splitlines()
+        lines = done("ps").splitlines()
         assert len(lines) == 2 and lines[1].split() == ["one", str(process.pid), "Running", "1", "64",
                                                         "MiB"], lines
-        assert json.loads(bawn("ps", "--json").stdout)[0]["state"] == "Running"
+        assert json.loads(done("ps", "--json"))[0]["state"] == "Running"
         script = ("source vmm/completion/bawn.bash; COMP_WORDS=(bawn info ''); COMP_CWORD=2; "
                   f"_bawn {PROGRAM}; echo ${{COMPREPLY[*]}}")
         assert subprocess.run(["bash", "-c", script], cwd=os.path.join(HERE, "../.."), text=True,
                               stdout=subprocess.PIPE, check=True).stdout == "one\n"
-        assert json.loads(bawn("info", "one", "--json").stdout)["config"]["memory"]["size"] == 64 << 20
-        assert "vcpu0" in bawn("stats", "one").stdout and "vcpu0" in json.loads(
-            bawn("stats", "one", "--json").stdout)
-        assert bawn("pause", "one").stdout == "one: paused\n"
-        done = bawn("pause", "one", "--json")
-        assert done.returncode == 1 and json.loads(done.stdout) == {"error": "the machine is Paused"}
-        assert bawn("resume", "one", "--json").stdout == "{}\n"
-        assert bawn("power-button", "one").returncode == 0
-        assert bawn("reboot", "one").returncode == 0
-        assert bawn("snapshot", "one", "saved", cwd=place.path).returncode == 0
+        assert json.loads(done("info", "one", "--json"))["config"]["memory"]["size"] == 64 << 20
+        assert "vcpu0" in done("stats", "one") and "vcpu0" in json.loads(
+            done("stats", "one", "--json"))
+        assert done("pause", "one") == "one: paused\n"
+        it = bawn("pause", "one", "--json")
+        assert it.returncode == 1 and json.loads(it.stdout) == {"error": "the machine is Paused"}
+        assert done("resume", "one", "--json") == "{}\n"
+        assert done("power-button", "one")
+        assert done("reboot", "one")
+        assert done("snapshot", "one", "saved", cwd=place.path)
         assert os.stat(place.file("saved")).st_mode & 0o777 == 0o600
         for late in (("add-disk", "one", "path=/d"), ("add-net", "one", "tap=t"), ("remove", "one", "x"),
                      ("resize", "one", "cpus=2,memory=128M")):
-            done = bawn(*late)
-            assert done.returncode == 1 and "before the first boot" in done.stderr, done
+            it = bawn(*late)
+            assert it.returncode == 1 and "before the first boot" in it.stderr, it
         console = subprocess.Popen([PROGRAM, "console", "one"], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert console.stdout.read(2) == b"AA"
         console.communicate(b"\x01d", timeout=30)
         assert console.returncode == 0
-        assert bawn("shutdown", "one").stdout == "one: ended\n"
+        assert done("shutdown", "one") == "one: ended\n"
         assert process.wait(30) == 0
-    done = bawn("info", "one")
-    assert done.returncode == 1 and "no such machine" in done.stderr, done
+    it = bawn("info", "one")
+    assert it.returncode == 1 and "no such machine" in it.stderr, it
     for wrong in (("info",), ("info", "a", "b"), ("remove", "a"), ("pause", "a", "--wrong")):
-        done = bawn(*wrong)
-        assert done.returncode == 2 and done.stderr.startswith("Usage: bawn "), done
+        it = bawn(*wrong)
+        assert it.returncode == 2 and it.stderr.startswith("Usage: bawn "), it
     assert bawn("resize", "--help").returncode == 0 and bawn("nothing").returncode == 2
 
 
