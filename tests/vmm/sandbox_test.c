@@ -203,20 +203,22 @@ static _Noreturn void be_device(struct bawn_device *dev)
     bawn_device_run(dev);
 }
 
-static _Noreturn void be_machine(bool filter)
+static enum bawn_role role; /* of a process that is no device's */
+
+static _Noreturn void be_other(bool filter)
 {
     struct bawn_sandbox_files files = { .nr = 0 };
     struct bawn_error err;
     unsigned lacks = 0;
 
-    if (bawn_sandbox_enter(BAWN_ROLE_MACHINE, &files, &lacks, &err) ||
-        (filter && bawn_sandbox_filter(BAWN_ROLE_MACHINE, &lacks, &err)))
+    if (bawn_sandbox_enter(role, &files, &lacks, &err) ||
+        (filter && bawn_sandbox_filter(role, &lacks, &err)))
         _exit(BROKEN);
     payload();
     _exit(BROKEN);
 }
 
-/* dev: NULL: the machine's process. */
+/* dev: NULL: a process of the role. */
 static int status_of(struct bawn_device *dev, bool filter, attempt_fn *attempt)
 {
     bool own;
@@ -230,7 +232,7 @@ static int status_of(struct bawn_device *dev, bool filter, attempt_fn *attempt)
         alarm(30);
         if (dev)
             be_device(dev);
-        be_machine(filter);
+        be_other(filter);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return status;
@@ -285,17 +287,34 @@ static void test_device(void **state)
     }
 }
 
+static void try_all(const char *who)
+{
+    for (size_t i = 0; i < NR_ATTEMPTS; i++) {
+        int status = status_of(NULL, true, attempts[i].fn);
+
+        if (!by_sigsys(status))
+            fail_msg("%s could %s: %#x", who, attempts[i].name, status);
+    }
+}
+
+/* Who speaks to clients. */
+static void test_api(void **state)
+{
+    (void)state;
+    if (!have_seccomp)
+        skip();
+    role = BAWN_ROLE_API;
+    try_all("the API");
+    assert_true(by_sigsys(status_of(NULL, true, read_other_file)));
+    role = BAWN_ROLE_MACHINE;
+}
+
 static void test_machine(void **state)
 {
     (void)state;
     if (!have_seccomp)
         skip();
-    for (size_t i = 0; i < NR_ATTEMPTS; i++) {
-        int status = status_of(NULL, true, attempts[i].fn);
-
-        if (!by_sigsys(status))
-            fail_msg("the machine could %s: %#x", attempts[i].name, status);
-    }
+    try_all("the machine");
     assert_true(by_sigsys(status_of(NULL, true, make_machine)));
 }
 
@@ -364,9 +383,8 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_device),
-        cmocka_unit_test(test_machine),
-        cmocka_unit_test(test_without_filter),
+        cmocka_unit_test(test_device),       cmocka_unit_test(test_machine),
+        cmocka_unit_test(test_api),          cmocka_unit_test(test_without_filter),
         cmocka_unit_test(test_other_device),
     };
 
