@@ -111,6 +111,8 @@ def guest(options):
     archive.data("modules/list", "".join(name + "\n" for name in order).encode())
     order = archive.modules("modules", options.kernel, ["virtio_net"])
     archive.data("modules/net.list", "".join(name + "\n" for name in order).encode())
+    order = archive.modules("modules", options.kernel, ["button", "evdev"])
+    archive.data("modules/button.list", "".join(name + "\n" for name in order).encode())
     archive.write(options.out)
 
 
