@@ -21,8 +21,10 @@ $(foreach v,release asan clang,$(eval $(call seccomp_variant,$(v))))
 
 install: install-vmm
 .PHONY: install-vmm
-install-vmm: # completion, the schema of configurations
+install-vmm: # completion, the schema of configurations, the name that libvirt and Kata know
 	$(call install_to,$(prefix)/share/bawn,644,vmm/vmconfig.schema.json)
+	install -d $(DESTDIR)$(prefix)/lib/bawn
+	ln -sf ../../bin/bawn $(DESTDIR)$(prefix)/lib/bawn/cloud-hypervisor
 	install -d $(DESTDIR)$(prefix)/share/bash-completion/completions
 	install -m 644 vmm/completion/bawn.bash \
 		$(DESTDIR)$(prefix)/share/bash-completion/completions/bawn

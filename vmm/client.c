@@ -468,9 +468,13 @@ void bawn_client_help(FILE *out)
 
 static int usage(const struct command *c, FILE *out)
 {
-    fprintf(out, "Usage: bawn %s%s%s%s [--json]\n\n%s\n", c->name,
-            c->run == do_ps ? "" : " NAME|--api-socket PATH", c->argument ? " " : "",
-            c->argument ? c->argument : "", c->help);
+    fprintf(out, "Usage: bawn %s%s%s%s [OPTION]...\n\n%s\n\n", c->name,
+            c->run == do_ps ? "" : " NAME", c->argument ? " " : "", c->argument ? c->argument : "",
+            c->help);
+    if (c->run != do_ps)
+        fputs("  --api-socket PATH  the machine whose socket is there, in place of its name\n",
+              out);
+    fputs("  --json             answer in JSON\n", out);
     return out == stdout ? 0 : 2;
 }
 
