@@ -88,8 +88,9 @@ static bool read_answer(struct ask *a, int from)
         len += (size_t)n;
     a->text[len] = '\0';
     body = strstr(a->text, "\r\n\r\n");
-    if (!body || sscanf(a->text, "HTTP/1.1 %3d", &a->status) != 1)
+    if (!body || strncmp(a->text, "HTTP/1.1 ", 9))
         return false;
+    a->status = (int)strtol(a->text + 9, NULL, 10);
     json_decref(a->value);
     a->value = json_loads(body + 4, 0, NULL);
     return true;
@@ -151,11 +152,14 @@ static void print_size(uint64_t bytes)
 
 static void print_devices(json_t *config, const char *section, const char *key)
 {
-    json_t *list = json_object_get(config, section), *one;
-    size_t i;
+    json_t *list = json_object_get(config, section);
 
-    json_array_foreach(list, i, one) printf("%-10s%s%s%s\n", section, text_at(one, key),
-                                            *text_at(one, "id") ? ", id " : "", text_at(one, "id"));
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        json_t *one = json_array_get(list, i);
+
+        printf("%-10s%s%s%s\n", section, text_at(one, key), *text_at(one, "id") ? ", id " : "",
+               text_at(one, "id"));
+    }
 }
 
 static int do_info(struct ask *a)
@@ -189,8 +193,6 @@ static int do_info(struct ask *a)
 static int do_stats(struct ask *a)
 {
     int code = call(a, "vm.counters", NULL);
-    const char *of, *what;
-    json_t *counters, *n;
 
     if (code)
         return code;
@@ -199,10 +201,12 @@ static int do_stats(struct ask *a)
         puts("");
         return 0;
     }
-    json_object_foreach(a->value, of, counters)
-    {
-        json_object_foreach(counters, what, n)
-            printf("%-10s%-24s%20lld\n", of, what, json_integer_value(n));
+    for (void *of = json_object_iter(a->value); of; of = json_object_iter_next(a->value, of)) {
+        json_t *counters = json_object_iter_value(of);
+
+        for (void *n = json_object_iter(counters); n; n = json_object_iter_next(counters, n))
+            printf("%-10s%-24s%20lld\n", json_object_iter_key(of), json_object_iter_key(n),
+                   json_integer_value(json_object_iter_value(n)));
     }
     return 0;
 }

@@ -113,12 +113,10 @@ static void text_reply(struct bawn_run *r, struct text *t)
     free(t->at);
 }
 
-static enum bawn_status do_ping(struct bawn_run *r, const char *body, size_t len,
-                                struct bawn_error *err)
+static enum bawn_status do_ping(struct bawn_run *r, struct bawn_error *err)
 {
     struct text t;
 
-    (void)body, (void)len;
     if (!text_begin(&t))
         return bawn_fail(err, BAWN_E_NOMEM, "no memory");
     fprintf(t.out, "{\"build_version\":\"bawn %s\",\"version\":\"%s\",\"pid\":%d,\"features\":[]}",
@@ -127,13 +125,11 @@ static enum bawn_status do_ping(struct bawn_run *r, const char *body, size_t len
     return BAWN_OK;
 }
 
-static enum bawn_status do_info(struct bawn_run *r, const char *body, size_t len,
-                                struct bawn_error *err)
+static enum bawn_status do_info(struct bawn_run *r, struct bawn_error *err)
 {
     char *config = bawn_vm_config_print(&r->opt.cfg);
     struct text t;
 
-    (void)body, (void)len;
     if (!config || !text_begin(&t)) {
         free(config);
         return bawn_fail(err, BAWN_E_NOMEM, "no memory");
@@ -146,13 +142,11 @@ static enum bawn_status do_info(struct bawn_run *r, const char *body, size_t len
 }
 
 /* The machine's processes wrote the numbers: any number is one. */
-static enum bawn_status do_counters(struct bawn_run *r, const char *body, size_t len,
-                                    struct bawn_error *err)
+static enum bawn_status do_counters(struct bawn_run *r, struct bawn_error *err)
 {
     const struct bawn_counters *counters = r->boot.counters;
     struct text t;
 
-    (void)body, (void)len;
     if (!text_begin(&t))
         return bawn_fail(err, BAWN_E_NOMEM, "no memory");
     for (unsigned i = 0; i < r->opt.cfg.vcpus; i++) {
@@ -197,15 +191,14 @@ static enum bawn_status refuse_numbers(const struct bawn_vm_config *cfg, unsigne
     return BAWN_OK;
 }
 
-static enum bawn_status do_create(struct bawn_run *r, const char *body, size_t len,
-                                  struct bawn_error *err)
+static enum bawn_status do_create(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_vm_config cfg;
     enum bawn_status st;
 
     bawn_vm_config_init(&cfg);
     cfg.serial.mode = BAWN_STREAM_NULL; /* there is no terminal */
-    st = bawn_vm_config_parse(&cfg, body, len, err);
+    st = bawn_vm_config_parse(&cfg, r->control.body, r->control.len, err);
     if (!st)
         st = refuse_numbers(&cfg, 0, err);
     if (!st)
@@ -242,12 +235,12 @@ static void drop_net(struct bawn_vm_config *cfg, unsigned i)
     memmove(n, n + 1, (--cfg->nr_nets - i) * sizeof(*n));
 }
 
-static enum bawn_status do_add_disk(struct bawn_run *r, const char *body, size_t len,
-                                    struct bawn_error *err)
+static enum bawn_status do_add_disk(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_vm_config *cfg = &r->opt.cfg;
     unsigned nr = cfg->nr_disks;
-    enum bawn_status st = bawn_vm_config_parse_device(cfg, "disks", body, len, err);
+    enum bawn_status st =
+        bawn_vm_config_parse_device(cfg, "disks", r->control.body, r->control.len, err);
 
     if (!st)
         st = bawn_vm_config_check(cfg, err);
@@ -258,13 +251,12 @@ static enum bawn_status do_add_disk(struct bawn_run *r, const char *body, size_t
     return st;
 }
 
-static enum bawn_status do_add_net(struct bawn_run *r, const char *body, size_t len,
-                                   struct bawn_error *err)
+static enum bawn_status do_add_net(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_control *c = &r->control;
     struct bawn_vm_config *cfg = &r->opt.cfg;
     unsigned nr = cfg->nr_nets;
-    enum bawn_status st = bawn_vm_config_parse_device(cfg, "net", body, len, err);
+    enum bawn_status st = bawn_vm_config_parse_device(cfg, "net", c->body, c->len, err);
 
     for (unsigned i = nr; i < cfg->nr_nets; i++)
         cfg->net[i].fd = -1; /* numbers mean nothing here */
@@ -304,12 +296,13 @@ static const struct bawn_json_field snapshot_keys[] = {
     WISH("destination_url", BAWN_JSON_STRING, url, .needed = true),
 };
 
-static enum bawn_status read_wish(struct wish *w, const struct bawn_json_field *keys, size_t n,
-                                  const char *body, size_t len, struct bawn_error *err)
+static enum bawn_status read_wish(struct bawn_run *r, struct wish *w,
+                                  const struct bawn_json_field *keys, size_t n,
+                                  struct bawn_error *err)
 {
     const struct bawn_json_table table = { .field = keys, .n = n, .size = sizeof(*w) };
     json_t *value = NULL;
-    enum bawn_status st = bawn_json_load(&value, body, len, err);
+    enum bawn_status st = bawn_json_load(&value, r->control.body, r->control.len, err);
 
     *w = (struct wish){ 0 };
     if (!st)
@@ -317,7 +310,7 @@ static enum bawn_status read_wish(struct wish *w, const struct bawn_json_field *
     json_decref(value);
     return st;
 }
-#define READ_WISH(w, keys) read_wish((w), (keys), sizeof(keys) / sizeof((keys)[0]), body, len, err)
+#define READ_WISH(w, keys) read_wish(r, (w), (keys), sizeof(keys) / sizeof((keys)[0]), err)
 
 static void free_wish(struct wish *w)
 {
@@ -330,8 +323,7 @@ static bool id_is(const char *id, const char *want)
     return id && !strcmp(id, want);
 }
 
-static enum bawn_status do_remove(struct bawn_run *r, const char *body, size_t len,
-                                  struct bawn_error *err)
+static enum bawn_status do_remove(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_vm_config *cfg = &r->opt.cfg;
     unsigned left = cfg->nr_disks + cfg->nr_nets;
@@ -354,8 +346,7 @@ static enum bawn_status do_remove(struct bawn_run *r, const char *body, size_t l
     return st;
 }
 
-static enum bawn_status do_resize(struct bawn_run *r, const char *body, size_t len,
-                                  struct bawn_error *err)
+static enum bawn_status do_resize(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_vm_config next = r->opt.cfg;
     struct wish w;
@@ -379,62 +370,26 @@ static enum bawn_status do_resize(struct bawn_run *r, const char *body, size_t l
 
 /* ---- orders ---- */
 
-static enum bawn_status do_boot(struct bawn_run *r, const char *body, size_t len,
-                                struct bawn_error *err)
+static enum bawn_status do_boot(struct bawn_run *r, struct bawn_error *err)
 {
-    (void)body, (void)len, (void)err;
+    (void)err;
     r->next = BAWN_NEXT_BOOT;
     bawn_loop_stop(r->loop);
     return BAWN_OK;
 }
 
-static enum bawn_status order(struct bawn_run *r, enum bawn_order what, const char *event,
-                              struct bawn_error *err)
+static enum bawn_status do_reboot(struct bawn_run *r, struct bawn_error *err)
 {
-    if (!bawn_boot_order(&r->boot, what))
-        return bawn_fail(err, BAWN_E_IO,
-                         "the machine is busy: it starts, ends or does as it was "
-                         "told before");
-    if (event)
-        bawn_event(&r->events, "vm", event);
-    return BAWN_OK;
-}
-
-static enum bawn_status do_pause(struct bawn_run *r, const char *body, size_t len,
-                                 struct bawn_error *err)
-{
-    (void)body, (void)len;
-    return order(r, BAWN_ORDER_PAUSE, "pausing", err);
-}
-
-static enum bawn_status do_resume(struct bawn_run *r, const char *body, size_t len,
-                                  struct bawn_error *err)
-{
-    (void)body, (void)len;
-    return order(r, BAWN_ORDER_RESUME, "resuming", err);
-}
-
-static enum bawn_status do_button(struct bawn_run *r, const char *body, size_t len,
-                                  struct bawn_error *err)
-{
-    (void)body, (void)len;
-    return order(r, BAWN_ORDER_BUTTON, NULL, err);
-}
-
-static enum bawn_status do_reboot(struct bawn_run *r, const char *body, size_t len,
-                                  struct bawn_error *err)
-{
-    (void)body, (void)len, (void)err;
+    (void)err;
     r->reboot = true;
     r->next = BAWN_NEXT_BOOT;
     bawn_boot_end(&r->boot, BAWN_END_QUIT, "rebooted from outside");
     return BAWN_OK;
 }
 
-static enum bawn_status do_shutdown(struct bawn_run *r, const char *body, size_t len,
-                                    struct bawn_error *err)
+static enum bawn_status do_shutdown(struct bawn_run *r, struct bawn_error *err)
 {
-    (void)body, (void)len, (void)err;
+    (void)err;
     r->next = BAWN_NEXT_WAIT;
     bawn_boot_end(&r->boot, BAWN_END_QUIT, "shut down from outside");
     return BAWN_OK;
@@ -454,20 +409,18 @@ static void forget(struct bawn_run *r)
     bawn_event(&r->events, "vm", "deleted");
 }
 
-static enum bawn_status do_delete(struct bawn_run *r, const char *body, size_t len,
-                                  struct bawn_error *err)
+static enum bawn_status do_delete(struct bawn_run *r, struct bawn_error *err)
 {
     if (r->running)
-        return do_shutdown(r, body, len, err);
+        return do_shutdown(r, err);
     forget(r);
     reply(r, 204, "");
     return BAWN_OK;
 }
 
-static enum bawn_status do_quit(struct bawn_run *r, const char *body, size_t len,
-                                struct bawn_error *err)
+static enum bawn_status do_quit(struct bawn_run *r, struct bawn_error *err)
 {
-    (void)body, (void)len, (void)err;
+    (void)err;
     reply(r, 204, "");
     r->next = BAWN_NEXT_QUIT;
     if (r->running)
@@ -492,8 +445,7 @@ static enum bawn_status snapshot_path(const char *url, char *path, size_t room,
     return BAWN_OK;
 }
 
-static enum bawn_status do_snapshot(struct bawn_run *r, const char *body, size_t len,
-                                    struct bawn_error *err)
+static enum bawn_status do_snapshot(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_image_key key;
     char path[PATH_MAX];
@@ -545,8 +497,7 @@ static enum bawn_status give_files(struct bawn_run *r, struct bawn_error *err)
 }
 
 /* It goes on paused (bawn_control_launched()). */
-static enum bawn_status do_restore(struct bawn_run *r, const char *body, size_t len,
-                                   struct bawn_error *err)
+static enum bawn_status do_restore(struct bawn_run *r, struct bawn_error *err)
 {
     struct wish w;
     enum bawn_status st = READ_WISH(&w, restore_keys);
@@ -569,16 +520,19 @@ static enum bawn_status do_restore(struct bawn_run *r, const char *body, size_t 
     r->launches = 0;
     r->created = true;
     bawn_event(&r->events, "vm", "restoring");
-    return do_boot(r, body, len, err);
+    return do_boot(r, err);
 }
 
 /* ---- requests ---- */
 
+static enum bawn_status do_order(struct bawn_run *r, struct bawn_error *err);
+
 static const struct {
-    enum bawn_status (*run)(struct bawn_run *r, const char *body, size_t len,
-                            struct bawn_error *err);
+    enum bawn_status (*run)(struct bawn_run *r, struct bawn_error *err);
     unsigned states;
     const char *refused; /* what to do in others */
+    enum bawn_order order;
+    const char *event;
 } calls[BAWN_API_CALLS] = {
     [BAWN_API_PING] = { do_ping, ANY, NULL },
     [BAWN_API_INFO] = { do_info, ANY & ~NONE, NULL },
@@ -587,11 +541,11 @@ static const struct {
     [BAWN_API_CREATE] = { do_create, NONE, "there is a machine already" },
     [BAWN_API_DELETE] = { do_delete, ANY & ~NONE, NULL },
     [BAWN_API_BOOT] = { do_boot, DEAD, "it was booted already" },
-    [BAWN_API_PAUSE] = { do_pause, RUNNING, NULL },
-    [BAWN_API_RESUME] = { do_resume, PAUSED, NULL },
+    [BAWN_API_PAUSE] = { do_order, RUNNING, NULL, BAWN_ORDER_PAUSE, "pausing" },
+    [BAWN_API_RESUME] = { do_order, PAUSED, NULL, BAWN_ORDER_RESUME, "resuming" },
     [BAWN_API_REBOOT] = { do_reboot, ALIVE, NULL },
     [BAWN_API_SHUTDOWN] = { do_shutdown, ALIVE | BOOTING, NULL },
-    [BAWN_API_BUTTON] = { do_button, RUNNING, NULL },
+    [BAWN_API_BUTTON] = { do_order, RUNNING, NULL, BAWN_ORDER_BUTTON, NULL },
 #define NO_HOTPLUG "devices, vCPUs and memory can be changed before the first boot only"
     [BAWN_API_ADD_NET] = { do_add_net, CREATED, NO_HOTPLUG },
     [BAWN_API_ADD_DISK] = { do_add_disk, CREATED, NO_HOTPLUG },
@@ -601,7 +555,19 @@ static const struct {
     [BAWN_API_RESTORE] = { do_restore, NONE, "there is a machine already" },
 };
 
-static void handle(struct bawn_run *r, const char *body, size_t len)
+static enum bawn_status do_order(struct bawn_run *r, struct bawn_error *err)
+{
+    enum bawn_api_call call = r->control.call;
+
+    if (!bawn_boot_order(&r->boot, calls[call].order))
+        return bawn_fail(err, BAWN_E_IO,
+                         "the machine is busy: it ends, or does as it was told before");
+    if (calls[call].event)
+        bawn_event(&r->events, "vm", calls[call].event);
+    return BAWN_OK;
+}
+
+static void handle(struct bawn_run *r)
 {
     enum bawn_api_call call = r->control.call;
     unsigned state = state_of(r);
@@ -617,7 +583,7 @@ static void handle(struct bawn_run *r, const char *body, size_t len)
                      state == NONE ? ": vm.create makes one" : state_name(state));
         reply_error(r, state == NONE ? 404 : 500, err.msg);
     } else {
-        enum bawn_status st = calls[call].run(r, body, len, &err);
+        enum bawn_status st = calls[call].run(r, &err);
 
         if (st)
             reply_error(r, st == BAWN_E_CONFIG ? 400 : 500, err.msg);
@@ -667,7 +633,9 @@ static void on_request(void *opaque)
         c->pending = true;
         c->id = req.id;
         c->call = req.call;
-        handle(r, req.body, (size_t)n - head);
+        c->body = req.body;
+        c->len = (size_t)n - head;
+        handle(r);
     }
     drop_files(c);
 }
@@ -780,9 +748,10 @@ static enum bawn_status listen_somewhere(struct bawn_run *r, struct bawn_error *
                            fcntl(c->listen_fd, F_SETFD, FD_CLOEXEC)
                        ? bawn_fail(err, BAWN_E_IO, "--api-socket %s: %m", opt->api_socket)
                        : BAWN_OK;
-        if (strlen(where) >= sizeof(c->path))
+        if ((size_t)snprintf(c->path, sizeof(c->path), "%s", where) >= sizeof(c->path)) {
+            c->path[0] = '\0';
             return bawn_fail(err, BAWN_E_USAGE, "--api-socket: the path is too long");
-        strcpy(c->path, where);
+        }
     } else {
         snprintf(name, sizeof(name), "vm-%d", getpid());
         st = bawn_runtime_path(opt->name ? opt->name : name, c->path, sizeof(c->path), true, err);

@@ -24,6 +24,8 @@ struct bawn_control {
     bool pending;                                           /* an answer is due */
     uint32_t id;
     enum bawn_api_call call;
+    const char *body;      /* borrowed: of the request, */
+    size_t len;            /* while it is begun */
     int fds[BAWN_API_FDS]; /* owned: of the request */
     unsigned nr_fds;
 };

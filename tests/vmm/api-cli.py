@@ -90,7 +90,6 @@ class Place:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         with self.program("--api-socket", path, *options, name="cloud-hypervisor", **more) as process:
-            wait_until(lambda: os.path.exists(path))
             yield Client(path), process
 
 
@@ -119,7 +118,7 @@ class Client:
     def __init__(self, path):
         self.path = path
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
+        wait_until(lambda: not self.socket.connect_ex(path))
 
     def raw(self, request, fds=()):
         self.socket.settimeout(30)
