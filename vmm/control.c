@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -672,14 +673,17 @@ void bawn_control_ordered(struct bawn_run *r, enum bawn_order what, const char *
         bawn_event(&r->events, "vm", "paused");
     if (!*why && what == BAWN_ORDER_RESUME)
         bawn_event(&r->events, "vm", "resumed");
-    conclude(r, why);
+    /* Not of a request whose process is gone, if there is another by now. */
+    if (calls[r->control.call].order == what || r->control.call == BAWN_API_RESTORE)
+        conclude(r, why);
 }
 
 void bawn_control_saved(struct bawn_run *r, const char *why)
 {
     if (!*why)
         bawn_event(&r->events, "vm", "snapshotted");
-    conclude(r, why);
+    if (r->control.call == BAWN_API_SNAPSHOT)
+        conclude(r, why);
 }
 
 /* ---- the process ---- */
@@ -696,8 +700,14 @@ static void on_client(void *opaque)
     while (recv(c->link[1], rest, sizeof(rest), MSG_DONTWAIT) > 0)
         ;
     pid = bawn_boot_spawn("api");
-    if (!pid)
+    if (!pid) {
+        /* It has nothing to do with the guest. */
+        if (r->running) {
+            munmap(r->boot.shared, sizeof(*r->boot.shared));
+            bawn_mem_destroy(&r->boot.mem);
+        }
         bawn_api_run(c->listen_fd, c->link[1]);
+    }
     c->pid = pid > 0 ? pid : 0;
     bawn_loop_set(r->loop, c->listen_watch, false); /* until a process ends */
     if (pid < 0)

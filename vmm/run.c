@@ -536,11 +536,13 @@ static int boot(struct bawn_run *r)
         r->reboot = true;
         r->next = BAWN_NEXT_BOOT;
     }
+    if (r->next == BAWN_NEXT_QUIT && !r->boot.launched && r->control.pending && !r->signal)
+        r->next = BAWN_NEXT_WAIT; /* the same */
     if (r->next != BAWN_NEXT_BOOT)
         bawn_event(&r->events, "vm", "shutdown");
     if (r->next == BAWN_NEXT_QUIT)
         code = report(r, why);
-    bawn_control_ended(r, "the machine ended before");
+    bawn_control_ended(r, r->boot.end_msg);
     return code;
 }
 

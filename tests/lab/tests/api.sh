@@ -4,6 +4,7 @@
 # through the API that libvirt and Kata speak, by curl and by the subcommands.
 # needs: /usr/bin/curl
 
+PATH=$PATH:/usr/bin
 work=/tmp/api.$$
 mkdir "$work"
 : >"$work/out"
