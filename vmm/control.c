@@ -531,29 +531,29 @@ static enum bawn_status do_order(struct bawn_run *r, struct bawn_error *err);
 static const struct {
     enum bawn_status (*run)(struct bawn_run *r, struct bawn_error *err);
     unsigned states;
-    const char *refused; /* what to do in others */
     enum bawn_order order;
+    const char *refused; /* what to do in others */
     const char *event;
 } calls[BAWN_API_CALLS] = {
-    [BAWN_API_PING] = { do_ping, ANY, NULL },
-    [BAWN_API_INFO] = { do_info, ANY & ~NONE, NULL },
-    [BAWN_API_COUNTERS] = { do_counters, ALIVE, NULL },
-    [BAWN_API_QUIT] = { do_quit, ANY, NULL },
-    [BAWN_API_CREATE] = { do_create, NONE, "there is a machine already" },
-    [BAWN_API_DELETE] = { do_delete, ANY & ~NONE, NULL },
-    [BAWN_API_BOOT] = { do_boot, DEAD, "it was booted already" },
-    [BAWN_API_PAUSE] = { do_order, RUNNING, NULL, BAWN_ORDER_PAUSE, "pausing" },
-    [BAWN_API_RESUME] = { do_order, PAUSED, NULL, BAWN_ORDER_RESUME, "resuming" },
-    [BAWN_API_REBOOT] = { do_reboot, ALIVE, NULL },
-    [BAWN_API_SHUTDOWN] = { do_shutdown, ALIVE | BOOTING, NULL },
-    [BAWN_API_BUTTON] = { do_order, RUNNING, NULL, BAWN_ORDER_BUTTON, NULL },
+    [BAWN_API_PING] = { do_ping, ANY, BAWN_ORDER_END, NULL, NULL },
+    [BAWN_API_INFO] = { do_info, ANY & ~NONE, BAWN_ORDER_END, NULL, NULL },
+    [BAWN_API_COUNTERS] = { do_counters, ALIVE, BAWN_ORDER_END, NULL, NULL },
+    [BAWN_API_QUIT] = { do_quit, ANY, BAWN_ORDER_END, NULL, NULL },
+    [BAWN_API_CREATE] = { do_create, NONE, BAWN_ORDER_END, "there is a machine already", NULL },
+    [BAWN_API_DELETE] = { do_delete, ANY & ~NONE, BAWN_ORDER_END, NULL, NULL },
+    [BAWN_API_BOOT] = { do_boot, DEAD, BAWN_ORDER_END, "it was booted already", NULL },
+    [BAWN_API_PAUSE] = { do_order, RUNNING, BAWN_ORDER_PAUSE, NULL, "pausing" },
+    [BAWN_API_RESUME] = { do_order, PAUSED, BAWN_ORDER_RESUME, NULL, "resuming" },
+    [BAWN_API_REBOOT] = { do_reboot, ALIVE, BAWN_ORDER_END, NULL, NULL },
+    [BAWN_API_SHUTDOWN] = { do_shutdown, ALIVE | BOOTING, BAWN_ORDER_END, NULL, NULL },
+    [BAWN_API_BUTTON] = { do_order, RUNNING, BAWN_ORDER_BUTTON, NULL, NULL },
 #define NO_HOTPLUG "devices, vCPUs and memory can be changed before the first boot only"
-    [BAWN_API_ADD_NET] = { do_add_net, CREATED, NO_HOTPLUG },
-    [BAWN_API_ADD_DISK] = { do_add_disk, CREATED, NO_HOTPLUG },
-    [BAWN_API_REMOVE] = { do_remove, CREATED, NO_HOTPLUG },
-    [BAWN_API_RESIZE] = { do_resize, CREATED, NO_HOTPLUG },
-    [BAWN_API_SNAPSHOT] = { do_snapshot, ALIVE, NULL },
-    [BAWN_API_RESTORE] = { do_restore, NONE, "there is a machine already" },
+    [BAWN_API_ADD_NET] = { do_add_net, CREATED, BAWN_ORDER_END, NO_HOTPLUG, NULL },
+    [BAWN_API_ADD_DISK] = { do_add_disk, CREATED, BAWN_ORDER_END, NO_HOTPLUG, NULL },
+    [BAWN_API_REMOVE] = { do_remove, CREATED, BAWN_ORDER_END, NO_HOTPLUG, NULL },
+    [BAWN_API_RESIZE] = { do_resize, CREATED, BAWN_ORDER_END, NO_HOTPLUG, NULL },
+    [BAWN_API_SNAPSHOT] = { do_snapshot, ALIVE, BAWN_ORDER_END, NULL, NULL },
+    [BAWN_API_RESTORE] = { do_restore, NONE, BAWN_ORDER_END, "there is a machine already", NULL },
 };
 
 static enum bawn_status do_order(struct bawn_run *r, struct bawn_error *err)
