@@ -155,6 +155,7 @@ static void keep_files(const struct bawn_device *dev, struct bawn_sandbox_files 
 {
     bawn_sandbox_keep(files, dev->link[1]);
     bawn_sandbox_keep(files, dev->loop.wake_fd);
+    bawn_sandbox_keep(files, dev->vdev->host.mem->faults);
     for (unsigned i = 0; i < 2; i++)
         bawn_sandbox_keep(files, dev->vdev->keep_fd[i]);
     for (unsigned i = 0; i < dev->loop.nr; i++)

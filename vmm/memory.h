@@ -27,6 +27,7 @@ struct bawn_mem_range {
 struct bawn_mem {
     struct bawn_mem_range range[BAWN_MEM_MAX_RANGES];
     unsigned nr;
+    int faults; /* owned: this process's userfaultfd (pager.h); -1: none */
 };
 
 enum bawn_mem_pages {

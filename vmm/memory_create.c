@@ -84,6 +84,7 @@ enum bawn_status bawn_mem_create(struct bawn_mem *mem, const struct bawn_ram *ra
                                  enum bawn_mem_pages pages, struct bawn_error *err)
 {
     memset(mem, 0, sizeof(*mem));
+    mem->faults = -1;
     if (nr > BAWN_MEM_MAX_RANGES)
         return bawn_fail(err, BAWN_E_INTERNAL, "%u ranges of RAM, at most %u are served", nr,
                          BAWN_MEM_MAX_RANGES);

@@ -363,6 +363,8 @@ static const struct option options[] = {
       FIELD(key) },
     { "no-encryption", NULL, "the snapshot is without a key: whoever could write it is trusted",
       option_set_flag, FIELD(no_encryption) },
+    { "read-first", NULL, "read all of the snapshot before its guest runs, not on demand",
+      option_set_flag, FIELD(read_first) },
     { "accel", "auto|bawn|kvm", "auto: /dev/bawn, else /dev/kvm", set_choice, FIELD(accel) },
     { "device", "PATH", "the module's device node", option_set_text, FIELD(device) },
     { "timeout", "1..1000000", "stop after so many seconds (exit code 5)", set_number,

@@ -29,7 +29,7 @@ struct bawn_options {
     } expect;
     const char *name, *api_socket, *event_monitor;
     const char *restore, *key; /* a snapshot to go on from; its key's file */
-    bool no_encryption;
+    bool no_encryption, read_first;
     struct bawn_snapshot snapshot; /* open if restore is not NULL */
     int snapshot_fd;               /* owned: its file */
     bool stats, print_measurement, quiet, json, no_reboot, dump_config, help;

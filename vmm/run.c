@@ -457,11 +457,11 @@ static enum bawn_status wait_for_orders(struct bawn_run *r, struct bawn_error *e
 static enum bawn_status boot_once(struct bawn_run *r, enum bawn_end *why, struct bawn_error *err)
 {
     const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, r };
-    const struct bawn_progress p = { progress, r };
+    const struct bawn_from from = { &r->opt.snapshot, r->opt.read_first, { progress, r } };
     bool restore = r->opt.restore && !r->launches;
     struct bawn_boot *b = &r->boot;
     enum bawn_status st = bawn_boot_create(b, &r->parts, &r->backends, r->opt.stats, &ops,
-                                           restore ? &r->opt.snapshot : NULL, &p, err);
+                                           restore ? &from : NULL, err);
 
     if (st)
         return st;

@@ -44,6 +44,7 @@ FILTER(net);
 FILTER(balloon);
 FILTER(snapshot);
 FILTER(api);
+FILTER(pager);
 
 #define FILES 256 /* descriptors, vsock's connections among them */
 
@@ -59,6 +60,7 @@ static const struct {
     [BAWN_ROLE_BALLOON] = { bawn_filter_balloon, bawn_filter_balloon_end },
     [BAWN_ROLE_SNAPSHOT] = { bawn_filter_snapshot, bawn_filter_snapshot_end },
     [BAWN_ROLE_API] = { bawn_filter_api, bawn_filter_api_end },
+    [BAWN_ROLE_PAGER] = { bawn_filter_pager, bawn_filter_pager_end },
 };
 
 pid_t bawn_sandbox_fork(bool *apart)

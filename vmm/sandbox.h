@@ -23,6 +23,7 @@ enum bawn_role {
     BAWN_ROLE_BALLOON,
     BAWN_ROLE_SNAPSHOT,
     BAWN_ROLE_API,
+    BAWN_ROLE_PAGER,
 };
 
 /* What of it this host does not give. */

@@ -95,6 +95,10 @@ enum bawn_status bawn_save_begin(struct bawn_boot *b, const char *path,
         return bawn_state_unsupported(err);
     if (s->active)
         return bawn_fail(err, BAWN_E_IO, "a snapshot is being made already");
+    if (b->pager_pid)
+        return bawn_fail(err, BAWN_E_IO,
+                         "the machine's memory is still being read from the "
+                         "snapshot that it came from: try again");
     *s = (struct bawn_save){ .fd = -1, .resume = !b->paused };
     st = open_file(s, path, err);
     s->config = st ? NULL : bawn_vm_config_print(b->parts.cfg);

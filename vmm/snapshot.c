@@ -246,19 +246,25 @@ static bool same_layout(const struct bawn_snapshot *s, const struct bawn_mem *me
     return same;
 }
 
+enum bawn_status bawn_snapshot_fits(const struct bawn_snapshot *s, const struct bawn_mem *mem,
+                                    uint64_t *pages, struct bawn_error *err)
+{
+    if (!same_layout(s, mem))
+        return bawn_fail(err, BAWN_E_CONFIG, "the snapshot's memory is not the machine's");
+    if (s->image.size < s->pages_at || (s->image.size - s->pages_at) % PAGE)
+        return nonsense("pages", err);
+    *pages = (s->image.size - s->pages_at) / PAGE;
+    return BAWN_OK;
+}
+
 enum bawn_status bawn_snapshot_memory(struct bawn_snapshot *s, const struct bawn_mem *mem,
                                       const struct bawn_progress *progress, struct bawn_error *err)
 {
     struct cursor at = { s->maps_at, s->pages_at };
     struct walk w = { .progress = progress };
-    enum bawn_status st = BAWN_OK;
+    enum bawn_status st = bawn_snapshot_fits(s, mem, &w.all, err);
 
-    if (!same_layout(s, mem))
-        return bawn_fail(err, BAWN_E_CONFIG, "the snapshot's memory is not the machine's");
-    if (s->image.size < s->pages_at || (s->image.size - s->pages_at) % PAGE)
-        return nonsense("pages", err);
-    w.all = (s->image.size - s->pages_at) / PAGE;
-    for (unsigned i = 0; i < mem->nr; i++) {
+    for (unsigned i = 0; !st && i < mem->nr; i++) {
         uint64_t left = words(mem->range[i].size);
 
         for (uint8_t *host = mem->range[i].host; !st && left;) {

@@ -50,7 +50,10 @@ enum bawn_status bawn_state_check(const struct bawn_state *state, size_t len, un
 /* The state, so checked. */
 enum bawn_status bawn_snapshot_state(struct bawn_snapshot *s, struct bawn_state *state,
                                      unsigned vcpus, struct bawn_error *err);
-/* Fills memory, which is all zero. BAWN_E_CONFIG: it is laid out in another way. */
+/* How many pages stand in the image. BAWN_E_CONFIG: the memory is laid out in another way. */
+enum bawn_status bawn_snapshot_fits(const struct bawn_snapshot *s, const struct bawn_mem *mem,
+                                    uint64_t *pages, struct bawn_error *err);
+/* Fills memory, which is all zero. */
 enum bawn_status bawn_snapshot_memory(struct bawn_snapshot *s, const struct bawn_mem *mem,
                                       const struct bawn_progress *progress, struct bawn_error *err);
 

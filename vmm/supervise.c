@@ -46,6 +46,45 @@ pid_t bawn_boot_spawn(const char *name)
     return spawn(name, &apart);
 }
 
+/* In a child. Without the pager it would take memory that is not there yet for zero. */
+static void join_pager(const struct bawn_boot *b)
+{
+    if (b->pager_pid && !bawn_pager_join(&b->pager))
+        _exit(1);
+}
+
+static bool start_pager(struct bawn_boot *b)
+{
+    if (!b->pager.snapshot)
+        return true;
+    b->pager_pid = bawn_boot_spawn("pager");
+    if (!b->pager_pid)
+        bawn_pager_run(&b->pager, &b->shared->why);
+    if (b->pager_pid < 0) {
+        b->pager_pid = 0;
+        return false;
+    }
+    close(b->pager.link[0]); /* when it ends, who writes to it notices */
+    b->pager.link[0] = -1;
+    return true;
+}
+
+static void reap_pager(struct bawn_boot *b)
+{
+    int status;
+
+    if (!b->pager_pid || waitpid(b->pager_pid, &status, WNOHANG) <= 0)
+        return;
+    b->pager_pid = 0;
+    if (WIFEXITED(status) && !WEXITSTATUS(status)) {
+        bawn_pager_close(&b->pager);
+        return;
+    }
+    bawn_boot_clean(b->shared->why.msg, sizeof(b->shared->why.msg));
+    bawn_boot_end(b, BAWN_END_FAILED, "the guest's memory cannot be read: %.200s",
+                  WIFEXITED(status) ? b->shared->why.msg : "the pager's process was killed");
+}
+
 static bool start_device(struct bawn_boot *b, unsigned i)
 {
     struct bawn_device *dev = &b->devices.dev[i];
@@ -55,6 +94,7 @@ static bool start_device(struct bawn_boot *b, unsigned i)
     b->child[i].distrust[0] = '\0';
     b->child[i].pid = spawn(dev->name, &apart);
     if (!b->child[i].pid) {
+        join_pager(b);
         munmap(b->shared,
                sizeof(*b->shared)); /* the machine's registers are no device's business */
         bawn_images_forget(b->parts.images);
@@ -71,6 +111,8 @@ static bool start_machine(struct bawn_boot *b)
     bool apart;
 
     b->machine = spawn("machine", &apart);
+    if (!b->machine)
+        join_pager(b);
     if (!b->machine)
         bawn_machine_run(&b->parts, b->control[1], apart ? 0 : BAWN_LACKS_NAMESPACES, b->stats);
     if (b->machine > 0)
@@ -337,6 +379,7 @@ void bawn_boot_reap(struct bawn_boot *b)
             device_ended(b, i, status);
     }
     bawn_save_reap(b);
+    reap_pager(b);
     if (!any_left(b))
         bawn_loop_stop(&b->loop);
 }
@@ -368,8 +411,8 @@ static enum bawn_status make_counters(struct bawn_boot *b, struct bawn_error *er
 }
 
 /* Where a snapshot's state stands, and for a machine from one its memory. */
-static enum bawn_status make_state(struct bawn_boot *b, struct bawn_snapshot *from,
-                                   const struct bawn_progress *progress, struct bawn_error *err)
+static enum bawn_status make_state(struct bawn_boot *b, const struct bawn_from *from,
+                                   struct bawn_error *err)
 {
     enum bawn_status st;
 
@@ -383,8 +426,12 @@ static enum bawn_status make_state(struct bawn_boot *b, struct bawn_snapshot *fr
     b->parts.from = from ? &b->shared->state : NULL;
     if (!from)
         return BAWN_OK;
-    st = bawn_snapshot_state(from, &b->shared->state, b->parts.cfg->vcpus, err);
-    return st ? st : bawn_snapshot_memory(from, &b->mem, progress, err);
+    st = bawn_snapshot_state(from->snapshot, &b->shared->state, b->parts.cfg->vcpus, err);
+    if (st)
+        return st;
+    if (!from->read_first && !b->parts.cfg->hugepages && bawn_pager_open(&b->pager))
+        return bawn_pager_prepare(&b->pager, from->snapshot, &b->mem, err);
+    return bawn_snapshot_memory(from->snapshot, &b->mem, &from->progress, err);
 }
 
 static enum bawn_status make_wires(struct bawn_boot *b, struct bawn_error *err)
@@ -406,7 +453,7 @@ static enum bawn_status make_wires(struct bawn_boot *b, struct bawn_error *err)
 
 static enum bawn_status start_all(struct bawn_boot *b, struct bawn_error *err)
 {
-    bool all = true;
+    bool all = start_pager(b);
 
     for (unsigned i = 0; all && i < b->devices.nr; i++)
         all = start_device(b, i);
@@ -422,8 +469,8 @@ static enum bawn_status start_all(struct bawn_boot *b, struct bawn_error *err)
 
 enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_parts *parts,
                                   const struct bawn_backends *backends, bool stats,
-                                  const struct bawn_boot_ops *ops, struct bawn_snapshot *snapshot,
-                                  const struct bawn_progress *progress, struct bawn_error *err)
+                                  const struct bawn_boot_ops *ops, const struct bawn_from *from,
+                                  struct bawn_error *err)
 {
     enum bawn_status st;
     int rc;
@@ -434,6 +481,7 @@ enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_part
     b->parts.devices = &b->devices;
     b->ops = *ops;
     b->stats = stats;
+    b->pager.device = b->pager.link[0] = b->pager.link[1] = -1;
     b->loop.wake_fd = b->grace_fd = b->order_fd = b->control[0] = b->control[1] = -1;
     pthread_mutex_init(&b->lock, NULL);
     st = make_wires(b, err);
@@ -442,7 +490,7 @@ enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_part
     if (!st)
         st = make_counters(b, err);
     if (!st)
-        st = make_state(b, snapshot, progress, err);
+        st = make_state(b, from, err);
     rc = st ? 0 : bawn_devices_create(&b->devices, parts->cfg, &b->mem, backends);
     if (rc)
         st = bawn_fail(err, BAWN_E_IO, "cannot create the devices: %s", strerror(-rc));
@@ -464,6 +512,9 @@ void bawn_boot_run(struct bawn_boot *b)
 void bawn_boot_destroy(struct bawn_boot *b)
 {
     bawn_save_cancel(b);
+    if (b->pager_pid && !kill(b->pager_pid, SIGKILL))
+        waitpid(b->pager_pid, NULL, 0);
+    bawn_pager_close(&b->pager);
     if (b->shared)
         munmap(b->shared, sizeof(*b->shared));
     bawn_devices_destroy(&b->devices);

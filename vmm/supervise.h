@@ -12,7 +12,15 @@
 
 #include "devices.h"
 #include "machine.h"
+#include "pager.h"
 #include "save.h"
+
+/* A snapshot that a machine goes on from. */
+struct bawn_from {
+    struct bawn_snapshot *snapshot; /* borrowed */
+    bool read_first;                /* all memory, before the guest runs */
+    struct bawn_progress progress;
+};
 
 struct bawn_boot_ops {
     void (*launched)(void *opaque);
@@ -39,6 +47,8 @@ struct bawn_boot {
     struct bawn_counters *counters; /* owned */
     struct bawn_shared *shared;     /* owned */
     struct bawn_save save;
+    struct bawn_pager pager;
+    pid_t pager_pid; /* 0: all memory is there */
     struct bawn_devices devices;
     struct {
         pid_t pid; /* 0: there is none */
@@ -63,13 +73,13 @@ struct bawn_boot {
     uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* of the sealed launch, if measured */
 };
 
-/* Makes memory, devices and processes. parts: all but mem, devices, counters, save and from;
- * snapshot, if not NULL, has what memory and state are. After a failure it is destroyed already.
- * The caller has blocked SIGCHLD and calls bawn_boot_reap() for it. */
+/* Makes memory, devices and processes. parts: all but mem, devices, counters, save and from, which
+ * are its own. from: NULL, or where the machine goes on from. After a failure it is destroyed
+ * already. The caller has blocked SIGCHLD and calls bawn_boot_reap() for it. */
 enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_parts *parts,
                                   const struct bawn_backends *backends, bool stats,
-                                  const struct bawn_boot_ops *ops, struct bawn_snapshot *snapshot,
-                                  const struct bawn_progress *progress, struct bawn_error *err);
+                                  const struct bawn_boot_ops *ops, const struct bawn_from *from,
+                                  struct bawn_error *err);
 void bawn_boot_destroy(struct bawn_boot *b);
 /* Serves until no process is left; the caller may have put handlers into b->loop. */
 void bawn_boot_run(struct bawn_boot *b);

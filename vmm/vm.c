@@ -340,6 +340,7 @@ void bawn_vm_keep_files(const struct bawn_vm *vm, struct bawn_sandbox_files *fil
 
     bawn_sandbox_keep(files, vm->fd);
     bawn_sandbox_keep(files, vm->loop.wake_fd);
+    bawn_sandbox_keep(files, parts->mem->faults);
     bawn_sandbox_keep(files, parts->serial->in_fd);
     bawn_sandbox_keep(files, parts->serial->out_fd);
     for (unsigned i = 0; i < vm->nr_vcpus; i++)

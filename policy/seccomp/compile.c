@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <linux/kvm.h>
+#include <linux/userfaultfd.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -51,6 +52,9 @@ static const struct {
     NAME(KVM_GET_VCPU_EVENTS),
     NAME(KVM_GET_MSRS),
     NAME(KVM_GET_CLOCK),
+    NAME(UFFDIO_COPY),
+    NAME(UFFDIO_WAKE),
+    NAME(UFFDIO_UNREGISTER),
     NAME(MADV_DONTNEED),
     NAME(MADV_REMOVE),
     NAME(TUNSETOFFLOAD),

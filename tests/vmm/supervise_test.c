@@ -265,8 +265,7 @@ static void create(void (*what)(const struct bawn_vm_parts *parts, int fd))
 
     machine = what;
     nr_launched = nr_ended = nr_again = 0;
-    assert_int_equal(bawn_boot_create(&boot, &parts, &none, false, &ops, NULL, NULL, NULL),
-                     BAWN_OK);
+    assert_int_equal(bawn_boot_create(&boot, &parts, &none, false, &ops, NULL, NULL), BAWN_OK);
     memset(boot.mem.range[0].host + PAGE, 0x5a, PAGE);
     assert_true(bawn_loop_watch(&boot.loop, signal_fd, true, on_child, NULL) >= 0);
 }

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Memory on demand (Linux, Documentation/admin-guide/mm/userfaultfd.rst). Guest memory is a file
+ * that several processes map, each with a userfaultfd of its own: a page that was put into the file
+ * for one of them is there for all, and who else waits for it is woken. A process keeps its own
+ * userfaultfd open, so that without a pager it waits rather than read zeroes.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "pager.h"
+#include "sandbox.h"
+
+#define PAGE 4096u
+#define WORD_PAGES 64u
+#define TURN 16 /* pages between two looks at who waits: a chunk of the image has as many */
+
+/* ---- a process's own faults ---- */
+
+static int new_source(int device)
+{
+    struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_MISSING_SHMEM };
+    int fd = ioctl(device, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
+
+    if (fd >= 0 && ioctl(fd, UFFDIO_API, &api)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+bool bawn_pager_open(struct bawn_pager *p)
+{
+    int fd;
+
+    *p = (struct bawn_pager){ .link = { -1, -1 } };
+    p->device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+    fd = p->device < 0 ? -1 : new_source(p->device);
+    if (fd >= 0)
+        close(fd);
+    else
+        bawn_pager_close(p);
+    return fd >= 0;
+}
+
+union control {
+    struct cmsghdr head;
+    char room[CMSG_SPACE(sizeof(int))];
+};
+
+static bool send_source(int to, int fd)
+{
+    union control control = {
+        .head = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS },
+    };
+    char c = 0;
+    struct iovec byte = { &c, 1 };
+    struct msghdr msg = { .msg_iov = &byte,
+                          .msg_iovlen = 1,
+                          .msg_control = &control,
+                          .msg_controllen = sizeof(control) };
+
+    memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+    return sendmsg(to, &msg, MSG_NOSIGNAL) == 1;
+}
+
+bool bawn_pager_join(const struct bawn_pager *p)
+{
+    int fd = new_source(p->device);
+
+    for (unsigned i = 0; fd >= 0 && i < p->mem->nr; i++) {
+        const struct bawn_mem_range *r = &p->mem->range[i];
+        struct uffdio_register all = { .range = { (uintptr_t)r->host, r->size },
+                                       .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+        if (ioctl(fd, UFFDIO_REGISTER, &all))
+            return false;
+    }
+    if (fd < 0)
+        return false;
+    if (send_source(p->link[1], fd)) {
+        p->mem->faults = fd;
+        return true;
+    }
+    close(fd); /* if the pager has ended all memory is there; the faults go with their descriptor */
+    return errno == EPIPE;
+}
+
+/* ---- what the image has ---- */
+
+static enum bawn_status read_map(struct bawn_pager *p, unsigned i, uint64_t at,
+                                 struct bawn_error *err)
+{
+    uint64_t words = p->mem->range[i].size / PAGE / WORD_PAGES;
+    enum bawn_status st;
+
+    p->range[i].map = calloc(words, sizeof(*p->range[i].map));
+    p->range[i].rank = calloc(words, sizeof(*p->range[i].rank));
+    if (!p->range[i].map || !p->range[i].rank)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the map of the guest's");
+    st = bawn_image_get(&p->snapshot->image, at, p->range[i].map, words * sizeof(uint64_t), err);
+    p->range[i].base = p->pages;
+    for (uint64_t word = 0; !st && word < words; word++) {
+        p->range[i].rank[word] = (uint32_t)(p->pages - p->range[i].base);
+        p->pages += (unsigned)__builtin_popcountll(p->range[i].map[word]);
+    }
+    return st;
+}
+
+enum bawn_status bawn_pager_prepare(struct bawn_pager *p, struct bawn_snapshot *s,
+                                    struct bawn_mem *mem, struct bawn_error *err)
+{
+    uint64_t at = s->maps_at, pages;
+    enum bawn_status st = bawn_snapshot_fits(s, mem, &pages, err);
+
+    p->snapshot = s;
+    p->mem = mem;
+    for (unsigned i = 0; !st && i < mem->nr; i++) {
+        st = read_map(p, i, at, err);
+        at += mem->range[i].size / PAGE / WORD_PAGES * sizeof(uint64_t);
+    }
+    if (!st && p->pages != pages)
+        st = bawn_fail(err, BAWN_E_FORMAT, "the snapshot's pages make no sense");
+    if (!st && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->link))
+        st = bawn_fail(err, BAWN_E_IO, "cannot reach the pager's process: %m");
+    return st;
+}
+
+void bawn_pager_close(struct bawn_pager *p)
+{
+    const int fds[] = { p->device, p->link[0], p->link[1] };
+
+    for (unsigned i = 0; i < 3; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+    for (unsigned i = 0; i < BAWN_MEM_MAX_RANGES; i++) {
+        free(p->range[i].map);
+        free(p->range[i].rank);
+    }
+    *p = (struct bawn_pager){ .device = -1, .link = { -1, -1 } };
+}
+
+/* ---- the pager's process ---- */
+
+static bool has(const struct bawn_pager *p, unsigned i, uint64_t page)
+{
+    return p->range[i].map[page / WORD_PAGES] >> page % WORD_PAGES & 1;
+}
+
+/* Reads what a page is. */
+static enum bawn_status get_page(struct bawn_pager *p, unsigned i, uint64_t page, uint8_t *to,
+                                 struct bawn_error *err)
+{
+    uint64_t below = p->range[i].map[page / WORD_PAGES] & ((1ull << page % WORD_PAGES) - 1);
+    uint64_t n = p->range[i].base + p->range[i].rank[page / WORD_PAGES] +
+                 (unsigned)__builtin_popcountll(below);
+
+    memset(to, 0, PAGE);
+    return has(p, i, page) ? bawn_image_get(&p->snapshot->image, p->snapshot->pages_at + n * PAGE,
+                                            to, PAGE, err)
+                           : BAWN_OK;
+}
+
+/* Puts it there, if it is not there already, and wakes who waits for it at this source. False: its
+ * process is gone. */
+static bool put_page(int source, const uint8_t *host, const uint8_t *from)
+{
+    struct uffdio_copy copy = { .dst = (uintptr_t)host, .src = (uintptr_t)from, .len = PAGE };
+    struct uffdio_range range = { (uintptr_t)host, PAGE };
+
+    while (ioctl(source, UFFDIO_COPY, &copy)) {
+        if (errno == EEXIST)
+            return !ioctl(source, UFFDIO_WAKE, &range);
+        if (errno != EAGAIN) /* its mappings change just now */
+            return false;
+    }
+    return true;
+}
+
+static void drop_source(struct bawn_pager *p, unsigned i)
+{
+    p->source[i] = p->source[--p->nr_sources]; /* it stays open until the end */
+}
+
+/* One fault. False: the process is gone. */
+static bool serve(struct bawn_pager *p, int source, enum bawn_status *st, struct bawn_error *err)
+{
+    static uint8_t page[PAGE];
+    struct uffd_msg msg;
+    ssize_t n = read(source, &msg, sizeof(msg));
+
+    if (n != sizeof(msg))
+        return n < 0 && errno == EAGAIN;
+    for (unsigned i = 0; msg.event == UFFD_EVENT_PAGEFAULT && i < p->mem->nr; i++) {
+        uint64_t off = msg.arg.pagefault.address - (uintptr_t)p->mem->range[i].host;
+
+        if (off >= p->mem->range[i].size)
+            continue;
+        *st = get_page(p, i, off / PAGE, page, err);
+        return !*st && put_page(source, p->mem->range[i].host + off / PAGE * PAGE, page);
+    }
+    return true;
+}
+
+/* Another process's faults. False: there are no others. */
+static bool add_source(struct bawn_pager *p)
+{
+    union control control;
+    char c;
+    struct iovec byte = { &c, 1 };
+    struct msghdr msg = { .msg_iov = &byte,
+                          .msg_iovlen = 1,
+                          .msg_control = &control,
+                          .msg_controllen = sizeof(control) };
+
+    if (recvmsg(p->link[0], &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) != 1)
+        return false;
+    if (p->nr_sources < BAWN_PAGER_SOURCES && msg.msg_controllen >= CMSG_LEN(sizeof(int)) &&
+        control.head.cmsg_type == SCM_RIGHTS)
+        memcpy(&p->source[p->nr_sources++], CMSG_DATA(&control.head), sizeof(int));
+    return true;
+}
+
+static enum bawn_status serve_all(struct bawn_pager *p, bool wait, struct bawn_error *err)
+{
+    struct pollfd fds[1 + BAWN_PAGER_SOURCES] = { { p->link[0], POLLIN, 0 } };
+    const struct timespec now = { 0 };
+    enum bawn_status st = BAWN_OK;
+    unsigned nr = p->nr_sources;
+
+    for (unsigned i = 0; i < nr; i++)
+        fds[1 + i] = (struct pollfd){ p->source[i], POLLIN, 0 };
+    if (ppoll(fds, 1 + nr, wait ? NULL : &now, NULL) <= 0)
+        return BAWN_OK;
+    for (unsigned i = nr; !st && i-- > 0;) {
+        if (fds[1 + i].revents && !serve(p, p->source[i], &st, err))
+            drop_source(p, i);
+    }
+    if (fds[0].revents)
+        add_source(p);
+    return st;
+}
+
+/* All pages of a range that nobody has asked for, a few at a time. */
+static enum bawn_status fill(struct bawn_pager *p, unsigned i, struct bawn_error *err)
+{
+    static uint8_t content[PAGE];
+    uint64_t pages = p->mem->range[i].size / PAGE;
+    enum bawn_status st = BAWN_OK;
+    unsigned n = 0;
+
+    for (uint64_t page = 0; !st && page < pages; page++) {
+        if (!has(p, i, page))
+            continue;
+        st = get_page(p, i, page, content, err);
+        while (!st && !(p->nr_sources &&
+                        put_page(p->source[0], p->mem->range[i].host + page * PAGE, content))) {
+            if (p->nr_sources)
+                drop_source(p, 0);
+            else
+                st = serve_all(p, true, err);
+        }
+        if (!st && ++n % TURN == 0)
+            st = serve_all(p, false, err);
+    }
+    return st;
+}
+
+/* From here on a page that is not there is zero. */
+static void let_go(struct bawn_pager *p)
+{
+    shutdown(p->link[0], SHUT_RD); /* who comes now needs no pager */
+    while (add_source(p))
+        ;
+    for (unsigned s = 0; s < p->nr_sources; s++) {
+        for (unsigned i = 0; i < p->mem->nr; i++) {
+            struct uffdio_range all = { (uintptr_t)p->mem->range[i].host, p->mem->range[i].size };
+
+            ioctl(p->source[s], UFFDIO_UNREGISTER, &all);
+        }
+    }
+}
+
+_Noreturn void bawn_pager_run(struct bawn_pager *p, struct bawn_error *err)
+{
+    struct bawn_sandbox_files files = { .nr = 0 };
+    unsigned lacks = 0; /* the machine's process says it for all */
+    enum bawn_status st;
+
+    bawn_sandbox_keep(&files, p->snapshot->image.fd);
+    bawn_sandbox_keep(&files, p->link[0]);
+    st = bawn_sandbox_enter(BAWN_ROLE_PAGER, &files, &lacks, err);
+    if (!st)
+        st = bawn_sandbox_filter(BAWN_ROLE_PAGER, &lacks, err);
+    for (unsigned i = 0; !st && i < p->mem->nr; i++)
+        st = fill(p, i, err);
+    if (!st)
+        let_go(p);
+    _exit(st ? 1 : 0);
+}
