@@ -119,6 +119,22 @@ memory_is_right() {
 	total=$(sed -n 's/^guest: smoke ok .*memory=\([0-9]*\).*/\1/p' "$work/out")
 	[ -n "$total" ] && [ "$total" -gt "$least_memory" ] && [ "$total" -lt 262144 ]
 }
+restore() { # options of bawn restore
+	bawn restore "$work/snapshot" --device "$device" "$@" <"$work/in" >"$work/out" 2>"$work/err" &
+	vmm=$!
+	exec 9>"$work/in"
+}
+not_restored() { # words of the message, snapshot, options of bawn restore
+	words=$1 image=$2
+	shift 2
+	! bawn restore "$image" --device "$device" --timeout 5 "$@" </dev/null >/dev/null 2>"$work/refused" &&
+		grep -q "$words" "$work/refused"
+}
+counts_on() { # from a number, which was not the first
+	first=$(sed -n 's/^guest: count \([0-9]*\).*/\1/p' "$work/out" | head -n 1)
+	echo "# it counted to $1, and goes on with $first"
+	[ "$1" -ge 4 ] && { [ "$first" -eq "$1" ] || [ "$first" -eq $(($1 + 1)) ]; }
+}
 uptime_ms() { read -r now rest </proc/uptime; echo "${now%.*}${now#*.}0"; }
 # The guest's sleep of $seconds, on our clock: within 1 %.
 clock_is_right() {
@@ -275,7 +291,32 @@ processes)
 	kill -KILL "$vmm"
 	check "when the supervisor is killed, so are the others" none_left
 	;;
-*) echo "1..0 # debian.sh: '$what' is none of boot up echo hvc clock stress soak reboot panic disk net processes" ;;
+snapshot)
+	seconds=15
+	echo 1..14
+	head -c 32 /dev/urandom >"$work/key"
+	head -c 32 /dev/urandom >"$work/other"
+	dd if=/dev/zero of="$work/a" bs=1M count=8 2>/dev/null
+	start counter poweroff --disk "path=$work/a" --key "$work/key" --api-socket "path=$work/api"
+	check "the guest counts" wait_for '^guest: count 4' $patience
+	check "it is saved while it runs" bawn snapshot --api-socket "$work/api" "$work/first"
+	check "and goes on" wait_for '^guest: count 6' 60
+	check "it is paused" bawn pause --api-socket "$work/api"
+	counted=$(sed -n 's/^guest: count \([0-9]*\).*/\1/p' "$work/out" | tail -n 1)
+	check "and saved" bawn snapshot --api-socket "$work/api" "$work/snapshot"
+	kill -KILL "$vmm"
+	check "its processes are gone" none_left
+	check "another key is refused" not_restored "not the one" "$work/snapshot" --key "$work/other"
+	check "so is none" not_restored "key is needed" "$work/snapshot" --no-encryption
+	head -c 1000000 "$work/snapshot" >"$work/short"
+	check "and an image that was cut off" not_restored "damaged, or was cut off" "$work/short" --key "$work/key"
+	restore --key "$work/key"
+	check "a machine goes on from it" wait_for '^guest: count' $patience
+	check "the guest counts on" counts_on "$counted"
+	check "and its disk has all numbers" wait_for '^guest: counter ok' 60
+	finish_off
+	;;
+*) echo "1..0 # debian.sh: '$what' is none of boot up echo hvc clock stress soak reboot panic disk net processes snapshot" ;;
 esac
 tr -d '\r' <"$work/out" >"$work/text"
 sed 's/^/# bawn: /' "$work/err"
