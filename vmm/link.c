@@ -236,6 +236,8 @@ static void pause_device(struct end *e)
     struct bawn_link_msg msg = { .kind = BAWN_LINK_PAUSED };
 
     bawn_loop_hold(e->dev->host.loop, e->watch);
+    if (e->dev->ops->paused)
+        e->dev->ops->paused(e->dev->opaque);
     for (unsigned i = 0; i < e->dev->ops->nr_queues; i++) {
         msg.start.queue[i].avail_idx = e->dev->vq[i].avail_idx;
         msg.start.queue[i].used_idx = e->dev->vq[i].used_idx;

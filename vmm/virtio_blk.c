@@ -237,6 +237,14 @@ static int begin(void *opaque)
     return bawn_disk_refresh(b->disk, NULL) ? -EIO : 0;
 }
 
+static void paused(void *opaque)
+{
+    struct bawn_virtio_blk *b = opaque;
+
+    /* One that fails the guest hears of at its own next flush. */
+    (void)!bawn_disk_flush(b->disk);
+}
+
 static void end(void *opaque)
 {
     struct bawn_virtio_blk *b = opaque;
@@ -251,6 +259,7 @@ static const struct bawn_vdev_ops blk_ops = {
     .queue_size = QUEUE_SIZE,
     .input_queues = 1,
     .ready = ready,
+    .paused = paused,
     .begin = begin,
     .end = end,
 };
