@@ -74,6 +74,7 @@ static bool send_source(int to, int fd)
 bool bawn_pager_join(const struct bawn_pager *p)
 {
     int fd = new_source(p->device);
+    bool ended;
 
     for (unsigned i = 0; fd >= 0 && i < p->mem->nr; i++) {
         const struct bawn_mem_range *r = &p->mem->range[i];
@@ -89,8 +90,9 @@ bool bawn_pager_join(const struct bawn_pager *p)
         p->mem->faults = fd;
         return true;
     }
+    ended = errno == EPIPE;
     close(fd); /* if the pager has ended all memory is there; the faults go with their descriptor */
-    return errno == EPIPE;
+    return ended;
 }
 
 /* ---- what the image has ---- */

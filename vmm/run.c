@@ -153,10 +153,11 @@ static enum bawn_status plan_again(struct bawn_run *r, struct bawn_error *err)
 static enum bawn_status check_launch(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_state *state = malloc(sizeof(*state));
-    enum bawn_status st = state
-                              ? bawn_snapshot_state(&r->opt.snapshot, state, r->opt.cfg.vcpus, err)
-                              : bawn_fail(err, BAWN_E_NOMEM, "no memory for the snapshot's state");
+    enum bawn_status st;
 
+    if (!state)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the snapshot's state");
+    st = bawn_snapshot_state(&r->opt.snapshot, state, r->opt.cfg.vcpus, err);
     if (!st && r->opt.expect.given &&
         (!state->measured || memcmp(state->digest, r->opt.expect.digest, sizeof(state->digest))))
         st = bawn_fail(err, BAWN_E_DENIED,

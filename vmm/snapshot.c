@@ -4,6 +4,7 @@
  * believed.
  */
 #include <endian.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -30,6 +31,8 @@ static uint64_t map_range(const struct bawn_mem_range *r, uint64_t *map)
     uint64_t pages = 0;
     off_t end, at = lseek(r->fd, 0, SEEK_DATA);
 
+    if (at < 0 && errno != ENXIO)
+        at = 0; /* a file of a kind that knows no holes */
     for (; at >= 0 && (uint64_t)at < r->size; at = lseek(r->fd, end, SEEK_DATA)) {
         end = lseek(r->fd, at, SEEK_HOLE);
         if (end <= at || (uint64_t)end > r->size)
