@@ -611,6 +611,7 @@ static inline int bawn_inject_ud(struct bawn_vcpu *vcpu)
  * 0 when single-stepping by userspace ends the run.
  */
 int bawn_skip(struct bawn_vcpu *vcpu, unsigned int len);
+int bawn_debug_exit(struct bawn_vcpu *vcpu, u8 vector, u64 dr6, u64 dr7);
 void bawn_inject_events(struct bawn_vcpu *vcpu);
 void bawn_take_nmis(struct bawn_vcpu *vcpu); /* those that were queued become pending */
 bool bawn_has_event(struct bawn_vcpu *vcpu); /* would a halted vCPU wake? */

@@ -10,6 +10,7 @@
 #include <trace/events/ipi.h>
 
 #include "bawn.h"
+#include "guestmem.h"
 
 /* AMD APM vol. 2, table 8-6: which pairs make a double fault. */
 static bool contributory(u8 vector)
@@ -67,20 +68,31 @@ void bawn_deliver_payload(struct bawn_vcpu *vcpu)
 	ex->payload = 0;
 }
 
+/* A debugger in userspace is told of vector; where the guest stands is a linear address. */
+int bawn_debug_exit(struct bawn_vcpu *vcpu, u8 vector, u64 dr6, u64 dr7)
+{
+	struct kvm_debug_exit_arch *arch = &vcpu->run->debug.arch;
+	u64 base;
+	u32 limit;
+
+	bawn_cpu->code_segment(vcpu, &base, &limit);
+	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
+	arch->exception = vector;
+	arch->pc = bawn_code_size(vcpu) == 8 ? vcpu->rip : (u32)(base + vcpu->rip);
+	arch->dr6 = dr6;
+	arch->dr7 = dr7;
+	return 0;
+}
+
 int bawn_skip(struct bawn_vcpu *vcpu, unsigned int len)
 {
 	if (vcpu->state_hidden)
 		return 1; /* the CPU went on by itself */
 	bawn_cpu->advance(vcpu, len);
 	vcpu->rflags &= ~(u64)X86_EFLAGS_RF;
-	if (vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP) {
-		vcpu->run->exit_reason = KVM_EXIT_DEBUG;
-		vcpu->run->debug.arch.exception = DB_VECTOR;
-		vcpu->run->debug.arch.dr6 = DR6_RESERVED | DR_STEP;
-		vcpu->run->debug.arch.dr7 = vcpu->debug.guest_dr7;
-		vcpu->run->debug.arch.pc = vcpu->rip;
-		return 0;
-	}
+	if (vcpu->debug.control & KVM_GUESTDBG_SINGLESTEP)
+		return bawn_debug_exit(vcpu, DB_VECTOR, DR6_RESERVED | DR_STEP,
+				       vcpu->debug.guest_dr7);
 	if (vcpu->rflags & X86_EFLAGS_TF)
 		bawn_inject_exception(vcpu, DB_VECTOR, false, 0, DR_STEP);
 	return 1;

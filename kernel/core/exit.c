@@ -163,14 +163,9 @@ static int exit_exception(struct bawn_vcpu *vcpu, const struct bawn_exit *exit)
 		     (control & (KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_HW_BP))) ||
 		    (exit->ex.vector == BP_VECTOR && (control & KVM_GUESTDBG_USE_SW_BP));
 
-	if (user) {
-		vcpu->run->exit_reason = KVM_EXIT_DEBUG;
-		vcpu->run->debug.arch.exception = exit->ex.vector;
-		vcpu->run->debug.arch.pc = vcpu->rip;
-		vcpu->run->debug.arch.dr6 = exit->ex.payload;
-		vcpu->run->debug.arch.dr7 = vcpu->debug.user_dr7;
-		return 0;
-	}
+	if (user)
+		return bawn_debug_exit(vcpu, exit->ex.vector, exit->ex.payload,
+				       vcpu->debug.user_dr7);
 	payload = exit->ex.payload;
 	if (exit->ex.vector == DB_VECTOR)
 		payload &= DR_TRAP_BITS | DR_STEP | DR_SWITCH;

@@ -67,6 +67,30 @@ static void test_single_step(void)
     EXPECT_EQ(*(uint32_t *)(v->vm->mem + GUEST_DATA), 0x1234);
 }
 
+/*
+ * Where the code's segment begins elsewhere, a debugger is told linear addresses. With a breakpoint
+ * in hardware at one the emulated host itself (QEMU 10.0 TCG) resets, on stock KVM too.
+ */
+static void test_real_mode(void)
+{
+    static const uint8_t code[] = { 0x90, 0x0f, 0xa2 }; /* NOP, CPUID */
+    struct vcpu *v = vcpu_raw(vm_bare(), 0);
+    struct kvm_sregs s;
+
+    vcpu_set_cpuid(v);
+    vcpu_real_mode(v);
+    s = vcpu_sregs(v);
+    s.cs.base = GUEST_DATA;
+    s.cs.selector = GUEST_DATA >> 4;
+    ASSERT_EQ(vcpu_set_sregs(v, &s), 0);
+    memcpy(v->vm->mem + GUEST_DATA + 0x100, code, sizeof(code));
+    guest_prepare(v, 0x100, 0, 0, 0, 0);
+    set_debug(v, KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP, 0, 0);
+    expect_debug(v, guest_resume(v), DB, GUEST_DATA + 0x101);
+    expect_debug(v, guest_resume(v), DB, GUEST_DATA + 0x103);
+    EXPECT_EQ(v->regs.rip, 0x103);
+}
+
 static void test_blocked_events(void)
 {
     struct vcpu *v = vcpu_new(vm_split(), 0);
@@ -204,6 +228,7 @@ static void test_trap_flag(void)
 
 static const struct lab_test tests[] = {
     { "single step, over exits too", test_single_step },
+    { "stops in real mode", test_real_mode },
     { "single step, events waiting", test_blocked_events },
     { "breakpoint in software", test_software_breakpoint },
     { "breakpoint in hardware", test_hardware_breakpoint },

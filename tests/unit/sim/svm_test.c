@@ -144,6 +144,36 @@ static void io_goes_to_userspace(void **state)
     assert_int_equal(registers().rip, SIM_VM_CODE + 4);
 }
 
+/* In real mode, where a linear address is not RIP. QEMU's TCG has no intercept of INT3 to show it.
+ */
+static void a_breakpoint_is_the_debuggers_who_set_it(void **state)
+{
+    const struct sim_svm_exit int3 = { .code = SIM_EXIT_EXCEPTION + 3 };
+    struct kvm_guest_debug debug = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP };
+    struct kvm_sregs s;
+
+    (void)state;
+    assert_int_equal(ioctl_vcpu(KVM_GET_SREGS, &s, sizeof(s)), 0);
+    s.cr0 = 0x10;
+    s.cs = (struct kvm_segment){
+        .base = 0xf0000, .selector = 0xf000, .limit = 0xffff, .type = 11, .present = 1, .s = 1
+    };
+    assert_int_equal(ioctl_vcpu(KVM_SET_SREGS, &s, sizeof(s)), 0);
+    assert_int_equal(ioctl_vcpu(KVM_SET_GUEST_DEBUG, &debug, sizeof(debug)), 0);
+    then(int3);
+    assert_int_equal(sim_vm_run(&vm, 0), 0);
+    assert_int_equal(vm.run[0]->exit_reason, KVM_EXIT_DEBUG);
+    assert_int_equal(vm.run[0]->debug.arch.exception, 3);
+    assert_int_equal(vm.run[0]->debug.arch.pc, 0xf0000 + SIM_VM_CODE);
+    assert_int_equal(registers().rip, SIM_VM_CODE);
+    /* It is the guest's own: the debugger hands it on. */
+    debug.control |= KVM_GUESTDBG_INJECT_BP;
+    assert_int_equal(ioctl_vcpu(KVM_SET_GUEST_DEBUG, &debug, sizeof(debug)), 0);
+    then((struct sim_svm_exit){ .code = SIM_EXIT_INTR });
+    run_to_end();
+    assert_int_equal(guest.injected[1] & (SIM_EVENT_VALID | 0xff), SIM_EVENT_VALID | 3);
+}
+
 /* No CPU leaves such an exit; one that did must not make core move 7 bytes. */
 static void io_of_no_size_is_refused(void **state)
 {
@@ -377,6 +407,7 @@ int main(void)
         TEST(cpuid_is_answered),
         TEST(length_without_nrip),
         TEST(io_goes_to_userspace),
+        TEST(a_breakpoint_is_the_debuggers_who_set_it),
         TEST(io_of_no_size_is_refused),
         TEST(msr_is_written_and_read),
         TEST(unknown_msr_is_gp),
