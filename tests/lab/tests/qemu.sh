@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # qemu.sh DEVICE WHAT: boots an unmodified Debian kernel with Debian's unmodified QEMU, which opens
 # /dev/kvm, through the machine's firmware.
-# needs: /usr/bin/qemu-system-x86_64
+# needs: /usr/bin/qemu-system-x86_64 /usr/bin/setpriv
 # needs: /usr/share/seabios/bios-256k.bin /usr/share/seabios/bios-microvm.bin
 # needs: /usr/share/qemu/linuxboot_dma.bin /usr/share/qemu/kvmvapic.bin
 
@@ -109,10 +109,29 @@ migrate() { # how often
 	ends_well
 }
 
+# A test that outlives its time is killed, and cannot end what it has started.
+killed() {
+	echo 1..2
+	(start_qemu -machine $q35 -S && echo $vmm >"$work/pid" && while :; do sleep 1; done) &
+	vmm=$!
+	check "QEMU has begun" says "$work/monitor.1" '(qemu)' 40
+	read -r all <"$work/pid"
+	kill -KILL $vmm
+	check "it ends with the script that started it" gone "$all" 10
+}
+gone() { # process, seconds
+	until_then=$(($(now) + $2 * ${LAB_SLOWER:-1}))
+	while [ -e "/proc/$1/exe" ]; do
+		[ "$(now)" -lt $until_then ] || return
+		usleep 100000
+	done
+}
+
 case $2 in
+killed) killed ;;
 microvm) microvm ;;
 disk) disk ;;
 migrate) migrate "$3" ;;
-*) echo "1..0 # qemu.sh: '$2' is none of microvm disk migrate" ;;
+*) echo "1..0 # qemu.sh: '$2' is none of killed microvm disk migrate" ;;
 esac
 finish '^guest: kernel-log'

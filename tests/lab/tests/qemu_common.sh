@@ -12,6 +12,7 @@ exec 8<>"$work/tty"
 : >"$work/out"
 : >"$work/err"
 vmm=
+all=
 side=0
 points=0
 
@@ -43,14 +44,17 @@ monitor() { # command; then, if given, the pattern of its answer and seconds
 }
 types() { printf '%s\r' "$1" >&8; } # a line, at the guest's serial port
 
+# A script that is killed, as at its time limit, leaves no QEMU: the kernel ends it with its parent.
 start_qemu() { # options
 	side=$((side + 1))
 	mkfifo "$work/command.$side"
 	: >"$work/monitor.$side"
-	$qemu -accel kvm -cpu host -nodefaults -no-user-config -display none -no-reboot \
+	/usr/bin/setpriv --pdeathsig KILL $qemu -accel kvm -cpu host -nodefaults -no-user-config \
+		-display none -no-reboot \
 		-chardev "file,id=tty,path=$work/out,append=on,input-path=$work/tty" -serial chardev:tty \
 		-monitor stdio "$@" 0<>"$work/command.$side" >>"$work/monitor.$side" 2>>"$work/err" &
 	vmm=$!
+	all="$all $vmm"
 }
 
 ended() { # the exit code that is right
@@ -78,7 +82,8 @@ finish() { # pattern of the guest's that means success: without it, its last wor
 	sed 's/^/# /' "$work/err"
 	grep '^guest:' "$work/text" | sed 's/^/# /'
 	grep -q -- "$1" "$work/text" || tail -n 20 "$work/text" | cat -v | sed 's/^/# console: /'
-	[ -z "$vmm" ] || kill "$vmm" 2>/dev/null
+	kill -KILL $all 2>/dev/null
+	wait $all
 	rm -rf "$work"
 	exit 0
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # qemu_firmware.sh DEVICE WHAT: what is not Linux in Debian's unmodified QEMU: the memory tester
 # memtest86+, which GRUB loads, and the UEFI firmware OVMF with its shell.
-# needs: /usr/bin/qemu-system-x86_64
+# needs: /usr/bin/qemu-system-x86_64 /usr/bin/setpriv
 # needs: /usr/share/seabios/bios-256k.bin /usr/share/qemu/kvmvapic.bin
 # needs: /usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_VARS_4M.fd /boot/memtest86+x64.bin
 

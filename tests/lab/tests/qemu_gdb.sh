@@ -3,7 +3,7 @@
 # qemu_gdb.sh DEVICE: QEMU's gdb stub, and with it KVM_SET_GUEST_DEBUG, on a boot sector
 # (tests/lab/disk/sector.S) that SeaBIOS loads: registers, memory, breakpoints of both kinds, a
 # watchpoint, single steps. What the stub answers is only compared.
-# needs: /usr/bin/qemu-system-x86_64
+# needs: /usr/bin/qemu-system-x86_64 /usr/bin/setpriv
 # needs: /usr/share/seabios/bios-256k.bin /usr/share/seabios/vgabios-stdvga.bin /usr/share/qemu/kvmvapic.bin
 
 . /lab/tests/qemu_common.sh
