@@ -78,7 +78,7 @@ int bawn_debug_exit(struct bawn_vcpu *vcpu, u8 vector, u64 dr6, u64 dr7)
 	bawn_cpu->code_segment(vcpu, &base, &limit);
 	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
 	arch->exception = vector;
-	arch->pc = bawn_code_size(vcpu) == 8 ? vcpu->rip : (u32)(base + vcpu->rip);
+	arch->pc = bawn_cpu->code_size(vcpu) == 8 ? vcpu->rip : (u32)(base + vcpu->rip);
 	arch->dr6 = dr6;
 	arch->dr7 = dr7;
 	return 0;
