@@ -10,14 +10,15 @@
 #include <string.h>
 
 /* So that it stays within its pages, whatever there is; what is left out is counted. */
-#define ROWS_BUILT 40
+#define ROWS_BUILT 28
 #define ROWS_OPEN 40
-#define ROWS_POLICIES 20
-#define ROWS_HOST 30
-#define ROWS_STEPS 40
-#define ROWS_RESIDUAL 60
-#define ROWS_CONTROLS 40
-#define CELL_MAX 420 /* bytes of a text in a cell */
+#define ROWS_POLICIES 12
+#define ROWS_HOST 14
+#define ROWS_STEPS 24
+#define ROWS_BOUNDARIES 16
+#define ROWS_RESIDUAL 34
+#define ROWS_CONTROLS 20
+#define CELL_MAX 220 /* bytes of a text in a cell */
 
 static const char head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
@@ -86,10 +87,10 @@ static void state_cell(FILE *to, const char *class, const char *text)
     fprintf(to, "<td class=\"%s\">%s</td>", class, text);
 }
 
-static void more(FILE *to, size_t n, size_t most)
+static void more(FILE *to, size_t n, size_t most, const char *what)
 {
     if (n > most)
-        fprintf(to, "<p>And %zu more.</p>\n", n - most);
+        fprintf(to, "<p>And %zu more %s.</p>\n", n - most, what);
 }
 
 static void words(FILE *to, const json_t *array)
@@ -206,7 +207,7 @@ static void controls(const struct report *r, FILE *to)
             one_control(r, c, to);
     }
     fputs("</table>\n", to);
-    more(to, json_array_size(list), ROWS_CONTROLS);
+    more(to, json_array_size(list), ROWS_CONTROLS, "controls");
 }
 
 static void coverage(const struct report *r, FILE *to)
@@ -222,6 +223,9 @@ static void coverage(const struct report *r, FILE *to)
     {
         size_t n[3] = { 0 };
 
+        if (i == ROWS_BOUNDARIES)
+            break;
+
         json_array_foreach(json_object_get(r->threats, "threats"), k, t)
         {
             bool mine = !strcmp(report_text(t, "boundary"), report_text(boundary, "id"));
@@ -232,10 +236,10 @@ static void coverage(const struct report *r, FILE *to)
         fputs("<tr>", to);
         cell(to, report_text(boundary, "name"));
         fprintf(to, "<td>%zu</td><td>%zu</td><td>%zu</td></tr>\n", n[0], n[1], n[2]);
-        if (i == ROWS_STEPS)
-            break;
     }
     fputs("</table>\n", to);
+    more(to, json_array_size(json_object_get(r->threats, "boundaries")), ROWS_BOUNDARIES,
+         "boundaries");
 }
 
 static void residual(const struct report *r, FILE *to)
@@ -258,7 +262,7 @@ static void residual(const struct report *r, FILE *to)
         fputs("</tr>\n", to);
     }
     fputs("</table>\n", to);
-    more(to, n, ROWS_RESIDUAL);
+    more(to, n, ROWS_RESIDUAL, "threats");
 }
 
 static void open_items(const struct report *r, FILE *to)
@@ -275,7 +279,7 @@ static void open_items(const struct report *r, FILE *to)
             fprintf(to, "</code> %s; ", report_state_names[state]);
         }
     fputs(n ? "</p>\n" : "None.</p>\n", to);
-    more(to, n, ROWS_OPEN);
+    more(to, n, ROWS_OPEN, "pieces");
 }
 
 /* "12 0" of a file build/results/x. */
@@ -312,7 +316,7 @@ static void steps(const struct report *r, FILE *to)
     fputs("</table>\n", to);
     if (!n)
         fputs("<p>No results were there: make check leaves them.</p>\n", to);
-    more(to, n, ROWS_STEPS);
+    more(to, n, ROWS_STEPS, "steps");
 }
 
 static void fuzzing(const struct report *r, FILE *to)
@@ -363,7 +367,7 @@ static void built_files(const struct report *r, FILE *to)
         fprintf(to, "<td>%" PRIu64 "</td><td><code>%s</code></td></tr>\n", f->size, hex);
     }
     fputs("</table>\n", to);
-    more(to, n, ROWS_BUILT);
+    more(to, n, ROWS_BUILT, "files");
 }
 
 static void policies(const struct report *r, FILE *to)
@@ -383,7 +387,7 @@ static void policies(const struct report *r, FILE *to)
         fprintf(to, "<td><code>%s</code></td></tr>\n", hex);
     }
     fputs("</table>\n", to);
-    more(to, n, ROWS_POLICIES);
+    more(to, n, ROWS_POLICIES, "policies");
 }
 
 static void ledger(const struct report *r, FILE *to)
@@ -432,7 +436,7 @@ static void host(const struct report *r, FILE *to)
     }
     fprintf(to, "</table>\n<p>%zu checks in all.</p>\n",
             json_array_size(json_object_get(r->host, "checks")));
-    more(to, n, ROWS_HOST);
+    more(to, n, ROWS_HOST, "checks");
 }
 
 bool report_html(const struct report *r, FILE *to)
