@@ -5,6 +5,7 @@ is held against our own schema, and against NIST's where OSCAL_SCHEMA names osca
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -346,8 +347,19 @@ def missing(root):
     run("report", os.path.join(root, "out"), "--tree", root, "--json-schema", "x", status=2)
 
 
-# A page of this size with the longest of everything printed on nine sheets of A4, by chromium.
+# Pages of this size with the longest of everything printed on nine sheets.
 PAGE_MAX = 56000
+
+
+def sheets(folder):
+    """How many of A4 the page fills, by chromium; 0 where that is not there."""
+    if not shutil.which("chromium"):
+        return 0
+    pdf = os.path.join(folder, "page.pdf")
+    subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=" + folder + "/profile",
+                    "--print-to-pdf=" + pdf, "file://" + os.path.join(folder, "report.html")],
+                   check=True, timeout=100, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return len(re.findall(rb"/Type\s*/Page\b", read(folder, "page.pdf")))
 
 
 @with_tree
@@ -365,8 +377,9 @@ def ten_sheets(root):
         put(root, f"policy/shipped/p{i}.json", "{}")
     host = put(root, "host.json", json.dumps({"bawn_host": 1, "checks": [
         {"id": f"c{i}", "state": "fail", "found": words, "advice": words} for i in range(60)]}))
-    page = read(report(root, "--host", host), "report.html")
-    assert len(page) < PAGE_MAX, len(page)
+    out = report(root, "--host", host)
+    page = read(out, "report.html")
+    assert len(page) < PAGE_MAX and sheets(out) <= 10, (len(page), sheets(out))
     for text in (b"And 80 more controls", b"And 266 more threats", b"And 44 more boundaries", b"And 46 more checks"):
         assert text in page, text
 
