@@ -90,8 +90,11 @@ const struct report_item *report_find(const struct report *r, const char *id);
 /* A threat of the model, or NULL. */
 const json_t *report_threat(const struct report *r, const char *id);
 /* Whether all that shows a control has run and passed; seeded and soak evidence, which has runs of
- * its own, counts when it ran. failed: whether something failed. */
+ * its own, counts when it ran; and no check of a host that it names has failed. failed: whether
+ * something failed. */
 bool report_satisfied(const struct report *r, const json_t *control, bool *failed);
+void report_host_checks(const struct report *r, const json_t *control, unsigned *fail,
+                        unsigned *warn);
 /* A member that report_judge() made sure of; "" for others. */
 const char *report_text(const json_t *object, const char *key);
 const char *report_entry(const json_t *entry); /* the same of an array's entry */

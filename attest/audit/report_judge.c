@@ -468,13 +468,37 @@ static bool list_passed(const struct report *r, const json_t *list, bool *failed
     return all;
 }
 
+/* The checks of a host whose names begin with one that the control has. */
+void report_host_checks(const struct report *r, const json_t *control, unsigned *fail,
+                        unsigned *warn)
+{
+    const json_t *prefix, *check;
+    size_t i, k;
+
+    *fail = *warn = 0;
+    json_array_foreach(json_object_get(control, "host"), i, prefix)
+    {
+        const char *text = report_entry(prefix);
+
+        json_array_foreach(json_object_get(r->host, "checks"), k, check)
+        {
+            if (strncmp(report_text(check, "id"), text, strlen(text)) != 0)
+                continue;
+            *fail += !strcmp(report_text(check, "state"), "fail");
+            *warn += !strcmp(report_text(check, "state"), "warn");
+        }
+    }
+}
+
 bool report_satisfied(const struct report *r, const json_t *control, bool *failed)
 {
-    bool all;
+    unsigned fail, warn;
     const json_t *id;
+    bool all;
     size_t i;
 
-    *failed = false;
+    report_host_checks(r, control, &fail, &warn);
+    *failed = fail != 0;
     all = list_passed(r, json_object_get(control, "tests"), failed);
     json_array_foreach(json_object_get(control, "threats"), i, id)
     {
@@ -482,7 +506,7 @@ bool report_satisfied(const struct report *r, const json_t *control, bool *faile
 
         all = threat && list_passed(r, json_object_get(threat, "evidence"), failed) && all;
     }
-    return all;
+    return all && !fail;
 }
 
 /* ---- All ---- */

@@ -413,6 +413,8 @@ static void finding(json_t *to, const struct report *r, const json_t *control)
 {
     json_t *f = push(list(to, "findings"), with_uuid("finding", report_text(control, "id")));
     json_t *seen = json_object();
+    unsigned fail, warn;
+    char text[64];
     const json_t *id;
     size_t i;
 
@@ -420,6 +422,11 @@ static void finding(json_t *to, const struct report *r, const json_t *control)
     set_text(f, "title", report_text(control, "title"));
     set_text(f, "description", report_text(control, "claim"));
     target(f, r, control);
+    if (r->host && json_array_size(json_object_get(control, "host"))) {
+        report_host_checks(r, control, &fail, &warn);
+        snprintf(text, sizeof(text), "%u failed, %u warnings", fail, warn);
+        property(f, "host-checks", text);
+    }
     json_array_foreach(json_object_get(control, "threats"), i, id)
     {
         const json_t *threat = report_threat(r, report_entry(id));

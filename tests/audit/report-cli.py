@@ -254,6 +254,14 @@ def given(root):
     assert "GOOD: 12 entries, 12 of them signed for" in page and "&lt;on&gt;" in page and "given/mine.json" in page
     for name in NAMES:
         assert root.encode() not in read(out, name)
+    controls = json.loads(json.dumps(CONTROLS))
+    controls["controls"][0]["host"] = ["cpu."]
+    out = report(tree(root, controls=controls), "--host", host)
+    check_oscal(out)
+    assert findings(out)["sc-1_smt"]["state"] == "satisfied"
+    put(root, "host.json", json.dumps({"bawn_host": 1, "checks": [
+        {"id": "cpu.smt", "state": "fail", "found": "on", "advice": "off"}]}))
+    assert findings(report(root, "--host", host))["sc-1_smt"] == {"state": "not-satisfied", "reason": "fail"}
     spoilt = read(root, "log.jsonl").replace(b'"seq":5', b'"seq":9')
     put(root, "log.jsonl", spoilt)
     assert "NOT GOOD" in read(report(root, "--log", log, "--key", key + ".pub"), "report.html").decode()
