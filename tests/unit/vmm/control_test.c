@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vmm/control.c: what the supervisor makes of the API's process's messages in each state of a
+ * machine, right and wrong ones. This test is that process, and the machine's.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <sys/socket.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "fake_wires.h"
+
+#include "run.h"
+
+static struct bawn_run *r;
+static struct bawn_loop loop;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int api_fd, machine_fd;
+static struct bawn_api_answer answer;
+static size_t answer_len;
+
+static int setup(void **state)
+{
+    int pair[2];
+
+    (void)state;
+    r = calloc(1, sizeof(*r));
+    r->events.fd = r->boot.order_fd = -1;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, r->control.link), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+    r->boot.control[0] = pair[0];
+    machine_fd = pair[1];
+    api_fd = r->control.link[1];
+    r->control.listen_fd = eventfd(0, EFD_NONBLOCK); /* nobody connects */
+    assert_int_equal(bawn_loop_init(&loop, &lock), 0);
+    r->boot.loop.wake_fd = -1;
+    r->loop = &loop;
+    r->accel.fd = r->socket.fd = -1;
+    for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
+        r->disk[i].fd = -1;
+    for (unsigned i = 0; i < BAWN_MAX_NETS; i++)
+        r->net[i].fd = -1;
+    r->opt.snapshot_fd = -1;
+    bawn_control_watch(r);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < r->opt.cfg.nr_nets; i++) {
+        if (r->opt.cfg.net[i].fd >= 0)
+            close(r->opt.cfg.net[i].fd);
+    }
+    bawn_options_free(&r->opt);
+    bawn_control_close(r);
+    close(machine_fd);
+    close(r->boot.control[0]);
+    bawn_loop_destroy(&loop);
+    free(r);
+    return 0;
+}
+
+/* A request, as the process sends it. Returns the answer's status; 0: there is none yet. */
+static unsigned ask_with(enum bawn_api_call call, const char *body, const int *fds, unsigned nr)
+{
+    static struct bawn_api_request req;
+    char control[CMSG_SPACE(BAWN_API_FDS * sizeof(int))] = { 0 };
+    struct iovec v = { &req, offsetof(struct bawn_api_request, body) + strlen(body) };
+    struct msghdr msg = { .msg_iov = &v, .msg_iovlen = 1 };
+    ssize_t n;
+
+    req.id++;
+    req.call = call;
+    memcpy(req.body, body, strlen(body));
+    if (nr) {
+        msg.msg_control = control;
+        msg.msg_controllen = CMSG_SPACE(nr * sizeof(int));
+        *CMSG_FIRSTHDR(&msg) =
+            (struct cmsghdr){ CMSG_LEN(nr * sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+        memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), fds, nr * sizeof(int));
+    }
+    assert_true(sendmsg(api_fd, &msg, 0) > 0);
+    turn_loop(&loop);
+    n = recv(api_fd, &answer, sizeof(answer), MSG_DONTWAIT);
+    if (n < 0)
+        return 0;
+    assert_int_equal(answer.id, req.id);
+    answer_len = (size_t)n - offsetof(struct bawn_api_answer, body);
+    answer.body[answer_len] = '\0';
+    return answer.status;
+}
+
+static unsigned ask(enum bawn_api_call call, const char *body)
+{
+    return ask_with(call, body, NULL, 0);
+}
+
+static unsigned late_answer(void)
+{
+    ssize_t n = recv(api_fd, &answer, sizeof(answer), MSG_DONTWAIT);
+
+    if (n < 0)
+        return 0;
+    answer.body[(size_t)n - offsetof(struct bawn_api_answer, body)] = '\0';
+    return answer.status;
+}
+
+#define CONFIG "{\"payload\":{\"kernel\":\"/k\"},\"disks\":[{\"path\":\"/d\",\"id\":\"d\"}]}"
+
+static void test_configuration(void **state)
+{
+    int fd[2] = { STDIN_FILENO, STDIN_FILENO };
+
+    (void)state;
+    assert_int_equal(ask(BAWN_API_PING, ""), 200);
+    assert_int_equal(ask(BAWN_API_INFO, ""), 404);
+    for (unsigned call = BAWN_API_DELETE; call <= BAWN_API_SNAPSHOT; call++)
+        assert_int_equal(ask(call, ""), 404);
+    assert_int_equal(ask(BAWN_API_CREATE, "{"), 400);
+    assert_int_equal(ask(BAWN_API_CREATE, "{}"), 400);
+    assert_int_equal(
+        ask(BAWN_API_CREATE, "{\"payload\":{\"kernel\":\"/k\"},\"net\":[{\"fds\":[3]}]}"), 400);
+    assert_int_equal(ask(BAWN_API_CREATE, CONFIG), 204);
+    assert_int_equal(answer_len, 0);
+    assert_int_equal(ask(BAWN_API_CREATE, CONFIG), 500);
+    assert_int_equal(ask(BAWN_API_ADD_NET, "{\"id\":\"a\"}"), 400);
+    assert_int_equal(ask(BAWN_API_ADD_NET, "{\"id\":\"a\",\"fds\":[0]}"),
+                     400); /* a number is none */
+    assert_int_equal(ask_with(BAWN_API_ADD_NET, "{\"id\":\"a\"}", fd, 2), 400);
+    assert_int_equal(ask_with(BAWN_API_ADD_NET, "{\"id\":1}", fd, 1), 400);
+    assert_int_equal(r->opt.cfg.nr_nets, 0);
+    assert_int_equal(ask_with(BAWN_API_ADD_NET, "{\"id\":\"a\"}", fd, 1), 204);
+    assert_true(r->opt.cfg.net[0].fd > STDERR_FILENO);
+    assert_int_equal(ask(BAWN_API_ADD_DISK, "{\"path\":\"/e\",\"id\":\"e\"}"), 204);
+    assert_int_equal(ask(BAWN_API_ADD_DISK, "{\"id\":\"f\"}"), 400);
+    assert_int_equal(r->opt.cfg.nr_disks, 2);
+    assert_int_equal(ask(BAWN_API_REMOVE, "{\"id\":\"x\"}"), 400);
+    assert_int_equal(ask(BAWN_API_REMOVE, "{\"id\":7}"), 400);
+    assert_int_equal(ask(BAWN_API_REMOVE, "[]"), 400);
+    assert_int_equal(ask(BAWN_API_REMOVE, "{\"id\":\"d\"}"), 204);
+    assert_string_equal(r->opt.cfg.disk[0].path, "/e");
+    assert_int_equal(ask(BAWN_API_RESIZE, "{\"desired_vcpus\":5,\"desired_ram\":67108864}"), 204);
+    assert_int_equal(r->opt.cfg.vcpus, 5);
+    assert_int_equal(ask(BAWN_API_RESIZE, "{\"desired_vcpus\":65}"), 400);
+    assert_int_equal(ask(BAWN_API_RESIZE, "{\"desired_ram\":1}"), 400);
+    assert_int_equal(ask(BAWN_API_INFO, ""), 200);
+    assert_non_null(strstr(answer.body, "\"state\":\"Created\",\"memory_actual_size\":67108864}"));
+    assert_int_equal(ask(BAWN_API_PAUSE, ""), 500);
+    assert_int_equal(ask(BAWN_API_DELETE, ""), 204);
+    assert_int_equal(ask(BAWN_API_INFO, ""), 404);
+    assert_int_equal(ask(BAWN_API_RESTORE, "{\"source_url\":\"http://x\"}"), 400);
+    assert_true(ask(BAWN_API_RESTORE, "{\"source_url\":\"file:///none\"}") >= 400);
+    assert_int_equal(ask(BAWN_API_QUIT, ""), 204);
+    assert_int_equal(r->next, BAWN_NEXT_QUIT);
+    assert_true(loop.stop);
+}
+
+/* What the machine's process was told. */
+static int told(void)
+{
+    char order;
+
+    return read(machine_fd, &order, 1) == 1 ? order : -1;
+}
+
+static void test_orders(void **state)
+{
+    struct bawn_counters *counters = calloc(1, sizeof(*counters));
+
+    (void)state;
+    assert_int_equal(ask(BAWN_API_CREATE, CONFIG), 204);
+    assert_int_equal(ask(BAWN_API_BOOT, ""), 0);
+    assert_int_equal(r->next, BAWN_NEXT_BOOT);
+    r->running = r->open = true;
+    r->boot.counters = counters;
+    bawn_control_launched(r);
+    assert_int_equal(late_answer(), 204);
+    assert_int_equal(ask(BAWN_API_PAUSE, ""), 500); /* it is not launched, whatever was said */
+    r->boot.launched = true;
+    assert_int_equal(ask(BAWN_API_BOOT, ""), 500);
+    assert_int_equal(ask(BAWN_API_ADD_DISK, "{\"path\":\"/e\"}"), 500);
+    assert_non_null(strstr(answer.body, "before the first boot"));
+    assert_int_equal(ask(BAWN_API_PAUSE, ""), 0);
+    assert_int_equal(told(), BAWN_ORDER_PAUSE);
+    r->boot.order = BAWN_ORDER_END;
+    r->boot.paused = true;
+    bawn_control_ordered(r, BAWN_ORDER_BUTTON, ""); /* another's */
+    assert_int_equal(late_answer(), 0);
+    bawn_control_ordered(r, BAWN_ORDER_PAUSE, "a \"vCPU\" does not stop");
+    assert_int_equal(late_answer(), 500);
+    assert_string_equal(answer.body, "[\"vm.pause\",\"a \\\"vCPU\\\" does not stop\"]");
+    assert_int_equal(ask(BAWN_API_INFO, ""), 200);
+    assert_non_null(strstr(answer.body, "\"Paused\""));
+    counters->exits[0][KVM_EXIT_IO] = UINT64_MAX;
+    assert_int_equal(ask(BAWN_API_COUNTERS, ""), 200);
+    assert_string_equal(answer.body, "{\"vcpu0\":{\"exits_io\":18446744073709551615}}");
+    assert_int_equal(ask(BAWN_API_RESUME, ""), 0);
+    assert_int_equal(told(), BAWN_ORDER_RESUME);
+    bawn_control_ended(r, "the guest powered off");
+    assert_int_equal(late_answer(), 500);
+    r->running = r->boot.launched = r->open = false;
+    free(counters);
+}
+
+/* The process was taken over, or is another one. */
+static void test_hostile(void **state)
+{
+    static struct bawn_api_request req;
+    uint32_t seed = 7;
+
+    (void)state;
+    assert_int_equal(ask(BAWN_API_CREATE, CONFIG), 204);
+    for (unsigned i = 0; i < 3000; i++) {
+        size_t len = (seed = seed * 1664525 + 1013904223) >> 16 & 0x3f;
+
+        req.id = i;
+        req.call = seed >> 24 & 1 ? seed : BAWN_API_CALLS + i;
+        if (req.call == BAWN_API_QUIT || req.call == BAWN_API_BOOT)
+            req.call = BAWN_API_CALLS;
+        memset(req.body, (int)(seed >> 8), 64);
+        (void)!send(api_fd, &req, len, MSG_DONTWAIT);
+        turn_loop(&loop);
+        while (recv(api_fd, &answer, sizeof(answer), MSG_DONTWAIT) > 0)
+            ;
+    }
+    assert_int_equal(ask(BAWN_API_INFO, ""), 200);
+    /* A second request while an answer is due. */
+    assert_int_equal(ask(BAWN_API_BOOT, ""), 0);
+    assert_int_equal(ask(BAWN_API_INFO, ""), 0);
+    bawn_control_ended(r, "no");
+    assert_int_equal(late_answer(), 500);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { TEST(test_configuration), TEST(test_orders),
+                                        TEST(test_hostile) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
