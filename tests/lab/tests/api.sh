@@ -9,7 +9,7 @@ work=/tmp/api.$$
 mkdir "$work"
 : >"$work/out"
 points=0
-patience=120
+patience=200
 
 check() { # text, then the command that must succeed
 	text=$1
@@ -59,7 +59,7 @@ until [ -S "$work/api" ] || [ $left = 0 ]; do
 	usleep 50000
 done
 check "a machine is made" call 204 PUT vm.create '{"serial":{"mode":"File","file":"'"$work/out"'"},
-	"cpus":{"boot_vcpus":2,"max_vcpus":2},"memory":{"size":268435456},
+	"cpus":{"boot_vcpus":1,"max_vcpus":1},"memory":{"size":268435456},
 	"payload":{"kernel":"/lab/guest/vmlinuz","initramfs":"/lab/guest/initrd",
 	"cmdline":"console=ttyS0 panic=-1 bawn.test=button bawn.end=poweroff"}}'
 check "and boots" call 204 PUT vm.boot
