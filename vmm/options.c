@@ -416,17 +416,18 @@ enum bawn_status bawn_options_key(const struct bawn_options *opt, struct bawn_im
 static enum bawn_status open_snapshot(struct bawn_options *opt, struct bawn_error *err)
 {
     struct bawn_image_key key;
+    struct bawn_error why = { .msg = "" };
     enum bawn_status st = bawn_options_key(opt, &key, err);
 
     if (st)
         return st;
     opt->snapshot_fd = open(opt->restore, O_RDONLY | O_CLOEXEC);
     if (opt->snapshot_fd < 0)
-        st = bawn_fail(err, BAWN_E_IO, "cannot open %s: %m", opt->restore);
+        st = bawn_fail(&why, BAWN_E_IO, "cannot be opened: %m");
     else
-        st = bawn_snapshot_open(&opt->snapshot, opt->snapshot_fd, &key, err);
+        st = bawn_snapshot_open(&opt->snapshot, opt->snapshot_fd, &key, &why);
     explicit_bzero(&key, sizeof(key));
-    return st;
+    return st ? bawn_fail(err, st, "%s: %.300s", opt->restore, why.msg) : BAWN_OK;
 }
 
 enum bawn_status bawn_options_restore(struct bawn_options *opt, struct bawn_error *err)

@@ -177,10 +177,9 @@ void bawn_save_reap(struct bawn_boot *b)
         return;
     s->writer = 0;
     if (WIFEXITED(status) && !WEXITSTATUS(status)) {
-        if (publish(s))
-            go_on(b);
-        else
-            fail(b, strerror(errno));
+        if (!publish(s))
+            snprintf(s->why, sizeof(s->why), "it cannot be given its name: %s", strerror(errno));
+        go_on(b);
         return;
     }
     bawn_boot_clean(b->shared->why.msg, sizeof(b->shared->why.msg));
