@@ -292,15 +292,15 @@ processes)
 	check "when the supervisor is killed, so are the others" none_left
 	;;
 snapshot)
-	seconds=15
+	seconds=10
 	echo 1..14
 	head -c 32 /dev/urandom >"$work/key"
 	head -c 32 /dev/urandom >"$work/other"
 	dd if=/dev/zero of="$work/a" bs=1M count=8 2>/dev/null
 	start counter poweroff --disk "path=$work/a" --key "$work/key" --api-socket "path=$work/api"
-	check "the guest counts" wait_for '^guest: count 4' $patience
+	check "the guest counts" wait_for '^guest: count 2' $patience
 	check "it is saved while it runs" bawn snapshot --api-socket "$work/api" "$work/first"
-	check "and goes on" wait_for '^guest: count 6' 60
+	check "and goes on" wait_for '^guest: count 4' 60
 	check "it is paused" bawn pause --api-socket "$work/api"
 	counted=$(sed -n 's/^guest: count \([0-9]*\).*/\1/p' "$work/out" | tail -n 1)
 	check "and saved" bawn snapshot --api-socket "$work/api" "$work/snapshot"
