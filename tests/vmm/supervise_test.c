@@ -408,6 +408,26 @@ static void test_save(void **state)
     save_to = NULL;
 }
 
+/* Refused before anything is opened. */
+static void test_save_refused(void **state)
+{
+    static const struct bawn_vm_config confidential = { .snp.on = true }, plain;
+    static struct bawn_boot b;
+    struct bawn_error err;
+
+    (void)state;
+    b.parts.cfg = &confidential;
+    assert_int_equal(bawn_save_begin(&b, "/nonexistent/x", &key, &err), BAWN_E_UNSUPPORTED);
+    assert_non_null(strstr(err.msg, "confidential machine"));
+    b.parts.cfg = &plain;
+    b.pager_pid = 1; /* memory that is not there yet would be saved as zero */
+    assert_int_equal(bawn_save_begin(&b, "/nonexistent/x", &key, &err), BAWN_E_IO);
+    assert_non_null(strstr(err.msg, "still being read"));
+    b.pager_pid = 0;
+    assert_int_equal(bawn_save_begin(&b, "/nonexistent/x", &key, &err), BAWN_E_IO);
+    assert_non_null(strstr(err.msg, "/nonexistent/x"));
+}
+
 /* The machine ends first, whatever the snapshot has come to. */
 static void test_save_and_end(void **state)
 {
@@ -430,11 +450,12 @@ static void test_save_and_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_end),
-        cmocka_unit_test(test_crash),      cmocka_unit_test(test_hang),
-        cmocka_unit_test(test_time_limit), cmocka_unit_test(test_babble),
-        cmocka_unit_test(test_distrust),   cmocka_unit_test(test_order),
-        cmocka_unit_test(test_save),       cmocka_unit_test(test_save_and_end),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_end),
+        cmocka_unit_test(test_crash),        cmocka_unit_test(test_hang),
+        cmocka_unit_test(test_time_limit),   cmocka_unit_test(test_babble),
+        cmocka_unit_test(test_distrust),     cmocka_unit_test(test_order),
+        cmocka_unit_test(test_save),         cmocka_unit_test(test_save_and_end),
+        cmocka_unit_test(test_save_refused),
     };
     sigset_t set;
 
