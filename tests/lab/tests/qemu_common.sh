@@ -23,8 +23,9 @@ check() { # text, then the command that must succeed
 	if "$@"; then echo "ok $points - $text"; else echo "not ok $points - $text"; fi
 }
 
-now() { cut -d. -f1 /proc/uptime; }
+now() { read -r up _ </proc/uptime && echo "${up%.*}"; }
 seen() { [ "$(grep -c -- "$2" "$1")" -ge "$3" ]; }
+# Looks seldom: each look takes time from the guest, on the one CPU of a host that is emulated.
 says() { # file, pattern, seconds, times it must be there
 	deadline=$(($(now) + $3 * ${LAB_SLOWER:-1}))
 	until seen "$1" "$2" "${4:-1}"; do
@@ -33,7 +34,7 @@ says() { # file, pattern, seconds, times it must be there
 			seen "$1" "$2" "${4:-1}"
 			return
 		fi
-		usleep 100000
+		usleep 400000
 	done
 }
 wait_for() { says "$work/out" "$@"; } # the guest: pattern, seconds, times

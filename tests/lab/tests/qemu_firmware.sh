@@ -27,19 +27,26 @@ memtest() {
 }
 no_errors() { grep -q 'Errors: 0 ' "$work/out" && ! grep -q 'Errors: [1-9]' "$work/out"; }
 
-# Debian 12's OVMF makes page tables of 2 MiB pages for all addresses that the processor has: for 48
-# bits they would be 1 GiB. It waits for a TPM that is not there, in tens of thousands of exits.
+# On bawn.ko alone: the firmware writes CR8 at the end of each interrupt, which the emulated host does not
+# survive where that does not exit and another interrupt waits (README.md), as with stock KVM.
+# It asks 50,000 times for a TPM that is not there, with two looks at the clock each: 150,000 exits. Then
+# each time that it writes a variable the flash is a device, and afterwards read-only memory: 500 slots.
+# It makes page tables of 2 MiB pages for all addresses that the processor has: for 48 bits they would be 1 GiB.
 ovmf() {
 	skip_without /usr/share/OVMF/OVMF_CODE_4M.fd
-	echo 1..3
+	echo 1..4
 	cp /usr/share/OVMF/OVMF_VARS_4M.fd "$work/vars"
 	start_qemu -m 128M -machine $q35 -cpu host,host-phys-bits-limit=40 \
 		-drive if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd \
 		-drive "if=pflash,format=raw,unit=1,file=$work/vars"
-	check "the firmware's shell" wait_for 'Shell>' 1000
+	check "the firmware starts its shell" wait_for 'Press .*ESC' 1000
+	types ''
+	wait_for 'Shell>' 120
 	types 'set -v answer 42'
 	types 'echo The answer is %answer%.'
-	check "it does as it is told" wait_for 'The answer is 42\.' 60
+	check "it does as it is told" wait_for 'The answer is 42\.' 120
+	types 'reset -s'
+	check "QEMU ends with it" ended 0
 	check "QEMU has nothing to complain of" no_complaints
 }
 
