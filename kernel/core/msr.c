@@ -26,7 +26,6 @@
 #define PAT_RESET 0x0007040600070406ULL
 #define MCG_BANKS 0xff
 
-
 /* What SVM guests are told when the host's microcode revision cannot be read. */
 #define UCODE_REV_DEFAULT 0x01000065ULL
 
