@@ -78,11 +78,7 @@ int bawn_debug_exit(struct bawn_vcpu *vcpu, u8 vector, u64 dr6, u64 dr7)
 	bawn_cpu->code_segment(vcpu, &base, &limit);
 	vcpu->run->exit_reason = KVM_EXIT_DEBUG;
 	arch->exception = vector;
-<<<<<<< HEAD
-	arch->pc = bawn_cpu->code_size(vcpu) == 8 ? vcpu->rip : (u32)(base + vcpu->rip);
-=======
 	arch->pc = bawn_long_mode(vcpu) ? vcpu->rip : (u32)(base + vcpu->rip);
->>>>>>> 344ff3d (kernel/core: KVM_EXIT_DEBUG's address by bawn_long_mode())
 	arch->dr6 = dr6;
 	arch->dr7 = dr7;
 	return 0;
