@@ -126,8 +126,8 @@ def kernels():
 def configurations():
     yield (b'\0{"payload":{"kernel":"k","initramfs":"i","cmdline":"c"},"memory":{"size":134217728},'
            b'"cpus":{"boot_vcpus":2},"disks":[{"path":"d","readonly":true}],"rng":{"src":"/dev/urandom"'
-           b'},"vsock":{"cid":3,"socket":"s"},"serial":{"mode":"Null"},"console":{"mode":"File",'
-           b'"file":"f"}}')
+           b'},"vsock":{"cid":3,"socket":"s"},"tpm":{"socket":"t"},"serial":{"mode":"Null"},'
+           b'"console":{"mode":"File","file":"f"}}')
     yield b"\0{}"
     yield b"\1\x60" + bytes(96) + bytes(4096)
 

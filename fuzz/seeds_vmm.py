@@ -249,6 +249,39 @@ def http():
     yield request(b"GET", b".info", b"Connection: close\r\n").replace(b"1.1", b"1.0")
 
 
+def tpm():
+    """A driver's command, its answer in one piece and in several; a late one, a cancelled one, an end."""
+    write, read, fill, say, turn, late, answer, order, end = range(9)
+
+    def reg(off, val):
+        return struct.pack("<BHBI", write, off, 2, val)
+
+    def put(data):
+        return struct.pack("<BHB", fill, 0x80, len(data)) + data
+
+    def says(data):
+        return bytes([say, len(data)]) + data
+
+    head = bytes([0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x7b, 0, 16])
+    reply = bytes([0x80, 1, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0])
+    begin = reg(0x08, 1) + reg(0x40, 1)
+    go = begin + put(head) + reg(0x4c, 1) + bytes([turn])
+    yield b"".join(struct.pack("<BHB", read, off, 2) for off in range(0, 0x84, 4))
+    yield go + says(reply) + struct.pack("<BHB", read, 0x80, 3) + reg(0x40, 2) + reg(0x08, 2)
+    yield go + says(reply[:3]) + says(reply[3:11]) + says(reply[11:]) + go + says(reply)
+    yield go + bytes([late, turn]) + go + says(reply) + go + says(reply)
+    yield go + reg(0x48, 1) + bytes([turn, late, turn]) + says(reply)
+    yield go + says(bytes(10)) + go
+    yield says(reply) + go
+    yield go + bytes([end, turn]) + go
+    for length in (0, 9, 3969, 0xffffffff):
+        yield begin + put(head[:2] + struct.pack(">I", length) + head[6:]) + reg(0x4c, 1) + bytes([turn])
+    for kind in range(16):
+        for length in (0, 12, 3968, 3969):
+            for step in (answer, order):
+                yield go + struct.pack("<BBHBB", step, kind, length, 0, turn) + says(reply)
+
+
 SEEDS = {
     "vmm-config": config,
     "vmm-http": http,
@@ -261,4 +294,5 @@ SEEDS = {
     "vmm-virtio_vsock": vsock,
     "vmm-devices": devices,
     "vmm-link": link,
+    "vmm-tpm": tpm,
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The guest's ACPI tables (ACPI 6.5): hardware-reduced, one PCI host bridge, the fixed devices of
- * launch.h. Depends on the checked configuration alone: vCPU count, and whether there is a COM1.
+ * launch.h. Depends on the checked configuration alone: vCPU count, and whether there are a COM1
+ * and a TPM.
  */
 #include <string.h>
 
@@ -42,6 +43,8 @@
 #define BUTTON_PRESSED 0x80
 
 _Static_assert(BAWN_POWER_OFF == (S5_SLEEP_TYPE << 2 | 1 << 5), "SLP_TYP and SLP_EN, 4.8.3.7");
+
+#define TPM2_START_CRB 7 /* TCG ACPI specification 1.4, table 9 */
 
 #define PCI_SLOTS 32
 #define PCI_PINS 4
@@ -222,6 +225,23 @@ static void write_button(struct aml *a)
     aml_close(a, dev);
 }
 
+/* TCG ACPI specification 1.4, 8: the TPM's name, and where its registers are. */
+static void write_tpm_device(struct aml *a)
+{
+    size_t dev = aml_device(a, "TPM_");
+    struct aml_resources res;
+
+    aml_name(a, "_HID");
+    aml_string(a, "MSFT0101");
+    aml_name(a, "_STA");
+    aml_int(a, 0xf);
+    aml_name(a, "_CRS");
+    res = aml_resources_begin(a);
+    aml_res_memory(a, (uint32_t)BAWN_TPM_BASE, (uint32_t)BAWN_TPM_SIZE);
+    aml_resources_end(a, res);
+    aml_close(a, dev);
+}
+
 static size_t write_dsdt(struct aml *a, const struct bawn_vm_config *cfg)
 {
     size_t at = begin_table(a, "DSDT", 2);
@@ -238,6 +258,8 @@ static size_t write_dsdt(struct aml *a, const struct bawn_vm_config *cfg)
         if (!isa_devices[i].is_serial || cfg->serial.mode != BAWN_STREAM_OFF)
             write_isa_device(a, &isa_devices[i]);
     write_button(a);
+    if (cfg->tpm)
+        write_tpm_device(a);
     aml_close(a, scope);
     end_table(a, at);
     return at;
@@ -317,6 +339,20 @@ static size_t write_mcfg(struct aml *a)
     return at;
 }
 
+/* TPM2 (TCG ACPI specification 1.4, 7.3): a client platform's, without an event log. */
+static size_t write_tpm2(struct aml *a)
+{
+    static const uint8_t none[12 + 12]; /* parameters of the start method; the log's place */
+    size_t at = begin_table(a, "TPM2", 4);
+
+    aml_le(a, 0, 4); /* platform class, reserved */
+    aml_le(a, BAWN_TPM_BASE + BAWN_TPM_CONTROL, 8);
+    aml_le(a, TPM2_START_CRB, 4);
+    aml_raw(a, none, sizeof(none));
+    end_table(a, at);
+    return at;
+}
+
 static void write_rsdp(struct aml *a, uint64_t xsdt)
 {
     memcpy(a->buf, "RSD PTR ", 8);
@@ -332,14 +368,16 @@ enum bawn_status acpi_build(uint8_t *buf, size_t max, uint64_t gpa,
                             const struct bawn_vm_config *cfg, size_t *len, struct bawn_error *err)
 {
     struct aml a = { .buf = buf, .len = RSDP_SIZE, .cap = max };
-    size_t dsdt, table[3], xsdt;
+    size_t dsdt, table[4], xsdt, nr = 3;
 
     dsdt = write_dsdt(&a, cfg);
     table[0] = write_fadt(&a, gpa + dsdt);
     table[1] = write_madt(&a, cfg->vcpus);
     table[2] = write_mcfg(&a);
+    if (cfg->tpm)
+        table[nr++] = write_tpm2(&a);
     xsdt = begin_table(&a, "XSDT", 1);
-    for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+    for (size_t i = 0; i < nr; i++)
         aml_le(&a, gpa + table[i], 8);
     end_table(&a, xsdt);
     write_rsdp(&a, gpa + xsdt);

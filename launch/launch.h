@@ -31,6 +31,9 @@
 #define BAWN_ECAM_BASE 0xe0000000ull /* one bus: 1 MiB */
 #define BAWN_ECAM_SIZE 0x00100000ull
 #define BAWN_IOAPIC_BASE 0xfec00000ull
+#define BAWN_TPM_BASE 0xfed40000ull /* CRB, locality 0 alone (TCG PC client PTP 1.06, 6.5.2) */
+#define BAWN_TPM_SIZE 0x1000ull
+#define BAWN_TPM_CONTROL 0x40 /* of it, the control area */
 #define BAWN_LAPIC_BASE 0xfee00000ull
 #define BAWN_HIGH_RAM 0x100000000ull
 #define BAWN_IOAPIC_PINS 24
@@ -148,7 +151,7 @@ struct bawn_vm_config {
     unsigned nr_nets;
     struct bawn_balloon_config balloon;
     struct bawn_vsock_config vsock;
-    char *tpm; /* a TPM emulator's Unix socket; NULL: no such device */
+    char *tpm; /* owned; path of swtpm's control socket; NULL: no TPM, in the ACPI tables either */
     struct bawn_snp_config snp;
 };
 

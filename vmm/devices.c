@@ -82,6 +82,14 @@ static int add_balloon(struct bawn_devices *d, const struct bawn_mem *mem,
     return rc ? rc : bawn_virtio_balloon_init(&d->balloon, &host, cfg);
 }
 
+static int add_tpm(struct bawn_devices *d, const struct bawn_swtpm *swtpm)
+{
+    int rc = add(d, "tpm", BAWN_ROLE_TPM, 0, NULL);
+
+    d->dev[d->nr - 1].tpm = &d->tpm;
+    return rc ? rc : bawn_tpm_bridge_init(&d->tpm, swtpm, &d->dev[d->nr - 1].loop);
+}
+
 static int add_all(struct bawn_devices *d, const struct bawn_vm_config *cfg,
                    const struct bawn_mem *mem, const struct bawn_backends *backends)
 {
@@ -113,6 +121,8 @@ static int add_all(struct bawn_devices *d, const struct bawn_vm_config *cfg,
         rc = add_net(d, mem, &backends->net[i], i);
     if (!rc && cfg->balloon.on)
         rc = add_balloon(d, mem, &cfg->balloon);
+    if (!rc && cfg->tpm)
+        rc = add_tpm(d, backends->swtpm);
     return rc;
 }
 
@@ -134,6 +144,7 @@ void bawn_devices_destroy(struct bawn_devices *d)
         bawn_virtio_blk_destroy(&d->blk[i]);
     for (unsigned i = 0; i < BAWN_MAX_NETS; i++)
         bawn_virtio_net_destroy(&d->net[i]);
+    bawn_tpm_bridge_destroy(&d->tpm);
     bawn_vdev_destroy(&d->balloon.vdev);
     bawn_virtio_vsock_destroy(&d->vsock);
     bawn_vdev_destroy(&d->rng);
@@ -155,19 +166,22 @@ static void keep_files(const struct bawn_device *dev, struct bawn_sandbox_files 
 {
     bawn_sandbox_keep(files, dev->link[1]);
     bawn_sandbox_keep(files, dev->loop.wake_fd);
-    bawn_sandbox_keep(files, dev->vdev->host.mem->faults);
-    for (unsigned i = 0; i < 2; i++)
-        bawn_sandbox_keep(files, dev->vdev->keep_fd[i]);
+    if (dev->vdev)
+        bawn_sandbox_keep(files, dev->vdev->host.mem->faults);
     for (unsigned i = 0; i < dev->loop.nr; i++)
         bawn_sandbox_keep(files, dev->loop.watch[i].fd);
-    for (unsigned i = 0; i < BAWN_VIRTIO_QUEUES; i++)
+    for (unsigned i = 0; dev->vdev && i < 2; i++)
+        bawn_sandbox_keep(files, dev->vdev->keep_fd[i]);
+    for (unsigned i = 0; dev->vdev && i < BAWN_VIRTIO_QUEUES; i++)
         bawn_sandbox_keep(files, dev->vdev->call_fd[i]);
 }
 
 static enum bawn_status lock_in(const struct bawn_device *dev, struct bawn_error *err)
 {
-    /* A network that ends is told of. */
-    struct bawn_sandbox_files files = { .stdio[STDERR_FILENO] = dev->role == BAWN_ROLE_NET };
+    /* A network or a TPM that ends is told of. */
+    struct bawn_sandbox_files files = {
+        .stdio[STDERR_FILENO] = dev->role == BAWN_ROLE_NET || dev->role == BAWN_ROLE_TPM,
+    };
     unsigned lacks = 0; /* the machine's process says it for all */
     enum bawn_status st;
 
@@ -179,8 +193,9 @@ static enum bawn_status lock_in(const struct bawn_device *dev, struct bawn_error
 
 _Noreturn void bawn_device_run(struct bawn_device *dev)
 {
-    const struct bawn_vdev_ops *ops = dev->vdev->ops;
-    void *opaque = dev->vdev->opaque;
+    static const struct bawn_vdev_ops none;
+    const struct bawn_vdev_ops *ops = dev->vdev ? dev->vdev->ops : &none;
+    void *opaque = dev->vdev ? dev->vdev->opaque : NULL;
     struct bawn_error err;
 
     if (ops->begin && ops->begin(opaque))
@@ -189,7 +204,8 @@ _Noreturn void bawn_device_run(struct bawn_device *dev)
         fprintf(stderr, "bawn: %s: %s\n", dev->name, err.msg);
         _exit(1);
     }
-    if (bawn_link_serve(dev->link[1], dev->vdev))
+    if (dev->vdev ? bawn_link_serve(dev->link[1], dev->vdev)
+                  : bawn_tpm_bridge_serve(dev->tpm, dev->link[1]))
         _exit(1);
     bawn_loop_run(&dev->loop);
     if (ops->end)

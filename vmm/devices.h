@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A machine's virtio devices as the supervisor makes them, before any process is forked: each has
- * its own loop, descriptors and link, and is run by a process of its own, which may be forked again
- * from what stands here.
+ * A machine's virtio devices, and its TPM, as the supervisor makes them, before any process is
+ * forked: each has its own loop, descriptors and link, and is run by a process of its own, which
+ * may be forked again from what stands here.
  */
 #ifndef BAWN_VMM_DEVICES_H
 #define BAWN_VMM_DEVICES_H
@@ -10,15 +10,17 @@
 #include "launch.h"
 #include "link.h"
 #include "sandbox.h"
+#include "tpm.h"
 #include "virtio_devices.h"
 
-#define BAWN_DEVICES_MAX (4 + BAWN_MAX_DISKS + BAWN_MAX_NETS)
+#define BAWN_DEVICES_MAX (5 + BAWN_MAX_DISKS + BAWN_MAX_NETS)
 
 struct bawn_device {
-    char name[16]; /* console, rng, vsock, disk0, net0, balloon */
+    char name[16]; /* console, rng, vsock, disk0, net0, balloon, tpm */
     unsigned slot; /* of PCI */
     enum bawn_role role;
-    struct bawn_vdev *vdev;
+    struct bawn_vdev *vdev; /* NULL: it is the TPM */
+    struct bawn_tpm_bridge *tpm;
     pthread_mutex_t lock;
     struct bawn_loop loop;
     int link[2]; /* owned: the machine's end, and the device's */
@@ -33,6 +35,7 @@ struct bawn_devices {
     struct bawn_virtio_vsock vsock;
     struct bawn_virtio_net net[BAWN_MAX_NETS];
     struct bawn_virtio_balloon balloon;
+    struct bawn_tpm_bridge tpm;
 };
 
 /* What they stand on; all borrowed. */
@@ -41,6 +44,7 @@ struct bawn_backends {
     struct bawn_disk *disk;                 /* as many as the configuration has */
     struct bawn_net *net;                   /* the same */
     const struct bawn_vsock_socket *socket; /* if the configuration has vsock */
+    const struct bawn_swtpm *swtpm;         /* if it has a TPM */
 };
 
 /* 0 or -errno; after a failure they are destroyed already. */

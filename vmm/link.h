@@ -14,6 +14,8 @@
 #include "vdev.h"
 #include "virtio.h"
 
+#define BAWN_TPM_BUFFER 3968u /* what a command or an answer may have */
+
 enum bawn_link_kind {
     /* To the device. */
     BAWN_LINK_START = 1,
@@ -21,6 +23,8 @@ enum bawn_link_kind {
     BAWN_LINK_EXIT, /* the supervisor's: end in order */
     BAWN_LINK_PAUSE,
     BAWN_LINK_RESUME,
+    BAWN_LINK_COMMAND, /* the TPM's */
+    BAWN_LINK_CANCEL,
     /* From the device. */
     BAWN_LINK_HELLO, /* its process has begun, and knows nothing of what was before */
     BAWN_LINK_STOPPED,
@@ -28,14 +32,19 @@ enum bawn_link_kind {
     BAWN_LINK_CONFIG,
     BAWN_LINK_QUIT,   /* the person at the console's terminal asked to stop */
     BAWN_LINK_PAUSED, /* start: the queues' indices; nothing is served until it resumes */
+    BAWN_LINK_ANSWER, /* to a command */
 };
 
 struct bawn_link_msg {
     uint32_t kind;
-    uint32_t len; /* of config */
+    uint32_t len; /* of config, or of the TPM's data */
     union {
         struct bawn_vdev_start start;
         uint8_t config[BAWN_VIRTIO_CONFIG_MAX];
+        struct {
+            uint32_t number; /* of a command */
+            uint8_t data[BAWN_TPM_BUFFER];
+        } tpm;
     };
 };
 

@@ -286,6 +286,14 @@ static enum bawn_status set_vsock(void *options, const struct option *self, cons
     return st;
 }
 
+static enum bawn_status set_tpm(void *options, const struct option *self, const char *val,
+                                struct bawn_error *err)
+{
+    if (strncmp(val, "socket=", 7) != 0 || !val[7])
+        return needed(self, val, err);
+    return option_copy(option_field(options, self), val + 7, err);
+}
+
 static enum bawn_status set_u64(void *options, const struct option *self, const char *val,
                                 struct bawn_error *err)
 {
@@ -337,6 +345,7 @@ static const struct option options[] = {
     { "balloon", "[size=SIZE][,reporting=on|off]",
       "memory the guest gives up, and what it has free", set_balloon, FIELD(cfg.balloon) },
     { "vsock", "cid=N,socket=PATH", "virtio sockets", set_vsock, FIELD(cfg) },
+    { "tpm", "socket=PATH", "TPM 2.0: swtpm's control socket", set_tpm, FIELD(cfg.tpm) },
     { "tee", "none|snp", "snp: a confidential machine (none)", set_choice, FIELD(cfg.snp.on) },
     { "snp-policy", "NUMBER", "guest policy (0x30000)", set_u64, FIELD(cfg.snp.policy) },
     { "host-data", "64 digits", "HOST_DATA of its reports", set_host_data,

@@ -101,8 +101,9 @@ static bool make_claims(struct launch_claims *c, const struct bawn_launch_facts 
     add_bytes(c, "launch.measurement", f->digest, BAWN_MEASURE_DIGEST_SIZE);
     add_disks(c, cfg);
     add_bool(c, "launch.vsock", cfg->vsock.cid != 0);
-    add_bool(c, "launch.network", false); /* there is no such device */
+    add_bool(c, "launch.network", cfg->nr_nets > 0);
     add_bool(c, "launch.rng", cfg->rng);
+    add_bool(c, "launch.tpm", cfg->tpm != NULL);
     add_text(c, "launch.serial", streams[cfg->serial.mode]);
     add_text(c, "launch.console", streams[cfg->console.mode]);
     if (cfg->snp.on) {

@@ -177,8 +177,8 @@ static enum bawn_status plan_restored(struct bawn_run *r, struct bawn_error *err
     struct bawn_error why;
     enum bawn_status st = check_launch(r, err);
 
-    if (r->opt.cfg.snp.on)
-        return bawn_state_unsupported(err);
+    if (!st)
+        st = bawn_state_supported(&r->opt.cfg, err);
     if (st)
         return st;
     if (r->opt.policy || r->opt.policy_key)
@@ -258,6 +258,8 @@ static enum bawn_status open_devices(struct bawn_run *r, struct bawn_error *err)
         st = open_net(&r->net[i], cfg->net[i], err);
     if (!st && cfg->vsock.cid)
         st = bawn_vsock_socket_open(&r->socket, cfg->vsock.socket, err);
+    if (!st && cfg->tpm)
+        st = bawn_swtpm_open(&r->swtpm, cfg->tpm, err);
     return st;
 }
 
@@ -267,8 +269,6 @@ static enum bawn_status prepare(struct bawn_run *r, struct bawn_error *err)
     const struct bawn_vm_config *cfg = &r->opt.cfg;
     enum bawn_status st = bawn_vm_config_check(cfg, err);
 
-    if (!st && cfg->tpm)
-        st = bawn_fail(err, BAWN_E_UNSUPPORTED, "tpm.socket: there is no TPM device yet");
     if (!st)
         st = r->opt.restore ? plan_restored(r, err) : plan(r, err);
     if (!st)
@@ -293,6 +293,7 @@ static enum bawn_status prepare(struct bawn_run *r, struct bawn_error *err)
 void bawn_run_close(struct bawn_run *r)
 {
     bawn_term_restore();
+    bawn_swtpm_close(&r->swtpm);
     bawn_vsock_socket_close(&r->socket);
     for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
         bawn_disk_close(&r->disk[i]);
@@ -552,6 +553,7 @@ static void init(struct bawn_run *r)
     r->images.kernel_fd = r->images.initrd_fd = -1;
     r->accel.fd = r->signal_fd = r->timer_fd = r->socket.fd = r->events.fd = -1;
     r->control.listen_fd = r->control.link[0] = r->control.link[1] = -1;
+    r->swtpm.control_fd = r->swtpm.data_fd = -1;
     for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
         r->disk[i].fd = -1;
     for (unsigned i = 0; i < BAWN_MAX_NETS; i++)
@@ -565,10 +567,7 @@ static void init(struct bawn_run *r)
         .serial = &r->serial,
     };
     r->backends = (struct bawn_backends){
-        &r->console,
-        r->disk,
-        r->net,
-        &r->socket,
+        &r->console, r->disk, r->net, &r->socket, &r->swtpm,
     };
 }
 

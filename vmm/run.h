@@ -29,6 +29,7 @@ struct bawn_run {
     struct bawn_disk disk[BAWN_MAX_DISKS];
     struct bawn_net net[BAWN_MAX_NETS];
     struct bawn_vsock_socket socket;
+    struct bawn_swtpm swtpm;
     struct bawn_vm_parts parts;
     struct bawn_backends backends;
     struct bawn_boot boot;

@@ -45,6 +45,7 @@ FILTER(balloon);
 FILTER(snapshot);
 FILTER(api);
 FILTER(pager);
+FILTER(tpm);
 
 #define FILES 256 /* descriptors, vsock's connections among them */
 
@@ -61,6 +62,7 @@ static const struct {
     [BAWN_ROLE_SNAPSHOT] = { bawn_filter_snapshot, bawn_filter_snapshot_end },
     [BAWN_ROLE_API] = { bawn_filter_api, bawn_filter_api_end },
     [BAWN_ROLE_PAGER] = { bawn_filter_pager, bawn_filter_pager_end },
+    [BAWN_ROLE_TPM] = { bawn_filter_tpm, bawn_filter_tpm_end },
 };
 
 pid_t bawn_sandbox_fork(bool *apart)

@@ -24,6 +24,7 @@ enum bawn_role {
     BAWN_ROLE_SNAPSHOT,
     BAWN_ROLE_API,
     BAWN_ROLE_PAGER,
+    BAWN_ROLE_TPM,
 };
 
 /* What of it this host does not give. */

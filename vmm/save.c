@@ -89,10 +89,10 @@ enum bawn_status bawn_save_begin(struct bawn_boot *b, const char *path,
                                  const struct bawn_image_key *key, struct bawn_error *err)
 {
     struct bawn_save *s = &b->save;
-    enum bawn_status st;
+    enum bawn_status st = bawn_state_supported(b->parts.cfg, err);
 
-    if (b->parts.cfg->snp.on)
-        return bawn_state_unsupported(err);
+    if (st)
+        return st;
     if (s->active)
         return bawn_fail(err, BAWN_E_IO, "a snapshot is being made already");
     if (b->pager_pid)

@@ -46,8 +46,15 @@ struct msrs {
     struct kvm_msr_entry entry[BAWN_STATE_MSRS];
 };
 
-enum bawn_status bawn_state_unsupported(struct bawn_error *err)
+enum bawn_status bawn_state_supported(const struct bawn_vm_config *cfg, struct bawn_error *err)
 {
+    if (cfg->tpm)
+        return bawn_fail(
+            err, BAWN_E_UNSUPPORTED,
+            "a machine with a TPM has no snapshots: what the TPM holds is swtpm's, and "
+            "must not be there twice");
+    if (!cfg->snp.on)
+        return BAWN_OK;
     return bawn_fail(
         err, BAWN_E_UNSUPPORTED,
         "a confidential machine has no snapshots: its memory and registers are "
@@ -158,10 +165,10 @@ static enum bawn_status save_devices(const struct bawn_vm *vm, struct bawn_state
 enum bawn_status bawn_state_save(struct bawn_vm *vm, struct bawn_state *state,
                                  struct bawn_error *err)
 {
-    enum bawn_status st;
+    enum bawn_status st = bawn_state_supported(vm->parts->cfg, err);
 
-    if (vm->parts->cfg->snp.on)
-        return bawn_state_unsupported(err);
+    if (st)
+        return st;
     memset(state, 0, BAWN_STATE_SIZE(vm->nr_vcpus));
     state->version = BAWN_STATE_VERSION;
     state->size = BAWN_STATE_SIZE(vm->nr_vcpus);

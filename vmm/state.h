@@ -72,8 +72,8 @@ struct bawn_state {
 struct bawn_vm;
 struct bawn_vcpu;
 
-/* Of a confidential machine: why there is none. */
-enum bawn_status bawn_state_unsupported(struct bawn_error *err);
+/* Not of every machine: BAWN_E_UNSUPPORTED, and why. */
+enum bawn_status bawn_state_supported(const struct bawn_vm_config *cfg, struct bawn_error *err);
 
 /* Before the machine's process locks itself in: which MSRs a vCPU has. */
 enum bawn_status bawn_state_prepare(struct bawn_vm *vm, struct bawn_error *err);

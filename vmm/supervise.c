@@ -491,11 +491,15 @@ enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_part
         st = make_counters(b, err);
     if (!st)
         st = make_state(b, from, err);
+    if (!st && parts->cfg->tpm)
+        st = bawn_swtpm_reset(backends->swtpm, err);
     rc = st ? 0 : bawn_devices_create(&b->devices, parts->cfg, &b->mem, backends);
     if (rc)
         st = bawn_fail(err, BAWN_E_IO, "cannot create the devices: %s", strerror(-rc));
-    for (unsigned i = 0; i < b->devices.nr; i++)
-        b->devices.dev[i].vdev->count = &b->counters->device[i];
+    for (unsigned i = 0; i < b->devices.nr; i++) {
+        if (b->devices.dev[i].vdev)
+            b->devices.dev[i].vdev->count = &b->counters->device[i];
+    }
     if (!st)
         st = start_all(b, err);
     if (st)

@@ -202,6 +202,10 @@ static int create_virtio(struct bawn_vm *vm, struct bawn_link_owner owner)
     for (unsigned i = 0; !rc && i < devices->nr; i++) {
         const struct bawn_device *dev = &devices->dev[i];
 
+        if (dev->tpm) {
+            rc = bawn_tpm_init(&vm->tpm, &vm->mmio, &vm->loop, dev->link[0], i, &owner);
+            continue;
+        }
         owner.quit = dev->vdev == &devices->console.vdev ? user_quit : NULL;
         rc = bawn_virtio_init(&vm->virtio[i], dev->vdev, &host, dev->slot);
         if (!rc)
@@ -355,7 +359,7 @@ void bawn_vm_keep_files(const struct bawn_vm *vm, struct bawn_sandbox_files *fil
         const struct bawn_device *dev = &parts->devices->dev[i];
 
         bawn_sandbox_keep(files, dev->link[0]);
-        for (unsigned q = 0; q < dev->vdev->ops->nr_queues; q++) {
+        for (unsigned q = 0; dev->vdev && q < dev->vdev->ops->nr_queues; q++) {
             bawn_sandbox_keep(files, dev->vdev->bell[q].fd);
             bawn_sandbox_keep(files, dev->vdev->call_fd[q]);
         }

@@ -98,6 +98,7 @@ struct bawn_vm {
     struct bawn_pci pci;
     struct bawn_virtio virtio[BAWN_DEVICES_MAX];
     struct bawn_link link[BAWN_DEVICES_MAX];
+    struct bawn_tpm tpm;
     enum bawn_end end; /* the first reason to stop; atomic */
     char end_msg[256];
     uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* of the sealed launch, if measured */

@@ -268,6 +268,7 @@ const struct known_claim known_claims[] = {
     { "launch.vsock", CLAIM_BOOL, false },
     { "launch.network", CLAIM_BOOL, false },
     { "launch.rng", CLAIM_BOOL, false },
+    { "launch.tpm", CLAIM_BOOL, false },
     { "launch.serial", CLAIM_TEXT, false },
     { "launch.console", CLAIM_TEXT, false },
     { "launch.snp.policy", CLAIM_UINT, false },

@@ -154,23 +154,28 @@ static struct bawn_disk disk[2];
 /* The processes' models and backends are real; nothing is started. */
 static void make_devices(void)
 {
+    static char socket_path[] = "swtpm";
     static const struct bawn_vm_config cfg = { .console.mode = BAWN_STREAM_NULL,
                                                .rng = true,
                                                .vsock.cid = 3,
                                                .nr_nets = 1,
                                                .balloon.on = true,
+                                               .tpm = socket_path,
                                                .nr_disks = 2 };
     static struct bawn_stream console = { .in_fd = -1, .out_fd = -1 };
     static struct bawn_vsock_socket listener;
     static struct bawn_net net;
     static struct bawn_mem mem;
     const struct bawn_ram ram = { 0, 4 << 20 };
-    const struct bawn_backends backends = { &console, disk, &net, &listener };
+    static struct bawn_swtpm swtpm = { .control_fd = -1 };
+    const struct bawn_backends backends = { &console, disk, &net, &listener, &swtpm };
     char path[64];
     int pair[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
     assert_int_equal(bawn_net_stream(&net, pair[0], NULL), BAWN_OK);
+    swtpm.data_fd = dup(pair[1]);
+    assert_true(swtpm.data_fd >= 0);
     for (unsigned i = 0; i < 2; i++) {
         disk[i].fd = memfd_create("disk", MFD_CLOEXEC);
         assert_int_equal(write(disk[i].fd, SECRET, sizeof(SECRET)), sizeof(SECRET));
@@ -182,7 +187,7 @@ static void make_devices(void)
     unlink(path);
     assert_int_equal(bawn_mem_create(&mem, &ram, 1, false, NULL), BAWN_OK);
     assert_int_equal(bawn_devices_create(&devices, &cfg, &mem, &backends), 0);
-    assert_int_equal(devices.nr, 7);
+    assert_int_equal(devices.nr, 8);
 }
 
 static attempt_fn *payload;

@@ -13,12 +13,15 @@ struct tables {
     struct bawn_region area;
 };
 
+static bool tpm; /* the next tables are to have one */
+
 static struct tables make_tables(unsigned vcpus, enum bawn_stream_mode serial)
 {
     struct tables t = { .cfg = make_config(128ull << 20, vcpus) };
     uint8_t *kernel = make_bzimage();
 
     t.cfg.serial.mode = serial;
+    t.cfg.tpm = tpm ? strdup("tpm") : NULL;
     assert_int_equal(bawn_launch_plan(&t.plan, &t.cfg, kernel, BZ_SIZE, NULL, 0, NULL), BAWN_OK);
     assert_non_null(find_region(&t.plan, BAWN_MEASURE_ACPI));
     t.area = *find_region(&t.plan, BAWN_MEASURE_ACPI);
@@ -268,13 +271,30 @@ static void dsdt(void **state)
     }
 }
 
+static void tpm2(void **state)
+{
+    struct tables t = make_tables(1, BAWN_STREAM_TTY);
+    size_t without = t.area.data_len;
+    const uint8_t *p;
+
+    (void)state;
+    free_tables(&t);
+    tpm = true;
+    t = make_tables(1, BAWN_STREAM_TTY);
+    tpm = false;
+    assert_true(t.area.data_len > without);
+    p = find_table(&t, "TPM2");
+    assert_int_equal(get_le(p + 4, 4), 76);
+    assert_int_equal(get_le(p + 40, 8), BAWN_TPM_BASE + BAWN_TPM_CONTROL);
+    assert_int_equal(get_le(p + 48, 4), 7);
+    free_tables(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fadt),
-        cmocka_unit_test(madt),
-        cmocka_unit_test(mcfg),
-        cmocka_unit_test(dsdt),
+        cmocka_unit_test(fadt), cmocka_unit_test(madt), cmocka_unit_test(mcfg),
+        cmocka_unit_test(dsdt), cmocka_unit_test(tpm2),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

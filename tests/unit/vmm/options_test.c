@@ -53,7 +53,7 @@ static void test_values(void **state)
               "--disk path=/c,format=qcow2,backing=/d,backing-format=qcow2,bandwidth=10M,ops=300 "
               "--net tap=t0,mac=02:00:00:00:00:01,mtu=1400 --net socket=/n --net fd=5 "
               "--balloon size=64M,reporting=on --snp-policy 0xb0000 "
-              "--vsock cid=0x10,socket=/v --firmware /s --id-block /i --certs /c",
+              "--vsock cid=0x10,socket=/v --tpm socket=/t,x --firmware /s --id-block /i --certs /c",
               NULL),
         BAWN_OK);
     assert_true(opt.cfg.snp.on);
@@ -80,6 +80,7 @@ static void test_values(void **state)
     assert_int_equal(opt.cfg.snp.policy, 0xb0000);
     assert_int_equal(opt.cfg.vsock.cid, 16);
     assert_string_equal(opt.cfg.vsock.socket, "/v");
+    assert_string_equal(opt.cfg.tpm, "/t,x");
     assert_string_equal(opt.cfg.firmware, "/s");
     assert_string_equal(opt.cfg.snp.id_block, "/i");
     assert_string_equal(opt.cfg.snp.certs, "/c");
@@ -158,6 +159,8 @@ static void test_refused(void **state)
         { "--disk path=/a,bandwidth=1T", "path=FILE" },
         { "--vsock cid=2,socket=/v", "cid=N,socket=PATH" },
         { "--vsock cid=3", "cid=N,socket=PATH" },
+        { "--tpm socket=", "socket=PATH" },
+        { "--tpm /t", "socket=PATH" },
         { "--vsock cid=3,socket=/v,x=1", "cid=N,socket=PATH" },
         { "--vsock cid=4294967295,socket=/v", "cid=N,socket=PATH" },
         { "--tee tdx", "none|snp" },

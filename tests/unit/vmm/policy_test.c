@@ -94,7 +94,8 @@ static void plain(void **state)
         R("p0", "\"claim\":\"launch.disk.path[0]\",\"equals\":\"/a\""),
         R("p1", "\"claim\":\"launch.disk.path[1]\",\"equals\":\"/b\""),
         R("v", "\"claim\":\"launch.vsock\",\"equals\":false"),
-        R("n", "\"claim\":\"launch.network\",\"equals\":false"),
+        R("n", "\"claim\":\"launch.network\",\"equals\":true"),
+        R("x", "\"claim\":\"launch.tpm\",\"equals\":false"),
         R("r", "\"claim\":\"launch.rng\",\"equals\":true"),
         R("s", "\"claim\":\"launch.serial\",\"equals\":\"tty\""),
         R("o", "\"claim\":\"launch.console\",\"equals\":\"off\""),
@@ -196,6 +197,7 @@ static int set_up(void **state)
     cfg.memory = 1 << 30;
     cfg.cmdline = "quiet";
     cfg.nr_disks = 2;
+    cfg.nr_nets = 1;
     cfg.disk[0] = (struct bawn_disk_config){ .path = (char *)"/a", .readonly = true };
     cfg.disk[1] = (struct bawn_disk_config){ .path = (char *)"/b" };
     return 0;
