@@ -92,9 +92,20 @@ $(B)/lab/guest/grub.img: tests/lab/disk/grub
 $(B)/lab/guest/empty.qcow2:
 	@mkdir -p $(@D)
 	$(Q)qemu-img create -q -f qcow2 $@ 64M
-guest_disks := sector.img $(if $(wildcard /usr/bin/qemu-img),empty.qcow2) \
+# A whole Debian system, where it can be made; and an image for what is written over it in a host,
+# whose disk it is. Its packages are unpacked once.
+$(B)/lab/debian.ext4: tests/lab/debian-root/make tests/lab/debian-root/load
+	@mkdir -p $(@D)
+	$(call say,DEBIAN,$@)
+	$(Q)tests/lab/debian-root/make $(abspath $@ $(B)/lab/debian.tree) || echo "lab: no Debian system: its tests are skipped" >&2
+$(B)/lab/guest/debian.qcow2:
+	@mkdir -p $(@D)
+	$(Q)qemu-img create -q -u -f qcow2 -b /dev/vda -F raw $@ 512M
+guest_disks := sector.img $(if $(wildcard /usr/bin/qemu-img),empty.qcow2 debian.qcow2) \
 	$(if $(wildcard /usr/bin/grub-mkimage /usr/lib/grub/i386-pc/boot.img),grub.img)
-guest_images := $(if $(lab_ready),$(addprefix $(B)/lab/guest/,vmlinuz initrd $(guest_disks)))
+debian_ready := $(and $(wildcard /usr/sbin/debootstrap),$(filter 0,$(shell id -u)))
+guest_images := $(if $(lab_ready),$(addprefix $(B)/lab/guest/,vmlinuz initrd $(guest_disks)) \
+	$(if $(debian_ready),$(B)/lab/debian.ext4))
 
 $(B)/bench/kvmbench: $(B)/obj/lab/tests/bench/kvmbench.o
 	@mkdir -p $(@D)

@@ -109,10 +109,11 @@ def guest(options):
         "gcm", "ghash_generic", "sev_guest"]  # the last needs the two, and does not say so
         + options.module)
     archive.data("modules/list", "".join(name + "\n" for name in order).encode())
-    order = archive.modules("modules", options.kernel, ["virtio_net"])
-    archive.data("modules/net.list", "".join(name + "\n" for name in order).encode())
-    order = archive.modules("modules", options.kernel, ["button", "evdev"])
-    archive.data("modules/button.list", "".join(name + "\n" for name in order).encode())
+    for name, modules in (("net", ["virtio_net"]),
+                          ("root", ["virtio_net", "virtio_balloon", "autofs4"]),
+                          ("button", ["button", "evdev"])):
+        order = archive.modules("modules", options.kernel, modules)
+        archive.data(f"modules/{name}.list", "".join(name + "\n" for name in order).encode())
     archive.write(options.out)
 
 

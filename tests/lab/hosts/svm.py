@@ -30,6 +30,9 @@ def command(boot):
     argv += ["-monitor", "unix:" + boot.monitor + ",server=on,wait=off"]
     argv += ["-device", "virtio-serial-pci", "-chardev", "file,id=lab,path=" + boot.channel,
              "-device", "virtserialport,chardev=lab,name=bawn.lab"]
+    for number, path in enumerate(boot.disks):
+        argv += ["-drive", f"if=none,id=disk{number},file={path},format=raw,snapshot=on",
+                 "-device", f"virtio-blk-pci,drive=disk{number}"]
     if boot.network:
         argv += ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
     if boot.tpm:

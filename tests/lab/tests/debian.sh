@@ -6,7 +6,7 @@
 # needs-module: tun
 
 device=$1 what=$2 cpus=${3:-1} tee=${4:-none}
-patience=120 least_memory=180000 boot_points=6
+patience=120 least_memory=180000 boot_points=6 tick=50000
 # An exit costs more there, and 64 MiB are its shared buffers.
 [ "$tee" = snp ] && patience=400 least_memory=100000 boot_points=7 snp=,snp shim="--firmware /lab/shim.bin"
 [ "$tee" = snp ] && [ "$cpus" -gt 1 ] && boot_points=8 snp=,snp,hotplug
@@ -27,11 +27,11 @@ check() { # text, then the command that must succeed
 }
 
 wait_for() { # pattern, seconds, times it must be there
-	left=$(($2 * 20 * ${LAB_SLOWER:-1}))
+	left=$(($2 * 1000000 / tick * ${LAB_SLOWER:-1}))
 	while [ "$(grep -c -- "$1" "$work/out")" -lt "${3:-1}" ]; do
 		left=$((left - 1))
 		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1
-		usleep 50000
+		usleep $tick
 	done
 }
 
@@ -151,6 +151,31 @@ few_exits() {
 	echo "# $exits exits"
 	[ -n "$exits" ] && [ "$exits" -le $most_exits ]
 }
+insert() { # modules of the host, with those they need
+	for list in "$@"; do
+		for ko in $(cat "/lab/modules/$list.list"); do
+			[ -d "/sys/module/${ko%.ko}" ] || insmod "/lab/modules/$ko"
+		done
+	done
+}
+at_prompt() { # how often it has been there, a command; done when the prompt is there again
+	echo "$2" >&9
+	wait_for '^root@lab:~#' 300 "$(($1 + 1))"
+}
+said() { # what a line of the guest says after these words
+	sed -n "s/^guest: $1 //p" "$work/out" | tr -d '\r'
+}
+time_is_right() { # the guest's clock was read between the two
+	then=$1
+	now=$(said time)
+	[ -n "$now" ] && [ "$now" -ge $((then - 2)) ] && [ "$now" -le $(($(date +%s) + 2)) ]
+}
+start_swtpm() { # which starts its TPM up by itself: the guest's kernel waits 2 s for that, an emulator may need more
+	mkdir "$work/tpm"
+	/usr/bin/swtpm socket --tpm2 --flags startup-clear --tpmstate "dir=$work/tpm" \
+		--ctrl "type=unixio,path=$work/tpm/sock" 2>/dev/null &
+	until [ -S "$work/tpm/sock" ]; do usleep 50000; done
+}
 finish_off() {
 	check "the guest's kernel has nothing to complain of" wait_for "^guest: kernel-log ok" 20
 	check "power-off ends bawn run with 0" ended 0
@@ -257,9 +282,7 @@ disk)
 	;;
 net)
 	echo 1..6
-	for ko in $(cat /lab/modules/tun.list); do
-		[ -d "/sys/module/${ko%.ko}" ] || insmod "/lab/modules/$ko"
-	done
+	insert tun
 	dd if=/dev/urandom of="$work/a" bs=1M count=8 2>/dev/null
 	start tap poweroff --net tap=lab0,mac=02:00:00:00:00:02,mtu=1400
 	check "the tap is made" wait_for_tap lab0 10.9.0.1
@@ -271,6 +294,57 @@ net)
 	sent=$(tr -d '\r' <"$work/out" | sed -n 's/^guest: net sent //p')
 	check "we get what it sends" [ "$sent" = "$(sha256sum <"$work/b")" ]
 	finish_off
+	;;
+tpm)
+	echo 1..5
+	start_swtpm
+	start tpm poweroff --tpm "socket=$work/tpm/sock"
+	check "init runs" wait_for '^guest: up' $patience
+	check "the kernel's driver has found the TPM, which gives random numbers" wait_for '^guest: tpm ok' 90
+	finish_off
+	# Of 32 zeroes and the 32 bytes that the guest extended it by.
+	pcr=$({ head -c 32 /dev/zero; head -c 32 /dev/zero | tr '\0' B; } | sha256sum | cut -d' ' -f1 | tr a-f A-F)
+	check "its PCR is what it should be" [ "$(said 'pcr 16')" = "$pcr" ]
+	;;
+root | root-load) # Debian's own system, on a raw disk with a tap; or on a qcow2 with a stream socket
+	insert virtio_blk tun
+	[ -b /dev/vda ] || { echo 1..1 && echo "ok 1 # SKIP there is no debian.ext4: debootstrap and root make it" && exit; }
+	[ $what = root ] && echo 1..11 || echo 1..12
+	cp /lab/guest/empty.qcow2 "$work/data"
+	dd if=/dev/urandom of="$work/a" bs=1M count=8 2>/dev/null
+	disk=path=/dev/vda net=tap=lab0
+	if [ $what = root-load ]; then
+		cp /lab/guest/debian.qcow2 "$work/root"
+		disk=path=$work/root,format=qcow2,backing=/dev/vda,backing-format=raw net=socket=$work/net
+		frames "$work/net" lab0 &
+		until [ -S "$work/net" ]; do usleep 50000; done
+	fi
+	start_swtpm
+	tick=500000 # a look costs the processor that the guest needs
+	quiet=" quiet" began=$(uptime_ms)
+	start root none --disk "$disk" --disk "path=$work/data,format=qcow2" --net "$net" --tpm "socket=$work/tpm/sock" \
+		--balloon size=32M,reporting=on
+	wait_for_tap lab0 10.9.0.1
+	nc -l -p 7001 <"$work/a" >/dev/null &
+	mkfifo "$work/open"
+	nc -l -p 7002 <>"$work/open" >"$work/b" &
+	check "Debian comes to a login prompt" wait_for '^lab login:' $((patience * 3))
+	echo "# after $(($(uptime_ms) - began)) ms"
+	check "root logs in" at_prompt 0 root
+	check "no unit has failed" at_prompt 1 "load system"
+	check "the kernel complains of nothing, ACPI and PCI included" at_prompt 2 "load complaints"
+	check "the TPM's own tools talk to swtpm" at_prompt 3 "load tpm balloon"
+	then=$(date +%s)
+	check "the clock is right" at_prompt 4 "load clock"
+	check "disk and network carry what they should" at_prompt 5 "load net data"
+	[ $what = root ] || check "packages and archives are unpacked" at_prompt 6 "load apt"
+	echo poweroff >&9
+	check "power-off ends bawn run with 0" ended 0
+	check "the clock was right" time_is_right "$then"
+	check "what we sent arrived, and what it sent" [ "$(said 'net got')/$(said 'net sent')" = \
+		"$(sha256sum <"$work/a" | cut -d' ' -f1)/$(sha256sum <"$work/b" | cut -d' ' -f1)" ]
+	failed=$(grep '^guest: .* FAIL' "$work/out")
+	check "each step was right" [ -z "$failed" ]
 	;;
 processes)
 	echo 1..8
@@ -317,7 +391,7 @@ snapshot)
 	check "and its disk has all numbers" wait_for '^guest: counter ok' 60
 	finish_off
 	;;
-*) echo "1..0 # debian.sh: '$what' is none of boot up echo hvc clock stress soak reboot panic disk net processes snapshot" ;;
+*) echo "1..0 # debian.sh: '$what' is none of boot up echo hvc clock stress soak reboot panic disk net processes snapshot tpm root root-load" ;;
 esac
 tr -d '\r' <"$work/out" >"$work/text"
 sed 's/^/# bawn: /' "$work/err"
