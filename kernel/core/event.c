@@ -10,7 +10,6 @@
 #include <trace/events/ipi.h>
 
 #include "bawn.h"
-#include "guestmem.h"
 
 /* AMD APM vol. 2, table 8-6: which pairs make a double fault. */
 static bool contributory(u8 vector)
