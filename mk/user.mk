@@ -45,7 +45,7 @@ endif
 programs: $(programs) $(attest_libs) ## build the commands and libbawn-attest in build/bin and build/lib
 
 define variant
-$(B)/obj/$(1)/%.o: %.c
+$(B)/obj/$(1)/%.o: %.c mk/harden.mk
 	@mkdir -p $$(@D)
 	$$(call say,$(if $(filter clang,$(1)),CLANG,CC),$$@)
 	$$(Q)$$(cc_$(1)) $$(flags_$(1)) -MMD -MP -c -o $$@ $$<
