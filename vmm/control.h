@@ -38,6 +38,12 @@ void bawn_control_watch(struct bawn_run *r);
 /* Some process has ended. */
 void bawn_control_reap(struct bawn_run *r);
 
+/* Answers the request that is pending, if one is; once. body: JSON, "" with status 204. */
+void bawn_control_answer(struct bawn_run *r, unsigned status, const char *body);
+void bawn_control_refuse(struct bawn_run *r, unsigned status, const char *why);
+/* Done, or not: why. */
+void bawn_control_conclude(struct bawn_run *r, const char *why);
+
 /* What has come of orders. why: empty if all is well. */
 void bawn_control_launched(struct bawn_run *r);
 void bawn_control_ended(struct bawn_run *r, const char *why);
