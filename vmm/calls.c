@@ -132,7 +132,7 @@ enum bawn_status bawn_wish_read(struct bawn_run *r, struct bawn_wish *w,
     json_t *value = NULL;
     enum bawn_status st = bawn_json_load(&value, r->control.body, r->control.len, err);
 
-    *w = (struct bawn_wish){ 0 };
+    *w = (struct bawn_wish){ .vcpus = BAWN_NO_WISH, .ram = BAWN_NO_WISH, .balloon = BAWN_NO_WISH };
     if (!st)
         st = bawn_json_read(&table, w, NULL, value, err);
     json_decref(value);
@@ -316,11 +316,12 @@ const struct bawn_call bawn_calls[BAWN_API_CALLS] = {
     [BAWN_API_REBOOT] = { do_reboot, ALIVE, BAWN_ORDER_END, NULL, NULL },
     [BAWN_API_SHUTDOWN] = { do_shutdown, ALIVE | BAWN_IS_BOOTING, BAWN_ORDER_END, NULL, NULL },
     [BAWN_API_BUTTON] = { do_order, BAWN_IS_RUNNING, BAWN_ORDER_BUTTON, NULL, NULL },
-#define NO_HOTPLUG "devices, vCPUs and memory can be changed before the first boot only"
+#define NO_HOTPLUG "devices can be changed before the first boot only"
     [BAWN_API_ADD_NET] = { bawn_call_add_net, BAWN_IS_CREATED, BAWN_ORDER_END, NO_HOTPLUG, NULL },
     [BAWN_API_ADD_DISK] = { bawn_call_add_disk, BAWN_IS_CREATED, BAWN_ORDER_END, NO_HOTPLUG, NULL },
     [BAWN_API_REMOVE] = { bawn_call_remove, BAWN_IS_CREATED, BAWN_ORDER_END, NO_HOTPLUG, NULL },
-    [BAWN_API_RESIZE] = { bawn_call_resize, BAWN_IS_CREATED, BAWN_ORDER_END, NO_HOTPLUG, NULL },
+    [BAWN_API_RESIZE] = { bawn_call_resize, BAWN_IS_CREATED | BAWN_IS_RUNNING, BAWN_ORDER_CONFIG,
+                          "it can be resized before its first boot, and while it runs", NULL },
     [BAWN_API_SNAPSHOT] = { do_snapshot, ALIVE, BAWN_ORDER_END, NULL, NULL },
     [BAWN_API_RESTORE] = { do_restore, BAWN_IS_NONE, BAWN_ORDER_END, "there is a machine already",
                            NULL },

@@ -9,6 +9,13 @@
 #include "launch/json.h"
 #include "run.h"
 
+/* A short body: what the caller of a call wishes. */
+#define BAWN_NO_WISH UINT64_MAX
+struct bawn_wish {
+    char *id, *url; /* owned */
+    uint64_t vcpus, ram, balloon;
+};
+
 /* States of a machine, as a set. */
 enum {
     BAWN_IS_NONE = 1 << 0,
@@ -43,11 +50,11 @@ enum bawn_status bawn_call_resize(struct bawn_run *r, struct bawn_error *err);
 /* Forgets the configuration with all that it owns; nothing may run. */
 void bawn_run_forget(struct bawn_run *r);
 
-/* A short body: what the caller of a call wishes. */
-struct bawn_wish {
-    char *id, *url; /* owned */
-    uint64_t vcpus, ram, balloon;
-};
+/* The same of a machine that runs (calls_running.c). */
+enum bawn_status bawn_running_resize(struct bawn_run *r, const struct bawn_wish *w,
+                                     struct bawn_error *err);
+/* The order that they gave was carried out; or was not: why. */
+void bawn_running_ordered(struct bawn_run *r, enum bawn_order order, const char *why);
 #define BAWN_WISH(key, kind_, member, ...)                                                        \
     {                                                                                             \
         .name = (key), .kind = (kind_), BAWN_JSON_AT(struct bawn_wish, member), .max = INT64_MAX, \

@@ -140,25 +140,34 @@ enum bawn_status bawn_call_remove(struct bawn_run *r, struct bawn_error *err)
     return st;
 }
 
-enum bawn_status bawn_call_resize(struct bawn_run *r, struct bawn_error *err)
+static enum bawn_status resize_config(struct bawn_run *r, const struct bawn_wish *w,
+                                      struct bawn_error *err)
 {
     struct bawn_vm_config next = r->opt.cfg;
+    enum bawn_status st;
+
+    next.vcpus = w->vcpus != BAWN_NO_WISH ? (unsigned)w->vcpus : next.vcpus;
+    next.memory = w->ram != BAWN_NO_WISH ? w->ram : next.memory;
+    next.balloon.size = w->balloon != BAWN_NO_WISH ? w->balloon : next.balloon.size;
+    if (w->vcpus != BAWN_NO_WISH && w->vcpus > BAWN_MAX_VCPUS)
+        return bawn_fail(err, BAWN_E_CONFIG, "a machine has at most %d vCPUs", BAWN_MAX_VCPUS);
+    if (w->balloon != BAWN_NO_WISH && !next.balloon.on)
+        return bawn_fail(err, BAWN_E_CONFIG, "this machine has no balloon");
+    st = bawn_vm_config_check(&next, err);
+    if (st)
+        return st;
+    r->opt.cfg = next;
+    bawn_control_answer(r, 204, "");
+    return BAWN_OK;
+}
+
+enum bawn_status bawn_call_resize(struct bawn_run *r, struct bawn_error *err)
+{
     struct bawn_wish w;
     enum bawn_status st = BAWN_READ_WISH(&w, resize_keys);
 
-    next.vcpus = w.vcpus ? (unsigned)w.vcpus : next.vcpus;
-    next.memory = w.ram ? w.ram : next.memory;
-    next.balloon.size = w.balloon ? w.balloon : next.balloon.size;
-    if (!st && w.vcpus > BAWN_MAX_VCPUS)
-        st = bawn_fail(err, BAWN_E_CONFIG, "a machine has at most %d vCPUs", BAWN_MAX_VCPUS);
-    if (!st && w.balloon && !next.balloon.on)
-        st = bawn_fail(err, BAWN_E_CONFIG, "this machine has no balloon");
     if (!st)
-        st = bawn_vm_config_check(&next, err);
-    if (!st) {
-        r->opt.cfg = next;
-        bawn_control_answer(r, 204, "");
-    }
+        st = r->running ? bawn_running_resize(r, &w, err) : resize_config(r, &w, err);
     return st;
 }
 

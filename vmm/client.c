@@ -458,7 +458,8 @@ static const struct command commands[] = {
       "vm.add-net", "added" },
     { "remove", "ID", "before its first boot: take a device away", do_remove, "vm.remove-device",
       "removed" },
-    { "resize", "cpus=N,memory=SIZE", "before its first boot: vCPUs and memory", do_resize,
+    { "resize", "cpus=N,memory=SIZE,balloon=SIZE",
+      "before its first boot vCPUs and memory; then what the guest gives up of it", do_resize,
       "vm.resize", "resized" },
 };
 

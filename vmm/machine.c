@@ -33,10 +33,10 @@ static const char *save(void)
 static void on_order(void *opaque)
 {
     int fd = *(const int *)opaque;
-    char order = BAWN_ORDER_END; /* as is the supervisor's end */
+    struct bawn_order_msg msg = { .order = BAWN_ORDER_END }; /* as is the supervisor's end */
 
-    (void)!read(fd, &order, 1);
-    switch (order) {
+    (void)!read(fd, &msg, sizeof(msg));
+    switch (msg.order) {
     case BAWN_ORDER_PAUSE:
         if (!bawn_vm_pause(&vm))
             tell(fd, BAWN_TELL_DONE, BAWN_ORDER_PAUSE, "a vCPU does not stop");
@@ -47,6 +47,9 @@ static void on_order(void *opaque)
     case BAWN_ORDER_BUTTON:
         bawn_vm_press(&vm);
         break;
+    case BAWN_ORDER_CONFIG:
+        bawn_virtio_config(&vm.virtio[msg.device], msg.config, msg.config_len);
+        break;
     case BAWN_ORDER_SAVE:
         tell(fd, BAWN_TELL_DONE, BAWN_ORDER_SAVE, save());
         return;
@@ -54,7 +57,7 @@ static void on_order(void *opaque)
         bawn_vm_end(&vm, BAWN_END_QUIT, "the supervisor ended it");
         return;
     }
-    tell(fd, BAWN_TELL_DONE, (uint32_t)order, "");
+    tell(fd, BAWN_TELL_DONE, msg.order, "");
 }
 
 static void paused(void *opaque)

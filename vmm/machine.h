@@ -16,13 +16,22 @@ enum bawn_tell_kind {
     BAWN_TELL_DONE,         /* value: the order; text: why it could not be done, or nothing */
 };
 
-/* The other way, one byte. All but the first are answered with BAWN_TELL_DONE. */
+/* The other way. All but the first are answered with BAWN_TELL_DONE. */
 enum bawn_order {
     BAWN_ORDER_END,
     BAWN_ORDER_PAUSE,
     BAWN_ORDER_RESUME,
     BAWN_ORDER_BUTTON, /* the guest's power button */
     BAWN_ORDER_SAVE,   /* of a paused machine: the state, where it was agreed to be */
+    BAWN_ORDER_CONFIG, /* a device's configuration is another: device, config */
+};
+
+/* An order and what belongs to it; most are the first byte alone. */
+struct bawn_order_msg {
+    uint8_t order;
+    uint8_t device;
+    uint16_t config_len;
+    uint8_t config[BAWN_VIRTIO_CONFIG_MAX];
 };
 
 /* From the machine to the supervisor, over a SOCK_SEQPACKET pair. The supervisor trusts none of it.

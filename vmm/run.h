@@ -47,6 +47,7 @@ struct bawn_run {
     enum bawn_next next;
     bool reboot;            /* somebody outside asked for it */
     char restore[PATH_MAX]; /* the snapshot that the API named */
+    uint64_t balloon;       /* that the guest is just told of */
 };
 
 /* Closes the machine's files. The configuration stays. */

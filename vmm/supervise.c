@@ -210,13 +210,32 @@ void bawn_boot_end(struct bawn_boot *b, enum bawn_end why, const char *fmt, ...)
 
 /* ---- orders ---- */
 
-bool bawn_boot_order(struct bawn_boot *b, enum bawn_order order)
+static bool give_order(struct bawn_boot *b, const struct bawn_order_msg *msg, size_t len)
 {
-    if (!b->launched || b->ending || b->order != BAWN_ORDER_END || !tell_machine(b, order))
+    if (!b->launched || b->ending || b->order != BAWN_ORDER_END ||
+        write(b->control[0], msg, len) != (ssize_t)len)
         return false;
-    b->order = order;
+    b->order = msg->order;
     set_timer(b->order_fd, ORDER_LIMIT);
     return true;
+}
+
+bool bawn_boot_order(struct bawn_boot *b, enum bawn_order order)
+{
+    return give_order(b, &(struct bawn_order_msg){ .order = (uint8_t)order }, 1);
+}
+
+bool bawn_boot_configure(struct bawn_boot *b, const struct bawn_vdev *dev, const void *config,
+                         unsigned len)
+{
+    struct bawn_order_msg msg = { .order = BAWN_ORDER_CONFIG, .config_len = (uint16_t)len };
+
+    while (msg.device < b->devices.nr && b->devices.dev[msg.device].vdev != dev)
+        msg.device++;
+    if (msg.device == b->devices.nr || len > sizeof(msg.config))
+        return false;
+    memcpy(msg.config, config, len);
+    return give_order(b, &msg, sizeof(msg));
 }
 
 static void ordered(struct bawn_boot *b, const char *why)

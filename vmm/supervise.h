@@ -88,6 +88,9 @@ void bawn_boot_end(struct bawn_boot *b, enum bawn_end why, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Tells the machine, one order at a time; ops.ordered() comes later. False: it takes none now. */
 bool bawn_boot_order(struct bawn_boot *b, enum bawn_order order);
+/* The same: a device has another configuration, which its driver is told of. */
+bool bawn_boot_configure(struct bawn_boot *b, const struct bawn_vdev *dev, const void *config,
+                         unsigned len);
 /* As fork(), for another child that is to end with the supervisor; its caller reaps it. */
 pid_t bawn_boot_spawn(const char *name);
 /* Makes what a child said text for a terminal and for JSON. */

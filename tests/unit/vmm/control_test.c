@@ -211,6 +211,64 @@ static void test_orders(void **state)
     free(counters);
 }
 
+/* What the machine's process was told, whole. */
+static struct bawn_order_msg told_all(void)
+{
+    struct bawn_order_msg msg = { 0 };
+
+    assert_true(read(machine_fd, &msg, sizeof(msg)) > 0);
+    return msg;
+}
+
+static bool refused(enum bawn_api_call call, const char *body, const char *why)
+{
+    return ask(call, body) == 400 && strstr(answer.body, why);
+}
+
+/* Memory of a machine that runs is its balloon's to change, and that of one that has one. */
+static void test_resize(void **state)
+{
+    struct virtio_balloon_config config;
+    struct bawn_order_msg msg;
+
+    (void)state;
+    assert_int_equal(ask(BAWN_API_CREATE, CONFIG), 204);
+    r->running = r->open = r->boot.launched = true;
+    assert_int_equal(ask(BAWN_API_RESIZE, "{\"desired_vcpus\":1,\"desired_ram\":536870912}"), 204);
+    assert_true(refused(BAWN_API_RESIZE, "{\"desired_vcpus\":2}", "started with 1 vCPUs"));
+    assert_true(refused(BAWN_API_RESIZE, "{\"desired_ram\":1073741824}", "with 512 MiB: more"));
+    assert_true(refused(BAWN_API_RESIZE, "{\"desired_balloon\":4096}", "has no balloon"));
+    r->opt.cfg.balloon.on = true;
+    r->boot.devices.nr = 3;
+    r->boot.devices.dev[2].vdev = &r->boot.devices.balloon.vdev;
+    assert_true(refused(BAWN_API_RESIZE, "{\"desired_balloon\":4097}", "multiple of 4096"));
+    assert_true(refused(BAWN_API_RESIZE, "{\"desired_balloon\":536870912}", "must be smaller"));
+    assert_true(refused(BAWN_API_RESIZE, "{\"desired_ram\":0}", "must be smaller"));
+    assert_true(refused(BAWN_API_RESIZE, "{\"desired_ram\":67108864,\"desired_balloon\":4096}",
+                        "disagree"));
+    assert_int_equal(ask(BAWN_API_RESIZE, "{\"desired_ram\":134217728}"), 0);
+    msg = told_all();
+    assert_int_equal(msg.order, BAWN_ORDER_CONFIG);
+    assert_int_equal(msg.device, 2);
+    assert_int_equal(msg.config_len, sizeof(config));
+    memcpy(&config, msg.config, sizeof(config));
+    assert_int_equal(config.num_pages, (512 - 128) << 8);
+    r->boot.order = BAWN_ORDER_END;
+    bawn_control_ordered(r, BAWN_ORDER_CONFIG, "");
+    assert_int_equal(late_answer(), 204);
+    assert_int_equal(r->opt.cfg.balloon.size, 384 << 20);
+    /* Nothing is one, too. And what was not done is not remembered. */
+    assert_int_equal(ask(BAWN_API_RESIZE, "{\"desired_balloon\":0}"), 0);
+    assert_int_equal(told_all().config[1], 0);
+    r->boot.order = BAWN_ORDER_END;
+    bawn_control_ordered(r, BAWN_ORDER_CONFIG, "a process did not answer");
+    assert_int_equal(late_answer(), 500);
+    assert_int_equal(r->opt.cfg.balloon.size, 384 << 20);
+    r->boot.paused = true;
+    assert_int_equal(ask(BAWN_API_RESIZE, "{\"desired_balloon\":0}"), 500);
+    r->running = r->boot.launched = r->open = r->boot.paused = false;
+}
+
 /* The process was taken over, or is another one. */
 static void test_hostile(void **state)
 {
@@ -245,7 +303,7 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { TEST(test_configuration), TEST(test_orders),
-                                        TEST(test_hostile) };
+                                        TEST(test_resize), TEST(test_hostile) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The calls that change a machine that runs. What a body says was read by calls_config.c; what the
+ * guest makes of it is the guest's.
+ */
+#include <endian.h>
+
+#include "calls.h"
+
+#define PAGE 4096u
+#define MIB(bytes) ((unsigned long long)((bytes) >> 20))
+
+/* Memory is what the balloon leaves; what the balloon is to have then. */
+static enum bawn_status balloon_for(const struct bawn_vm_config *cfg, const struct bawn_wish *w,
+                                    uint64_t *size, struct bawn_error *err)
+{
+    bool ram = w->ram != BAWN_NO_WISH, balloon = w->balloon != BAWN_NO_WISH;
+
+    *size = balloon ? w->balloon : ram ? cfg->memory - w->ram : cfg->balloon.size;
+    if (ram && w->ram > cfg->memory)
+        return bawn_fail(err, BAWN_E_CONFIG,
+                         "the machine was started with %llu MiB: more memory can be given to it "
+                         "before the first boot only",
+                         MIB(cfg->memory));
+    if (ram && balloon && w->ram != cfg->memory && w->ram != cfg->memory - w->balloon)
+        return bawn_fail(err, BAWN_E_CONFIG,
+                         "desired_ram and desired_balloon disagree: of %llu MiB the guest has what "
+                         "the balloon leaves",
+                         MIB(cfg->memory));
+    if (*size % PAGE || *size >= cfg->memory)
+        return bawn_fail(err, BAWN_E_CONFIG,
+                         "the balloon must be smaller than the machine's memory, %llu MiB, and a "
+                         "multiple of %u bytes",
+                         MIB(cfg->memory), PAGE);
+    return cfg->balloon.on || !*size
+               ? BAWN_OK
+               : bawn_fail(err, BAWN_E_CONFIG,
+                           "this machine has no balloon, which gives memory back while it runs "
+                           "(bawn run --balloon size=0)");
+}
+
+enum bawn_status bawn_running_resize(struct bawn_run *r, const struct bawn_wish *w,
+                                     struct bawn_error *err)
+{
+    const struct bawn_vm_config *cfg = &r->opt.cfg;
+    struct virtio_balloon_config config = { 0 };
+    enum bawn_status st = balloon_for(cfg, w, &r->balloon, err);
+
+    if (st)
+        return st;
+    if (w->vcpus != BAWN_NO_WISH && w->vcpus != cfg->vcpus)
+        return bawn_fail(err, BAWN_E_CONFIG,
+                         "the machine was started with %u vCPUs: their number can be changed "
+                         "before the first boot only",
+                         cfg->vcpus);
+    if (r->balloon == cfg->balloon.size) {
+        bawn_control_answer(r, 204, "");
+        return BAWN_OK;
+    }
+    config.num_pages = htole32((uint32_t)(r->balloon / PAGE));
+    return bawn_boot_configure(&r->boot, &r->boot.devices.balloon.vdev, &config, sizeof(config))
+               ? BAWN_OK
+               : bawn_fail(err, BAWN_E_IO,
+                           "the machine is busy: it ends, or does as it was told before");
+}
+
+void bawn_running_ordered(struct bawn_run *r, enum bawn_order order, const char *why)
+{
+    if (order == BAWN_ORDER_CONFIG && !*why)
+        r->opt.cfg.balloon.size = r->balloon; /* at the next boot too */
+}
