@@ -2,7 +2,7 @@
 # What is done with a finished build: inspected, and built a second time. After all other rooms.
 
 .PHONY: build-test reproduce
-build_tests := $(addprefix tests/build/,binaries.py commands.py reproduce.py)
+build_tests := $(addprefix tests/build/,binaries.py commands.py reproduce.py units.py)
 build-test: $(programs) $(attest_libs) $(policy_libs) $(modules) $(platform_modules) ## inspect every shipped binary
 	@BAWN_BUILD=$(B) CC="$(CC)" tests/tap.py build $(build_tests)
 
