@@ -78,6 +78,7 @@ def security_policy():
     assert not tool.check(MODEL, text)
     said = "\n".join(tool.check(MODEL, text.replace("<!-- end", "- **Magic** protects.\n<!-- end") + "\nSee Z-99."))
     assert "there is no threat Z-99" in said and "no threat is named by: - **Magic**" in said, said
+    assert "P-02 leads nowhere" in "\n".join(tool.check(MODEL, text.replace("\n[P-02]: ", "\n[P-2]: ")))
     assert "marks of its claims" in "\n".join(tool.check(MODEL, text.replace("<!-- claims -->", "")))
 
 
@@ -102,16 +103,18 @@ def pages_that_lag_behind():
 
 @test
 def tests_that_did_not_run():
-    """a test that failed or did not run is told, one that passed is not"""
-    threat = {"id": "X-99", "evidence": ["lab:a", "unit:r/b", "fuzz:t", "service:c", "vmm:d", "lab:gone", "lab:bad"]}
+    """a test that failed, did not run or skipped all is told, one that passed is not"""
+    threat = {"id": "X-99", "evidence": ["lab:a", "unit:r/b", "fuzz:t", "service:c", "vmm:d", "lab:gone", "lab:bad",
+                                             "lab:part", "lab:none"]}
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "log")
         with open(path, "w", encoding="utf-8") as f:
             f.write("  ok    a on stock KVM    3 passed\n  ok    r/b_test   2 passed\n"
                     "ok - t: 1 past finds\n  ok    service/c.py  1 passed\n  ok    vmm/d_test  1 passed\n"
-                    "  ok    bad   1 passed\n  FAIL  bad on stock KVM  0 passed\n")
+                    "  ok    bad   1 passed\n  FAIL  bad on stock KVM  0 passed\n"
+                    "  ok    part  12 passed, 2 skipped    0.1 s\n  ok    none  2 passed, 2 skipped\n")
         said = tool.ran({"threats": [threat]}, [path])
-    assert said == ["X-99: lab:gone did not run, or failed", "X-99: lab:bad did not run, or failed"], said
+    assert said == [f"X-99: lab:{name} did not run, or failed" for name in ("gone", "bad", "none")], said
 
 
 sys.exit(run_all())
