@@ -7,8 +7,12 @@ build-test: $(programs) $(attest_libs) $(policy_libs) $(modules) $(platform_modu
 	@BAWN_BUILD=$(B) CC="$(CC)" tests/tap.py build $(build_tests)
 
 # Byte for byte the same, in another folder, under another user, at another time?
+.PHONY: reproduce-test
+reproduced := programs $(if $(kdir_cloud),build/kernel/cloud/bawn.ko build/platform/cloud/bawn_platform.ko)
 reproduce: ## build programs, libraries, shim and modules twice elsewhere, and compare every byte
-	@scripts/reproduce programs $(B)/kernel/cloud/bawn.ko $(B)/platform/cloud/bawn_platform.ko
+	@scripts/reproduce $(reproduced)
+reproduce-test: programs $(modules) $(platform_modules) ## build them once elsewhere, and compare every byte with this build's
+	@TAP_TIMEOUT=900 BAWN_BUILD=$(B) BAWN_REPRODUCE="$(reproduced)" tests/tap.py reproduce tests/build/twice.sh
 
 # What a host of machines needs beside the program: the unit and the rule for /dev/bawn, the shim.
 .PHONY: install-host packages package-test

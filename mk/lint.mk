@@ -47,4 +47,4 @@ docs-test: ## docs/threat-model: valid, its pages as it says, its tests there
 
 .PHONY: check-docs
 check-docs: ## do what README and the guides say, word for word, in a fresh clone (LAB=y: the lab's part too)
-	@scripts/check-docs $(if $(LAB),--lab)
+	@$(if $(LAB),scripts/check-docs --lab,TAP_TIMEOUT=1200 tests/tap.py guides scripts/check-docs)

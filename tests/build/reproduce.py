@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Tests of scripts/reproduce's comparison: what differs in a build is told, with its place."""
+import importlib.machinery
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ sys.path.insert(0, os.path.join(HERE, ".."))
 from points import run_all, test  # noqa: E402
 
 TOOL = os.path.join(HERE, "../../scripts/reproduce")
+LOADER = importlib.machinery.SourceFileLoader("reproduce", os.path.realpath(TOOL))
 
 
 def compare(one, two):
@@ -69,6 +72,21 @@ def missing(work):
     shutil.rmtree(work + "/e/bin")
     shutil.rmtree(work + "/f")
     assert compare(work + "/e", work + "/f")[0] == 1
+
+
+@test
+def against(work):
+    """one build against another that may have more: a file that it lacks, and one that differs, are told"""
+    tool = importlib.util.module_from_spec(importlib.util.spec_from_loader("reproduce", LOADER))
+    LOADER.exec_module(tool)
+    flag = f"-ffile-prefix-map={work}/"
+    one, two = (build(f"{work}/{name}", f"{flag}{name}=.") for name in ("g", "h"))
+    shutil.copy(one + "/bin/x", one + "/bin/more")
+    assert tool.compare(one, two, True) == (2, []), tool.compare(one, two, True)
+    assert tool.compare(two, one, True) == (2, ["bin/more: only in one of them"])
+    with open(one + "/guest/shim.bin", "ab") as f:
+        f.write(b"X")
+    assert tool.compare(one, two, True)[1][0] == "guest/shim.bin: differs"
 
 
 with tempfile.TemporaryDirectory(prefix="bawn-reproduce-") as folder:

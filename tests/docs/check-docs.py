@@ -79,6 +79,13 @@ def the_lab():
 
 
 @test
+def surroundings():
+    """a page sees nothing of the test run that it is part of"""
+    os.environ["BAWN_RESULTS"] = os.environ["MAKELEVEL"] = os.environ["MAKEFLAGS"] = "x"
+    assert says(block("run", 'echo "${BAWN_RESULTS-none} ${MAKELEVEL-none} $MAKEFLAGS"'), block("prints", "none none -j")) == ""
+
+
+@test
 def marks():
     """marks that are none, and such without a block"""
     assert "is none of" in says(block("run twice", "true"))
