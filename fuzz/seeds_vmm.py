@@ -225,7 +225,7 @@ def image():
     yield b"\0BAWNSNAP" + struct.pack("<4I", 1, 1, 65536, 0) + bytes(64) + bytes(100)
     two, high = 2 << 20, 1 << 32
     for ranges in (1, 2):
-        head = struct.pack("<IIQQQQQQQ", 1, ranges, 0, 2, 0, 0, two, high, two)
+        head = struct.pack("<IIQQQQ56xQQQQ", 2, ranges, 0, 2, 0, 0, 0, two, high, two)
         yield b"\1" + head + b"{}" + bytes(64 * ranges)
         yield b"\2" + head + bytes(64 * ranges)
         yield b"\2" + head + b"\x81" + bytes(62) + b"\x80" + bytes(64 * (ranges - 1)) + bytes(3 * 4096)

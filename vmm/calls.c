@@ -143,6 +143,7 @@ void bawn_wish_free(struct bawn_wish *w)
 {
     free(w->id);
     free(w->url);
+    free(w->base);
 }
 
 /* ---- orders ---- */
@@ -195,6 +196,8 @@ static enum bawn_status do_quit(struct bawn_run *r, struct bawn_error *err)
 
 static const struct bawn_json_field snapshot_keys[] = {
     BAWN_WISH("destination_url", BAWN_JSON_STRING, url, .needed = true),
+    BAWN_WISH("base_url", BAWN_JSON_STRING, base),
+    BAWN_WISH("track", BAWN_JSON_BOOL, track),
 };
 
 /* "file:///PATH"; in a directory, a file of its own. */
@@ -215,16 +218,22 @@ static enum bawn_status snapshot_path(const char *url, char *path, size_t room,
 static enum bawn_status do_snapshot(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_image_key key;
-    char path[PATH_MAX];
+    char path[PATH_MAX], base[PATH_MAX];
+    const struct bawn_control *c = &r->control;
+    struct bawn_save_wish wish = { .path = path, .progress = c->nr_fds ? c->fds[0] : -1 };
     struct bawn_wish w;
     enum bawn_status st = BAWN_READ_WISH(&w, snapshot_keys);
 
+    wish.track = w.track;
+    wish.base = w.base ? base : NULL;
     if (!st)
         st = snapshot_path(w.url, path, sizeof(path), err);
+    if (!st && w.base)
+        st = snapshot_path(w.base, base, sizeof(base), err);
     if (!st)
         st = bawn_options_key(&r->opt, &key, err);
     if (!st)
-        st = bawn_save_begin(&r->boot, path, &key, err);
+        st = bawn_save_begin(&r->boot, &wish, &key, err);
     explicit_bzero(&key, sizeof(key));
     if (!st)
         bawn_event(&r->events, "vm", "snapshotting");

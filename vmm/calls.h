@@ -13,6 +13,8 @@
 #define BAWN_NO_WISH UINT64_MAX
 struct bawn_wish {
     char *id, *url; /* owned */
+    char *base;     /* the same */
+    bool track;
     uint64_t vcpus, ram, balloon;
 };
 

@@ -20,6 +20,7 @@
 #include "client.h"
 #include "launch.h"
 #include "runtime.h"
+#include "save.h"
 #include "stream.h"
 
 #define ANSWER_MAX (BAWN_HTTP_ANSWER_HEAD + BAWN_API_ANSWER_MAX)
@@ -32,6 +33,8 @@ struct ask {
     const struct command *command;
     const char *name, *socket, *argument;
     bool json;
+    bool progress;       /* the call takes its time: the other side says how far it is */
+    json_t *wish;        /* owned: what options say, as the call's body has it; NULL: nothing */
     int fd;              /* to send along; -1: none */
     char path[PATH_MAX]; /* of the socket */
     char text[ANSWER_MAX + 1];
@@ -77,13 +80,56 @@ static bool send_request(const struct ask *a, int to, const char *text, size_t l
     return sendmsg(to, &msg, MSG_NOSIGNAL) == (ssize_t)len;
 }
 
+#define BAR 40 /* columns */
+
+/* One message from the pipe. False: there is nobody at its other end. */
+static bool show_progress(const struct ask *a, int from, bool *shown)
+{
+    static const char full[] = "########################################";
+    struct bawn_save_progress p;
+    ssize_t got = read(from, &p, sizeof(p));
+    int n;
+
+    if (got != sizeof(p))
+        return got < 0 && errno == EAGAIN;
+    if (p.done > p.all)
+        p.done = p.all;
+    n = p.all ? (int)((double)p.done / (double)p.all * BAR) : BAR;
+    *shown = !a->json && isatty(STDERR_FILENO);
+    if (a->json)
+        fprintf(stderr, "{\"event\":\"progress\",\"done\":%llu,\"all\":%llu}\n",
+                (unsigned long long)p.done, (unsigned long long)p.all);
+    else if (*shown)
+        fprintf(stderr, "\r%s [%.*s%*s] %llu of %llu MiB ", a->name, n, full, BAR - n, "",
+                (unsigned long long)(p.done >> 20), (unsigned long long)(p.all >> 20));
+    return true;
+}
+
+/* Until the answer begins to come. */
+static void wait_for_answer(const struct ask *a, int from, int pipe)
+{
+    struct pollfd fds[] = { { from, POLLIN, 0 }, { pipe, POLLIN, 0 } };
+    bool shown = false;
+
+    while (poll(fds, 2, -1) >= 0 || errno == EINTR) {
+        if (fds[1].revents && !show_progress(a, pipe, &shown))
+            fds[1].fd = -1;
+        else if (!fds[1].revents && fds[0].revents)
+            break;
+    }
+    if (shown)
+        fputs("\n", stderr);
+}
+
 /* The answer up to the connection's end. */
-static bool read_answer(struct ask *a, int from)
+static bool read_answer(struct ask *a, int from, int pipe)
 {
     const char *body;
     size_t len = 0;
     ssize_t n;
 
+    if (pipe >= 0)
+        wait_for_answer(a, from, pipe);
     while (len < ANSWER_MAX && (n = read(from, a->text + len, ANSWER_MAX - len)) > 0)
         len += (size_t)n;
     a->text[len] = '\0';
@@ -101,7 +147,7 @@ static int call(struct ask *a, const char *what, const char *body)
 {
     bool get =
         !strcmp(what, "vm.info") || !strcmp(what, "vm.counters") || !strcmp(what, "vmm.ping");
-    int to = bawn_socket_connect(a->path), n;
+    int to = bawn_socket_connect(a->path), n, ends[2] = { -1, -1 };
     char *text = NULL;
     bool ok;
 
@@ -112,7 +158,14 @@ static int call(struct ask *a, const char *what, const char *body)
                  "%s " BAWN_API_ROOT "%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
                  "Content-Length: %zu\r\n\r\n%s",
                  get ? "GET" : "PUT", what, body ? strlen(body) : 0, body ? body : "");
-    ok = n > 0 && send_request(a, to, text, (size_t)n) && read_answer(a, to);
+    if (a->progress && !pipe2(ends, O_CLOEXEC | O_NONBLOCK))
+        a->fd = ends[1];
+    ok = n > 0 && send_request(a, to, text, (size_t)n);
+    if (ends[1] >= 0)
+        close(ends[1]);
+    ok = ok && read_answer(a, to, ends[0]);
+    if (ends[0] >= 0)
+        close(ends[0]);
     free(text);
     close(to);
     if (!ok)
@@ -280,14 +333,22 @@ static int do_resize(struct ask *a)
     return send_object(a, object);
 }
 
+/* A file's name, as another process understands it, behind a few letters. */
+static json_t *path_of(const char *before, const char *name)
+{
+    char *here = *name == '/' ? NULL : realpath(".", NULL);
+    json_t *path = json_sprintf("%s%s%s%s", before, here ? here : "", here ? "/" : "", name);
+
+    free(here);
+    return path;
+}
+
 static int do_snapshot(struct ask *a)
 {
-    char *path = *a->argument == '/' ? NULL : realpath(".", NULL);
-    json_t *object =
-        json_pack("{so}", "destination_url",
-                  json_sprintf("file://%s%s%s", path ? path : "", path ? "/" : "", a->argument));
+    json_t *object = a->wish ? json_incref(a->wish) : json_object();
 
-    free(path);
+    a->progress = true;
+    json_object_set_new(object, "destination_url", path_of("file://", a->argument));
     return send_object(a, object);
 }
 
@@ -471,11 +532,52 @@ void bawn_client_help(FILE *out)
         fprintf(out, "  %-14s%s\n", commands[i].name, commands[i].help);
 }
 
+static const struct {
+    const char *command, *name, *argument, *key, *help;
+    enum { FLAG, FILE_NAME, FILE_URL, NUMBER } kind;
+} options[] = {
+    { "snapshot", "--track", NULL, "track", "note what changes, for the next to be based on it",
+      FLAG },
+    { "snapshot", "--base", "FILE", "base_url", "only what changed since this one; and --track",
+      FILE_URL },
+};
+
+#define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
+
+/* One option of the command's own and its value: how many words; 0: there is none such. */
+static int take_option(struct ask *a, int argc, char **argv)
+{
+    char *end;
+    size_t i = 0;
+    json_t *value;
+
+    while (i < NR_OPTIONS && (strcmp(options[i].command, a->command->name) != 0 ||
+                              strcmp(options[i].name, argv[0]) != 0))
+        i++;
+    if (i == NR_OPTIONS || (options[i].kind != FLAG && argc < 2))
+        return 0;
+    if (options[i].kind == NUMBER && (!*argv[1] || strtoll(argv[1], &end, 10) < 0 || *end))
+        return 0;
+    value = options[i].kind == FLAG       ? json_true()
+            : options[i].kind == NUMBER   ? json_integer(strtoll(argv[1], NULL, 10))
+            : options[i].kind == FILE_URL ? path_of("file://", argv[1])
+                                          : path_of("", argv[1]);
+    if (!a->wish)
+        a->wish = json_object();
+    json_object_set_new(a->wish, options[i].key, value);
+    return options[i].kind == FLAG ? 1 : 2;
+}
+
 static int usage(const struct command *c, FILE *out)
 {
     fprintf(out, "Usage: bawn %s%s%s%s [OPTION]...\n\n%s\n\n", c->name,
             c->run == do_ps ? "" : " NAME", c->argument ? " " : "", c->argument ? c->argument : "",
             c->help);
+    for (size_t i = 0; i < NR_OPTIONS; i++) {
+        if (!strcmp(options[i].command, c->name))
+            fprintf(out, "  %s %-*s  %s\n", options[i].name, 16 - (int)strlen(options[i].name),
+                    options[i].argument ? options[i].argument : "", options[i].help);
+    }
     if (c->run != do_ps)
         fputs("  --api-socket PATH  the machine whose socket is there, in place of its name\n",
               out);
@@ -503,7 +605,7 @@ int bawn_client(int argc, char **argv)
 {
     static struct ask a = { .fd = -1 };
     const char *words[2] = { NULL, NULL };
-    int nr = 0, code;
+    int nr = 0, code, used;
 
     for (size_t i = 0; i < NR_COMMANDS; i++) {
         if (!strcmp(argv[0], commands[i].name))
@@ -518,6 +620,8 @@ int bawn_client(int argc, char **argv)
             a.json = true;
         else if (!strcmp(argv[i], "--api-socket") && i + 1 < argc)
             a.socket = argv[++i];
+        else if ((used = take_option(&a, argc - i, argv + i)))
+            i += used - 1;
         else if (*argv[i] == '-' || nr == 2)
             return usage(a.command, stderr);
         else
@@ -531,5 +635,6 @@ int bawn_client(int argc, char **argv)
     if (!code)
         code = a.command->run(&a);
     json_decref(a.value);
+    json_decref(a.wish);
     return code;
 }

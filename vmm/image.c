@@ -155,6 +155,7 @@ enum bawn_status bawn_image_create(struct bawn_image *image, int fd,
     if (RAND_bytes(head.salt, sizeof(head.salt)) != 1)
         return bawn_fail(err, BAWN_E_INTERNAL, "no random numbers for the snapshot's salt");
     st = begin(image, fd, key, &head, head.check, err);
+    memcpy(image->id.check, head.check, sizeof(image->id.check));
     return st || write_all(fd, &head, sizeof(head)) ? st : write_failed(err);
 }
 
@@ -170,6 +171,10 @@ static enum bawn_status write_chunk(struct bawn_image *image, bool last, struct 
         EVP_CIPHER_CTX_ctrl(image->cipher, EVP_CTRL_AEAD_GET_TAG, TAG, image->room + len) != 1)
         return bawn_fail(err, BAWN_E_INTERNAL, "cannot encrypt the snapshot");
     image->fill = 0;
+    if (last) {
+        memcpy(image->id.last, image->room + len, TAG);
+        image->id.size = htole64(image->size);
+    }
     return write_all(image->fd, image->room, (size_t)len + TAG) ? BAWN_OK : write_failed(err);
 }
 
@@ -295,7 +300,13 @@ enum bawn_status bawn_image_open(struct bawn_image *image, int fd, const struct 
     if (!body || (body % SEALED && body % SEALED <= TAG))
         return damaged(err);
     image->size = body - TAG * ((body + SEALED - 1) / SEALED);
-    return read_chunk(image, (image->size - 1) / BAWN_IMAGE_CHUNK, err);
+    st = read_chunk(image, (image->size - 1) / BAWN_IMAGE_CHUNK, err);
+    if (st)
+        return st;
+    memcpy(image->id.check, head.check, sizeof(image->id.check));
+    memcpy(image->id.last, image->room + (image->size - 1) % BAWN_IMAGE_CHUNK + 1, TAG);
+    image->id.size = htole64(image->size);
+    return BAWN_OK;
 }
 
 enum bawn_status bawn_image_get(struct bawn_image *image, uint64_t at, void *data, size_t len,

@@ -30,13 +30,22 @@ struct bawn_image_key {
 enum bawn_status bawn_image_key_read(struct bawn_image_key *key, const char *path,
                                      struct bawn_error *err);
 
+/* How one image is told from all others, and from itself when it was changed: what its header's
+ * key shows, the last chunk's tag, how much there is. Of no use to who has no key. */
+struct bawn_image_id {
+    uint8_t check[32];
+    uint8_t last[16];
+    uint64_t size; /* of the content, little-endian */
+};
+
 struct bawn_image {
-    int fd;        /* borrowed */
-    void *cipher;  /* owned */
-    uint8_t *room; /* owned: a chunk and its tag */
-    size_t fill;   /* content in room */
-    uint64_t held; /* the chunk in room, when reading */
-    uint64_t size; /* of the content */
+    int fd;                  /* borrowed */
+    void *cipher;            /* owned */
+    uint8_t *room;           /* owned: a chunk and its tag */
+    size_t fill;             /* content in room */
+    uint64_t held;           /* the chunk in room, when reading */
+    uint64_t size;           /* of the content */
+    struct bawn_image_id id; /* of one that was opened, or finished */
 };
 
 /* Begins an image in an empty file that is open for writing. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "machine.h"
+#include "track.h"
 
 static struct bawn_vm vm;
 
@@ -21,13 +22,28 @@ static void tell(int fd, enum bawn_tell_kind kind, uint32_t value, const char *t
     (void)!write(fd, &msg, sizeof(msg));
 }
 
-static const char *save(void)
+static enum bawn_status save(struct bawn_error *err)
 {
-    static struct bawn_error err;
+    enum bawn_status st;
 
     if (!vm.paused)
-        return "it is not paused";
-    return bawn_state_save(&vm, vm.parts->save, &err) ? err.msg : "";
+        return bawn_fail(err, BAWN_E_IO, "it is not paused");
+    st = bawn_state_save(&vm, vm.parts->save, err);
+    return st ? st : bawn_track_harvest(&vm, err);
+}
+
+/* What needs no more than a word of how it went. */
+static void carry_out(int fd, enum bawn_order order)
+{
+    static struct bawn_error err;
+    enum bawn_status st = order == BAWN_ORDER_SAVE ? save(&err)
+                          : order == BAWN_ORDER_TAKE
+                              ? bawn_track_harvest(&vm, &err)
+                              : bawn_track(&vm, order == BAWN_ORDER_TRACK, &err);
+
+    if (order == BAWN_ORDER_TRACK)
+        bawn_state_facts(&vm, vm.parts->save);
+    tell(fd, BAWN_TELL_DONE, order, st ? err.msg : "");
 }
 
 static void on_order(void *opaque)
@@ -51,7 +67,10 @@ static void on_order(void *opaque)
         bawn_virtio_config(&vm.virtio[msg.device], msg.config, msg.config_len);
         break;
     case BAWN_ORDER_SAVE:
-        tell(fd, BAWN_TELL_DONE, BAWN_ORDER_SAVE, save());
+    case BAWN_ORDER_TRACK:
+    case BAWN_ORDER_TAKE:
+    case BAWN_ORDER_LEAVE:
+        carry_out(fd, (enum bawn_order)msg.order);
         return;
     default:
         bawn_vm_end(&vm, BAWN_END_QUIT, "the supervisor ended it");

@@ -24,6 +24,9 @@ enum bawn_order {
     BAWN_ORDER_BUTTON, /* the guest's power button */
     BAWN_ORDER_SAVE,   /* of a paused machine: the state, where it was agreed to be */
     BAWN_ORDER_CONFIG, /* a device's configuration is another: device, config */
+    BAWN_ORDER_TRACK,  /* have written pages be noted, from now on, and the state's facts; */
+    BAWN_ORDER_TAKE,   /* add the module's notes to the common ones, which SAVE does too; */
+    BAWN_ORDER_LEAVE,  /* and note no more */
 };
 
 /* An order and what belongs to it; most are the first byte alone. */

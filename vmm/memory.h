@@ -13,6 +13,7 @@
 #include "bawn/status.h"
 #include "launch.h"
 
+#define BAWN_MEM_PAGE 4096u
 #define BAWN_MEM_MAX_RANGES 2
 
 struct bawn_mem_range {
@@ -24,10 +25,21 @@ struct bawn_mem_range {
     size_t map_size;
 };
 
+/* Which pages were written since somebody asked (dirty.c): a bit for each, which every process of a
+ * machine sets after what it writes, and the module's log is added to. */
+struct bawn_dirty {
+    uint32_t *on;                       /* NULL: nobody can ask */
+    uint64_t *map[BAWN_MEM_MAX_RANGES]; /* of each range */
+    uint64_t *log[BAWN_MEM_MAX_RANGES]; /* the same size, for the module to fill */
+    void *all;                          /* owned: shared with processes that are forked later */
+    size_t size;
+};
+
 struct bawn_mem {
     struct bawn_mem_range range[BAWN_MEM_MAX_RANGES];
     unsigned nr;
     int faults; /* owned: this process's userfaultfd (pager.h); -1: none */
+    struct bawn_dirty dirty;
 };
 
 enum bawn_mem_pages {
@@ -54,6 +66,26 @@ void *bawn_mem_at(const struct bawn_mem *mem, uint64_t gpa, uint64_t len);
 
 /* Gives the whole pages in this piece of guest memory back to the host: they read as zeroes. */
 void bawn_mem_drop(void *at, size_t len);
+
+/* dirty.c. Takes no memory of its own before somebody tracks. */
+enum bawn_status bawn_dirty_create(struct bawn_mem *mem, struct bawn_error *err);
+void bawn_dirty_destroy(struct bawn_mem *mem);
+/* Pages are noted from here on, or not any more. */
+void bawn_dirty_track(const struct bawn_mem *mem, bool on);
+/* Adds what the module's log says (mem->dirty.log). */
+void bawn_dirty_merge(const struct bawn_mem *mem, unsigned range);
+/* Nothing was written. */
+void bawn_dirty_clear(const struct bawn_mem *mem);
+uint64_t bawn_dirty_count(const struct bawn_mem *mem);
+/* Takes 64 pages' bits, and clears them: who reads the pages then misses nothing. */
+uint64_t bawn_dirty_take(const struct bawn_mem *mem, unsigned range, uint64_t word);
+/* Notes the pages of this piece of guest memory. */
+void bawn_dirty_note(const struct bawn_mem *mem, const void *at, size_t len);
+
+static inline bool bawn_dirty_tracked(const struct bawn_mem *mem)
+{
+    return mem->dirty.on && __atomic_load_n(mem->dirty.on, __ATOMIC_RELAXED);
+}
 
 /* Copies the plan's regions into memory. */
 enum bawn_status bawn_mem_place(const struct bawn_mem *mem, const struct bawn_launch_plan *plan,

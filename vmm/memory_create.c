@@ -97,11 +97,12 @@ enum bawn_status bawn_mem_create(struct bawn_mem *mem, const struct bawn_ram *ra
             return st;
         }
     }
-    return BAWN_OK;
+    return bawn_dirty_create(mem, err);
 }
 
 void bawn_mem_destroy(struct bawn_mem *mem)
 {
+    bawn_dirty_destroy(mem);
     for (unsigned i = 0; i < mem->nr; i++) {
         if (mem->range[i].map)
             munmap(mem->range[i].map, mem->range[i].map_size);

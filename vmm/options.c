@@ -435,6 +435,8 @@ static enum bawn_status open_snapshot(struct bawn_options *opt, struct bawn_erro
         st = bawn_fail(&why, BAWN_E_IO, "cannot be opened: %m");
     else
         st = bawn_snapshot_open(&opt->snapshot, opt->snapshot_fd, &key, &why);
+    if (!st)
+        st = bawn_snapshot_open_bases(&opt->snapshot, opt->restore, &key, &why);
     explicit_bzero(&key, sizeof(key));
     return st ? bawn_fail(err, st, "%s: %.300s", opt->restore, why.msg) : BAWN_OK;
 }

@@ -95,41 +95,71 @@ bool bawn_pager_join(const struct bawn_pager *p)
     return ended;
 }
 
-/* ---- what the image has ---- */
+/* ---- what the images have ---- */
 
-static enum bawn_status read_map(struct bawn_pager *p, unsigned i, uint64_t at,
-                                 struct bawn_error *err)
+static enum bawn_status get_map(struct bawn_pager_layer *l, uint64_t at, uint64_t words,
+                                uint64_t **map, struct bawn_error *err)
 {
-    uint64_t words = p->mem->range[i].size / PAGE / WORD_PAGES;
-    enum bawn_status st;
-
-    p->range[i].map = calloc(words, sizeof(*p->range[i].map));
-    p->range[i].rank = calloc(words, sizeof(*p->range[i].rank));
-    if (!p->range[i].map || !p->range[i].rank)
+    *map = calloc(words, sizeof(**map));
+    if (!*map)
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for the map of the guest's");
-    st = bawn_image_get(&p->snapshot->image, at, p->range[i].map, words * sizeof(uint64_t), err);
-    p->range[i].base = p->pages;
+    return bawn_image_get(&l->snapshot->image, at, *map, words * sizeof(uint64_t), err);
+}
+
+/* at: how far into the maps. */
+static enum bawn_status read_maps(struct bawn_pager_layer *l, unsigned i, uint64_t words,
+                                  uint64_t at, struct bawn_error *err)
+{
+    const struct bawn_snapshot *s = l->snapshot;
+    enum bawn_status st = get_map(l, s->maps_at + at, words, &l->range[i].map, err);
+
+    if (!st && s->base)
+        st = get_map(l, s->changed_at + at, words, &l->range[i].changed, err);
+    l->range[i].rank = calloc(words, sizeof(*l->range[i].rank));
+    if (!st && !l->range[i].rank)
+        st = bawn_fail(err, BAWN_E_NOMEM, "no memory for the map of the guest's");
+    l->range[i].base = l->pages;
     for (uint64_t word = 0; !st && word < words; word++) {
-        p->range[i].rank[word] = (uint32_t)(p->pages - p->range[i].base);
-        p->pages += (unsigned)__builtin_popcountll(p->range[i].map[word]);
+        uint64_t map = l->range[i].map[word];
+
+        if (l->range[i].changed && map & ~l->range[i].changed[word])
+            st = bawn_fail(err, BAWN_E_FORMAT, "the snapshot's pages make no sense");
+        l->range[i].rank[word] = (uint32_t)(l->pages - l->range[i].base);
+        l->pages += (unsigned)__builtin_popcountll(map);
     }
+    return st;
+}
+
+static enum bawn_status read_layer(struct bawn_pager_layer *l, struct bawn_snapshot *s,
+                                   const struct bawn_mem *mem, struct bawn_error *err)
+{
+    uint64_t at = 0, pages = 0;
+    enum bawn_status st = bawn_snapshot_fits(s, mem, &pages, err);
+
+    l->snapshot = s;
+    for (unsigned i = 0; !st && i < mem->nr; i++) {
+        uint64_t words = mem->range[i].size / PAGE / WORD_PAGES;
+
+        st = read_maps(l, i, words, at, err);
+        at += words * sizeof(uint64_t);
+    }
+    if (!st && l->pages != pages)
+        st = bawn_fail(err, BAWN_E_FORMAT, "the snapshot's pages make no sense");
     return st;
 }
 
 enum bawn_status bawn_pager_prepare(struct bawn_pager *p, struct bawn_snapshot *s,
                                     struct bawn_mem *mem, struct bawn_error *err)
 {
-    uint64_t at = s->maps_at, pages;
-    enum bawn_status st = bawn_snapshot_fits(s, mem, &pages, err);
+    enum bawn_status st = BAWN_OK;
 
     p->snapshot = s;
     p->mem = mem;
-    for (unsigned i = 0; !st && i < mem->nr; i++) {
-        st = read_map(p, i, at, err);
-        at += mem->range[i].size / PAGE / WORD_PAGES * sizeof(uint64_t);
-    }
-    if (!st && p->pages != pages)
-        st = bawn_fail(err, BAWN_E_FORMAT, "the snapshot's pages make no sense");
+    p->layer = calloc(BAWN_SNAPSHOT_CHAIN, sizeof(*p->layer));
+    if (!p->layer)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the snapshot's maps");
+    for (; !st && s && p->nr_layers < BAWN_SNAPSHOT_CHAIN; s = s->base)
+        st = read_layer(&p->layer[p->nr_layers++], s, mem, err);
     if (!st && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->link))
         st = bawn_fail(err, BAWN_E_IO, "cannot reach the pager's process: %m");
     return st;
@@ -143,32 +173,48 @@ void bawn_pager_close(struct bawn_pager *p)
         if (fds[i] >= 0)
             close(fds[i]);
     }
-    for (unsigned i = 0; i < BAWN_MEM_MAX_RANGES; i++) {
-        free(p->range[i].map);
-        free(p->range[i].rank);
+    for (unsigned n = 0; n < p->nr_layers; n++) {
+        for (unsigned i = 0; i < BAWN_MEM_MAX_RANGES; i++) {
+            free(p->layer[n].range[i].map);
+            free(p->layer[n].range[i].changed);
+            free(p->layer[n].range[i].rank);
+        }
     }
+    free(p->layer);
     *p = (struct bawn_pager){ .device = -1, .link = { -1, -1 } };
 }
 
 /* ---- the pager's process ---- */
 
-static bool has(const struct bawn_pager *p, unsigned i, uint64_t page)
+static bool marked(const uint64_t *map, uint64_t page)
 {
-    return p->range[i].map[page / WORD_PAGES] >> page % WORD_PAGES & 1;
+    return map[page / WORD_PAGES] >> page % WORD_PAGES & 1;
+}
+
+/* The image that has this page; NULL: it is zero. */
+static struct bawn_pager_layer *holder(const struct bawn_pager *p, unsigned i, uint64_t page)
+{
+    struct bawn_pager_layer *l = p->layer;
+
+    while (l->range[i].changed && !marked(l->range[i].changed, page))
+        l++; /* there is one: the last has no base */
+    return marked(l->range[i].map, page) ? l : NULL;
 }
 
 /* Reads what a page is. */
 static enum bawn_status get_page(struct bawn_pager *p, unsigned i, uint64_t page, uint8_t *to,
                                  struct bawn_error *err)
 {
-    uint64_t below = p->range[i].map[page / WORD_PAGES] & ((1ull << page % WORD_PAGES) - 1);
-    uint64_t n = p->range[i].base + p->range[i].rank[page / WORD_PAGES] +
-                 (unsigned)__builtin_popcountll(below);
+    struct bawn_pager_layer *l = holder(p, i, page);
+    uint64_t below, n;
 
     memset(to, 0, PAGE);
-    return has(p, i, page) ? bawn_image_get(&p->snapshot->image, p->snapshot->pages_at + n * PAGE,
-                                            to, PAGE, err)
-                           : BAWN_OK;
+    if (!l)
+        return BAWN_OK;
+    below = l->range[i].map[page / WORD_PAGES] & ((1ull << page % WORD_PAGES) - 1);
+    n = l->range[i].base + l->range[i].rank[page / WORD_PAGES] +
+        (unsigned)__builtin_popcountll(below);
+    return bawn_image_get(&l->snapshot->image, l->snapshot->pages_at + n * PAGE, to, PAGE, err);
 }
 
 /* Puts it there, if it is not there already, and wakes who waits for it at this source. False: its
@@ -260,7 +306,7 @@ static enum bawn_status fill(struct bawn_pager *p, unsigned i, struct bawn_error
     unsigned n = 0;
 
     for (uint64_t page = 0; !st && page < pages; page++) {
-        if (!has(p, i, page))
+        if (!holder(p, i, page))
             continue;
         st = get_page(p, i, page, content, err);
         while (!st && !(p->nr_sources &&
@@ -297,7 +343,8 @@ _Noreturn void bawn_pager_run(struct bawn_pager *p, struct bawn_error *err)
     unsigned lacks = 0; /* the machine's process says it for all */
     enum bawn_status st;
 
-    bawn_sandbox_keep(&files, p->snapshot->image.fd);
+    for (unsigned i = 0; i < p->nr_layers; i++)
+        bawn_sandbox_keep(&files, p->layer[i].snapshot->image.fd);
     bawn_sandbox_keep(&files, p->link[0]);
     st = bawn_sandbox_enter(BAWN_ROLE_PAGER, &files, &lacks, err);
     if (!st)

@@ -13,17 +13,25 @@
 
 #define BAWN_PAGER_SOURCES 64 /* processes that map the memory, restarted ones among them */
 
+/* One image of the chain. */
+struct bawn_pager_layer {
+    struct bawn_snapshot *snapshot; /* borrowed */
+    struct {
+        uint64_t *map;     /* owned: a bit for each page that stands in the image */
+        uint64_t *changed; /* owned: one for each that is not the base's; NULL: there is no base */
+        uint32_t *rank;    /* owned: how many of the range's stand before each word of map */
+        uint64_t base;     /* how many of the ranges before */
+    } range[BAWN_MEM_MAX_RANGES];
+    uint64_t pages; /* in the image */
+};
+
 struct bawn_pager {
     int device;                     /* owned; -1: this host gives us no page faults */
     int link[2];                    /* owned: the pager's end, and the others' */
     struct bawn_snapshot *snapshot; /* borrowed */
     struct bawn_mem *mem;           /* the same */
-    struct {
-        uint64_t *map;  /* owned: a bit for each page that stands in the image */
-        uint32_t *rank; /* owned: how many of the range's stand before each word of map */
-        uint64_t base;  /* how many of the ranges before */
-    } range[BAWN_MEM_MAX_RANGES];
-    uint64_t pages; /* in the image */
+    struct bawn_pager_layer *layer; /* owned; the newest first */
+    unsigned nr_layers;
     /* In the pager's process. */
     int source[BAWN_PAGER_SOURCES]; /* userfaultfds */
     unsigned nr_sources;

@@ -24,21 +24,34 @@ static enum bawn_status lock_in(const struct bawn_boot *b, struct bawn_error *er
     enum bawn_status st;
 
     bawn_sandbox_keep(&files, b->save.fd);
+    bawn_sandbox_keep(&files, b->save.progress);
     for (unsigned i = 0; i < b->mem.nr; i++)
         bawn_sandbox_keep(&files, b->mem.range[i].fd);
     st = bawn_sandbox_enter(BAWN_ROLE_SNAPSHOT, &files, &lacks, err);
     return st ? st : bawn_sandbox_filter(BAWN_ROLE_SNAPSHOT, &lacks, err);
 }
 
+/* Who does not read, or is gone, misses it. */
+static void tell(void *opaque, uint64_t done, uint64_t all)
+{
+    const struct bawn_save *s = opaque;
+    const struct bawn_save_progress msg = { done, all };
+
+    if (s->progress >= 0)
+        (void)!write(s->progress, &msg, sizeof(msg));
+}
+
 static _Noreturn void write_image(struct bawn_boot *b)
 {
-    static const struct bawn_progress nobody;
+    const struct bawn_progress progress = { tell, &b->save };
     struct bawn_error *err = &b->shared->why;
     enum bawn_status st = lock_in(b, err);
 
     if (!st)
         st = bawn_snapshot_write(&b->save.image, b->save.config, &b->shared->state,
-                                 BAWN_STATE_SIZE(b->parts.cfg->vcpus), &b->mem, &nobody, err);
+                                 BAWN_STATE_SIZE(b->parts.cfg->vcpus), &b->mem,
+                                 b->save.has_base ? &b->save.base : NULL, &progress, err);
+    b->shared->made = b->save.image.id;
     _exit(st ? 1 : 0);
 }
 
@@ -51,6 +64,9 @@ static void discard(struct bawn_save *s)
         unlink(s->temp);
     }
     s->fd = -1;
+    if (s->progress >= 0)
+        close(s->progress);
+    s->progress = -1;
     bawn_image_close(&s->image);
     free(s->config);
     s->config = NULL;
@@ -85,7 +101,42 @@ static enum bawn_status open_file(struct bawn_save *s, const char *path, struct 
     return s->fd < 0 ? bawn_fail(err, BAWN_E_IO, "cannot make %s: %m", s->temp) : BAWN_OK;
 }
 
-enum bawn_status bawn_save_begin(struct bawn_boot *b, const char *path,
+/* The base must be the one that the notes began with, and still be it. */
+static enum bawn_status open_base(struct bawn_boot *b, const char *path,
+                                  const struct bawn_image_key *key, struct bawn_error *err)
+{
+    struct bawn_save *s = &b->save;
+    struct bawn_image image = { .fd = -1 };
+    struct bawn_error why = { .msg = "" };
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    enum bawn_status st = fd < 0 ? bawn_fail(&why, BAWN_E_IO, "%s", strerror(errno))
+                                 : bawn_image_open(&image, fd, key, &why);
+
+    s->base.id = image.id;
+    bawn_image_close(&image);
+    if (fd >= 0)
+        close(fd);
+    if (st)
+        return bawn_fail(err, st, "the base %s: %.200s", path, why.msg);
+    if (!b->tracked.since || memcmp(&s->base.id, &b->tracked.base, sizeof(s->base.id)))
+        return bawn_fail(err, BAWN_E_DENIED,
+                         "%s is not the last snapshot of this run of the machine that was made "
+                         "with --track or --base%s: make one",
+                         path, b->tracked.since ? "" : " (there is none)");
+    if (!realpath(path, s->base_path))
+        return bawn_fail(err, BAWN_E_IO, "the base %s: %m", path);
+    s->base.path = s->base_path;
+    s->has_base = true;
+    return BAWN_OK;
+}
+
+/* What comes after the machine is paused. */
+static enum bawn_order next_order(const struct bawn_boot *b)
+{
+    return b->save.track && !b->tracked.on ? BAWN_ORDER_TRACK : BAWN_ORDER_SAVE;
+}
+
+enum bawn_status bawn_save_begin(struct bawn_boot *b, const struct bawn_save_wish *wish,
                                  const struct bawn_image_key *key, struct bawn_error *err)
 {
     struct bawn_save *s = &b->save;
@@ -99,14 +150,23 @@ enum bawn_status bawn_save_begin(struct bawn_boot *b, const char *path,
         return bawn_fail(err, BAWN_E_IO,
                          "the machine's memory is still being read from the "
                          "snapshot that it came from: try again");
-    *s = (struct bawn_save){ .fd = -1, .resume = !b->paused };
-    st = open_file(s, path, err);
+    *s = (struct bawn_save){
+        .fd = -1,
+        .resume = !b->paused,
+        .track = wish->track || wish->base,
+        .progress = wish->progress < 0 ? -1 : fcntl(wish->progress, F_DUPFD_CLOEXEC, 3),
+    };
+    if (s->progress >= 0)
+        fcntl(s->progress, F_SETFL, O_NONBLOCK | O_WRONLY);
+    st = wish->base ? open_base(b, wish->base, key, err) : BAWN_OK;
+    if (!st)
+        st = open_file(s, wish->path, err);
     s->config = st ? NULL : bawn_vm_config_print(b->parts.cfg);
     if (!st && !s->config)
         st = bawn_fail(err, BAWN_E_NOMEM, "no memory for the configuration");
     if (!st) /* here the cipher is set up, which the writer's process could not do */
         st = bawn_image_create(&s->image, s->fd, key, err);
-    if (!st && !bawn_boot_order(b, s->resume ? BAWN_ORDER_PAUSE : BAWN_ORDER_SAVE))
+    if (!st && !bawn_boot_order(b, s->resume ? BAWN_ORDER_PAUSE : next_order(b)))
         st = bawn_fail(err, BAWN_E_IO,
                        "the machine takes no orders now: it starts, ends or has "
                        "one to carry out");
@@ -131,8 +191,8 @@ bool bawn_save_ordered(struct bawn_boot *b, enum bawn_order order, const char *w
     } else if (*why) {
         s->resume = s->resume && order != BAWN_ORDER_PAUSE;
         fail(b, why);
-    } else if (order == BAWN_ORDER_PAUSE) {
-        if (!bawn_boot_order(b, BAWN_ORDER_SAVE))
+    } else if (order != BAWN_ORDER_SAVE) {
+        if (!bawn_boot_order(b, next_order(b)))
             fail(b, "the machine takes no orders");
     } else {
         s->writer = bawn_boot_spawn("snapshot");
@@ -168,6 +228,14 @@ static bool publish(struct bawn_save *s)
     return true;
 }
 
+/* Nothing runs now. */
+static void begin_notes(struct bawn_boot *b)
+{
+    bawn_dirty_clear(&b->mem);
+    b->tracked.base = b->shared->made;
+    b->tracked.since = true;
+}
+
 void bawn_save_reap(struct bawn_boot *b)
 {
     struct bawn_save *s = &b->save;
@@ -179,6 +247,8 @@ void bawn_save_reap(struct bawn_boot *b)
     if (WIFEXITED(status) && !WEXITSTATUS(status)) {
         if (!publish(s))
             snprintf(s->why, sizeof(s->why), "it cannot be given its name: %s", strerror(errno));
+        else if (s->track) /* what is written from here on has changed since */
+            begin_notes(b);
         go_on(b);
         return;
     }

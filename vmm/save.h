@@ -16,12 +16,30 @@
 
 struct bawn_boot;
 
+/* What is wished for. The texts are borrowed. */
+struct bawn_save_wish {
+    const char *path;
+    const char *base; /* the last snapshot with track: only what changed since is saved; or NULL */
+    bool track;       /* from here on what is written is noted, for the next to be based on this */
+    int progress;     /* borrowed: a pipe that is told; -1: none is */
+};
+
+/* What goes into that pipe. */
+struct bawn_save_progress {
+    uint64_t done, all; /* bytes */
+};
+
 struct bawn_save {
     bool active;
     bool resume;  /* the machine ran before */
     pid_t writer; /* 0: there is none */
     int fd;       /* owned: of temp */
     char path[PATH_MAX], temp[PATH_MAX];
+    bool track;
+    int progress; /* owned; -1: nobody is told */
+    bool has_base;
+    char base_path[PATH_MAX];
+    struct bawn_snapshot_base base;
     char *config; /* owned */
     struct bawn_image image;
     char why[256]; /* it failed; empty: it did not */
@@ -29,7 +47,7 @@ struct bawn_save {
 
 /* Begins; the boot's ops.saved() comes later. A path without a slash is one in the supervisor's
  * directory. BAWN_E_UNSUPPORTED: this machine cannot be saved. */
-enum bawn_status bawn_save_begin(struct bawn_boot *b, const char *path,
+enum bawn_status bawn_save_begin(struct bawn_boot *b, const struct bawn_save_wish *wish,
                                  const struct bawn_image_key *key, struct bawn_error *err);
 
 /* For supervise.c. Whether the answer to an order was meant for a snapshot; a child has ended; the

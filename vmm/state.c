@@ -162,13 +162,8 @@ static enum bawn_status save_devices(const struct bawn_vm *vm, struct bawn_state
     return BAWN_OK;
 }
 
-enum bawn_status bawn_state_save(struct bawn_vm *vm, struct bawn_state *state,
-                                 struct bawn_error *err)
+void bawn_state_facts(const struct bawn_vm *vm, struct bawn_state *state)
 {
-    enum bawn_status st = bawn_state_supported(vm->parts->cfg, err);
-
-    if (st)
-        return st;
     memset(state, 0, BAWN_STATE_SIZE(vm->nr_vcpus));
     state->version = BAWN_STATE_VERSION;
     state->size = BAWN_STATE_SIZE(vm->nr_vcpus);
@@ -177,6 +172,16 @@ enum bawn_status bawn_state_save(struct bawn_vm *vm, struct bawn_state *state,
     state->measured = vm->measured;
     memcpy(state->digest, vm->digest, sizeof(state->digest));
     state->cpuid = vm->cpuid;
+}
+
+enum bawn_status bawn_state_save(struct bawn_vm *vm, struct bawn_state *state,
+                                 struct bawn_error *err)
+{
+    enum bawn_status st = bawn_state_supported(vm->parts->cfg, err);
+
+    if (st)
+        return st;
+    bawn_state_facts(vm, state);
     if (!both_clocks(vm, false, &state->clock, &state->tsc))
         return bawn_fail(err, BAWN_E_IO, "cannot read the guest's clocks: %m");
     st = save_devices(vm, state, err);

@@ -69,6 +69,9 @@ struct bawn_state {
 #define BAWN_STATE_SIZE(vcpus) \
     (offsetof(struct bawn_state, vcpu) + (vcpus) * sizeof(struct bawn_state_vcpu))
 
+/* What of it is known before the machine stops: all up to its clock. */
+#define BAWN_STATE_FACTS offsetof(struct bawn_state, clock)
+
 struct bawn_vm;
 struct bawn_vcpu;
 
@@ -77,6 +80,8 @@ enum bawn_status bawn_state_supported(const struct bawn_vm_config *cfg, struct b
 
 /* Before the machine's process locks itself in: which MSRs a vCPU has. */
 enum bawn_status bawn_state_prepare(struct bawn_vm *vm, struct bawn_error *err);
+/* The facts. */
+void bawn_state_facts(const struct bawn_vm *vm, struct bawn_state *state);
 /* Of a paused machine; allocates nothing. */
 enum bawn_status bawn_state_save(struct bawn_vm *vm, struct bawn_state *state,
                                  struct bawn_error *err);

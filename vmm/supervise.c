@@ -246,6 +246,8 @@ static void ordered(struct bawn_boot *b, const char *why)
     b->order = BAWN_ORDER_END;
     if (!*why && (order == BAWN_ORDER_PAUSE || order == BAWN_ORDER_RESUME))
         b->paused = order == BAWN_ORDER_PAUSE;
+    if (!*why && (order == BAWN_ORDER_TRACK || order == BAWN_ORDER_LEAVE))
+        b->tracked.on = order == BAWN_ORDER_TRACK;
     if (!bawn_save_ordered(b, order, why))
         b->ops.ordered(b->ops.opaque, order, why);
 }

@@ -36,7 +36,8 @@ struct bawn_boot_ops {
 /* Shared with the machine's process, and with the one that writes a snapshot. */
 struct bawn_shared {
     struct bawn_state state;
-    struct bawn_error why; /* the writer failed */
+    struct bawn_error why;     /* the writer failed */
+    struct bawn_image_id made; /* it did not */
 };
 
 struct bawn_boot {
@@ -64,6 +65,11 @@ struct bawn_boot {
 
     bool launched, ending;
     bool paused;
+    struct {
+        bool on;    /* what is written is noted, */
+        bool since; /* and the notes are complete since this snapshot: */
+        struct bawn_image_id base;
+    } tracked;
     enum bawn_order order;   /* that an answer is due for; BAWN_ORDER_END: none */
     unsigned lacks;          /* BAWN_LACKS_*, once it is launched */
     enum bawn_status status; /* not BAWN_OK: the machine was not built, err says why */

@@ -18,6 +18,15 @@ enum { QUEUE_INFLATE, QUEUE_DEFLATE, QUEUE_REPORTING, NR_QUEUES };
 
 #define CLASS_MEMORY 0x058000 /* memory controller, other */
 
+/* What was written there is gone, which is a change as well. */
+static void drop(const struct bawn_virtio_balloon *b, void *at, size_t len)
+{
+    bawn_mem_drop(at, len);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (bawn_dirty_tracked(b->vdev.host.mem))
+        bawn_dirty_note(b->vdev.host.mem, at, len);
+}
+
 static uint32_t inflate(struct bawn_virtio_balloon *b, const struct bawn_virtq_chain *chain)
 {
     struct bawn_bufs pages;
@@ -29,16 +38,16 @@ static uint32_t inflate(struct bawn_virtio_balloon *b, const struct bawn_virtq_c
         void *page = bawn_mem_at(b->vdev.host.mem, gpa, 1u << VIRTIO_BALLOON_PFN_SHIFT);
 
         if (page)
-            bawn_mem_drop(page, 1u << VIRTIO_BALLOON_PFN_SHIFT);
+            drop(b, page, 1u << VIRTIO_BALLOON_PFN_SHIFT);
     }
     return 0;
 }
 
 /* Section 5.5.6.6: the buffers themselves are what is free. */
-static uint32_t report(const struct bawn_virtq_chain *chain)
+static uint32_t report(const struct bawn_virtio_balloon *b, const struct bawn_virtq_chain *chain)
 {
     for (unsigned i = chain->nr_read; i < chain->nr_read + chain->nr_write; i++)
-        bawn_mem_drop(chain->iov[i].iov_base, chain->iov[i].iov_len);
+        drop(b, chain->iov[i].iov_base, chain->iov[i].iov_len);
     return 0;
 }
 
@@ -46,7 +55,8 @@ static uint32_t serve(void *opaque, unsigned queue, const struct bawn_virtq_chai
 {
     if (queue == QUEUE_INFLATE)
         return inflate(opaque, chain);
-    return queue == QUEUE_REPORTING ? report(chain) : 0; /* deflated pages come by themselves */
+    return queue == QUEUE_REPORTING ? report(opaque, chain)
+                                    : 0; /* deflated pages come by themselves */
 }
 
 static const struct bawn_vdev_ops balloon_ops = {

@@ -262,6 +262,28 @@ static bool walk_packed(struct bawn_virtq *q, struct bawn_virtq_chain *c)
     return false;
 }
 
+/* ---- What is written, for who copies the guest's memory meanwhile ---- */
+
+/* After a fence: what was written before tracking began is seen by who began it. */
+static void note_ring(const struct bawn_virtq *q)
+{
+    if (!bawn_dirty_tracked(q->mem))
+        return;
+    if (packed(q))
+        bawn_dirty_note(q->mem, q->desc, q->size * DESC_SIZE);
+    bawn_dirty_note(q->mem, q->used,
+                    packed(q) ? EVENT_SIZE
+                              : USED_RING + q->size * sizeof(struct vring_used_elem) + EVENT);
+}
+
+/* All that could be written: after an error more was than is told. */
+static void note_buffers(const struct bawn_virtq *q, const struct bawn_virtq_chain *c)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (unsigned i = c->nr_read; bawn_dirty_tracked(q->mem) && i < c->nr_read + c->nr_write; i++)
+        bawn_dirty_note(q->mem, c->iov[i].iov_base, c->iov[i].iov_len);
+}
+
 /* ---- Taking ---- */
 
 static bool any_waits(const struct bawn_virtq *q)
@@ -282,6 +304,7 @@ static bool any_waits_still(const struct bawn_virtq *q)
         store16(q->used + USED_RING + q->size * sizeof(struct vring_used_elem), q->avail_idx);
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    note_ring(q);
     return any_waits(q);
 }
 
@@ -355,6 +378,7 @@ void bawn_virtq_push(struct bawn_virtq *q, const struct bawn_virtq_chain *chain,
 {
     uint32_t len = written < chain->write_len ? written : chain->write_len;
 
+    note_buffers(q, chain);
     if (packed(q))
         push_packed(q, chain, len);
     else
@@ -396,6 +420,7 @@ bool bawn_virtq_wants_irq(struct bawn_virtq *q)
 
     /* What is used must be visible before the driver's wish is read (section 2.7.7.1). */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    note_ring(q);
     wanted = packed(q) ? packed_wants_irq(q) : split_wants_irq(q);
     q->asked_idx = q->used_idx;
     return wanted;

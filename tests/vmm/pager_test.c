@@ -32,12 +32,18 @@ static struct bawn_mem mem;
 static struct bawn_pager pager;
 static struct bawn_error *err; /* of the pager's process */
 static pid_t pager_pid;
-static int file;
+static int file, base_file = -1;
 
 /* Every third page has something in it. */
 static uint8_t content(unsigned range, uint64_t page)
 {
     return page % 3 ? 0 : (uint8_t)(1 + (page * 7 + range) % 255);
+}
+
+/* What every tenth has in the image that is based on that. */
+static uint8_t again(unsigned range, uint64_t page)
+{
+    return page % 20 ? 0 : (uint8_t)(1 + (page * 3 + range) % 255);
 }
 
 static void write_snapshot(void)
@@ -53,8 +59,8 @@ static void write_snapshot(void)
             memset(mem.range[i].host + page * PAGE, content(i, page), PAGE);
     }
     assert_int_equal(bawn_image_create(&image, file, &key, NULL), BAWN_OK);
-    assert_int_equal(bawn_snapshot_write(&image, "{}", &state, state.size, &mem, &nobody, NULL),
-                     BAWN_OK);
+    assert_int_equal(
+        bawn_snapshot_write(&image, "{}", &state, state.size, &mem, NULL, &nobody, NULL), BAWN_OK);
     bawn_image_close(&image);
     bawn_mem_destroy(&mem);
 }
@@ -62,7 +68,7 @@ static void write_snapshot(void)
 static bool page_is(unsigned range, uint64_t page)
 {
     const uint8_t *at = mem.range[range].host + page * PAGE;
-    uint8_t want = content(range, page);
+    uint8_t want = base_file >= 0 && page % 10 == 0 ? again(range, page) : content(range, page);
 
     return *at == want && at[PAGE - 1] == want && !memcmp(at, at + 1, PAGE - 1);
 }
@@ -107,6 +113,14 @@ static void start(void)
 {
     assert_int_equal(bawn_mem_create(&mem, ram, 2, false, NULL), BAWN_OK);
     assert_int_equal(bawn_snapshot_open(&snapshot, file, &key, NULL), BAWN_OK);
+    if (base_file >= 0) {
+        char name[32];
+
+        free(snapshot.base_path);
+        snprintf(name, sizeof(name), "/proc/self/fd/%d", base_file);
+        snapshot.base_path = strdup(name);
+        assert_int_equal(bawn_snapshot_open_bases(&snapshot, "", &key, NULL), BAWN_OK);
+    }
     assert_true(bawn_pager_open(&pager));
     assert_int_equal(bawn_pager_prepare(&pager, &snapshot, &mem, NULL), BAWN_OK);
     pager_pid = fork();
@@ -118,6 +132,43 @@ static void start(void)
     pager.link[0] = -1;
 }
 
+/* The image of before, and one of what changed: some pages, of which some are zero now. */
+static uint64_t pages_of(unsigned range)
+{
+    return ram[range].size / PAGE;
+}
+
+static int setup_chain(void **opaque)
+{
+    static const struct bawn_progress nobody;
+    struct bawn_snapshot_base base = { .path = "/nowhere" };
+    struct bawn_image image;
+    int first;
+
+    setup(opaque);
+    assert_int_equal(bawn_image_open(&image, file, &key, NULL), BAWN_OK);
+    base.id = image.id;
+    bawn_image_close(&image);
+    first = file;
+    file = memfd_create("snapshot", MFD_CLOEXEC);
+    assert_int_equal(bawn_mem_create(&mem, ram, 2, false, NULL), BAWN_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        for (uint64_t page = 0; page < pages_of(i); page += 10) {
+            uint8_t *at = mem.range[i].host + page * PAGE;
+
+            memset(at, again(i, page), PAGE);
+            bawn_dirty_note(&mem, at, PAGE);
+        }
+    }
+    assert_int_equal(bawn_image_create(&image, file, &key, NULL), BAWN_OK);
+    assert_int_equal(
+        bawn_snapshot_write(&image, "{}", &state, state.size, &mem, &base, &nobody, NULL), BAWN_OK);
+    bawn_image_close(&image);
+    bawn_mem_destroy(&mem);
+    base_file = first;
+    return 0;
+}
+
 static int teardown(void **opaque)
 {
     (void)opaque;
@@ -125,6 +176,9 @@ static int teardown(void **opaque)
     bawn_snapshot_close(&snapshot);
     bawn_mem_destroy(&mem);
     close(file);
+    if (base_file >= 0)
+        close(base_file);
+    base_file = -1;
     return 0;
 }
 
@@ -170,7 +224,7 @@ static void test_damage(void **opaque)
     pid_t one;
 
     (void)opaque;
-    at = 88 + state.size + 4 * MIB;
+    at = 96 + state.size + 4 * MIB;
     assert_int_equal(pread(file, &c, 1, (off_t)at), 1);
     c ^= 1;
     assert_int_equal(pwrite(file, &c, 1, (off_t)at), 1);
@@ -187,6 +241,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_on_demand, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_on_demand, setup_chain, teardown),
         cmocka_unit_test_setup_teardown(test_killed_reader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
     };

@@ -191,6 +191,13 @@ static void is_saved(const struct bawn_vm_parts *parts, int fd)
 
 /* ---- the supervisor ---- */
 
+static enum bawn_status begin_to_save(void)
+{
+    const struct bawn_save_wish wish = { .path = save_to, .progress = -1 };
+
+    return bawn_save_begin(&boot, &wish, &key, NULL);
+}
+
 static void launched(void *opaque)
 {
     (void)opaque;
@@ -198,8 +205,8 @@ static void launched(void *opaque)
     if (end_when_launched)
         bawn_boot_end(&boot, BAWN_END_QUIT, "enough");
     if (save_to) {
-        assert_int_equal(bawn_save_begin(&boot, save_to, &key, NULL), BAWN_OK);
-        assert_int_equal(bawn_save_begin(&boot, save_to, &key, NULL), BAWN_E_IO);
+        assert_int_equal(begin_to_save(), BAWN_OK);
+        assert_int_equal(begin_to_save(), BAWN_E_IO);
     }
     if (order_when_launched) {
         assert_true(bawn_boot_order(&boot, BAWN_ORDER_PAUSE));
@@ -233,7 +240,7 @@ static void ordered(void *opaque, enum bawn_order order, const char *why)
 static void launched_and_saved(void *opaque)
 {
     (void)opaque;
-    assert_int_equal(bawn_save_begin(&boot, save_to, &key, NULL), BAWN_OK);
+    assert_int_equal(begin_to_save(), BAWN_OK);
     bawn_boot_end(&boot, BAWN_END_QUIT, "enough");
 }
 
@@ -413,19 +420,23 @@ static void test_save_refused(void **state)
 {
     static const struct bawn_vm_config confidential = { .snp.on = true }, plain;
     static struct bawn_boot b;
+    struct bawn_save_wish nowhere = { .path = "/nonexistent/x", .progress = -1 };
     struct bawn_error err;
 
     (void)state;
     b.parts.cfg = &confidential;
-    assert_int_equal(bawn_save_begin(&b, "/nonexistent/x", &key, &err), BAWN_E_UNSUPPORTED);
+    assert_int_equal(bawn_save_begin(&b, &nowhere, &key, &err), BAWN_E_UNSUPPORTED);
     assert_non_null(strstr(err.msg, "confidential machine"));
     b.parts.cfg = &plain;
     b.pager_pid = 1; /* memory that is not there yet would be saved as zero */
-    assert_int_equal(bawn_save_begin(&b, "/nonexistent/x", &key, &err), BAWN_E_IO);
+    assert_int_equal(bawn_save_begin(&b, &nowhere, &key, &err), BAWN_E_IO);
     assert_non_null(strstr(err.msg, "still being read"));
     b.pager_pid = 0;
-    assert_int_equal(bawn_save_begin(&b, "/nonexistent/x", &key, &err), BAWN_E_IO);
+    assert_int_equal(bawn_save_begin(&b, &nowhere, &key, &err), BAWN_E_IO);
     assert_non_null(strstr(err.msg, "/nonexistent/x"));
+    nowhere.base = "/nonexistent/base";
+    assert_int_equal(bawn_save_begin(&b, &nowhere, &key, &err), BAWN_E_IO);
+    assert_non_null(strstr(err.msg, "/nonexistent/base"));
 }
 
 /* The machine ends first, whatever the snapshot has come to. */

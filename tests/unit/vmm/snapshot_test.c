@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -66,8 +68,9 @@ static int write_it(const struct bawn_mem *mem, const struct bawn_state *state)
 
     assert_int_equal(bawn_image_create(&image, fd, &none, &err), BAWN_OK);
     told = 0;
-    assert_int_equal(bawn_snapshot_write(&image, config, state, state->size, mem, &progress, &err),
-                     BAWN_OK);
+    assert_int_equal(
+        bawn_snapshot_write(&image, config, state, state->size, mem, NULL, &progress, &err),
+        BAWN_OK);
     bawn_image_close(&image);
     return fd;
 }
@@ -112,6 +115,119 @@ static void test_round_trip(void **opaque)
     free(got);
 }
 
+/* ---- what changed since another ---- */
+
+#define CHAIN 3
+
+/* In a directory, as files: 0 is the first, each of the others has what was noted since. */
+static void write_chain(char dir[], struct bawn_mem *mem, const struct bawn_image_key *key)
+{
+    struct bawn_state *state = make_state(1);
+    struct bawn_snapshot_base base;
+    char path[CHAIN][64];
+
+    assert_non_null(mkdtemp(dir));
+    bawn_dirty_track(mem, true);
+    for (unsigned i = 0; i < CHAIN; i++) {
+        struct bawn_image image;
+        int fd;
+
+        if (i) { /* one that is new, one that is another, one that is zero now */
+            uint8_t *page[] = { mem->range[0].host + (2 + i) * PAGE,
+                                mem->range[0].host + 17 * i * MIB, mem->range[1].host + i * PAGE };
+
+            memset(page[0], 0x50 + (int)i, PAGE);
+            memset(page[1], 0x60 + (int)i, 10);
+            memset(page[2], 0, PAGE);
+            for (unsigned n = 0; n < 3; n++)
+                bawn_dirty_note(mem, page[n], 1);
+            bawn_dirty_note(mem, mem->range[0].host + 200 * MIB, PAGE); /* a hole */
+        }
+        snprintf(path[i], sizeof(path[i]), "%s/%u", dir, i);
+        fd = open(path[i], O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        assert_int_equal(bawn_image_create(&image, fd, key, &err), BAWN_OK);
+        assert_int_equal(bawn_snapshot_write(&image, config, state, state->size, mem,
+                                             i ? &base : NULL, &nobody, &err),
+                         BAWN_OK);
+        base = (struct bawn_snapshot_base){ image.id, path[i] };
+        bawn_image_close(&image);
+        close(fd);
+        bawn_dirty_clear(mem);
+        assert_int_equal(bawn_dirty_count(mem), 0);
+    }
+    free(state);
+}
+
+static enum bawn_status open_chain(struct bawn_snapshot *s, const char *dir, unsigned i,
+                                   const struct bawn_image_key *key)
+{
+    char path[64];
+    enum bawn_status st;
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/%u", dir, i);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    st = bawn_snapshot_open(s, fd, key, &err);
+    s->fd = fd;
+    return st ? st : bawn_snapshot_open_bases(s, path, key, &err);
+}
+
+static void close_chain(struct bawn_snapshot *s)
+{
+    close(s->fd);
+    bawn_snapshot_close(s);
+}
+
+static void test_chain(void **opaque)
+{
+    const struct bawn_image_key key = { true, "the key of all these tests: 32 b" };
+    char dir[] = "/tmp/bawn-snapshot-XXXXXX", moved[] = "/tmp/bawn-moved-XXXXXX";
+    char from[64], to[64];
+    struct bawn_snapshot s;
+    struct bawn_mem mem, got;
+    struct stat file;
+
+    (void)opaque;
+    fill(&mem);
+    write_chain(dir, &mem, &key);
+    snprintf(from, sizeof(from), "%s/2", dir);
+    assert_int_equal(stat(from, &file), 0);
+    assert_in_range(file.st_size, 2 * PAGE, 8 * PAGE + (off_t)sizeof(struct bawn_state));
+    /* All together, in another place. */
+    assert_non_null(mkdtemp(moved));
+    for (unsigned i = 0; i < CHAIN; i++) {
+        snprintf(from, sizeof(from), "%s/%u", dir, i);
+        snprintf(to, sizeof(to), "%s/%u", moved, i);
+        assert_int_equal(rename(from, to), 0);
+    }
+    assert_int_equal(rmdir(dir), 0);
+    assert_int_equal(open_chain(&s, moved, 2, &key), BAWN_OK);
+    assert_int_equal(bawn_mem_create(&got, ram, 2, false, &err), BAWN_OK);
+    told = 0;
+    assert_int_equal(bawn_snapshot_memory(&s, &got, &progress, &err), BAWN_OK);
+    assert_int_equal(told, told_all);
+    for (unsigned i = 0; i < 2; i++)
+        assert_memory_equal(got.range[i].host, mem.range[i].host, mem.range[i].size);
+    bawn_mem_destroy(&got);
+    close_chain(&s);
+    /* Another in the place of a base: the first one is no base of the last. */
+    snprintf(from, sizeof(from), "%s/0", moved);
+    snprintf(to, sizeof(to), "%s/1", moved);
+    assert_int_equal(rename(from, to), 0);
+    assert_int_equal(open_chain(&s, moved, 2, &key), BAWN_E_DENIED);
+    assert_non_null(strstr(err.msg, "not the file that it was"));
+    close_chain(&s);
+    assert_int_equal(unlink(to), 0);
+    assert_int_equal(open_chain(&s, moved, 2, &key), BAWN_E_IO);
+    assert_non_null(strstr(err.msg, "/1 cannot be opened"));
+    close_chain(&s);
+    snprintf(to, sizeof(to), "%s/2", moved);
+    assert_int_equal(unlink(to), 0);
+    assert_int_equal(rmdir(moved), 0);
+    bawn_mem_destroy(&mem);
+}
+
 /* ---- images as nobody writes them ---- */
 
 static enum bawn_status read_hostile(const struct bawn_snapshot_head *head, const void *rest,
@@ -145,7 +261,7 @@ static enum bawn_status read_hostile(const struct bawn_snapshot_head *head, cons
 static void test_hostile(void **opaque)
 {
     const struct bawn_snapshot_head good = {
-        .version = 1,
+        .version = 2,
         .nr_ram = 1,
         .config_len = 2,
         .state_len = BAWN_STATE_SIZE(1),
@@ -178,7 +294,7 @@ static void test_hostile(void **opaque)
         bad.member = (value);                                    \
         assert_int_equal(read_hostile(&bad, rest, len), status); \
     } while (0)
-    BAD(version, 2, BAWN_E_UNSUPPORTED);
+    BAD(version, 1, BAWN_E_UNSUPPORTED);
     BAD(nr_ram, 0, BAWN_E_FORMAT);
     BAD(nr_ram, 3, BAWN_E_FORMAT);
     BAD(nr_ram, 2, BAWN_E_FORMAT);
@@ -192,6 +308,9 @@ static void test_hostile(void **opaque)
     BAD(state_len, UINT64_MAX, BAWN_E_FORMAT);
     BAD(state_len, sizeof(struct bawn_state), BAWN_E_FORMAT);
     BAD(state_len, 3, BAWN_E_FORMAT);
+    BAD(base_len, UINT64_MAX, BAWN_E_FORMAT);
+    BAD(base_len, BAWN_SNAPSHOT_NAME, BAWN_E_FORMAT);
+    BAD(base_len, 1, BAWN_E_FORMAT); /* a name of a zero */
     free(state);
     free(rest);
 }
@@ -200,6 +319,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_chain),
         cmocka_unit_test(test_hostile),
     };
 
