@@ -42,6 +42,7 @@ static void free_net(struct bawn_net_config *net)
 static void free_stream(struct bawn_stream_config *stream)
 {
     free(stream->path);
+    free(stream->socket);
     free(stream->id);
 }
 
@@ -158,6 +159,9 @@ static enum bawn_status check_stream(const char *name, const struct bawn_stream_
 {
     if (s->mode == BAWN_STREAM_FILE && (!s->path || !s->path[0]))
         return bawn_fail(err, BAWN_E_CONFIG, "%s.mode is File: %s.file must name one", name, name);
+    if (s->mode == BAWN_STREAM_SOCKET && (!s->socket || !s->socket[0]))
+        return bawn_fail(err, BAWN_E_CONFIG, "%s.mode is Socket: %s.socket must name one", name,
+                         name);
     return BAWN_OK;
 }
 

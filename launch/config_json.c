@@ -15,6 +15,7 @@
 
 #define PATH_BYTES (PATH_MAX - 1)
 #define ID_BYTES 64
+#define SOCKET_BYTES 107 /* unix(7) */
 
 /* Rows: a key and where it goes, in the structure of the table. */
 #define STRING(key, type, member, least, most, ...)                                          \
@@ -116,13 +117,14 @@ static const struct bawn_json_table payload = { BAWN_JSON_TABLE(payload_keys) };
 
 /* ---- cpus, memory ---- */
 
+/* A ceiling: what is asked for beyond it is refused, and it is where the machine begins. */
 static const char *get_max_vcpus(void *object, const json_t *v)
 {
     const CFG *cfg = object;
 
-    return json_is_integer(v) && json_integer_value(v) == (json_int_t)cfg->vcpus
+    return json_is_integer(v) && json_integer_value(v) >= (json_int_t)cfg->vcpus
                ? NULL
-               : "must equal boot_vcpus: vCPUs are not added to a running machine";
+               : "must be a number, boot_vcpus or more";
 }
 
 static bool put_max_vcpus(const void *object, json_t **v)
@@ -150,11 +152,10 @@ static const struct bawn_json_table features = { BAWN_JSON_TABLE(features_keys) 
 
 static const struct bawn_json_field cpus_keys[] = {
     NUMBER("boot_vcpus", CFG, vcpus, 1, BAWN_MAX_VCPUS, ),
-    OTHER("max_vcpus", get_max_vcpus, put_max_vcpus,
-          "{\"type\":\"integer\",\"minimum\":1,\"maximum\":64}"),
+    OTHER("max_vcpus", get_max_vcpus, put_max_vcpus, "{\"type\":\"integer\",\"minimum\":1}"),
     OBJECT("topology", topology, 0),
     ONLY("kvm_hyperv", "false", "there are no Hyper-V enlightenments; leave it out"),
-    ONLY("max_phys_bits", NEVER, "the guest has the host's address width; leave it out"),
+    HINT("max_phys_bits", 38, 64, "of no effect: all of the machine is below 2^37"),
     EITHER("nested", "no guest has a hypervisor's instructions, whatever this says"),
     ONLY("affinity", NONE, "vCPUs are not pinned by Bawn; use taskset or cgroups"),
     OBJECT("features", features, 0),
@@ -162,7 +163,7 @@ static const struct bawn_json_field cpus_keys[] = {
 };
 static const struct bawn_json_table cpus = { BAWN_JSON_TABLE(cpus_keys) };
 
-#define NO_HOTPLUG "memory is not added to a running machine; leave it out, and see balloon"
+#define NO_HOTPLUG "memory is not added to a running machine; see balloon"
 
 static const struct bawn_json_field memory_keys[] = {
     NUMBER("size", CFG, memory, BAWN_MEM_MIN, BAWN_MEM_MAX, .help = "bytes, a multiple of 2 MiB"),
@@ -175,7 +176,7 @@ static const struct bawn_json_field memory_keys[] = {
     ONLY("mergeable", "false", "guests share no pages with others; leave it out"),
     ONLY("reserve", "false", "swap is not reserved; leave it out"),
     ONLY("hotplug_method", "\"Acpi\"|\"VirtioMem\"", NO_HOTPLUG),
-    ONLY("hotplug_size", "0|null", NO_HOTPLUG),
+    HINT("hotplug_size", 0, INT64_MAX, "a ceiling, of which nothing is served: " NO_HOTPLUG),
     ONLY("hotplugged_size", "0|null", NO_HOTPLUG),
     ONLY("zones", NONE, "guest memory is one piece; use size"),
 };
@@ -226,6 +227,8 @@ static const struct bawn_json_field disk_keys[] = {
     ONLY("serial", NEVER, "disks have no serial numbers; leave it out"),
     ONLY("lock_granularity", "\"Full\"|\"ByteRange\"", "a disk is locked as a whole"),
     ONLY("rate_limit_group", NEVER, "each disk has its own rate_limiter_config"),
+    ONLY("disable_io_uring", "false", "io_uring is used where the host has it; leave it out"),
+    ONLY("disable_aio", "false", "of what io_uring replaces none is used; leave it out"),
     ONLY("queue_affinity", NONE, "queues are not pinned; leave it out"),
     NO_VHOST,
     NO_VHOST_SOCKET,
@@ -315,13 +318,13 @@ static const struct bawn_json_table nets = { BAWN_JSON_TABLE(net_keys), .size = 
 /* ---- Other devices ---- */
 
 #define STREAM struct bawn_stream_config
-#define STREAM_KEYS                                                                          \
-    NAME("mode", STREAM, mode, "Off|Null|Tty|File|Pty", .needed = true, .refused = "Socket", \
-         .why = "Pty is, to which any terminal program attaches"),                           \
-        FILE_PATH("file", STREAM, path, .help = "of mode File, or where a Pty is"),          \
-        ONLY("socket", NEVER, "use mode Pty")
+#define STREAM_KEYS                                                                 \
+    NAME("mode", STREAM, mode, "Off|Null|Tty|File|Pty|Socket", .needed = true),     \
+        FILE_PATH("file", STREAM, path, .help = "of mode File, or where a Pty is"), \
+        STRING("socket", STREAM, socket, 1, SOCKET_BYTES,                           \
+               .help = "of mode Socket: where to listen")
 
-static const struct bawn_json_field serial_keys[] = { STREAM_KEYS };
+static const struct bawn_json_field serial_keys[] = { STREAM_KEYS, NO_IOMMU };
 static const struct bawn_json_table serial = { BAWN_JSON_TABLE(serial_keys) };
 
 static const struct bawn_json_field console_keys[] = { STREAM_KEYS, ID(STREAM, id), PCI_KEYS };
@@ -415,7 +418,7 @@ static const struct bawn_json_field platform_keys[] = {
     FILE_PATH("snp_id_auth", CFG, snp.id_auth, ),
     FILE_PATH("snp_certs", CFG, snp.certs, ),
     ONLY("tdx", "false", "confidential machines are SEV-SNP ones: sev_snp"),
-    ONLY("num_pci_segments", "1", "there is one PCI segment"),
+    HINT("num_pci_segments", 1, 96, "of no effect: there is one, and no device is in another"),
     ONLY("iommu_segments", NONE, "there is no virtio-iommu; leave it out"),
     ONLY("iommu_address_width_bits", "64|null", "there is no virtio-iommu; leave it out"),
     ONLY("iommufd", "false", "host devices are not passed through; leave it out"),
@@ -460,6 +463,7 @@ static const struct bawn_json_field root_keys[] = {
     ONLY("devices", NONE, NO_VFIO),
     ONLY("user_devices", NONE, NO_VFIO),
     ONLY("vdpa", NONE, NO_VFIO),
+    ONLY("sgx_epc", NONE, "there is no SGX; leave it out"),
     ONLY("numa", NONE, "guest memory is one node; leave it out"),
     ONLY("pci_segments", NONE, "there is one PCI segment; leave it out"),
     ONLY("rtc", "null|{}", "the clock is the PC's; leave it out"),

@@ -59,12 +59,14 @@ enum bawn_stream_mode {
     BAWN_STREAM_TTY,
     BAWN_STREAM_FILE,
     BAWN_STREAM_PTY,
+    BAWN_STREAM_SOCKET,
 };
 
 struct bawn_stream_config {
     enum bawn_stream_mode mode;
-    char *path; /* owned; of FILE, and where a PTY is once it is open */
-    char *id;   /* owned; NULL: none. COM1 has none */
+    char *path;   /* owned; of FILE, and where a PTY is once it is open */
+    char *socket; /* owned; of SOCKET */
+    char *id;     /* owned; NULL: none. COM1 has none */
 };
 
 #define BAWN_MAX_DISKS 8

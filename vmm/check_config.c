@@ -164,6 +164,9 @@ static bool dir_is_writable(const char *path)
 
 static void check_stream(struct bawn_checks *c, const char *id, const struct bawn_stream_config *s)
 {
+    if (s->mode == BAWN_STREAM_SOCKET && !dir_is_writable(s->socket))
+        bawn_check_add(c, id, BAWN_CHECK_FIX, "name one in a directory where you may make files",
+                       "the socket %s cannot be made: %s", s->socket, strerror(errno));
     if (s->mode != BAWN_STREAM_FILE)
         return;
     if (access(s->path, F_OK) ? !dir_is_writable(s->path) : access(s->path, W_OK) != 0)

@@ -61,11 +61,12 @@ static const struct {
 
 #define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
 
-bool bawn_compat_name(const char *argv0)
+bool bawn_compat_asked(int argc, char **argv)
 {
-    const char *slash = argv0 ? strrchr(argv0, '/') : NULL;
+    const char *slash = argc ? strrchr(argv[0], '/') : NULL;
 
-    return argv0 && !strcmp(slash ? slash + 1 : argv0, PROGRAM);
+    return argc && (!strcmp(slash ? slash + 1 : argv[0], PROGRAM) ||
+                    (argc > 1 && !strncmp(argv[1], "--api-socket", 12)));
 }
 
 static int say(const char *what)

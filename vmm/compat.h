@@ -7,8 +7,9 @@
 
 #include <stdbool.h>
 
-/* Whether the program was started under that name. */
-bool bawn_compat_name(const char *argv0);
+/* Whether the program was started under that name; or without a command, with the API's socket
+ * first, as by managers that follow a link to the file. */
+bool bawn_compat_asked(int argc, char **argv);
 /* argv[0] is the first argument. Returns the exit code. */
 int bawn_compat_run(int argc, char **argv);
 

@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 
     if (!have_stdio())
         return 1;
-    if (bawn_compat_name(argv[0]))
+    if (bawn_compat_asked(argc, argv))
         return bawn_compat_run(argc - 1, argv + 1);
     for (size_t i = 0; argc > 1 && i < COMMANDS; i++) {
         if (!strcmp(argv[1], commands[i].name))

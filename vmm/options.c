@@ -16,7 +16,7 @@
 
 #define TIMEOUT_MAX 1000000
 #define HELP_COLUMN 42
-#define STREAMS "off|null|tty|pty|file=PATH"
+#define STREAMS "off|null|tty|pty|file=PATH|socket=PATH"
 #define FIELD(name) .field = offsetof(struct bawn_options, name)
 
 static enum bawn_status needed(const struct option *self, const char *val, struct bawn_error *err)
@@ -129,6 +129,10 @@ static enum bawn_status set_stream(void *options, const struct option *self, con
     struct bawn_stream_config *stream = option_field(options, self);
     int n = choice(val, "off|null|tty|file=|pty"); /* enum bawn_stream_mode */
 
+    if (!strncmp(val, "socket=", 7) && val[7]) {
+        stream->mode = BAWN_STREAM_SOCKET;
+        return option_copy(&stream->socket, val + 7, err);
+    }
     if (!strncmp(val, "file=", 5) && val[5]) {
         stream->mode = BAWN_STREAM_FILE;
         return option_copy(&stream->path, val + 5, err);

@@ -88,7 +88,7 @@ static bool make_claims(struct launch_claims *c, const struct bawn_launch_facts 
 {
     static const char *const streams[] = {
         [BAWN_STREAM_OFF] = "off",   [BAWN_STREAM_NULL] = "null", [BAWN_STREAM_TTY] = "tty",
-        [BAWN_STREAM_FILE] = "file", [BAWN_STREAM_PTY] = "pty",
+        [BAWN_STREAM_FILE] = "file", [BAWN_STREAM_PTY] = "pty",   [BAWN_STREAM_SOCKET] = "socket",
     };
     const struct bawn_vm_config *cfg = f->cfg;
 

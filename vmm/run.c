@@ -437,6 +437,10 @@ static void serve(struct bawn_run *r, struct bawn_loop *loop)
 {
     r->loop = loop;
     bawn_loop_watch(loop, r->signal_fd, true, on_signal, r);
+    if (r->serial.relay)
+        bawn_relay_serve(r->serial.relay, loop);
+    if (r->console.relay)
+        bawn_relay_serve(r->console.relay, loop);
     bawn_control_watch(r);
     bawn_control_reap(r); /* what ended while nobody listened */
 }

@@ -74,12 +74,20 @@ enum bawn_status bawn_stream_open(struct bawn_stream *s, const struct bawn_strea
         s->owned = true;
     } else if (cfg->mode == BAWN_STREAM_PTY) {
         return open_pty(s, what, err);
+    } else if (cfg->mode == BAWN_STREAM_SOCKET) {
+        enum bawn_status st = bawn_relay_open(&s->relay, cfg->socket, &s->in_fd, err);
+
+        s->out_fd = s->in_fd;
+        s->owned = s->impatient = !st;
+        return st;
     }
     return BAWN_OK;
 }
 
 void bawn_stream_close(struct bawn_stream *s)
 {
+    bawn_relay_close(s->relay);
+    s->relay = NULL;
     if (s->owned)
         close(s->out_fd);
     if (s->pty[0])

@@ -12,6 +12,7 @@
 
 #include "bawn/status.h"
 #include "launch.h"
+#include "relay.h"
 
 #define BAWN_STREAM_TAIL 4096
 
@@ -28,11 +29,12 @@ struct bawn_stream {
     bool owned; /* out_fd is closed with the stream */
     bool raw;   /* input is a terminal: raw mode and the escape */
     bool escape;
-    bool impatient; /* who takes no output loses it, so that the guest goes on */
-    bool stalled;   /* and did so the last time */
-    char pty[32];   /* the terminal that programs open; empty: none */
-    int pty_fd;     /* owned, of a pty: keeps it alive while no program has it open */
-    bool cut;       /* atomic: output is dropped for now */
+    bool impatient;           /* who takes no output loses it, so that the guest goes on */
+    bool stalled;             /* and did so the last time */
+    char pty[32];             /* the terminal that programs open; empty: none */
+    int pty_fd;               /* owned, of a pty: keeps it alive while no program has it open */
+    bool cut;                 /* atomic: output is dropped for now */
+    struct bawn_relay *relay; /* owned, of a socket: to be served by the supervisor's loop */
     struct bawn_stream_tail *tail; /* owned; NULL: nothing is remembered */
 };
 

@@ -281,6 +281,96 @@ def conversation(place, client, snapshots):
             "vm:restored", "vm:paused", "vm:resuming", "vm:resumed", "vm:shutdown", "vmm:shutdown"]
 
 
+def from_kata(place, hotplug):
+    """Kata's Go runtime: every default that the API's description has, and ceilings."""
+    return {
+        "payload": {"kernel": place.kernel, "initramfs": place.disk,
+                    "cmdline": "panic=1 no_timer_check noreplace-smp quiet agent.log=info"},
+        "cpus": {"boot_vcpus": 1, "max_vcpus": 1 + hotplug, "kvm_hyperv": False,
+                 "topology": {"threads_per_core": 1, "cores_per_die": 1 + hotplug, "dies_per_package": 1,
+                              "packages": 1}},
+        "memory": {"size": 2 << 30, "hotplug_size": hotplug << 30, "hotplug_method": "Acpi", "thp": True,
+                   "mergeable": False, "shared": False, "hugepages": False, "prefault": False},
+        "rng": {"src": "/dev/urandom", "iommu": False},
+        "vsock": {"cid": 3, "socket": place.file("clh.sock"), "iommu": False},
+        "serial": {"mode": "Off", "iommu": False}, "console": {"mode": "Off", "iommu": False},
+        "platform": {"num_pci_segments": 2, "tdx": False},
+        "iommu": False, "watchdog": False, "pvpanic": False, "landlock_enable": False}
+
+
+def from_kata_rs(place):
+    """Its runtime in Rust: nothing is left out, and what is not there is null or empty."""
+    rest = {"id": None, "pci_segment": 0, "iommu": False}
+    return {
+        "payload": {"firmware": None, "kernel": place.kernel, "cmdline": "quiet", "initramfs": place.disk},
+        "cpus": {"boot_vcpus": 1, "max_vcpus": 4, "kvm_hyperv": False, "max_phys_bits": 46,
+                 "topology": {"threads_per_core": 1, "cores_per_die": 4, "dies_per_package": 1,
+                              "packages": 1}, "features": {"amx": False}},
+        "memory": {"size": 2 << 30, "hotplug_size": 4 << 30, "hotplug_method": "Acpi", "shared": True,
+                   "mergeable": False, "hugepages": False, "prefault": False},
+        "disks": [{"path": place.disk, "readonly": True, "direct": False, "num_queues": 1,
+                   "queue_size": 128, "vhost_user": False, "vhost_socket": None,
+                   "rate_limiter_config": None, "disable_io_uring": False, **rest}],
+        "net": [{"tap": "tap0_kata", "ip": "192.168.249.1", "mask": "255.255.255.0", "id": "eth0",
+                 "mac": "02:00:00:00:00:01", "iommu": False, "num_queues": 2, "queue_size": 256,
+                 "vhost_user": False, "vhost_mode": "Client"}],
+        "rng": {"src": "/dev/urandom", "iommu": False}, "fs": [],
+        "balloon": {"size": 0, "deflate_on_oom": False, "free_page_reporting": True},
+        "serial": {"file": None, "mode": "Off", "iommu": False},
+        "console": {"file": None, "mode": "Off", "iommu": False},
+        "vsock": {"cid": 3, "socket": place.file("ch-vm.sock"), **rest},
+        "iommu": False, "watchdog": False}
+
+
+@test
+def kata(place):
+    """what Kata asks for: its two runtimes' machines, and each thing that is not served by name"""
+    with place.api("-v", "--seccomp", "true") as (client, _):
+        for body in (from_kata(place, 8), from_kata_rs(place)):
+            assert client.put("vm.create", body) == NO_CONTENT, body
+            status, info = client.get("vm.info")
+            assert status == 200 and info["state"] == "Created"
+            assert info["memory_actual_size"] == 2 << 30
+            # What can be had: Kata asks for no more than these say.
+            assert not info["config"]["memory"].get("hotplug_size")
+            assert client.put("vm.add-net", {
+                "mac": "52:54:00:00:00:02", "ip": "192.168.249.1", "mask": "255.255.255.0", "iommu": False,
+                "num_queues": 2, "queue_size": 256, "vhost_user": False, "vhost_mode": "Client"},
+                [0]) == NO_CONTENT
+            assert client.put("vm.add-disk", {
+                "path": place.disk, "readonly": False, "direct": False, "iommu": False, "num_queues": 1,
+                "queue_size": 1024, "vhost_user": False}) == NO_CONTENT
+            assert client.put("vm.delete") == NO_CONTENT
+        for key, value, words in (
+                ("pmem", [{"file": "/image", "discard_writes": True, "iommu": False}],
+                 "pmem: an array is not served: there are no pmem devices; use disks"),
+                ("fs", [{"tag": "kataShared", "socket": "/v", "num_queues": 1, "queue_size": 1024}],
+                 "fs: an array is not served: vhost-user"),
+                ("sgx_epc", [{"id": "kata-epc", "size": 4096, "prefault": True}], "sgx_epc: "),
+                ("platform", {"num_pci_segments": 2, "iommu_segments": [0]}, "platform.iommu_segments: "),
+                ("platform", {"tdx": True}, "platform.tdx: true is not served: confidential"),
+                ("rng", {"src": "/dev/urandom", "iommu": True}, "rng.iommu: true is not served"),
+                ("newer", {}, "newer: unknown key; known are payload, cpus")):
+            status, why = refusal(client.put("vm.create", dict(from_kata(place, 0), **{key: value})))
+            assert status == 400 and why[0] == "vm.create" and why[1].startswith(words), why
+        for call, body in (("vm.add-device", {"path": "/sys/bus/pci/devices/0000:00:01.0", "iommu": False}),
+                           ("vm.add-fs", {"tag": "kataShared", "socket": "/v"}),
+                           ("vm.add-pmem", {"file": "/image"})):
+            status, why = refusal(client.put(call, body))
+            assert status == 500 and why[0] == call and len(why[1]) > 20, why
+
+
+@test
+def followed_link(place):
+    """Kata follows the link: the program has its own name then, and no command"""
+    path = place.file("followed.sock")
+    with place.program("--api-socket", path, "-v", "--seccomp", "false") as process:
+        client = Client(path)
+        assert client.get("vmm.ping")[1]["pid"] == process.pid
+        assert client.put("vmm.shutdown") == NO_CONTENT
+        assert process.wait(30) == 0
+
+
 @test
 def failed_boot(place):
     """a boot that fails says why, and can be tried again"""
