@@ -113,6 +113,23 @@ def net():
         yield start() + chain(1, (0, 12, 0, head), (2, 300, 0)) + bell(1)
 
 
+def net_tap():
+    """Two pairs: queues 0 to 3, and 4 for control."""
+    def pairs(n, cls=4, cmd=0):
+        return chain(4, (0x80, 2, 0, bytes([cls, cmd])), (0x81, 2, 0), (0x82, 1, WRITE)) + bytes(
+            [POKE]) + struct.pack("<HBH", 0x4000 + 0x81 * 0x40, 2, n) + bell(4)
+
+    yield from net()
+    frame = bytes(12) + b"a frame of some bytes"
+    for kind in (0, EVENTS | INDIRECT, PACKED | EVENTS | INDIRECT):
+        buffers = b"".join(chain(q, (0x20 + 8 * i + 2 * q, 100, WRITE)) for q in (0, 2)
+                           for i in range(8)) + bell(0) + bell(2)
+        yield start(1 | kind) + buffers + pairs(2) + host(0, 1) + host(2, 2) + host(0, 3) + host(2, 4)
+        yield start(1 | kind) + host(2, 9) + buffers + host(0, 2) + pairs(2) + buffers + host(2, 200)
+        yield start(1 | kind) + pairs(2) + chain(3, (0, len(frame), 0, frame)) + bell(3) + host(3)
+        yield start(1 | kind) + pairs(0) + pairs(3) + pairs(1, 1) + pairs(1, 4, 1) + pairs(1)
+
+
 def vsock():
     def packet(op, host_port, guest_port=1000, length=0, flags=0, room=65536, forwarded=0):
         return struct.pack("<QQIIIHHIII", 3, 2, guest_port, host_port, length, 1, op, flags, room,
@@ -291,6 +308,7 @@ SEEDS = {
     "vmm-virtio_blk": blk,
     "vmm-virtio_console": console,
     "vmm-virtio_net": net,
+    "vmm-virtio_net_tap": net_tap,
     "vmm-virtio_vsock": vsock,
     "vmm-devices": devices,
     "vmm-link": link,

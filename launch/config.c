@@ -89,7 +89,7 @@ enum bawn_status bawn_vm_config_add_net(struct bawn_vm_config *cfg, struct bawn_
     if (cfg->nr_nets == BAWN_MAX_NETS)
         return bawn_fail(err, BAWN_E_CONFIG, "too many network devices: at most %d are served",
                          BAWN_MAX_NETS);
-    cfg->net[cfg->nr_nets++] = (struct bawn_net_config){ .fd = -1 };
+    cfg->net[cfg->nr_nets++] = (struct bawn_net_config){ .nr_fds = 0 };
     return BAWN_OK;
 }
 
@@ -229,7 +229,7 @@ static enum bawn_status check_devices(const struct bawn_vm_config *cfg, struct b
                            i);
     }
     for (unsigned i = 0; st == BAWN_OK && i < cfg->nr_nets; i++) {
-        if (!!cfg->net[i].tap + !!cfg->net[i].socket + (cfg->net[i].fd >= 0) != 1)
+        if (!!cfg->net[i].tap + !!cfg->net[i].socket + !!cfg->net[i].nr_fds != 1)
             st = bawn_fail(err, BAWN_E_CONFIG, "net[%u] must have one of tap, socket and fds", i);
     }
     if (st == BAWN_OK && !cfg->balloon.on && cfg->balloon.reporting)

@@ -240,29 +240,37 @@ static const struct bawn_json_table disks = { BAWN_JSON_TABLE(disk_keys), .size 
 
 #define NET struct bawn_net_config
 
-static void begin_net(void *object)
-{
-    ((NET *)object)->fd = -1;
-}
-
 static const char *get_fds(void *object, const json_t *v)
 {
-    const json_t *fd = json_array_size(v) == 1 ? json_array_get(v, 0) : NULL;
+    NET *net = object;
+    size_t n = json_array_size(v);
 
-    if (!json_is_integer(fd) || json_integer_value(fd) < 0 || json_integer_value(fd) > INT_MAX)
-        return "must be an array of one descriptor's number";
-    ((NET *)object)->fd = (int)json_integer_value(fd);
+    if (!n || n > BAWN_NET_PAIRS)
+        return "must be an array of one to four descriptors' numbers";
+    for (size_t i = 0; i < n; i++) {
+        const json_t *fd = json_array_get(v, i);
+
+        if (!json_is_integer(fd) || json_integer_value(fd) < 0 || json_integer_value(fd) > INT_MAX)
+            return "must be descriptors' numbers";
+        net->fd[i] = (int)json_integer_value(fd);
+    }
+    net->nr_fds = (unsigned)n;
     return NULL;
 }
 
 static bool put_fds(const void *object, json_t **v)
 {
     const NET *net = object;
+    json_t *fds = net->nr_fds ? json_array() : NULL;
 
-    if (net->fd < 0)
-        return true;
-    *v = json_pack("[i]", net->fd);
-    return *v;
+    for (unsigned i = 0; fds && i < net->nr_fds; i++) {
+        if (json_array_append_new(fds, json_integer(net->fd[i]))) {
+            json_decref(fds);
+            fds = NULL;
+        }
+    }
+    *v = fds;
+    return fds || !net->nr_fds;
 }
 
 static const char *get_mac(void *object, const json_t *v)
@@ -292,13 +300,14 @@ static const struct bawn_json_field net_keys[] = {
     FILE_PATH("socket", NET, socket, .help = "a stream socket such as passt's"),
     OTHER("fds", get_fds, put_fds,
           "{\"type\":\"array\",\"items\":{\"type\":\"integer\",\"minimum\":0,"
-          "\"maximum\":2147483647},\"minItems\":1,\"maxItems\":1}"),
+          "\"maximum\":2147483647},\"minItems\":1,\"maxItems\":4}"),
     OTHER("mac", get_mac, put_mac,
           "{\"type\":\"string\",\"pattern\":\"^[0-9a-fA-F][02468aceACE](:[0-9a-fA-F]{2}){5}$\","
           "\"not\":{\"const\":\"00:00:00:00:00:00\"}}"),
     NUMBER("mtu", NET, mtu, BAWN_NET_MTU_MIN, UINT16_MAX, .hidden_if_zero = true),
     ID(NET, id),
-    HINT("num_queues", 2, 64, "a hint, of no effect: a device has one pair"),
+    NUMBER("num_queues", NET, queues, 2, 64, .hidden_if_zero = true,
+           .help = "of a tap, two for each pair; there are at most four pairs"),
     HINT("queue_size", 1, 32768, "a hint, of no effect"),
     ONLY("ip", "\"192.168.249.1\"", HOST_SIDE),
     ONLY("mask", "\"255.255.255.0\"", HOST_SIDE),
@@ -312,8 +321,7 @@ static const struct bawn_json_field net_keys[] = {
     NO_VHOST_SOCKET,
     PCI_KEYS,
 };
-static const struct bawn_json_table nets = { BAWN_JSON_TABLE(net_keys), .size = sizeof(NET),
-                                             .begin = begin_net };
+static const struct bawn_json_table nets = { BAWN_JSON_TABLE(net_keys), .size = sizeof(NET) };
 
 /* ---- Other devices ---- */
 

@@ -94,11 +94,15 @@ struct bawn_disk_config {
 #define BAWN_MAX_NETS 4
 #define BAWN_NET_MTU_MIN 68u /* virtio 1.2, 5.1.4.1 */
 
+#define BAWN_NET_PAIRS 4 /* of queues, of one device */
+
 /* One of tap, socket and fd. */
 struct bawn_net_config {
-    char *tap;    /* owned; an interface's name */
-    char *socket; /* owned; a Unix stream socket's path */
-    int fd;       /* an open tap; -1: none */
+    char *tap;              /* owned; an interface's name */
+    char *socket;           /* owned; a Unix stream socket's path */
+    int fd[BAWN_NET_PAIRS]; /* open taps, one for each pair of queues */
+    unsigned nr_fds;
+    uint16_t queues; /* of a tap, two for each pair; more than there may be are left out; 0: 2 */
     bool has_mac;
     uint8_t mac[6];
     uint16_t mtu; /* 0: the guest is told none */

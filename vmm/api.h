@@ -12,7 +12,7 @@
 #include "http.h"
 
 #define BAWN_API_ROOT "/api/v1/"
-#define BAWN_API_FDS 4             /* that come with a request */
+#define BAWN_API_FDS 16            /* that come with a request */
 #define BAWN_API_ANSWER_MAX 131072 /* a body */
 
 enum bawn_api_call {

@@ -261,10 +261,8 @@ static enum bawn_status give_files(struct bawn_run *r, struct bawn_error *err)
     unsigned need = 0, had = c->nr_fds;
 
     for (unsigned i = 0; i < cfg->nr_nets; i++) {
-        if (cfg->net[i].fd < 0)
-            continue;
-        cfg->net[i].fd = need < had ? dup(c->fds[need]) : -1;
-        need++;
+        for (unsigned k = 0; k < cfg->net[i].nr_fds; k++, need++)
+            cfg->net[i].fd[k] = need < had ? dup(c->fds[need]) : -1;
     }
     return need == had
                ? BAWN_OK

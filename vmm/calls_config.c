@@ -14,7 +14,7 @@ static enum bawn_status refuse_numbers(const struct bawn_vm_config *cfg, unsigne
                                        struct bawn_error *err)
 {
     for (unsigned i = from; i < cfg->nr_nets; i++) {
-        if (cfg->net[i].fd >= 0)
+        if (cfg->net[i].nr_fds)
             return bawn_fail(err, BAWN_E_CONFIG,
                              "net[%u].fds: descriptors come with vm.add-net, not as numbers", i);
     }
@@ -57,8 +57,8 @@ static void drop_net(struct bawn_vm_config *cfg, unsigned i)
 {
     struct bawn_net_config *n = &cfg->net[i];
 
-    if (n->fd >= 0)
-        close(n->fd);
+    while (n->nr_fds)
+        close(n->fd[--n->nr_fds]);
     free(n->tap);
     free(n->socket);
     free(n->id);
@@ -89,12 +89,15 @@ enum bawn_status bawn_call_add_net(struct bawn_run *r, struct bawn_error *err)
     enum bawn_status st = bawn_vm_config_parse_device(cfg, "net", c->body, c->len, err);
 
     for (unsigned i = nr; i < cfg->nr_nets; i++)
-        cfg->net[i].fd = -1; /* numbers mean nothing here */
-    if (!st && c->nr_fds > 1)
-        st = bawn_fail(err, BAWN_E_CONFIG, "%u descriptors came, and a device has one queue pair",
-                       c->nr_fds);
-    if (!st && c->nr_fds)
-        cfg->net[nr].fd = c->fds[--c->nr_fds];
+        cfg->net[i].nr_fds = 0; /* numbers mean nothing here */
+    if (!st && c->nr_fds > BAWN_NET_PAIRS)
+        st = bawn_fail(err, BAWN_E_CONFIG, "%u descriptors came, and a device has %u queue pairs",
+                       c->nr_fds, BAWN_NET_PAIRS);
+    if (!st) {
+        memcpy(cfg->net[nr].fd, c->fds, c->nr_fds * sizeof(c->fds[0]));
+        cfg->net[nr].nr_fds = c->nr_fds;
+        c->nr_fds = 0;
+    }
     if (!st)
         st = bawn_vm_config_check(cfg, err);
     while (st && cfg->nr_nets > nr)

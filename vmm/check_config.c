@@ -262,6 +262,17 @@ static void check_server(struct bawn_checks *c, const char *id, const char *path
         bawn_check_add(c, id, BAWN_CHECK_OK, NULL, "%s is a socket", path);
 }
 
+static void check_fds(struct bawn_checks *c, const char *id, const struct bawn_net_config *cfg)
+{
+    for (unsigned i = 0; i < cfg->nr_fds; i++) {
+        if (fcntl(cfg->fd[i], F_GETFD) < 0)
+            bawn_check_add(c, id, BAWN_CHECK_FIX, "open it in who starts bawn",
+                           "descriptor %d is not open", cfg->fd[i]);
+        else
+            bawn_check_add(c, id, BAWN_CHECK_OK, NULL, "descriptor %d is open", cfg->fd[i]);
+    }
+}
+
 static void check_nets(struct bawn_checks *c)
 {
     const struct bawn_vm_config *cfg = &c->opt->cfg;
@@ -273,11 +284,8 @@ static void check_nets(struct bawn_checks *c)
             check_tap(c, id, &cfg->net[i]);
         else if (cfg->net[i].socket)
             check_server(c, id, cfg->net[i].socket, "passt --socket");
-        else if (fcntl(cfg->net[i].fd, F_GETFD) < 0)
-            bawn_check_add(c, id, BAWN_CHECK_FIX, "open it in who starts bawn",
-                           "descriptor %d is not open", cfg->net[i].fd);
         else
-            bawn_check_add(c, id, BAWN_CHECK_OK, NULL, "descriptor %d is open", cfg->net[i].fd);
+            check_fds(c, id, &cfg->net[i]);
     }
 }
 

@@ -170,7 +170,7 @@ static void keep_files(const struct bawn_device *dev, struct bawn_sandbox_files 
         bawn_sandbox_keep(files, dev->vdev->host.mem->faults);
     for (unsigned i = 0; i < dev->loop.nr; i++)
         bawn_sandbox_keep(files, dev->loop.watch[i].fd);
-    for (unsigned i = 0; dev->vdev && i < 2; i++)
+    for (unsigned i = 0; dev->vdev && i < BAWN_VDEV_KEEP; i++)
         bawn_sandbox_keep(files, dev->vdev->keep_fd[i]);
     for (unsigned i = 0; dev->vdev && i < BAWN_VIRTIO_QUEUES; i++)
         bawn_sandbox_keep(files, dev->vdev->call_fd[i]);

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#define BAWN_LOOP_MAX 64
+#define BAWN_LOOP_MAX 128
 
 struct bawn_loop {
     pthread_mutex_t *lock; /* borrowed */

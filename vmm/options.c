@@ -228,16 +228,20 @@ static bool set_net_part(struct bawn_net_config *net, const char *name, char *va
     if (!bawn_u64_parse(val, &n))
         return false;
     if (!strcmp(name, "fd"))
-        net->fd = n <= INT_MAX ? (int)n : -1;
+        net->fd[net->nr_fds++] = (int)n;
+    else if (!strcmp(name, "mtu"))
+        net->mtu = (uint16_t)n;
     else
-        net->mtu = n >= BAWN_NET_MTU_MIN && n <= UINT16_MAX ? (uint16_t)n : 0;
-    return !strcmp(name, "fd") ? net->fd >= 0 : net->mtu;
+        net->queues = (uint16_t)n;
+    if (!strcmp(name, "num_queues"))
+        return n >= 2 && n <= 2 * BAWN_NET_PAIRS && n % 2 == 0;
+    return !strcmp(name, "fd") ? n <= INT_MAX : n >= BAWN_NET_MTU_MIN && n <= UINT16_MAX;
 }
 
 static enum bawn_status set_net(void *options, const struct option *self, const char *val,
                                 struct bawn_error *err)
 {
-    static const char *const names[] = { "tap", "socket", "fd", "mac", "mtu", "id" };
+    static const char *const names[] = { "tap", "socket", "fd", "mac", "mtu", "num_queues", "id" };
     struct bawn_vm_config *cfg = option_field(options, self);
     enum bawn_status st = bawn_vm_config_add_net(cfg, err);
     unsigned parts = 0, sides = 0;
@@ -344,7 +348,7 @@ static const struct option options[] = {
       "[,bandwidth=BYTES][,ops=N][,id=NAME]",
       "virtio disk, raw or qcow2; a qcow2 image's backing file; at most so much a second", set_disk,
       FIELD(cfg) },
-    { "net", "tap=NAME|socket=PATH|fd=N[,mac=ADDRESS][,mtu=N][,id=NAME]",
+    { "net", "tap=NAME|socket=PATH|fd=N[,mac=ADDRESS][,mtu=N][,num_queues=N][,id=NAME]",
       "virtio network device on a tap, or a stream socket such as passt's", set_net, FIELD(cfg) },
     { "balloon", "[size=SIZE][,reporting=on|off]",
       "memory the guest gives up, and what it has free", set_balloon, FIELD(cfg.balloon) },

@@ -236,8 +236,8 @@ static enum bawn_status tell_pty(const struct bawn_run *r, const char *id,
 static enum bawn_status open_net(struct bawn_net *net, struct bawn_net_config cfg,
                                  struct bawn_error *err)
 {
-    if (cfg.fd >= 0)
-        cfg.fd = fcntl(cfg.fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    for (unsigned i = 0; i < cfg.nr_fds; i++)
+        cfg.fd[i] = fcntl(cfg.fd[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     return bawn_net_open(net, &cfg, err);
 }
 
@@ -560,8 +560,6 @@ static void init(struct bawn_run *r)
     r->swtpm.control_fd = r->swtpm.data_fd = -1;
     for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
         r->disk[i].fd = -1;
-    for (unsigned i = 0; i < BAWN_MAX_NETS; i++)
-        r->net[i].fd = -1;
     r->parts = (struct bawn_vm_parts){
         .cfg = &r->opt.cfg,
         .plan = &r->plan,

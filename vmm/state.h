@@ -21,7 +21,7 @@
 #include "serial.h"
 #include "virtio.h"
 
-#define BAWN_STATE_VERSION 1u
+#define BAWN_STATE_VERSION 2u
 #define BAWN_STATE_MSRS 448
 #define BAWN_STATE_CPUID 256
 #define BAWN_STATE_XSAVE 4096

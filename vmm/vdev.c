@@ -35,7 +35,9 @@ static void call(struct bawn_vdev *d, unsigned queue)
 static void push(struct bawn_vdev *d, unsigned queue, const struct bawn_virtq_chain *chain,
                  uint32_t written)
 {
-    bawn_virtq_push(&d->vq[queue], chain, written);
+    struct bawn_virtq_used used = bawn_virtq_used(&d->vq[queue], chain, written);
+
+    bawn_virtq_push(&d->vq[queue], &used, 1);
     if (!d->count)
         return;
     d->count->requests++;
@@ -55,9 +57,14 @@ bool bawn_vdev_take(struct bawn_vdev *d, unsigned queue, struct bawn_virtq_chain
     return res == BAWN_VIRTQ_CHAIN;
 }
 
-void bawn_vdev_untake(struct bawn_vdev *d, unsigned queue)
+uint16_t bawn_vdev_at(const struct bawn_vdev *d, unsigned queue)
 {
-    bawn_virtq_unpop(&d->vq[queue]);
+    return d->vq[queue].avail_idx;
+}
+
+void bawn_vdev_untake(struct bawn_vdev *d, unsigned queue, uint16_t at)
+{
+    bawn_virtq_rewind(&d->vq[queue], at);
 }
 
 void bawn_vdev_again(struct bawn_vdev *d, unsigned queue)
@@ -69,6 +76,17 @@ void bawn_vdev_give(struct bawn_vdev *d, unsigned queue, const struct bawn_virtq
                     uint32_t written)
 {
     push(d, queue, chain, written);
+    call(d, queue);
+}
+
+void bawn_vdev_give_all(struct bawn_vdev *d, unsigned queue, const struct bawn_virtq_used *used,
+                        unsigned n)
+{
+    bawn_virtq_push(&d->vq[queue], used, n);
+    if (d->count)
+        d->count->requests++;
+    for (unsigned i = 0; d->count && i < n; i++)
+        d->count->bytes_in += used[i].len;
     call(d, queue);
 }
 
@@ -179,7 +197,8 @@ int bawn_vdev_init(struct bawn_vdev *d, const struct bawn_vdev_ops *ops, void *o
     d->ops = ops;
     d->opaque = opaque;
     d->host = *host;
-    d->keep_fd[0] = d->keep_fd[1] = -1;
+    for (unsigned i = 0; i < BAWN_VDEV_KEEP; i++)
+        d->keep_fd[i] = -1;
     for (unsigned i = 0; i < BAWN_VIRTIO_QUEUES; i++) {
         d->call_fd[i] = -1;
         d->bell[i] = (struct bawn_vdev_bell){ d, -1 };

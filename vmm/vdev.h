@@ -13,7 +13,8 @@
 #include "loop.h"
 #include "virtq.h"
 
-#define BAWN_VIRTIO_QUEUES 3
+#define BAWN_VIRTIO_QUEUES 9 /* of the largest device: a network's four pairs, and control */
+#define BAWN_VDEV_KEEP 4
 
 struct bawn_vdev_ops {
     uint16_t id; /* virtio device id, section 5 */
@@ -95,7 +96,8 @@ struct bawn_vdev {
     struct bawn_virtq vq[BAWN_VIRTIO_QUEUES];
     struct bawn_vdev_bell bell[BAWN_VIRTIO_QUEUES];
     int call_fd[BAWN_VIRTIO_QUEUES]; /* owned eventfds that the device signals for the driver */
-    int keep_fd[2]; /* borrowed: what the model needs beside what the loop watches; -1: nothing */
+    /* Borrowed: what the model needs beside what the loop watches; -1: nothing. */
+    int keep_fd[BAWN_VDEV_KEEP];
 };
 
 /* 0 or -errno; after a failure bawn_vdev_destroy() is still due. */
@@ -126,8 +128,12 @@ bool bawn_vdev_running(const struct bawn_vdev *d);
 bool bawn_vdev_take(struct bawn_vdev *d, unsigned queue, struct bawn_virtq_chain *chain);
 void bawn_vdev_give(struct bawn_vdev *d, unsigned queue, const struct bawn_virtq_chain *chain,
                     uint32_t written);
-/* Puts the buffer that was taken last back, untouched. */
-void bawn_vdev_untake(struct bawn_vdev *d, unsigned queue);
+/* Gives n back at once, at least one. */
+void bawn_vdev_give_all(struct bawn_vdev *d, unsigned queue, const struct bawn_virtq_used *used,
+                        unsigned n);
+/* Where an input queue stands, and back to there: what was taken since is there again. */
+uint16_t bawn_vdev_at(const struct bawn_vdev *d, unsigned queue);
+void bawn_vdev_untake(struct bawn_vdev *d, unsigned queue, uint16_t at);
 /* Has the queue kicked again soon, after others had their turn. */
 void bawn_vdev_again(struct bawn_vdev *d, unsigned queue);
 

@@ -60,7 +60,8 @@ struct bawn_virtio_state {
     uint64_t driver_features;
     uint16_t queue_select, config_vector;
     uint16_t queue_vector[BAWN_VIRTIO_QUEUES];
-    uint8_t config_generation, status, isr, msix_pending;
+    uint8_t config_generation, status, isr;
+    uint16_t msix_pending;
     struct bawn_vdev_start set;
     struct bawn_msix_entry msix[BAWN_VIRTIO_VECTORS];
 };
@@ -91,7 +92,7 @@ struct bawn_virtio {
 
     unsigned msix_cap; /* where it is in the configuration space */
     struct bawn_msix_entry msix[BAWN_VIRTIO_VECTORS];
-    uint8_t msix_pending;
+    uint16_t msix_pending;
     unsigned nr_vectors; /* one for each queue, one for the configuration */
     unsigned gsi;        /* of queue 0's calls; the others follow */
 };

@@ -46,11 +46,13 @@ void bawn_virtio_blk_destroy(struct bawn_virtio_blk *b);
 
 struct bawn_virtio_net {
     struct bawn_vdev vdev;
+    struct bawn_vdev_ops ops;
     struct bawn_net *net; /* borrowed */
     struct virtio_net_config config;
-    int epoll_fd;  /* owned: the host's side, when something there changes */
-    bool readable; /* it may have a frame */
-    bool started;  /* the driver's features are known to it */
+    int epoll_fd;      /* owned: the host's side, when something there changes */
+    unsigned pairs;    /* of queues that the driver uses */
+    unsigned readable; /* bit n: the host's queue n may have a frame */
+    bool started;      /* the driver's features are known to it */
 };
 
 /* 0 or -errno; after a failure bawn_virtio_net_destroy() is still due. d is zeroed before. */

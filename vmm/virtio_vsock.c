@@ -190,6 +190,7 @@ static void pump(struct bawn_virtio_vsock *d)
 
     for (unsigned i = 0; i < QUEUE_SIZE; i++) {
         struct bawn_vsock_conn *c = d->nr_strays ? NULL : next_conn(d);
+        uint16_t at = bawn_vdev_at(&d->vdev, QUEUE_RX);
         uint32_t n;
 
         if ((!c && !d->nr_strays) || !bawn_vdev_take(&d->vdev, QUEUE_RX, &chain))
@@ -201,7 +202,7 @@ static void pump(struct bawn_virtio_vsock *d)
         if (n || chain.write_len <= sizeof(struct virtio_vsock_hdr))
             bawn_vdev_give(&d->vdev, QUEUE_RX, &chain, n);
         else
-            bawn_vdev_untake(&d->vdev, QUEUE_RX);
+            bawn_vdev_untake(&d->vdev, QUEUE_RX, at);
     }
     bawn_vdev_again(&d->vdev, QUEUE_RX);
 }

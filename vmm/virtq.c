@@ -340,49 +340,64 @@ enum bawn_virtq_result bawn_virtq_pop(struct bawn_virtq *q, struct bawn_virtq_ch
         fail(q);
         return BAWN_VIRTQ_BROKEN;
     }
-    q->last_slots = chain->slots;
     return BAWN_VIRTQ_CHAIN;
 }
 
-void bawn_virtq_unpop(struct bawn_virtq *q)
+void bawn_virtq_rewind(struct bawn_virtq *q, uint16_t avail_idx)
 {
-    if (packed(q)) /* a whole round less what was taken, and the counter back */
-        q->avail_idx = further(q, q->avail_idx ^ WRAP, q->size - q->last_slots);
-    else
-        q->avail_idx--;
+    q->avail_idx = avail_idx;
 }
 
 /* ---- Giving back ---- */
 
-static void push_packed(struct bawn_virtq *q, const struct bawn_virtq_chain *chain, uint32_t len)
+/* The first one's flags come last: the driver looks no further before it sees them. */
+static void push_packed(struct bawn_virtq *q, const struct bawn_virtq_used *used, unsigned n)
 {
-    uint8_t *d = packed_at(q, q->used_idx);
-    uint16_t flags = q->used_idx & WRAP ? PACKED_AVAIL | PACKED_USED : 0;
+    uint16_t at = q->used_idx, first = 0;
 
-    store32(d + PACKED_LEN, len);
-    store16(d + PACKED_ID, chain->head);
-    store16(d + PACKED_FLAGS, flags | (len ? VRING_DESC_F_WRITE : 0));
-    q->used_idx = further(q, q->used_idx, chain->slots);
+    for (unsigned i = 0; i < n; i++) {
+        uint8_t *d = packed_at(q, at);
+        uint16_t flags =
+            (at & WRAP ? PACKED_AVAIL | PACKED_USED : 0) | (used[i].len ? VRING_DESC_F_WRITE : 0);
+
+        store32(d + PACKED_LEN, used[i].len);
+        store16(d + PACKED_ID, used[i].head);
+        if (i)
+            store16(d + PACKED_FLAGS, flags);
+        else
+            first = flags;
+        at = further(q, at, used[i].slots);
+    }
+    store16(packed_at(q, q->used_idx) + PACKED_FLAGS, first);
+    q->used_idx = at;
 }
 
-static void push_split(struct bawn_virtq *q, const struct bawn_virtq_chain *chain, uint32_t len)
+static void push_split(struct bawn_virtq *q, const struct bawn_virtq_used *used, unsigned n)
 {
-    uint8_t *elem = q->used + USED_RING + (q->used_idx % q->size) * sizeof(struct vring_used_elem);
+    for (unsigned i = 0; i < n; i++) {
+        uint8_t *elem =
+            q->used + USED_RING + (q->used_idx++ % q->size) * sizeof(struct vring_used_elem);
 
-    store32(elem, chain->head);
-    store32(elem + 4, len);
-    store16(q->used + USED_IDX, ++q->used_idx);
+        store32(elem, used[i].head);
+        store32(elem + 4, used[i].len);
+    }
+    store16(q->used + USED_IDX, q->used_idx);
 }
 
-void bawn_virtq_push(struct bawn_virtq *q, const struct bawn_virtq_chain *chain, uint32_t written)
+struct bawn_virtq_used bawn_virtq_used(const struct bawn_virtq *q,
+                                       const struct bawn_virtq_chain *chain, uint32_t written)
 {
-    uint32_t len = written < chain->write_len ? written : chain->write_len;
-
     note_buffers(q, chain);
+    return (struct bawn_virtq_used){ chain->head, chain->slots,
+                                     written < chain->write_len ? written : chain->write_len };
+}
+
+void bawn_virtq_push(struct bawn_virtq *q, const struct bawn_virtq_used *used, unsigned n)
+{
     if (packed(q))
-        push_packed(q, chain, len);
+        push_packed(q, used, n);
     else
-        push_split(q, chain, len);
+        push_split(q, used, n);
 }
 
 /* Section 2.7.10: whether used entry event is among those from old up to now. */

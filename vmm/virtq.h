@@ -36,7 +36,6 @@ struct bawn_virtq {
     uint16_t avail_idx; /* the next available entry to take */
     uint16_t used_idx;
     uint16_t asked_idx;           /* used_idx when the driver was last asked for its wishes */
-    uint16_t last_slots;          /* that the last pop took */
     uint8_t *desc, *avail, *used; /* in guest memory, the whole rings inside RAM */
 };
 
@@ -49,6 +48,12 @@ struct bawn_virtq_chain {
     uint32_t read_len, write_len;     /* sums */
 };
 
+/* One to be given back, with how many bytes were written into it. */
+struct bawn_virtq_used {
+    uint16_t head, slots;
+    uint32_t len;
+};
+
 enum bawn_virtq_result { BAWN_VIRTQ_EMPTY, BAWN_VIRTQ_CHAIN, BAWN_VIRTQ_BROKEN };
 
 /* Checks size, alignment and addresses and starts the queue; false: it is broken. */
@@ -57,10 +62,14 @@ bool bawn_virtq_enable(struct bawn_virtq *q);
 bool bawn_virtq_resume(struct bawn_virtq *q, uint16_t avail_idx, uint16_t used_idx);
 /* Takes the next chain. When there is none, the driver was told to notify of the next one. */
 enum bawn_virtq_result bawn_virtq_pop(struct bawn_virtq *q, struct bawn_virtq_chain *chain);
-/* Takes back the last pop: the chain is popped again next, and checked again. */
-void bawn_virtq_unpop(struct bawn_virtq *q);
-/* Gives the chain back with written bytes (at most chain->write_len). */
-void bawn_virtq_push(struct bawn_virtq *q, const struct bawn_virtq_chain *chain, uint32_t written);
+/* Takes back the pops since q->avail_idx was this: those chains are popped and checked again. */
+void bawn_virtq_rewind(struct bawn_virtq *q, uint16_t avail_idx);
+/* The chain, with written bytes (at most chain->write_len), as what push takes; no more is written.
+ */
+struct bawn_virtq_used bawn_virtq_used(const struct bawn_virtq *q,
+                                       const struct bawn_virtq_chain *chain, uint32_t written);
+/* Gives n chains back, at least one: the driver sees all of them at once. */
+void bawn_virtq_push(struct bawn_virtq *q, const struct bawn_virtq_used *used, unsigned n);
 /* Whether the driver wants an interrupt for what was pushed since this was last asked. */
 bool bawn_virtq_wants_irq(struct bawn_virtq *q);
 

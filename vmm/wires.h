@@ -13,7 +13,7 @@
 
 #include "launch.h"
 
-#define BAWN_MAX_MSI 40 /* MSI-X vectors of all devices together */
+#define BAWN_MAX_MSI 64 /* MSI-X vectors of all devices together */
 #define BAWN_MAX_GSI (BAWN_IOAPIC_PINS + BAWN_MAX_MSI)
 
 struct bawn_wires_ops {

@@ -18,7 +18,7 @@
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
-#define LOW_RAM 0x8000u
+#define LOW_RAM 0xa000u
 #define HIGH_RAM 0x1000u
 #define SLOT 4
 #define CFG (BAWN_ECAM_BASE + SLOT * 0x8000)
@@ -27,8 +27,8 @@
 #define STEPS_MAX 400
 #define CHUNK 64u /* that memory is compared by */
 #define PARTS_MAX 8
-/* Of queue q: three rings and an indirect table, then room for buffers. */
-#define DESC_AT(q) ((q)*0x1000u)
+/* Of queue q: three rings and an indirect table, then room for buffers; behind it more rings. */
+#define DESC_AT(q) (((q) < 3 ? (q) : (q) + 5) * 0x1000u)
 #define AVAIL_AT(q) (DESC_AT(q) + 0x800u)
 #define USED_AT(q) (DESC_AT(q) + 0xa00u)
 #define TABLES_AT(q) (0x3000u + (q)*0x100u)
@@ -51,6 +51,7 @@ static struct {
 } m, clean;
 static struct bawn_mem mem;
 static struct fuzz_device device;
+static unsigned queue_count; /* that inputs name */
 static void *clean_state;
 static uint8_t *before; /* guest memory as the driver left it */
 
@@ -328,7 +329,7 @@ static void fill_part(struct fuzz_steps *s, uint64_t gpa)
 /* flags: 1 the device writes, 2 in the upper memory, 4 the address is not changed to fit. */
 static void chain(struct fuzz_steps *s)
 {
-    unsigned nr = steps_u8(s) % QUEUES, count = steps_u8(s), n = 1 + count % PARTS_MAX;
+    unsigned nr = steps_u8(s) % queue_count, count = steps_u8(s), n = 1 + count % PARTS_MAX;
     const struct bawn_virtq *q = &device.vdev->vq[nr];
     bool indirect = count & 0x80;
     uint16_t size = q->size ? q->size : 1;
@@ -427,7 +428,7 @@ static void step_poke(struct fuzz_steps *s)
 
 static void step_desc(struct fuzz_steps *s)
 {
-    unsigned q = steps_u8(s) % QUEUES, i = steps_u8(s) % BAWN_VIRTQ_MAX;
+    unsigned q = steps_u8(s) % queue_count, i = steps_u8(s) % BAWN_VIRTQ_MAX;
     uint8_t *to = low(DESC_AT(q) + i * 16);
 
     for (unsigned n = 0; n < 16; n++)
@@ -436,7 +437,7 @@ static void step_desc(struct fuzz_steps *s)
 
 static void step_avail(struct fuzz_steps *s)
 {
-    unsigned q = steps_u8(s) % QUEUES, i = steps_u8(s) % BAWN_VIRTQ_MAX;
+    unsigned q = steps_u8(s) % queue_count, i = steps_u8(s) % BAWN_VIRTQ_MAX;
     uint16_t *avail = (uint16_t *)(void *)low(AVAIL_AT(q)), val = steps_u16(s);
 
     if (packed(&device.vdev->vq[q])) {
@@ -451,7 +452,7 @@ static void step_bell(struct fuzz_steps *s)
 {
     uint8_t q = steps_u8(s);
 
-    reg(NOTIFY + q % 4 * 4u, 2, q);
+    reg(NOTIFY + q % (queue_count + 1) * 4u, 2, q);
     turn_loop();
 }
 
@@ -472,7 +473,7 @@ static void step_race(struct fuzz_steps *s)
 
 static void step_link(struct fuzz_steps *s)
 {
-    unsigned q = steps_u8(s) % QUEUES, i = steps_u8(s) % BAWN_VIRTQ_MAX;
+    unsigned q = steps_u8(s) % queue_count, i = steps_u8(s) % BAWN_VIRTQ_MAX;
     struct vring_desc *desc = (struct vring_desc *)(void *)low(DESC_AT(q));
 
     desc[i].flags |= VRING_DESC_F_NEXT;
@@ -540,6 +541,8 @@ void fuzz_plugged(const struct fuzz_device *d)
     const struct bawn_virtio_host host = { &m.wires, &m.ioapic, &m.loop, &m.pci, false };
 
     device = *d;
+    queue_count = d->vdev->ops->nr_queues < 3 ? 3 : d->vdev->ops->nr_queues;
+    FUZZ_MUST(queue_count <= 5);
     FUZZ_MUST(!bawn_virtio_init(&m.virtio, d->vdev, &host, SLOT));
     if (d->plug)
         d->plug(&m.virtio);

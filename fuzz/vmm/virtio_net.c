@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct bawn_net net = { .fd = -1 };
+static struct bawn_net net;
 static struct bawn_virtio_net dev;
 static int peer = -1;
 

@@ -137,7 +137,8 @@ static void refusals(void **state)
         { "{\"net\":[{\"mac\":\"\"}]}", "net[0].mac: must be" },
         { "{\"net\":[{\"mtu\":67}]}", "net[0].mtu: 67 is out of range: must be 68 to 65535" },
         { "{\"net\":[{\"mtu\":65536}]}", "net[0].mtu: 65536 is out of range" },
-        { "{\"net\":[{\"fds\":[1,2]}]}", "net[0].fds: must be" },
+        { "{\"net\":[{\"fds\":[1,2,3,4,5]}]}", "net[0].fds: must be" },
+        { "{\"net\":[{\"fds\":[]}]}", "net[0].fds: must be" },
         { "{\"net\":[{\"fds\":-1}]}", "net[0].fds: must be" },
         { "{\"net\":[{\"tap\":\"a-name-of-16-byt\"}]}", "net[0].tap: has 16 bytes: at most 15" },
         { "{\"net\":[{\"ip\":\"10.0.0.1\"}]}",
@@ -333,11 +334,12 @@ static void devices_and_snp(void **state)
     assert_int_equal(cfg.disk[0].ops.size, 0);
     assert_int_equal(cfg.nr_nets, 2);
     assert_string_equal(cfg.net[0].tap, "tap0");
-    assert_int_equal(cfg.net[0].fd, -1);
+    assert_int_equal(cfg.net[0].nr_fds, 0);
     assert_true(cfg.net[0].has_mac);
     assert_memory_equal(cfg.net[0].mac, "\x02\x0a\x00\x00\x00\xff", 6);
     assert_int_equal(cfg.net[0].mtu, 9000);
-    assert_int_equal(cfg.net[1].fd, 7);
+    assert_int_equal(cfg.net[1].nr_fds, 1);
+    assert_int_equal(cfg.net[1].fd[0], 7);
     assert_int_equal(cfg.vsock.cid, 3);
     assert_string_equal(cfg.vsock.socket, "/v");
     assert_true(cfg.snp.on);
@@ -533,7 +535,7 @@ static void one_device(void **state)
             fail_msg("%s: got \"%s\"", cases[i].json, err.msg);
     }
     assert_string_equal(cfg.disk[0].id, "x");
-    assert_int_equal(cfg.net[0].fd, -1);
+    assert_int_equal(cfg.net[0].nr_fds, 0);
     assert_true(cfg.net[0].has_mac);
     assert_int_equal(cfg.vsock.cid, 3);
     bawn_vm_config_free(&cfg);

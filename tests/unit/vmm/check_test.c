@@ -392,13 +392,14 @@ static void networks(void **state)
         assert_int_equal(bawn_vm_config_add_net(&h->opt.cfg, NULL), BAWN_OK);
     net[0].tap = strdup("bawnnone0");
     net[1].socket = strdup(in(h, "passt"));
-    net[2].fd = 1000;
+    net[2].fd[0] = 1000;
+    net[2].nr_fds = 1;
     check_config(h);
     says(h, "net0", BAWN_CHECK_FIX, "there is no tap bawnnone0", "ip tuntap add bawnnone0");
     says(h, "net1", BAWN_CHECK_FIX, "nobody serves", "passt");
     says(h, "net2", BAWN_CHECK_FIX, "descriptor 1000 is not open", NULL);
     fd = serve(net[1].socket);
-    net[2].fd = fd;
+    net[2].fd[0] = fd;
     check_config(h);
     says(h, "net1", BAWN_CHECK_OK, "is a socket", NULL);
     says(h, "net2", BAWN_CHECK_OK, "is open", NULL);

@@ -46,8 +46,6 @@ static int setup(void **state)
     r->accel.fd = r->socket.fd = -1;
     for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
         r->disk[i].fd = -1;
-    for (unsigned i = 0; i < BAWN_MAX_NETS; i++)
-        r->net[i].fd = -1;
     r->opt.snapshot_fd = -1;
     bawn_control_watch(r);
     return 0;
@@ -57,8 +55,8 @@ static int teardown(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < r->opt.cfg.nr_nets; i++) {
-        if (r->opt.cfg.net[i].fd >= 0)
-            close(r->opt.cfg.net[i].fd);
+        for (unsigned k = 0; k < r->opt.cfg.net[i].nr_fds; k++)
+            close(r->opt.cfg.net[i].fd[k]);
     }
     bawn_options_free(&r->opt);
     bawn_control_close(r);
@@ -118,7 +116,7 @@ static unsigned late_answer(void)
 
 static void test_configuration(void **state)
 {
-    int fd[2] = { STDIN_FILENO, STDIN_FILENO };
+    int fd[BAWN_NET_PAIRS + 1] = { 0 };
 
     (void)state;
     assert_int_equal(ask(BAWN_API_PING, ""), 200);
@@ -135,11 +133,13 @@ static void test_configuration(void **state)
     assert_int_equal(ask(BAWN_API_ADD_NET, "{\"id\":\"a\"}"), 400);
     assert_int_equal(ask(BAWN_API_ADD_NET, "{\"id\":\"a\",\"fds\":[0]}"),
                      400); /* a number is none */
-    assert_int_equal(ask_with(BAWN_API_ADD_NET, "{\"id\":\"a\"}", fd, 2), 400);
+    assert_int_equal(ask_with(BAWN_API_ADD_NET, "{\"id\":\"a\"}", fd, BAWN_NET_PAIRS + 1), 400);
     assert_int_equal(ask_with(BAWN_API_ADD_NET, "{\"id\":1}", fd, 1), 400);
     assert_int_equal(r->opt.cfg.nr_nets, 0);
-    assert_int_equal(ask_with(BAWN_API_ADD_NET, "{\"id\":\"a\"}", fd, 1), 204);
-    assert_true(r->opt.cfg.net[0].fd > STDERR_FILENO);
+    assert_int_equal(ask_with(BAWN_API_ADD_NET, "{\"id\":\"a\"}", fd, 2), 204);
+    assert_int_equal(r->opt.cfg.net[0].nr_fds, 2);
+    for (unsigned i = 0; i < 2; i++)
+        assert_true(r->opt.cfg.net[0].fd[i] > STDERR_FILENO);
     assert_int_equal(ask(BAWN_API_ADD_DISK, "{\"path\":\"/e\",\"id\":\"e\"}"), 204);
     assert_int_equal(ask(BAWN_API_ADD_DISK, "{\"id\":\"f\"}"), 400);
     assert_int_equal(r->opt.cfg.nr_disks, 2);

@@ -107,10 +107,12 @@ static void offer(bool packed)
 static void serve(void)
 {
     struct bawn_virtq_chain c;
+    struct bawn_virtq_used used;
 
     assert_int_equal(bawn_virtq_pop(&q, &c), BAWN_VIRTQ_CHAIN);
     memset(c.iov[c.nr_read].iov_base, 0x11, c.iov[c.nr_read].iov_len);
-    bawn_virtq_push(&q, &c, 1); /* it says less than it wrote */
+    used = bawn_virtq_used(&q, &c, 1); /* it says less than it wrote */
+    bawn_virtq_push(&q, &used, 1);
     bawn_virtq_wants_irq(&q);
 }
 

@@ -42,8 +42,8 @@ static struct {
     struct bawn_pci pci;
     struct bawn_virtio virtio;
     uint64_t bar;
-    uint16_t next_desc[3];
-    uint16_t seen[3]; /* used entries that the test has looked at */
+    uint16_t next_desc[BAWN_VIRTIO_QUEUES];
+    uint16_t seen[BAWN_VIRTIO_QUEUES]; /* used entries that the test has looked at */
 } m;
 
 static inline struct bawn_vdev_host machine_create(void)

@@ -51,7 +51,7 @@ static void test_values(void **state)
         parse(&opt,
               "--tee snp --disk path=/a --disk path=/b,readonly=on "
               "--disk path=/c,format=qcow2,backing=/d,backing-format=qcow2,bandwidth=10M,ops=300 "
-              "--net tap=t0,mac=02:00:00:00:00:01,mtu=1400 --net socket=/n --net fd=5 "
+              "--net tap=t0,mac=02:00:00:00:00:01,mtu=1400,num_queues=4 --net socket=/n --net fd=5 "
               "--balloon size=64M,reporting=on --snp-policy 0xb0000 "
               "--vsock cid=0x10,socket=/v --tpm socket=/t,x --firmware /s --id-block /i --certs /c",
               NULL),
@@ -75,8 +75,10 @@ static void test_values(void **state)
     assert_int_equal(opt.cfg.net[0].mtu, 1400);
     assert_int_equal(opt.cfg.net[0].mac[5], 1);
     assert_string_equal(opt.cfg.net[1].socket, "/n");
-    assert_int_equal(opt.cfg.net[1].fd, -1);
-    assert_int_equal(opt.cfg.net[2].fd, 5);
+    assert_int_equal(opt.cfg.net[0].queues, 4);
+    assert_int_equal(opt.cfg.net[1].nr_fds, 0);
+    assert_int_equal(opt.cfg.net[2].nr_fds, 1);
+    assert_int_equal(opt.cfg.net[2].fd[0], 5);
     assert_int_equal(opt.cfg.snp.policy, 0xb0000);
     assert_int_equal(opt.cfg.vsock.cid, 16);
     assert_string_equal(opt.cfg.vsock.socket, "/v");
@@ -151,6 +153,8 @@ static void test_refused(void **state)
         { "--net tap=a,mtu=65536", "tap=NAME" },
         { "--net fd=-1", "tap=NAME" },
         { "--net fd=9999999999", "tap=NAME" },
+        { "--net tap=t,num_queues=3", "tap=NAME" },
+        { "--net tap=t,num_queues=10", "tap=NAME" },
         { "--net tap=a,x=1", "tap=NAME" },
         { "--disk path=/a,format=vhd", "path=FILE" },
         { "--disk path=/a,format=qcow2,backing=", "path=FILE" },

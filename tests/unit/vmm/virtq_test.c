@@ -54,6 +54,13 @@ static int teardown(void **state)
     return 0;
 }
 
+static void give(struct bawn_virtq *q, const struct bawn_virtq_chain *c, uint32_t written)
+{
+    struct bawn_virtq_used used = bawn_virtq_used(q, c, written);
+
+    bawn_virtq_push(q, &used, 1);
+}
+
 static void set_desc(struct ring *r, unsigned n, uint64_t addr, uint32_t len, uint16_t flags,
                      uint16_t next)
 {
@@ -94,7 +101,7 @@ static void test_request(void **state)
     assert_int_equal(c.write_len, 57);
     assert_ptr_equal(c.iov[0].iov_base, bawn_mem_at(&r->mem, BUF, 1));
     assert_int_equal(c.iov[2].iov_len, 7);
-    bawn_virtq_push(&r->q, &c, 1000);
+    give(&r->q, &c, 1000);
     assert_int_equal(r->used[1], 1);
     assert_int_equal(r->used[2], 3);  /* the head */
     assert_int_equal(r->used[4], 57); /* never more than there was room for */
@@ -113,7 +120,7 @@ static void test_index_wraps(void **state)
     for (unsigned i = 0; i < 70000; i++) {
         offer(r, 1);
         assert_int_equal(bawn_virtq_pop(&r->q, &c), BAWN_VIRTQ_CHAIN);
-        bawn_virtq_push(&r->q, &c, 0);
+        give(&r->q, &c, 0);
     }
     assert_int_equal(r->used[1], (uint16_t)70000);
 }
@@ -279,7 +286,7 @@ static void test_random_rings(void **state)
                 *(volatile uint8_t *)p;
                 *(volatile uint8_t *)(p + c.iov[n].iov_len - 1);
             }
-            bawn_virtq_push(&r->q, &c, c.write_len);
+            give(&r->q, &c, c.write_len);
         }
         r->q.broken = false;
         r->q.avail_idx = r->avail[1] - 1;
