@@ -218,6 +218,8 @@ static const struct bawn_json_field disk_keys[] = {
     FILE_PATH("backing", DISK, backing, .help = "of a Qcow2 image"),
     NAME("backing_type", DISK, backing_format, FORMATS, .hidden_if_zero = true, OTHER_FORMATS),
     OBJECT("rate_limiter_config", rates, 0),
+    BOOL("io_uring", DISK, uring, .hidden_if_zero = true,
+         .help = "by an io_uring, where the host permits one; by default not"),
     ID(DISK, id),
     HINT("num_queues", 1, 64, "a hint, of no effect: a disk has one"),
     HINT("queue_size", 1, 32768, "a hint, of no effect"),

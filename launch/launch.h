@@ -88,7 +88,8 @@ struct bawn_disk_config {
     char *backing;                /* owned; of a qcow2 image; NULL: it must have none */
     enum bawn_disk_format backing_format;
     struct bawn_rate_config bytes, ops;
-    char *id; /* owned; NULL: none */
+    bool uring; /* by an io_uring, where the host has one for it */
+    char *id;   /* owned; NULL: none */
 };
 
 #define BAWN_MAX_NETS 4

@@ -2,6 +2,7 @@
 /*
  * Makes the devices of a configuration, and is what each one's process does. Takes no input itself.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -166,6 +167,8 @@ static void keep_files(const struct bawn_device *dev, struct bawn_sandbox_files 
 {
     bawn_sandbox_keep(files, dev->link[1]);
     bawn_sandbox_keep(files, dev->loop.wake_fd);
+    bawn_sandbox_keep(files, dev->loop.epoll_fd);
+    bawn_sandbox_keep(files, dev->loop.ring.fd);
     if (dev->vdev)
         bawn_sandbox_keep(files, dev->vdev->host.mem->faults);
     for (unsigned i = 0; i < dev->loop.nr; i++)
@@ -176,19 +179,42 @@ static void keep_files(const struct bawn_device *dev, struct bawn_sandbox_files 
         bawn_sandbox_keep(files, dev->vdev->call_fd[i]);
 }
 
-static enum bawn_status lock_in(const struct bawn_device *dev, struct bawn_error *err)
+static enum bawn_status lock_in(const struct bawn_device *dev, enum bawn_role role,
+                                struct bawn_error *err)
 {
     /* A network or a TPM that ends is told of. */
     struct bawn_sandbox_files files = {
-        .stdio[STDERR_FILENO] = dev->role == BAWN_ROLE_NET || dev->role == BAWN_ROLE_TPM,
+        .stdio[STDERR_FILENO] = role == BAWN_ROLE_NET || role == BAWN_ROLE_TPM,
     };
     unsigned lacks = 0; /* the machine's process says it for all */
     enum bawn_status st;
 
     keep_files(dev, &files);
-    st = bawn_sandbox_enter(dev->role, &files, &lacks, err);
+    st = bawn_sandbox_enter(role, &files, &lacks, err);
     bawn_trim();
-    return st ? st : bawn_sandbox_filter(dev->role, &lacks, err);
+    return st ? st : bawn_sandbox_filter(role, &lacks, err);
+}
+
+/* A disk's and a network's kicks are to cost little; the others toggle what they watch. A ring
+ * takes another filter. */
+static bool seal(struct bawn_device *dev, enum bawn_role *role)
+{
+    const struct bawn_vdev *d = dev->vdev;
+    int files[BAWN_VIRTIO_QUEUES + 1], rc;
+    unsigned n = 0;
+
+    if (dev->role != BAWN_ROLE_DISK && dev->role != BAWN_ROLE_NET)
+        return true;
+    for (unsigned i = 0; i < d->ops->nr_queues; i++)
+        files[n++] = d->call_fd[i];
+    files[n++] = d->keep_fd[0];
+    rc = d->ring ? bawn_loop_seal_ring(&dev->loop, files, n) : -ENOSYS;
+    if (!rc)
+        *role = BAWN_ROLE_DISK_URING;
+    else if (d->ring)
+        fprintf(stderr, "bawn: %s: this host has no io_uring for it (%s): it goes on without\n",
+                dev->name, strerror(-rc));
+    return !rc || !bawn_loop_seal(&dev->loop);
 }
 
 _Noreturn void bawn_device_run(struct bawn_device *dev)
@@ -196,15 +222,17 @@ _Noreturn void bawn_device_run(struct bawn_device *dev)
     static const struct bawn_vdev_ops none;
     const struct bawn_vdev_ops *ops = dev->vdev ? dev->vdev->ops : &none;
     void *opaque = dev->vdev ? dev->vdev->opaque : NULL;
+    enum bawn_role role = dev->role;
     struct bawn_error err;
 
-    if (ops->begin && ops->begin(opaque))
+    if ((ops->begin && ops->begin(opaque)) ||
+        (dev->vdev && bawn_link_serve(dev->link[1], dev->vdev)) || !seal(dev, &role))
         _exit(1);
-    if (lock_in(dev, &err)) {
+    if (lock_in(dev, role, &err)) {
         fprintf(stderr, "bawn: %s: %s\n", dev->name, err.msg);
         _exit(1);
     }
-    if (dev->vdev ? bawn_link_serve(dev->link[1], dev->vdev)
+    if (dev->vdev ? !bawn_link_tell(dev->link[1], BAWN_LINK_HELLO)
                   : bawn_tpm_bridge_serve(dev->tpm, dev->link[1]))
         _exit(1);
     bawn_loop_run(&dev->loop);

@@ -76,12 +76,17 @@ enum bawn_status bawn_disk_open(struct bawn_disk *disk, const struct bawn_disk_c
 {
     enum bawn_status st;
 
-    *disk = (struct bawn_disk){ .readonly = cfg->readonly, .bytes = cfg->bytes, .ops = cfg->ops };
+    *disk = (struct bawn_disk){
+        .readonly = cfg->readonly, .bytes = cfg->bytes, .ops = cfg->ops, .uring = cfg->uring
+    };
     /* Not blocking: a path to a pipe must not stop us here. */
     disk->fd = open(cfg->path, (cfg->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
     if (disk->fd < 0)
         return bawn_fail(err, BAWN_E_IO, "cannot open disk %s: %m", cfg->path);
     st = check(disk, cfg, err);
+    /* A ring would not wait for what is there to be read. */
+    if (!st && cfg->uring && fcntl(disk->fd, F_SETFL, 0))
+        st = bawn_fail(err, BAWN_E_IO, "disk %s: %m", cfg->path);
     if (!st && cfg->format == BAWN_DISK_QCOW2)
         st = open_qcow2(disk, cfg, err);
     if (st)
@@ -91,10 +96,14 @@ enum bawn_status bawn_disk_open(struct bawn_disk *disk, const struct bawn_disk_c
 
 void bawn_disk_close(struct bawn_disk *disk)
 {
+    struct flock none = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
     bawn_qcow2_close(disk->qcow2);
     disk->qcow2 = NULL;
-    if (disk->fd >= 0)
+    if (disk->fd >= 0) {
+        fcntl(disk->fd, F_OFD_SETLK, &none); /* an ended process's ring may hold it for a moment */
         close(disk->fd);
+    }
     disk->fd = -1;
     if (disk->backing)
         bawn_disk_close(disk->backing);

@@ -245,14 +245,13 @@ static void pause_device(struct end *e)
     answer(e, &msg);
 }
 
-static void on_order(void *opaque)
+static bool order(struct end *e)
 {
-    struct end *e = opaque;
     struct bawn_link_msg msg;
     int n = bawn_link_receive(e->fd, &msg);
 
     if (!n)
-        return;
+        return false;
     if (n > 0 && msg.kind == BAWN_LINK_START)
         bawn_vdev_start(e->dev, &msg.start);
     else if (n > 0 && msg.kind == BAWN_LINK_STOP)
@@ -263,6 +262,13 @@ static void on_order(void *opaque)
         bawn_loop_hold(e->dev->host.loop, -1);
     else
         bawn_loop_stop(e->dev->host.loop);
+    return n > 0 && !e->dev->host.loop->stop;
+}
+
+static void on_order(void *opaque)
+{
+    while (order(opaque))
+        ;
 }
 
 int bawn_link_serve(int fd, struct bawn_vdev *dev)
@@ -272,7 +278,5 @@ int bawn_link_serve(int fd, struct bawn_vdev *dev)
 
     end = (struct end){ fd, bawn_loop_watch(dev->host.loop, fd, true, on_order, &end), dev };
     bawn_vdev_plug(dev, &up, &end);
-    if (end.watch < 0)
-        return end.watch;
-    return bawn_link_tell(fd, BAWN_LINK_HELLO) ? 0 : -EPIPE;
+    return end.watch < 0 ? end.watch : 0;
 }

@@ -93,7 +93,7 @@ bool bawn_link_quiet(const struct bawn_link *l);
 
 /* ---- the device's end ---- */
 
-/* Connects the device to who is behind fd, and says hello; what comes then is served by the
+/* Connects the device to who is behind fd, to whom a hello is due then: what comes is served by the
  * device's loop, which ends by BAWN_LINK_EXIT or when the other side is gone. 0 or -errno. */
 int bawn_link_serve(int fd, struct bawn_vdev *dev);
 

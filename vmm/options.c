@@ -179,9 +179,11 @@ static bool set_disk_part(struct bawn_disk_config *disk, const char *name, char 
         return *val && (disk->backing = strdup(val));
     if (!strcmp(name, "id"))
         return *val && (disk->id = strdup(val));
-    n = choice(val, !strcmp(name, "readonly") ? "off|on" : FORMATS);
+    n = choice(val, strstr(name, "format") ? FORMATS : "off|on");
     if (!strcmp(name, "readonly"))
         disk->readonly = n;
+    else if (!strcmp(name, "io_uring"))
+        disk->uring = n;
     else if (!strcmp(name, "format"))
         disk->format = n;
     else
@@ -192,8 +194,8 @@ static bool set_disk_part(struct bawn_disk_config *disk, const char *name, char 
 static enum bawn_status set_disk(void *options, const struct option *self, const char *val,
                                  struct bawn_error *err)
 {
-    static const char *const names[] = { "readonly",  "format", "backing", "backing-format",
-                                         "bandwidth", "ops",    "id" };
+    static const char *const names[] = { "readonly",  "format", "backing",  "backing-format",
+                                         "bandwidth", "ops",    "io_uring", "id" };
     struct bawn_vm_config *cfg = option_field(options, self);
     char *path = part(val, "path");
     enum bawn_status st =
@@ -345,7 +347,7 @@ static const struct option options[] = {
     { "rng", "on|off", "virtio entropy device (on)", set_switch, FIELD(cfg.rng) },
     { "disk",
       "path=FILE[,readonly=on|off][,format=raw|qcow2][,backing=FILE][,backing-format=raw|qcow2]"
-      "[,bandwidth=BYTES][,ops=N][,id=NAME]",
+      "[,bandwidth=BYTES][,ops=N][,io_uring=on|off][,id=NAME]",
       "virtio disk, raw or qcow2; a qcow2 image's backing file; at most so much a second", set_disk,
       FIELD(cfg) },
     { "net", "tap=NAME|socket=PATH|fd=N[,mac=ADDRESS][,mtu=N][,num_queues=N][,id=NAME]",

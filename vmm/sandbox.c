@@ -40,6 +40,7 @@ FILTER(console);
 FILTER(rng);
 FILTER(vsock);
 FILTER(disk);
+FILTER(disk_uring);
 FILTER(net);
 FILTER(balloon);
 FILTER(snapshot);
@@ -57,6 +58,7 @@ static const struct {
     [BAWN_ROLE_RNG] = { bawn_filter_rng, bawn_filter_rng_end },
     [BAWN_ROLE_VSOCK] = { bawn_filter_vsock, bawn_filter_vsock_end },
     [BAWN_ROLE_DISK] = { bawn_filter_disk, bawn_filter_disk_end },
+    [BAWN_ROLE_DISK_URING] = { bawn_filter_disk_uring, bawn_filter_disk_uring_end },
     [BAWN_ROLE_NET] = { bawn_filter_net, bawn_filter_net_end },
     [BAWN_ROLE_BALLOON] = { bawn_filter_balloon, bawn_filter_balloon_end },
     [BAWN_ROLE_SNAPSHOT] = { bawn_filter_snapshot, bawn_filter_snapshot_end },
@@ -103,9 +105,11 @@ enum bawn_status bawn_sandbox_enter(enum bawn_role role, struct bawn_sandbox_fil
     static const struct confine_limit limits[] = {
         { RLIMIT_CORE, 0, "core dumps" },         { RLIMIT_NOFILE, FILES, "descriptors" },
         { RLIMIT_MSGQUEUE, 0, "message queues" }, { RLIMIT_MEMLOCK, 0, "locked memory" },
-        { RLIMIT_NPROC, 0, "processes" }, /* not of the machine, which has threads to start */
+        { RLIMIT_NPROC, 0, "processes" }, /* not where the process or its ring has threads to start
+                                           */
     };
-    size_t nr = sizeof(limits) / sizeof(limits[0]) - (role == BAWN_ROLE_MACHINE);
+    size_t nr = sizeof(limits) / sizeof(limits[0]) -
+                (role == BAWN_ROLE_MACHINE || role == BAWN_ROLE_DISK_URING);
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     enum bawn_status st = confine_limits(limits, nr, err);
     bool landlock = false;

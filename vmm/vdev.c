@@ -27,22 +27,22 @@ static void call(struct bawn_vdev *d, unsigned queue)
 {
     if (!bawn_virtq_wants_irq(&d->vq[queue]))
         return;
-    (void)!eventfd_write(d->call_fd[queue], 1);
+    bawn_loop_signal(d->host.loop, d->call_fd[queue]);
     if (d->count)
         d->count->interrupts++;
 }
 
-static void push(struct bawn_vdev *d, unsigned queue, const struct bawn_virtq_chain *chain,
-                 uint32_t written)
+/* All that one request took. */
+static void push(struct bawn_vdev *d, unsigned queue, const struct bawn_virtq_used *used,
+                 unsigned n)
 {
-    struct bawn_virtq_used used = bawn_virtq_used(&d->vq[queue], chain, written);
-
-    bawn_virtq_push(&d->vq[queue], &used, 1);
-    if (!d->count)
-        return;
-    d->count->requests++;
-    d->count->bytes_in += written;
-    d->count->bytes_out += chain->read_len;
+    bawn_virtq_push(&d->vq[queue], used, n);
+    if (d->count)
+        d->count->requests++;
+    for (unsigned i = 0; d->count && i < n; i++) {
+        d->count->bytes_in += used[i].len;
+        d->count->bytes_out += used[i].read_len;
+    }
 }
 
 bool bawn_vdev_take(struct bawn_vdev *d, unsigned queue, struct bawn_virtq_chain *chain)
@@ -69,25 +69,23 @@ void bawn_vdev_untake(struct bawn_vdev *d, unsigned queue, uint16_t at)
 
 void bawn_vdev_again(struct bawn_vdev *d, unsigned queue)
 {
-    (void)!eventfd_write(d->bell[queue].fd, 1);
-}
-
-void bawn_vdev_give(struct bawn_vdev *d, unsigned queue, const struct bawn_virtq_chain *chain,
-                    uint32_t written)
-{
-    push(d, queue, chain, written);
-    call(d, queue);
+    bawn_loop_signal(d->host.loop, d->bell[queue].fd);
 }
 
 void bawn_vdev_give_all(struct bawn_vdev *d, unsigned queue, const struct bawn_virtq_used *used,
                         unsigned n)
 {
-    bawn_virtq_push(&d->vq[queue], used, n);
-    if (d->count)
-        d->count->requests++;
-    for (unsigned i = 0; d->count && i < n; i++)
-        d->count->bytes_in += used[i].len;
+    push(d, queue, used, n);
     call(d, queue);
+}
+
+void bawn_vdev_give(struct bawn_vdev *d, unsigned queue, const struct bawn_virtq_chain *chain,
+                    uint32_t written)
+{
+    struct bawn_virtq_used used = bawn_virtq_used(chain, written);
+
+    bawn_virtq_note(&d->vq[queue], chain->iov + chain->nr_read, chain->nr_write);
+    bawn_vdev_give_all(d, queue, &used, 1);
 }
 
 void bawn_vdev_kick(struct bawn_vdev *d, unsigned queue)
@@ -103,7 +101,11 @@ void bawn_vdev_kick(struct bawn_vdev *d, unsigned queue)
         return;
     }
     for (i = 0; i < d->ops->queue_size && bawn_vdev_take(d, queue, &chain); i++) {
-        push(d, queue, &chain, d->ops->serve(d->opaque, queue, &chain));
+        struct bawn_virtq_used back =
+            bawn_virtq_used(&chain, d->ops->serve(d->opaque, queue, &chain));
+
+        bawn_virtq_note(&d->vq[queue], chain.iov + chain.nr_read, chain.nr_write);
+        push(d, queue, &back, 1);
         used = true;
     }
     if (used)
@@ -115,10 +117,8 @@ void bawn_vdev_kick(struct bawn_vdev *d, unsigned queue)
 static void on_bell(void *opaque)
 {
     struct bawn_vdev_bell *bell = opaque;
-    eventfd_t ignored;
 
-    if (!eventfd_read(bell->fd, &ignored))
-        bawn_vdev_kick(bell->dev, bell - bell->dev->bell);
+    bawn_vdev_kick(bell->dev, bell - bell->dev->bell);
 }
 
 /* ---- start and stop ---- */
@@ -183,7 +183,7 @@ static int make_eventfds(struct bawn_vdev *d)
         d->bell[i].fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (d->call_fd[i] < 0 || d->bell[i].fd < 0)
             return -errno;
-        rc = bawn_loop_watch(d->host.loop, d->bell[i].fd, true, on_bell, &d->bell[i]);
+        rc = bawn_loop_bell(d->host.loop, d->bell[i].fd, on_bell, &d->bell[i]);
         if (rc < 0)
             return rc;
     }

@@ -98,6 +98,7 @@ struct bawn_vdev {
     int call_fd[BAWN_VIRTIO_QUEUES]; /* owned eventfds that the device signals for the driver */
     /* Borrowed: what the model needs beside what the loop watches; -1: nothing. */
     int keep_fd[BAWN_VDEV_KEEP];
+    bool ring; /* its loop is to have a ring, which works on keep_fd[0] */
 };
 
 /* 0 or -errno; after a failure bawn_vdev_destroy() is still due. */
@@ -128,7 +129,7 @@ bool bawn_vdev_running(const struct bawn_vdev *d);
 bool bawn_vdev_take(struct bawn_vdev *d, unsigned queue, struct bawn_virtq_chain *chain);
 void bawn_vdev_give(struct bawn_vdev *d, unsigned queue, const struct bawn_virtq_chain *chain,
                     uint32_t written);
-/* Gives n back at once, at least one. */
+/* Gives n back at once, at least one; their buffers were noted (virtq.h). */
 void bawn_vdev_give_all(struct bawn_vdev *d, unsigned queue, const struct bawn_virtq_used *used,
                         unsigned n);
 /* Where an input queue stands, and back to there: what was taken since is there again. */

@@ -36,7 +36,10 @@ struct bawn_virtio_blk {
     struct bawn_disk *disk; /* borrowed */
     struct virtio_blk_config config;
     struct bawn_rate rate;
-    int timer_fd; /* owned: requests go on; -1: no limit */
+    int timer_fd;                  /* owned: requests go on; -1: no limit */
+    struct bawn_blk_request *slot; /* owned: those that a ring works on; NULL: none does */
+    uint32_t busy;                 /* bit n: slot n is taken */
+    bool draining;                 /* nothing begins */
 };
 
 /* 0 or -errno; after a failure bawn_virtio_blk_destroy() is still due. b is zeroed before. */

@@ -104,9 +104,7 @@ static void pump_tx(struct bawn_virtio_net *d, unsigned pair)
 struct parts {
     struct bawn_virtq_used used[QUEUE_SIZE];
     unsigned nr;
-    struct bawn_virtq_chain head; /* the first, */
-    struct bawn_bufs first;       /* into which something is written at the end */
-    uint32_t filled;
+    struct bawn_bufs first;
 };
 
 enum passed { PASSED, DROPPED, NO_BUFFER };
@@ -115,28 +113,24 @@ enum passed { PASSED, DROPPED, NO_BUFFER };
 static enum passed fill_parts(struct bawn_virtio_net *d, unsigned queue, const uint8_t *from,
                               size_t left, struct parts *p)
 {
-    const struct bawn_virtq *vq = &d->vdev.vq[queue];
-    unsigned most = features(d) & 1ull << VIRTIO_NET_F_MRG_RXBUF ? vq->size : 1;
-    struct bawn_virtq_chain more;
+    unsigned most = features(d) & 1ull << VIRTIO_NET_F_MRG_RXBUF ? d->vdev.vq[queue].size : 1;
+    struct bawn_virtq_chain chain;
     struct bawn_bufs to;
 
     for (p->nr = 0; left; p->nr++) {
-        struct bawn_virtq_chain *chain = p->nr ? &more : &p->head;
         size_t part;
 
         if (p->nr == most)
             return DROPPED;
-        if (!bawn_vdev_take(&d->vdev, queue, chain))
+        if (!bawn_vdev_take(&d->vdev, queue, &chain))
             return NO_BUFFER;
-        bawn_bufs_writable(&to, chain);
-        part = left < to.len ? left : to.len;
-        if (!p->nr) {
+        bawn_bufs_writable(&to, &chain);
+        if (!p->nr)
             p->first = to;
-            p->filled = (uint32_t)part;
-        }
+        part = left < to.len ? left : to.len;
         bawn_bufs_put(&to, from, part);
-        if (p->nr)
-            p->used[p->nr] = bawn_virtq_used(vq, chain, (uint32_t)part);
+        bawn_virtq_note(&d->vdev.vq[queue], chain.iov + chain.nr_read, chain.nr_write);
+        p->used[p->nr] = bawn_virtq_used(&chain, (uint32_t)part);
         from += part;
         left -= part;
     }
@@ -148,6 +142,7 @@ static enum passed pass_held(struct bawn_virtio_net *d, struct bawn_net_flow *fl
 {
     uint16_t at = bawn_vdev_at(&d->vdev, queue), count;
     struct parts p;
+    struct bawn_bufs head;
     enum passed done = fill_parts(d, queue, flow->in, flow->held, &p);
 
     if (done != NO_BUFFER)
@@ -157,9 +152,10 @@ static enum passed pass_held(struct bawn_virtio_net *d, struct bawn_net_flow *fl
         return done;
     }
     count = htole16(p.nr);
-    bawn_bufs_skip(&p.first, offsetof(struct virtio_net_hdr_v1, num_buffers));
-    bawn_bufs_put(&p.first, &count, sizeof(count));
-    p.used[0] = bawn_virtq_used(&d->vdev.vq[queue], &p.head, p.filled);
+    head = p.first;
+    bawn_bufs_skip(&head, offsetof(struct virtio_net_hdr_v1, num_buffers));
+    bawn_bufs_put(&head, &count, sizeof(count));
+    bawn_virtq_note(&d->vdev.vq[queue], p.first.v, p.first.nr);
     bawn_vdev_give_all(&d->vdev, queue, p.used, p.nr);
     return PASSED;
 }

@@ -276,12 +276,11 @@ static void note_ring(const struct bawn_virtq *q)
                               : USED_RING + q->size * sizeof(struct vring_used_elem) + EVENT);
 }
 
-/* All that could be written: after an error more was than is told. */
-static void note_buffers(const struct bawn_virtq *q, const struct bawn_virtq_chain *c)
+void bawn_virtq_note(const struct bawn_virtq *q, const struct iovec *v, unsigned nr)
 {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    for (unsigned i = c->nr_read; bawn_dirty_tracked(q->mem) && i < c->nr_read + c->nr_write; i++)
-        bawn_dirty_note(q->mem, c->iov[i].iov_base, c->iov[i].iov_len);
+    for (unsigned i = 0; bawn_dirty_tracked(q->mem) && i < nr; i++)
+        bawn_dirty_note(q->mem, v[i].iov_base, v[i].iov_len);
 }
 
 /* ---- Taking ---- */
@@ -384,12 +383,11 @@ static void push_split(struct bawn_virtq *q, const struct bawn_virtq_used *used,
     store16(q->used + USED_IDX, q->used_idx);
 }
 
-struct bawn_virtq_used bawn_virtq_used(const struct bawn_virtq *q,
-                                       const struct bawn_virtq_chain *chain, uint32_t written)
+struct bawn_virtq_used bawn_virtq_used(const struct bawn_virtq_chain *chain, uint32_t written)
 {
-    note_buffers(q, chain);
     return (struct bawn_virtq_used){ chain->head, chain->slots,
-                                     written < chain->write_len ? written : chain->write_len };
+                                     written < chain->write_len ? written : chain->write_len,
+                                     chain->read_len };
 }
 
 void bawn_virtq_push(struct bawn_virtq *q, const struct bawn_virtq_used *used, unsigned n)

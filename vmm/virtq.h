@@ -52,6 +52,7 @@ struct bawn_virtq_chain {
 struct bawn_virtq_used {
     uint16_t head, slots;
     uint32_t len;
+    uint32_t read_len; /* of what the device read, for who counts */
 };
 
 enum bawn_virtq_result { BAWN_VIRTQ_EMPTY, BAWN_VIRTQ_CHAIN, BAWN_VIRTQ_BROKEN };
@@ -64,10 +65,10 @@ bool bawn_virtq_resume(struct bawn_virtq *q, uint16_t avail_idx, uint16_t used_i
 enum bawn_virtq_result bawn_virtq_pop(struct bawn_virtq *q, struct bawn_virtq_chain *chain);
 /* Takes back the pops since q->avail_idx was this: those chains are popped and checked again. */
 void bawn_virtq_rewind(struct bawn_virtq *q, uint16_t avail_idx);
-/* The chain, with written bytes (at most chain->write_len), as what push takes; no more is written.
- */
-struct bawn_virtq_used bawn_virtq_used(const struct bawn_virtq *q,
-                                       const struct bawn_virtq_chain *chain, uint32_t written);
+/* The chain, with written bytes (at most chain->write_len), as what push takes. */
+struct bawn_virtq_used bawn_virtq_used(const struct bawn_virtq_chain *chain, uint32_t written);
+/* These buffers of the guest's were written, or could be; before they are given back. */
+void bawn_virtq_note(const struct bawn_virtq *q, const struct iovec *v, unsigned nr);
 /* Gives n chains back, at least one: the driver sees all of them at once. */
 void bawn_virtq_push(struct bawn_virtq *q, const struct bawn_virtq_used *used, unsigned n);
 /* Whether the driver wants an interrupt for what was pushed since this was last asked. */

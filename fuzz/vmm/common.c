@@ -376,7 +376,7 @@ static void turn_loop(void)
         return;
     for (unsigned i = 0; i < nr; i++)
         if (fds[i].revents && m.loop.watch[i].on)
-            m.loop.watch[i].fn(m.loop.watch[i].opaque);
+            bawn_loop_call(&m.loop, i);
 }
 
 static void step_start(struct fuzz_steps *s)

@@ -43,7 +43,7 @@ static void plug(struct bawn_virtio *virtio)
 
     transport = virtio;
     FUZZ_MUST(!bawn_link_init(&s.link, pair[0], 7, virtio, &owner));
-    FUZZ_MUST(!bawn_link_serve(pair[1], &s.rng));
+    FUZZ_MUST(!bawn_link_serve(pair[1], &s.rng) && bawn_link_tell(pair[1], BAWN_LINK_HELLO));
     drain();
     s.link.ready = true;
 }

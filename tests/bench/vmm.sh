@@ -104,12 +104,16 @@ check() { # text, then the command that must succeed
 }
 
 points=0
-echo 1..2
+echo 1..3
 dd if=/dev/zero of=$work/disk bs=1M count=8 2>/dev/null
 cmdline="console=ttyS0 quiet panic=-1 bawn.test=blocks bawn.end=none"
-check "bawn run" measure bawn bawn run --accel kvm --device /dev/kvm --quiet --cpus 1 --memory 128M --rng off \
-	--disk path=$work/disk --net tap=bawn0 --kernel /lab/guest/vmlinuz --initrd /lab/guest/initrd \
-	--cmdline "$cmdline"
+with_disk() { # VMM, options of its disk
+	measure "$1" bawn run --accel kvm --device /dev/kvm --quiet --cpus 1 --memory 128M --rng off \
+		--disk "path=$work/disk$2" --net tap=bawn0 --kernel /lab/guest/vmlinuz --initrd /lab/guest/initrd \
+		--cmdline "$cmdline"
+}
+check "bawn run" with_disk bawn ""
+check "bawn run, with a ring" with_disk ring ,io_uring=on
 check "QEMU microvm" measure qemu /usr/bin/qemu-system-x86_64 -accel kvm -cpu host -nodefaults -no-user-config \
 	-display none -no-reboot -machine microvm,kernel-irqchip=split,memory-backend=ram,rtc=off,pit=off,pic=off \
 	-object memory-backend-memfd,id=ram,size=128M -m 128M -chardev stdio,id=tty,signal=off -serial chardev:tty \

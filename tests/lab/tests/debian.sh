@@ -280,17 +280,17 @@ disk)
 	check "and stands in the file; the other is as it was" \
 		[ "$wrote/$b" = "$(sha256sum <"$work/a")/$(sha256sum <"$work/b")" ]
 	;;
-net)
+net) # with as many pairs of queues as there are CPUs
 	echo 1..6
 	insert tun
 	dd if=/dev/urandom of="$work/a" bs=1M count=8 2>/dev/null
-	start tap poweroff --net tap=lab0,mac=02:00:00:00:00:02,mtu=1400
+	start tap poweroff --net "tap=lab0,mac=02:00:00:00:00:02,mtu=1400,num_queues=$((2 * cpus))"
 	check "the tap is made" wait_for_tap lab0 10.9.0.1
 	nc -l -p 7001 <"$work/a" >/dev/null &
 	mkfifo "$work/open" # without an end, which nc would pass on at once
 	nc -l -p 7002 <>"$work/open" >"$work/b" &
 	check "the guest gets what we send" wait_for "^guest: net got $(sha256sum <"$work/a")" "$patience"
-	check "its network is as it was told" wait_for '^guest: tap ok 02:00:00:00:00:02 1400' 60
+	check "its network is as it was told" wait_for "^guest: tap ok 02:00:00:00:00:02 1400 $cpus rx" 60
 	sent=$(tr -d '\r' <"$work/out" | sed -n 's/^guest: net sent //p')
 	check "we get what it sends" [ "$sent" = "$(sha256sum <"$work/b")" ]
 	finish_off

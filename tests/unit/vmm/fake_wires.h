@@ -73,6 +73,11 @@ static inline void turn_loop(struct bawn_loop *loop)
     for (unsigned turns = 0; turns < TURNS_MAX; turns++) {
         unsigned nr = loop->nr;
 
+        if (bawn_loop_has_ring(loop)) {
+            bawn_loop_turn(loop, false);
+            continue;
+        }
+
         for (unsigned i = 0; i < nr; i++)
             fds[i] =
                 (struct pollfd){ bawn_loop_heard(loop, i) ? loop->watch[i].fd : -1, POLLIN, 0 };
@@ -80,7 +85,7 @@ static inline void turn_loop(struct bawn_loop *loop)
             return;
         for (unsigned i = 0; i < nr; i++) {
             if (fds[i].revents && bawn_loop_heard(loop, i))
-                loop->watch[i].fn(loop->watch[i].opaque);
+                bawn_loop_call(loop, i);
         }
     }
 }

@@ -95,7 +95,7 @@ static void turn_one(struct bawn_loop *loop)
         return;
     for (unsigned i = 0; i < loop->nr; i++)
         if (fds[i].revents && loop->watch[i].on)
-            loop->watch[i].fn(loop->watch[i].opaque);
+            bawn_loop_call(loop, i);
 }
 
 static void turn(void)

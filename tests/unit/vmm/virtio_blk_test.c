@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// libs: -Wl,--wrap=fdatasync
+// libs: -Wl,--wrap=fdatasync,--wrap=bawn_uring_next
 /*
- * vmm/virtio_blk.c and vmm/disk.c on a real file: requests cut in every way, sectors that are not
- * there, and requests as a hostile driver makes them.
+ * vmm/virtio_blk.c and vmm/disk.c on a real file, without and with a ring: requests cut in every
+ * way, sectors that are not there, and requests as a hostile driver makes them.
  */
 #include "driver.h"
 
@@ -23,15 +23,39 @@
 static char path[] = "/tmp/bawn-blk-test.XXXXXX";
 static struct bawn_disk disk;
 static struct bawn_virtio_blk blk;
+static bool ring; /* the tests' second round */
 
 static struct bawn_disk_config disk_config(bool readonly)
 {
-    return (struct bawn_disk_config){ .path = path, .readonly = readonly };
+    return (struct bawn_disk_config){ .path = path, .readonly = readonly, .uring = ring };
+}
+
+static void plug(const struct bawn_disk_config *cfg)
+{
+    struct bawn_vdev_host host = machine_create();
+    int files[2];
+
+    assert_int_equal(bawn_disk_open(&disk, cfg, NULL), BAWN_OK);
+    memset(&blk, 0, sizeof(blk));
+    assert_int_equal(bawn_virtio_blk_init(&blk, &host, &disk), 0);
+    machine_plug(&blk.vdev);
+    files[0] = blk.vdev.call_fd[0];
+    files[1] = disk.fd;
+    if (ring)
+        assert_int_equal(bawn_loop_seal_ring(&m.loop, files, 2), 0);
+    assert_int_equal(driver_start(1, V1), 15);
+}
+
+/* Rings, and waits until the device has nothing under way. */
+static void ring_and_wait(void)
+{
+    ring_bell(0);
+    while (blk.busy)
+        bawn_loop_turn(&m.loop, true);
 }
 
 static void create(bool readonly)
 {
-    struct bawn_vdev_host host = machine_create();
     struct bawn_disk_config cfg = disk_config(readonly);
     uint8_t image[SECTORS * BAWN_SECTOR];
     int fd = open(path, O_WRONLY | O_TRUNC);
@@ -40,10 +64,7 @@ static void create(bool readonly)
         image[i] = (uint8_t)(i / BAWN_SECTOR + i);
     assert_int_equal(write(fd, image, sizeof(image)), sizeof(image));
     close(fd);
-    assert_int_equal(bawn_disk_open(&disk, &cfg, NULL), BAWN_OK);
-    assert_int_equal(bawn_virtio_blk_init(&blk, &host, &disk), 0);
-    machine_plug(&blk.vdev);
-    assert_int_equal(driver_start(1, V1), 15);
+    plug(&cfg);
 }
 
 static int setup(void **state)
@@ -84,7 +105,7 @@ static uint8_t request(uint32_t type, uint64_t sector, uint32_t len, uint32_t *w
     put_head(type, sector);
     parts[n++] = (struct part){ STATUS, 1, true };
     offer(0, parts, n);
-    ring_bell(0);
+    ring_and_wait();
     assert_int_equal(used(0, written), 1);
     return *(uint8_t *)ram(STATUS);
 }
@@ -169,7 +190,7 @@ static uint8_t on_ranges(uint32_t type, const struct virtio_blk_discard_write_ze
     put_head(type, 0);
     memcpy(ram(DATA), range, n * sizeof(*range));
     offer(0, parts, 3);
-    ring_bell(0);
+    ring_and_wait();
     assert_int_equal(used(0, NULL), 1);
     return *(uint8_t *)ram(STATUS);
 }
@@ -265,7 +286,7 @@ static void test_any_layout(void **state)
     (void)state;
     put_head(VIRTIO_BLK_T_IN, 5);
     offer(0, parts, 4);
-    ring_bell(0);
+    ring_and_wait();
     assert_int_equal(used(0, &len), 1);
     assert_int_equal(len, 513);
     assert_int_equal(data[99], (uint8_t)(5 + 5 * 512 + 99));
@@ -277,12 +298,16 @@ static void wait_loop(int timeout)
 {
     struct pollfd fds[BAWN_LOOP_MAX];
 
+    if (ring) {
+        bawn_loop_turn(&m.loop, timeout);
+        return;
+    }
     for (unsigned i = 0; i < m.loop.nr; i++)
         fds[i] = (struct pollfd){ m.loop.watch[i].fd, POLLIN, 0 };
     poll(fds, m.loop.nr, timeout);
     for (unsigned i = 0; i < m.loop.nr; i++)
         if (fds[i].revents)
-            m.loop.watch[i].fn(m.loop.watch[i].opaque);
+            bawn_loop_call(&m.loop, i);
 }
 
 /* Three operations may begin; the fourth comes when the timer says. */
@@ -290,21 +315,15 @@ static void test_rate(void **state)
 {
     const struct part parts[] = { { HEAD, 16, false }, { DATA, 512, true }, { STATUS, 1, true } };
     struct bawn_disk_config cfg = disk_config(false);
-    struct bawn_vdev_host host;
     unsigned done;
 
     teardown(state);
     cfg.ops = (struct bawn_rate_config){ .size = 3, .refill = 3000 };
-    host = machine_create();
-    memset(&blk, 0, sizeof(blk));
-    assert_int_equal(bawn_disk_open(&disk, &cfg, NULL), BAWN_OK);
-    assert_int_equal(bawn_virtio_blk_init(&blk, &host, &disk), 0);
-    machine_plug(&blk.vdev);
-    assert_int_equal(driver_start(1, V1), 15);
+    plug(&cfg);
     put_head(VIRTIO_BLK_T_IN, 1);
     for (unsigned i = 0; i < 4; i++)
         offer(0, parts, 3);
-    ring_bell(0);
+    ring_and_wait();
     done = used(0, NULL);
     assert_int_equal(done, 3);
     while (done < 4) {
@@ -327,6 +346,17 @@ int __wrap_fdatasync(int fd)
     return __real_fdatasync(fd);
 }
 
+struct io_uring_sqe *__real_bawn_uring_next(struct bawn_uring *u, uint8_t op, int fd,
+                                            uint64_t user);
+struct io_uring_sqe *__wrap_bawn_uring_next(struct bawn_uring *u, uint8_t op, int fd,
+                                            uint64_t user);
+
+struct io_uring_sqe *__wrap_bawn_uring_next(struct bawn_uring *u, uint8_t op, int fd, uint64_t user)
+{
+    syncs += op == IORING_OP_FSYNC;
+    return __real_bawn_uring_next(u, op, fd, user);
+}
+
 /* A driver that cannot flush has its writes kept safe at once; another one when it says so. */
 static void test_write_through(void **state)
 {
@@ -342,6 +372,75 @@ static void test_write_through(void **state)
     assert_int_equal(syncs, 2);
     blk.vdev.ops->paused(&blk); /* a snapshot's guest finds there what it wrote */
     assert_int_equal(syncs, 3);
+}
+
+/* Offers a read of a sector once for each of n, each as the same chain of three. */
+static void offer_reads(unsigned n)
+{
+    const struct part parts[] = { { HEAD, 16, false }, { DATA, 512, true }, { STATUS, 1, true } };
+    uint16_t *avail = ram(AVAIL_AT(0));
+
+    put_head(VIRTIO_BLK_T_IN, 7);
+    offer(0, parts, 3);
+    for (unsigned i = 1; i < n; i++, avail[1]++)
+        avail[2 + avail[1] % QUEUE] = avail[2 + (avail[1] - 1u) % QUEUE];
+}
+
+/* Up to where the requests are under way. */
+static void begin_reads(unsigned n)
+{
+    offer_reads(n);
+    reg(0x3000, 2, 0);
+    for (unsigned turns = 0; !blk.busy && turns < 4; turns++)
+        bawn_loop_turn(&m.loop, false);
+}
+
+static void test_in_flight(void **state)
+{
+    (void)state;
+    begin_reads(4);
+    assert_int_equal(blk.busy, 0xf);
+    assert_int_equal(used(0, NULL), 0);
+    while (blk.busy)
+        bawn_loop_turn(&m.loop, true);
+    assert_int_equal(used(0, NULL), 4);
+    assert_int_equal(*(uint8_t *)ram(DATA), (uint8_t)(7 + 7 * 512));
+    /* As many as there are slots, and then those that had to wait. */
+    begin_reads(QUEUE);
+    assert_int_equal(blk.busy, 0xffff);
+    while (used(0, NULL) != QUEUE)
+        bawn_loop_turn(&m.loop, true);
+    assert_int_equal(blk.busy, 0);
+    begin_reads(1);
+    blk.busy |= 0xfffe; /* by others */
+    offer_reads(3);
+    reg(0x3000, 2, 0);
+    bawn_loop_turn(&m.loop, true);
+    blk.busy &= ~0xfffeu;
+    while (blk.busy)
+        bawn_loop_turn(&m.loop, true);
+    ring_and_wait();
+    assert_int_equal(used(0, NULL), 4);
+}
+
+/* What is under way when the driver resets the device, or a snapshot is made. */
+static void test_drain(void **state)
+{
+    (void)state;
+    begin_reads(4);
+    assert_int_equal(blk.busy, 0xf);
+    *(uint8_t *)ram(DATA) = 0;
+    reg(VIRTIO_PCI_COMMON_STATUS, 1, 0);
+    assert_int_equal(blk.busy, 0);
+    assert_int_equal(device_status(), 0);
+    assert_int_equal(used(0, NULL), 0);
+    assert_int_equal(*(uint8_t *)ram(STATUS), 0xee);
+    assert_int_equal(driver_start(1, V1), 15);
+    begin_reads(4);
+    blk.vdev.ops->paused(&blk);
+    assert_int_equal(blk.busy, 0);
+    assert_int_equal(used(0, NULL), 4);
+    assert_int_equal(*(uint8_t *)ram(STATUS), VIRTIO_BLK_S_OK);
 }
 
 static void test_hostile(void **state)
@@ -362,14 +461,14 @@ static void test_hostile(void **state)
             n++;
         put_head(VIRTIO_BLK_T_IN, 0);
         offer(0, shapes[i], n);
-        ring_bell(0);
+        ring_and_wait();
         assert_int_equal(used(0, NULL), 1);
         assert_int_not_equal(*(uint8_t *)ram(STATUS), VIRTIO_BLK_S_OK);
         assert_false(device_status() & NEEDS_RESET);
     }
     /* A buffer outside RAM: the ring is broken until a reset. */
     offer(0, &(struct part){ RAM_SIZE - 8, 16, false }, 1);
-    ring_bell(0);
+    ring_and_wait();
     assert_true(device_status() & NEEDS_RESET);
     assert_int_equal(driver_start(1, V1), 15);
     assert_int_equal(request(VIRTIO_BLK_T_IN, 0, 512, NULL), VIRTIO_BLK_S_OK);
@@ -391,7 +490,7 @@ static void test_random_chains(void **state)
         }
         put_head(seed >> 28, seed >> 10 & 0x7f);
         offer(0, parts, n);
-        ring_bell(0);
+        ring_and_wait();
         if (device_status() & NEEDS_RESET)
             assert_int_equal(driver_start(1, V1), 15);
     }
@@ -428,7 +527,7 @@ static void test_open(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
-int main(void)
+static int run(const char *name)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_configuration),
@@ -445,12 +544,26 @@ int main(void)
         TEST(test_random_chains),
         TEST(test_open),
     };
+
+    return cmocka_run_group_tests_name(name, tests, NULL, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest with_ring[] = { TEST(test_in_flight), TEST(test_drain) };
+    struct bawn_uring here;
     int fd = mkstemp(path), failed;
 
     if (fd < 0)
         return 1;
+    failed = run("without a ring");
+    ring = !bawn_uring_init(&here, &fd, 1);
+    if (ring) {
+        bawn_uring_destroy(&here);
+        failed += run("with a ring");
+        failed += cmocka_run_group_tests_name("under way", with_ring, NULL, NULL);
+    }
     close(fd);
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(path);
     return failed;
 }

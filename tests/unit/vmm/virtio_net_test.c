@@ -90,7 +90,7 @@ static void wait_loop(int timeout)
             return;
         for (unsigned i = 0; i < m.loop.nr; i++)
             if (fds[i].revents)
-                m.loop.watch[i].fn(m.loop.watch[i].opaque);
+                bawn_loop_call(&m.loop, i);
         timeout = 0;
     }
 }

@@ -186,7 +186,7 @@ static void poll_sockets(void)
 {
     for (unsigned i = 0; i < m.loop.nr; i++) {
         if (m.loop.watch[i].fd == dev.epoll_fd)
-            m.loop.watch[i].fn(m.loop.watch[i].opaque);
+            bawn_loop_call(&m.loop, i);
     }
 }
 

@@ -560,8 +560,8 @@ static void test_packed_rounds(void **state)
         assert_int_equal(bawn_virtq_pop(&q, &(struct bawn_virtq_chain){ 0 }), BAWN_VIRTQ_EMPTY);
         for (unsigned k = 0; k < 2; k++) { /* the second one first in odd turns */
             unsigned which = (k + turn) % 2;
-            const struct bawn_virtq_used back[] = { bawn_virtq_used(&q, &c[which], 100),
-                                                    bawn_virtq_used(&q, &c[!which], 100) };
+            const struct bawn_virtq_used back[] = { bawn_virtq_used(&c[which], 100),
+                                                    bawn_virtq_used(&c[!which], 100) };
             struct entry e;
 
             assert_int_equal(c[which].slots, len[which]);

@@ -56,7 +56,7 @@ static int teardown(void **state)
 
 static void give(struct bawn_virtq *q, const struct bawn_virtq_chain *c, uint32_t written)
 {
-    struct bawn_virtq_used used = bawn_virtq_used(q, c, written);
+    struct bawn_virtq_used used = bawn_virtq_used(c, written);
 
     bawn_virtq_push(q, &used, 1);
 }
