@@ -166,6 +166,10 @@ def devices():
     yield b"".join(step(2, 2, 0, i) + step(2, 2, 16, 0x8030 + i) + step(3, 2, 16, 0)
                    for i in range(0x10, 0x40)) + step(5, 0, 4, 1) + step(6, 0, 0, 0x38)
     yield step(4, 2, 1, 0xffffffff) + step(7, 0, 3, 0x616263)
+    # Devices come, are asked for, let go of and kept.
+    came, go, gone = 0x8004, 0x8008, 0x8000 # offsets modulo 12
+    yield b"".join(step(6, 0, 0x8000, v) for v in (0x105, 0x206, 0x207, 0x407)) + \
+        step(1, 2, came, 0) + step(1, 2, go, 0) + step(0, 2, gone, 0xe0)
 
 
 def qcow2():

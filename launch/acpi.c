@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The guest's ACPI tables (ACPI 6.5): hardware-reduced, one PCI host bridge, the fixed devices of
- * launch.h. Depends on the checked configuration alone: vCPU count, and whether there are a COM1
- * and a TPM.
+ * launch.h. Depends on the checked configuration alone: vCPU count, and whether there are a COM1,
+ * hot-plug and a TPM.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "launch/aml.h"
@@ -41,6 +42,8 @@
 #define FADT_SLEEP_STATUS_AT 256
 #define S5_SLEEP_TYPE 5
 #define BUTTON_PRESSED 0x80
+#define DEVICE_CHECK 1 /* 5.6.6, table 5.168: look at this device; */
+#define EJECT_REQUEST 3
 
 _Static_assert(BAWN_POWER_OFF == (S5_SLEEP_TYPE << 2 | 1 << 5), "SLP_TYP and SLP_EN, 4.8.3.7");
 
@@ -122,7 +125,62 @@ static void write_prt(struct aml *a)
     aml_close(a, prt);
 }
 
-static void write_host_bridge(struct aml *a)
+static void slot_name(unsigned slot, char seg[5])
+{
+    snprintf(seg, 5, "S%02X_", slot);
+}
+
+/* One that a device can come to, and leave by _EJ0 (6.3.3). What is there, the bus says. */
+static void write_slot(struct aml *a, unsigned slot)
+{
+    size_t dev, method;
+    char seg[5];
+
+    slot_name(slot, seg);
+    dev = aml_device(a, seg);
+    aml_name(a, "_ADR");
+    aml_int(a, slot << 16);
+    aml_name(a, "_SUN");
+    aml_int(a, slot);
+    method = aml_method(a, "_EJ0", 1);
+    aml_store(a, 1u << slot, "SGON");
+    aml_close(a, method);
+    aml_close(a, dev);
+}
+
+/* Takes a register, and tells of each slot whose bit is set in it. */
+static void write_scan(struct aml *a, const char *reg, uint8_t event)
+{
+    char seg[5];
+
+    aml_load(a, reg, AML_LOCAL0);
+    for (unsigned slot = BAWN_SLOT_DISK; slot < BAWN_SLOT_END; slot++) {
+        size_t then = aml_if_and(a, AML_LOCAL0, 1u << slot);
+
+        slot_name(slot, seg);
+        aml_notify(a, seg, event);
+        aml_close(a, then);
+    }
+}
+
+static void write_slots(struct aml *a)
+{
+    static const char *const regs[] = { "SCAM", "SGO_", "SGON" };
+    size_t method;
+
+    _Static_assert(BAWN_HOTPLUG_CAME == 0 && BAWN_HOTPLUG_GO == 4 && BAWN_HOTPLUG_GONE == 8,
+                   "their order");
+    aml_ports(a, "SREG", BAWN_HOTPLUG_PORT, BAWN_HOTPLUG_SIZE);
+    aml_fields(a, "SREG", regs, ARRAY_SIZE(regs));
+    for (unsigned slot = BAWN_SLOT_DISK; slot < BAWN_SLOT_END; slot++)
+        write_slot(a, slot);
+    method = aml_method(a, "SCAN", 0);
+    write_scan(a, "SCAM", DEVICE_CHECK);
+    write_scan(a, "SGO_", EJECT_REQUEST);
+    aml_close(a, method);
+}
+
+static void write_host_bridge(struct aml *a, bool hotplug)
 {
     size_t dev = aml_device(a, "PCI0");
     struct aml_resources res;
@@ -147,11 +205,13 @@ static void write_host_bridge(struct aml *a)
                    (uint32_t)(BAWN_PCI_MMIO_BASE + BAWN_PCI_MMIO_SIZE - 1));
     aml_resources_end(a, res);
     write_prt(a);
+    if (hotplug)
+        write_slots(a);
     aml_close(a, dev);
 }
 
-/* What nothing else claims: the ECAM window and the power registers. */
-static void write_motherboard(struct aml *a)
+/* What nothing else claims: the ECAM window and the ports of power and hot-plug. */
+static void write_motherboard(struct aml *a, bool hotplug)
 {
     size_t dev = aml_device(a, "MBRD");
     struct aml_resources res;
@@ -162,6 +222,8 @@ static void write_motherboard(struct aml *a)
     res = aml_resources_begin(a);
     aml_res_memory(a, (uint32_t)BAWN_ECAM_BASE, (uint32_t)BAWN_ECAM_SIZE);
     aml_res_io(a, BAWN_POWER_PORT, 2);
+    if (hotplug)
+        aml_res_io(a, BAWN_HOTPLUG_PORT, BAWN_HOTPLUG_SIZE);
     aml_resources_end(a, res);
     aml_close(a, dev);
 }
@@ -202,11 +264,28 @@ static void write_isa_device(struct aml *a, const struct isa_device *d)
     aml_close(a, dev);
 }
 
-/* A control method power button (4.8.2.2.1.2: 0x80 says that it was pressed), of which a generic
- * event device (5.6.9) tells. */
-static void write_button(struct aml *a)
+/* What an event's interrupt means. */
+static void write_events(struct aml *a, bool hotplug)
 {
-    size_t dev = aml_device(a, "PWRB"), method;
+    size_t method = aml_method(a, "_EVT", 1), branch;
+
+    if (hotplug) {
+        branch = aml_if_equal(a, AML_ARG0, BAWN_HOTPLUG_GSI);
+        aml_call(a, "PCI0", "SCAN");
+        aml_close(a, branch);
+        branch = aml_else(a);
+    }
+    aml_notify(a, "PWRB", BUTTON_PRESSED);
+    if (hotplug)
+        aml_close(a, branch);
+    aml_close(a, method);
+}
+
+/* A control method power button (4.8.2.2.1.2: 0x80 says that it was pressed), of which a generic
+ * event device (5.6.9) tells; and of slots. */
+static void write_button(struct aml *a, bool hotplug)
+{
+    size_t dev = aml_device(a, "PWRB");
     struct aml_resources res;
 
     aml_name(a, "_HID");
@@ -218,10 +297,10 @@ static void write_button(struct aml *a)
     aml_name(a, "_CRS");
     res = aml_resources_begin(a);
     aml_res_irq(a, BAWN_BUTTON_GSI);
+    if (hotplug)
+        aml_res_level(a, BAWN_HOTPLUG_GSI);
     aml_resources_end(a, res);
-    method = aml_method(a, "_EVT", 1);
-    aml_notify(a, "PWRB", BUTTON_PRESSED);
-    aml_close(a, method);
+    write_events(a, hotplug);
     aml_close(a, dev);
 }
 
@@ -245,6 +324,7 @@ static void write_tpm_device(struct aml *a)
 static size_t write_dsdt(struct aml *a, const struct bawn_vm_config *cfg)
 {
     size_t at = begin_table(a, "DSDT", 2);
+    bool hotplug = bawn_vm_config_hotplug(cfg);
     size_t scope, s5;
 
     aml_name(a, "_S5_");
@@ -252,12 +332,12 @@ static size_t write_dsdt(struct aml *a, const struct bawn_vm_config *cfg)
     aml_int(a, S5_SLEEP_TYPE);
     aml_close(a, s5);
     scope = aml_scope(a, "\\_SB_");
-    write_host_bridge(a);
-    write_motherboard(a);
+    write_host_bridge(a, hotplug);
+    write_motherboard(a, hotplug);
     for (size_t i = 0; i < ARRAY_SIZE(isa_devices); i++)
         if (!isa_devices[i].is_serial || cfg->serial.mode != BAWN_STREAM_OFF)
             write_isa_device(a, &isa_devices[i]);
-    write_button(a);
+    write_button(a, hotplug);
     if (cfg->tpm)
         write_tpm_device(a);
     aml_close(a, scope);

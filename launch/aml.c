@@ -19,9 +19,22 @@ enum {
     OP_BUFFER = 0x11,
     OP_PACKAGE = 0x12,
     OP_METHOD = 0x14,
+    OP_MULTI = 0x2f, /* how many segments, and they */
     OP_EXT = 0x5b,
+    OP_EXT_REGION = 0x80,
+    OP_EXT_FIELD = 0x81,
     OP_EXT_DEVICE = 0x82,
+    OP_STORE = 0x70,
+    OP_AND = 0x7b,
     OP_NOTIFY = 0x86,
+    OP_EQUAL = 0x93,
+    OP_IF = 0xa0,
+    OP_ELSE = 0xa1,
+};
+
+enum {
+    SPACE_IO = 1,      /* 20.2.5.2 */
+    FIELD_DWORD = 0x3, /* accesses of 32 bits, no lock, other bits as they were */
 };
 
 /* ACPI 6.5, 6.4.2 and 6.4.3: resource descriptors. */
@@ -127,6 +140,87 @@ void aml_notify(struct aml *a, const char *seg, uint8_t value)
     aml_int(a, value);
 }
 
+void aml_ports(struct aml *a, const char *seg, uint16_t port, uint8_t size)
+{
+    aml_le(a, OP_EXT, 1);
+    aml_le(a, OP_EXT_REGION, 1);
+    aml_raw(a, seg, SEG_LEN);
+    aml_le(a, SPACE_IO, 1);
+    aml_int(a, port);
+    aml_int(a, size);
+}
+
+void aml_fields(struct aml *a, const char *region, const char *const *segs, unsigned nr)
+{
+    size_t at;
+
+    aml_le(a, OP_EXT, 1);
+    aml_le(a, OP_EXT_FIELD, 1);
+    at = a->len;
+    aml_raw(a, region, SEG_LEN);
+    aml_le(a, FIELD_DWORD, 1);
+    for (unsigned i = 0; i < nr; i++) {
+        aml_raw(a, segs[i], SEG_LEN);
+        aml_le(a, 32, 1); /* a package length that is a number of bits */
+    }
+    aml_close(a, at);
+}
+
+void aml_load(struct aml *a, const char *seg, uint8_t variable)
+{
+    aml_le(a, OP_STORE, 1);
+    aml_raw(a, seg, SEG_LEN);
+    aml_le(a, variable, 1);
+}
+
+void aml_store(struct aml *a, uint32_t v, const char *seg)
+{
+    aml_le(a, OP_STORE, 1);
+    aml_int(a, v);
+    aml_raw(a, seg, SEG_LEN);
+}
+
+size_t aml_if_and(struct aml *a, uint8_t variable, uint32_t mask)
+{
+    size_t at;
+
+    aml_le(a, OP_IF, 1);
+    at = a->len;
+    aml_le(a, OP_AND, 1);
+    aml_le(a, variable, 1);
+    aml_int(a, mask);
+    aml_le(a, 0, 1); /* the result is kept nowhere */
+    return at;
+}
+
+size_t aml_if_equal(struct aml *a, uint8_t variable, uint32_t v)
+{
+    size_t at;
+
+    aml_le(a, OP_IF, 1);
+    at = a->len;
+    aml_le(a, OP_EQUAL, 1);
+    aml_le(a, variable, 1);
+    aml_int(a, v);
+    return at;
+}
+
+size_t aml_else(struct aml *a)
+{
+    aml_le(a, OP_ELSE, 1);
+    return a->len;
+}
+
+/* A name of several segments is not looked for in the scopes above: it begins at the root. */
+void aml_call(struct aml *a, const char *device, const char *method)
+{
+    static const uint8_t root[] = { '\\', OP_MULTI, 3, '_', 'S', 'B', '_' };
+
+    aml_raw(a, root, sizeof(root));
+    aml_raw(a, device, SEG_LEN);
+    aml_raw(a, method, SEG_LEN);
+}
+
 size_t aml_package(struct aml *a, uint8_t elements)
 {
     size_t at;
@@ -217,13 +311,23 @@ void aml_res_io(struct aml *a, uint16_t port, uint8_t len)
     aml_le(a, len, 1);
 }
 
-void aml_res_irq(struct aml *a, uint32_t gsi)
+static void res_interrupt(struct aml *a, uint8_t flags, uint32_t gsi)
 {
     aml_le(a, RES_INTERRUPT, 1);
     aml_le(a, 6, 2);
-    aml_le(a, 0x03, 1); /* consumer, edge, active high, exclusive */
+    aml_le(a, flags, 1);
     aml_le(a, 1, 1);
     aml_le(a, gsi, 4);
+}
+
+void aml_res_irq(struct aml *a, uint32_t gsi)
+{
+    res_interrupt(a, 0x03, gsi); /* consumer, edge, active high, exclusive */
+}
+
+void aml_res_level(struct aml *a, uint32_t gsi)
+{
+    res_interrupt(a, 0x01, gsi);
 }
 
 void aml_res_memory(struct aml *a, uint32_t base, uint32_t size)

@@ -33,6 +33,19 @@ void aml_string(struct aml *a, const char *s);
 void aml_eisaid(struct aml *a, const char *id);                 /* "PNP0A08" */
 void aml_notify(struct aml *a, const char *seg, uint8_t value); /* Notify(seg, value) */
 
+/* What methods do: registers with names, two variables, conditions. */
+enum { AML_LOCAL0 = 0x60, AML_ARG0 = 0x68 };
+/* OperationRegion(seg, SystemIO, port, size), and its fields, of 32 bits each, in order. */
+void aml_ports(struct aml *a, const char *seg, uint16_t port, uint8_t size);
+void aml_fields(struct aml *a, const char *region, const char *const *segs, unsigned nr);
+void aml_load(struct aml *a, const char *seg, uint8_t variable); /* variable = seg */
+void aml_store(struct aml *a, uint32_t v, const char *seg);      /* seg = v */
+/* If (variable & mask), if (variable == v): aml_close() ends it. */
+size_t aml_if_and(struct aml *a, uint8_t variable, uint32_t mask);
+size_t aml_if_equal(struct aml *a, uint8_t variable, uint32_t v);
+size_t aml_else(struct aml *a);
+void aml_call(struct aml *a, const char *device, const char *method); /* in \\_SB_ */
+
 /* ResourceTemplate(): everything between begin and end is a resource descriptor. */
 struct aml_resources {
     size_t package, start;
@@ -40,7 +53,8 @@ struct aml_resources {
 struct aml_resources aml_resources_begin(struct aml *a);
 void aml_resources_end(struct aml *a, struct aml_resources r);
 void aml_res_io(struct aml *a, uint16_t port, uint8_t len);
-void aml_res_irq(struct aml *a, uint32_t gsi); /* edge, active high, exclusive */
+void aml_res_irq(struct aml *a, uint32_t gsi);   /* edge, active high, exclusive */
+void aml_res_level(struct aml *a, uint32_t gsi); /* level, the same */
 void aml_res_memory(struct aml *a, uint32_t base, uint32_t size);
 enum aml_window { AML_WINDOW_MEMORY, AML_WINDOW_IO, AML_WINDOW_BUS };
 /* A range that a bridge passes down; size bytes 2 (word) or 4 (dword). */

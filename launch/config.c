@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -91,6 +92,69 @@ enum bawn_status bawn_vm_config_add_net(struct bawn_vm_config *cfg, struct bawn_
                          BAWN_MAX_NETS);
     cfg->net[cfg->nr_nets++] = (struct bawn_net_config){ .nr_fds = 0 };
     return BAWN_OK;
+}
+
+bool bawn_vm_config_hotplug(const struct bawn_vm_config *cfg)
+{
+    return cfg->hotplug == BAWN_HOTPLUG_ON || (cfg->hotplug == BAWN_HOTPLUG_AUTO && !cfg->snp.on);
+}
+
+/* ---- slots and ids ---- */
+
+static bool slot_taken(const struct bawn_vm_config *cfg, uint8_t slot)
+{
+    for (unsigned i = 0; i < cfg->nr_disks; i++)
+        if (cfg->disk[i].slot == slot)
+            return true;
+    for (unsigned i = 0; i < cfg->nr_nets; i++)
+        if (cfg->net[i].slot == slot)
+            return true;
+    return false;
+}
+
+static bool id_taken(const struct bawn_vm_config *cfg, const char *id)
+{
+    const char *others[] = { cfg->console.id, cfg->rng_id, cfg->balloon.id, cfg->vsock.id };
+
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (others[i] && !strcmp(others[i], id))
+            return true;
+    for (unsigned i = 0; i < cfg->nr_disks; i++)
+        if (cfg->disk[i].id && !strcmp(cfg->disk[i].id, id))
+            return true;
+    for (unsigned i = 0; i < cfg->nr_nets; i++)
+        if (cfg->net[i].id && !strcmp(cfg->net[i].id, id))
+            return true;
+    return false;
+}
+
+static enum bawn_status place(const struct bawn_vm_config *cfg, const char *kind, uint8_t first,
+                              uint8_t *slot, char **id, struct bawn_error *err)
+{
+    char name[16];
+
+    for (uint8_t n = first; !*slot; n++)
+        *slot = slot_taken(cfg, n) ? 0 : n;
+    if (*id)
+        return BAWN_OK;
+    for (unsigned n = *slot - first;; n++) {
+        snprintf(name, sizeof(name), "_%s%u", kind, n);
+        if (!id_taken(cfg, name))
+            break;
+    }
+    *id = strdup(name);
+    return *id ? BAWN_OK : bawn_fail(err, BAWN_E_NOMEM, "out of memory");
+}
+
+enum bawn_status bawn_vm_config_place(struct bawn_vm_config *cfg, struct bawn_error *err)
+{
+    enum bawn_status st = BAWN_OK;
+
+    for (unsigned i = 0; !st && i < cfg->nr_disks; i++)
+        st = place(cfg, "disk", BAWN_SLOT_DISK, &cfg->disk[i].slot, &cfg->disk[i].id, err);
+    for (unsigned i = 0; !st && i < cfg->nr_nets; i++)
+        st = place(cfg, "net", BAWN_SLOT_NET, &cfg->net[i].slot, &cfg->net[i].id, err);
+    return st;
 }
 
 bool bawn_mac_parse(const char *text, uint8_t *mac)
@@ -183,6 +247,21 @@ static enum bawn_status check_ids(const struct bawn_vm_config *cfg, struct bawn_
     return BAWN_OK;
 }
 
+/* A slot is one device's. Those of the wrong kind are no value that is parsed. */
+static enum bawn_status check_slots(const struct bawn_vm_config *cfg, struct bawn_error *err)
+{
+    uint32_t taken = 0;
+
+    for (unsigned i = 0; i < cfg->nr_disks + cfg->nr_nets; i++) {
+        uint8_t slot = i < cfg->nr_disks ? cfg->disk[i].slot : cfg->net[i - cfg->nr_disks].slot;
+
+        if (slot && (taken & 1u << slot))
+            return bawn_fail(err, BAWN_E_CONFIG, "two devices have the pci_device_id %u", slot);
+        taken |= slot ? 1u << slot : 0;
+    }
+    return BAWN_OK;
+}
+
 static enum bawn_status check_memory(const struct bawn_vm_config *cfg, struct bawn_error *err)
 {
     if (cfg->memory < BAWN_MEM_MIN || cfg->memory > BAWN_MEM_MAX)
@@ -272,5 +351,7 @@ enum bawn_status bawn_vm_config_check(const struct bawn_vm_config *cfg, struct b
         st = check_devices(cfg, err);
     if (st == BAWN_OK)
         st = check_ids(cfg, err);
+    if (st == BAWN_OK)
+        st = check_slots(cfg, err);
     return st == BAWN_OK && cfg->snp.on ? check_snp(&cfg->snp, err) : st;
 }

@@ -75,6 +75,11 @@
 #define NO_VHOST ONLY("vhost_user", "false", "vhost-user devices are not; leave it out")
 #define NO_VHOST_SOCKET ONLY("vhost_socket", NEVER, "vhost-user devices are not; leave it out")
 #define PCI_KEYS NO_IOMMU, NO_SEGMENT, NO_SLOT
+/* Of devices that come and go: a snapshot has them where they were. */
+#define PCI_SLOT_KEYS(type, least, most)                                         \
+    NO_IOMMU, NO_SEGMENT,                                                        \
+        NUMBER("pci_device_id", type, slot, least, most, .hidden_if_zero = true, \
+               .help = "its slot; of themselves they take the first that is free")
 
 /* ---- payload ---- */
 
@@ -234,7 +239,7 @@ static const struct bawn_json_field disk_keys[] = {
     ONLY("queue_affinity", NONE, "queues are not pinned; leave it out"),
     NO_VHOST,
     NO_VHOST_SOCKET,
-    PCI_KEYS,
+    PCI_SLOT_KEYS(DISK, BAWN_SLOT_DISK, BAWN_SLOT_NET - 1),
 };
 static const struct bawn_json_table disks = { BAWN_JSON_TABLE(disk_keys), .size = sizeof(DISK) };
 
@@ -321,7 +326,7 @@ static const struct bawn_json_field net_keys[] = {
     ONLY("vhost_mode", "\"Client\"", "vhost-user devices are not; leave it out"),
     NO_VHOST,
     NO_VHOST_SOCKET,
-    PCI_KEYS,
+    PCI_SLOT_KEYS(NET, BAWN_SLOT_NET, BAWN_SLOT_END - 1),
 };
 static const struct bawn_json_table nets = { BAWN_JSON_TABLE(net_keys), .size = sizeof(NET) };
 
@@ -416,10 +421,29 @@ static bool put_snp_policy(const void *object, json_t **v)
     return *v;
 }
 
+static const char *get_hotplug(void *object, const json_t *v)
+{
+    if (!json_is_boolean(v))
+        return "must be true or false";
+    ((CFG *)object)->hotplug = json_is_true(v) ? BAWN_HOTPLUG_ON : BAWN_HOTPLUG_OFF;
+    return NULL;
+}
+
+static bool put_hotplug(const void *object, json_t **v)
+{
+    const CFG *cfg = object;
+
+    if (cfg->hotplug == BAWN_HOTPLUG_AUTO)
+        return true;
+    *v = json_boolean(cfg->hotplug == BAWN_HOTPLUG_ON);
+    return *v;
+}
+
 #define NO_SMBIOS "the machine has no SMBIOS tables; leave it out"
 #define SMBIOS(key) ONLY(key, NEVER, NO_SMBIOS)
 
 static const struct bawn_json_field platform_keys[] = {
+    OTHER("hotplug", get_hotplug, put_hotplug, "{\"type\":\"boolean\"}"),
     BOOL("sev_snp", CFG, snp.on, .hidden_if_zero = true),
     OTHER("snp_policy", get_snp_policy, put_snp_policy,
           "{\"anyOf\":[{\"type\":\"integer\",\"minimum\":0},"

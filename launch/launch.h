@@ -43,6 +43,17 @@
 #define BAWN_SERIAL_PORT 0x3f8
 #define BAWN_SERIAL_GSI 4
 #define BAWN_BUTTON_GSI 20 /* an edge: the power button was pressed */
+/* PCI slots that hot-plug serves: the first of the disks', the first of the networks', the end. */
+#define BAWN_SLOT_DISK 4u
+#define BAWN_SLOT_NET (BAWN_SLOT_DISK + BAWN_MAX_DISKS)
+#define BAWN_SLOT_END (BAWN_SLOT_NET + BAWN_MAX_NETS)
+/* Hot-plug's registers, ports of 32 bits with a bit for each slot. */
+#define BAWN_HOTPLUG_PORT 0x610
+#define BAWN_HOTPLUG_SIZE 12
+#define BAWN_HOTPLUG_CAME 0 /* reading takes: a device is there that was not */
+#define BAWN_HOTPLUG_GO 4   /* reading takes: the guest is asked to let go of a device */
+#define BAWN_HOTPLUG_GONE 8 /* writing: it has */
+#define BAWN_HOTPLUG_GSI 21 /* a level: one of the first two is not zero */
 #define BAWN_RTC_PORT 0x70
 #define BAWN_RTC_GSI 8
 /* ACPI fixed hardware is absent (HW-reduced): the sleep and reset registers are these ports. */
@@ -90,6 +101,7 @@ struct bawn_disk_config {
     struct bawn_rate_config bytes, ops;
     bool uring; /* by an io_uring, where the host has one for it */
     char *id;   /* owned; NULL: none */
+    uint8_t slot; /* of PCI; 0: any that is free */
 };
 
 #define BAWN_MAX_NETS 4
@@ -108,6 +120,7 @@ struct bawn_net_config {
     uint8_t mac[6];
     uint16_t mtu; /* 0: the guest is told none */
     char *id;     /* owned; NULL: none */
+    uint8_t slot; /* of PCI; 0: any that is free */
 };
 
 struct bawn_balloon_config {
@@ -124,6 +137,10 @@ struct bawn_vsock_config {
     char *socket; /* owned; a Unix socket's path */
     char *id;     /* owned; NULL: none */
 };
+
+/* Whether disks and network devices come and go while the guest runs. The ACPI tables say so, and
+ * with them the launch digest: who attests a confidential guest decides on it. */
+enum bawn_hotplug { BAWN_HOTPLUG_AUTO, BAWN_HOTPLUG_OFF, BAWN_HOTPLUG_ON };
 
 #define BAWN_SNP_HOST_DATA_SIZE 32
 
@@ -158,6 +175,7 @@ struct bawn_vm_config {
     unsigned nr_nets;
     struct bawn_balloon_config balloon;
     struct bawn_vsock_config vsock;
+    enum bawn_hotplug hotplug; /* auto: of what is not confidential */
     char *tpm; /* owned; path of swtpm's control socket; NULL: no TPM, in the ACPI tables either */
     struct bawn_snp_config snp;
 };
@@ -184,6 +202,11 @@ char *bawn_vm_config_print(const struct bawn_vm_config *cfg);
 char *bawn_vm_config_schema(void);
 /* Refuses what no launch could serve (sizes, counts, missing kernel). */
 enum bawn_status bawn_vm_config_check(const struct bawn_vm_config *cfg, struct bawn_error *err);
+
+/* Whether this machine has hot-plug. */
+bool bawn_vm_config_hotplug(const struct bawn_vm_config *cfg);
+/* Gives each disk and network device that has none its slot, and an id. */
+enum bawn_status bawn_vm_config_place(struct bawn_vm_config *cfg, struct bawn_error *err);
 
 /* Adds a disk of this path, read-write. BAWN_E_CONFIG: there are too many. */
 enum bawn_status bawn_vm_config_add_disk(struct bawn_vm_config *cfg, const char *path,

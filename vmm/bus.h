@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define BAWN_BUS_MAX 32
+#define BAWN_BUS_MAX 48
 
 /* off is relative to the range, off + len lies inside it, len is 1 to 8. Values are
  * little-endian in the low len bytes. */

@@ -110,6 +110,8 @@ static enum bawn_status do_counters(struct bawn_run *r, struct bawn_error *err)
     for (unsigned i = 0; i < r->boot.devices.nr; i++) {
         const struct bawn_vdev_count *c = &counters->device[i];
 
+        if (!r->boot.devices.dev[i].present)
+            continue;
         fprintf(t.out,
                 ",\"%s\":{\"requests\":%llu,\"bytes_to_guest\":%llu,\"bytes_from_guest\":%llu,"
                 "\"interrupts\":%llu}",
@@ -323,12 +325,12 @@ const struct bawn_call bawn_calls[BAWN_API_CALLS] = {
     [BAWN_API_REBOOT] = { do_reboot, ALIVE, BAWN_ORDER_END, NULL, NULL },
     [BAWN_API_SHUTDOWN] = { do_shutdown, ALIVE | BAWN_IS_BOOTING, BAWN_ORDER_END, NULL, NULL },
     [BAWN_API_BUTTON] = { do_order, BAWN_IS_RUNNING, BAWN_ORDER_BUTTON, NULL, NULL },
-#define NO_HOTPLUG "devices can be changed before the first boot only"
-    [BAWN_API_ADD_NET] = { bawn_call_add_net, BAWN_IS_CREATED, BAWN_ORDER_END, NO_HOTPLUG, NULL },
-    [BAWN_API_ADD_DISK] = { bawn_call_add_disk, BAWN_IS_CREATED, BAWN_ORDER_END, NO_HOTPLUG, NULL },
-    [BAWN_API_REMOVE] = { bawn_call_remove, BAWN_IS_CREATED, BAWN_ORDER_END, NO_HOTPLUG, NULL },
-    [BAWN_API_RESIZE] = { bawn_call_resize, BAWN_IS_CREATED | BAWN_IS_RUNNING, BAWN_ORDER_CONFIG,
-                          "it can be resized before its first boot, and while it runs", NULL },
+#define CHANGE (BAWN_IS_CREATED | BAWN_IS_RUNNING)
+#define NO_CHANGE "it can be changed before its first boot, and while it runs"
+    [BAWN_API_ADD_NET] = { bawn_call_add_net, CHANGE, BAWN_ORDER_PLUG, NO_CHANGE, NULL },
+    [BAWN_API_ADD_DISK] = { bawn_call_add_disk, CHANGE, BAWN_ORDER_PLUG, NO_CHANGE, NULL },
+    [BAWN_API_REMOVE] = { bawn_call_remove, CHANGE, BAWN_ORDER_UNPLUG, NO_CHANGE, NULL },
+    [BAWN_API_RESIZE] = { bawn_call_resize, CHANGE, BAWN_ORDER_CONFIG, NO_CHANGE, NULL },
     [BAWN_API_SNAPSHOT] = { do_snapshot, ALIVE, BAWN_ORDER_END, NULL, NULL },
     [BAWN_API_RESTORE] = { do_restore, BAWN_IS_NONE, BAWN_ORDER_END, "there is a machine already",
                            NULL },

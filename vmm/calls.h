@@ -52,7 +52,14 @@ enum bawn_status bawn_call_resize(struct bawn_run *r, struct bawn_error *err);
 /* Forgets the configuration with all that it owns; nothing may run. */
 void bawn_run_forget(struct bawn_run *r);
 
-/* The same of a machine that runs (calls_running.c). */
+/* Takes the device of this slot out of a configuration. */
+void bawn_config_drop(struct bawn_vm_config *cfg, unsigned slot);
+
+/* The same of a machine that runs (calls_running.c). The device that the configuration has since
+ * this call, the last of its kind; after a failure the caller takes it out. */
+enum bawn_status bawn_running_add(struct bawn_run *r, bool disk, struct bawn_error *err);
+/* slot: 0: no device has this id. */
+enum bawn_status bawn_running_remove(struct bawn_run *r, unsigned slot, struct bawn_error *err);
 enum bawn_status bawn_running_resize(struct bawn_run *r, const struct bawn_wish *w,
                                      struct bawn_error *err);
 /* The order that they gave was carried out; or was not: why. */

@@ -65,6 +65,18 @@ static void drop_net(struct bawn_vm_config *cfg, unsigned i)
     memmove(n, n + 1, (--cfg->nr_nets - i) * sizeof(*n));
 }
 
+void bawn_config_drop(struct bawn_vm_config *cfg, unsigned slot)
+{
+    for (unsigned i = cfg->nr_disks; i-- > 0;) {
+        if (cfg->disk[i].slot == slot)
+            drop_disk(cfg, i);
+    }
+    for (unsigned i = cfg->nr_nets; i-- > 0;) {
+        if (cfg->net[i].slot == slot)
+            drop_net(cfg, i);
+    }
+}
+
 enum bawn_status bawn_call_add_disk(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_vm_config *cfg = &r->opt.cfg;
@@ -74,9 +86,11 @@ enum bawn_status bawn_call_add_disk(struct bawn_run *r, struct bawn_error *err)
 
     if (!st)
         st = bawn_vm_config_check(cfg, err);
+    if (!st && r->running)
+        st = bawn_running_add(r, true, err);
     while (st && cfg->nr_disks > nr)
         drop_disk(cfg, nr);
-    if (!st)
+    if (!st && !r->running)
         bawn_control_answer(r, 204, "");
     return st;
 }
@@ -100,9 +114,11 @@ enum bawn_status bawn_call_add_net(struct bawn_run *r, struct bawn_error *err)
     }
     if (!st)
         st = bawn_vm_config_check(cfg, err);
+    if (!st && r->running)
+        st = bawn_running_add(r, false, err);
     while (st && cfg->nr_nets > nr)
         drop_net(cfg, nr);
-    if (!st)
+    if (!st && !r->running)
         bawn_control_answer(r, 204, "");
     return st;
 }
@@ -120,25 +136,47 @@ static bool id_is(const char *id, const char *want)
     return id && !strcmp(id, want);
 }
 
-enum bawn_status bawn_call_remove(struct bawn_run *r, struct bawn_error *err)
+/* Before the first boot: neither slots nor all ids are given yet. */
+static enum bawn_status remove_config(struct bawn_run *r, const char *id, struct bawn_error *err)
 {
     struct bawn_vm_config *cfg = &r->opt.cfg;
     unsigned left = cfg->nr_disks + cfg->nr_nets;
+
+    for (unsigned i = cfg->nr_disks; i-- > 0;) {
+        if (id_is(cfg->disk[i].id, id))
+            drop_disk(cfg, i);
+    }
+    for (unsigned i = cfg->nr_nets; i-- > 0;) {
+        if (id_is(cfg->net[i].id, id))
+            drop_net(cfg, i);
+    }
+    if (left == cfg->nr_disks + cfg->nr_nets)
+        return bawn_fail(err, BAWN_E_CONFIG, "there is no disk or network device of this id");
+    bawn_control_answer(r, 204, "");
+    return BAWN_OK;
+}
+
+static unsigned slot_of(const struct bawn_vm_config *cfg, const char *id)
+{
+    for (unsigned i = 0; i < cfg->nr_disks; i++) {
+        if (id_is(cfg->disk[i].id, id))
+            return cfg->disk[i].slot;
+    }
+    for (unsigned i = 0; i < cfg->nr_nets; i++) {
+        if (id_is(cfg->net[i].id, id))
+            return cfg->net[i].slot;
+    }
+    return 0;
+}
+
+enum bawn_status bawn_call_remove(struct bawn_run *r, struct bawn_error *err)
+{
     struct bawn_wish w;
     enum bawn_status st = BAWN_READ_WISH(&w, remove_keys);
 
-    for (unsigned i = cfg->nr_disks; !st && i-- > 0;) {
-        if (id_is(cfg->disk[i].id, w.id))
-            drop_disk(cfg, i);
-    }
-    for (unsigned i = cfg->nr_nets; !st && i-- > 0;) {
-        if (id_is(cfg->net[i].id, w.id))
-            drop_net(cfg, i);
-    }
-    if (!st && left == cfg->nr_disks + cfg->nr_nets)
-        st = bawn_fail(err, BAWN_E_CONFIG, "there is no disk or network device of this id");
     if (!st)
-        bawn_control_answer(r, 204, "");
+        st = r->running ? bawn_running_remove(r, slot_of(&r->opt.cfg, w.id), err)
+                        : remove_config(r, w.id, err);
     bawn_wish_free(&w);
     return st;
 }

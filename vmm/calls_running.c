@@ -4,6 +4,8 @@
  * guest makes of it is the guest's.
  */
 #include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "calls.h"
 
@@ -64,8 +66,75 @@ enum bawn_status bawn_running_resize(struct bawn_run *r, const struct bawn_wish 
                            "the machine is busy: it ends, or does as it was told before");
 }
 
+/* ---- devices ---- */
+
+static enum bawn_status open_last(struct bawn_run *r, bool disk, struct bawn_error *err)
+{
+    struct bawn_vm_config *cfg = &r->opt.cfg;
+    enum bawn_status st = bawn_vm_config_place(cfg, err);
+
+    if (st)
+        return st;
+    r->slot = disk ? cfg->disk[cfg->nr_disks - 1].slot : cfg->net[cfg->nr_nets - 1].slot;
+    return disk ? bawn_run_open_disk(r, cfg->nr_disks - 1, err)
+                : bawn_run_open_net(r, cfg->nr_nets - 1, err);
+}
+
+static enum bawn_status no_hotplug(struct bawn_error *err)
+{
+    return bawn_fail(err, BAWN_E_CONFIG,
+                     "this machine has no hot-plug: what attests a confidential guest would not "
+                     "know of it, unless its configuration, and so the launch digest, says so "
+                     "(platform.hotplug, --hotplug on)");
+}
+
+enum bawn_status bawn_running_add(struct bawn_run *r, bool disk, struct bawn_error *err)
+{
+    enum bawn_status st;
+
+    if (!bawn_vm_config_hotplug(&r->opt.cfg))
+        return no_hotplug(err);
+    r->slot = 0;
+    st = open_last(r, disk, err);
+    if (!st)
+        st = bawn_boot_plug(&r->boot, r->slot, err);
+    if (st && r->slot)
+        bawn_run_close_slot(r, r->slot);
+    return st;
+}
+
+enum bawn_status bawn_running_remove(struct bawn_run *r, unsigned slot, struct bawn_error *err)
+{
+    if (!slot)
+        return bawn_fail(err, BAWN_E_CONFIG, "there is no disk or network device of this id");
+    return bawn_vm_config_hotplug(&r->opt.cfg) ? bawn_boot_unplug(&r->boot, slot, err)
+                                               : no_hotplug(err);
+}
+
+/* As Cloud Hypervisor's PciDeviceInfo. */
+static void answer_plugged(struct bawn_run *r)
+{
+    const struct bawn_vm_config *cfg = &r->opt.cfg;
+    const char *id = "";
+    char bdf[16], *text;
+    json_t *info;
+
+    for (unsigned i = 0; i < cfg->nr_disks; i++)
+        id = cfg->disk[i].slot == r->slot ? cfg->disk[i].id : id;
+    for (unsigned i = 0; i < cfg->nr_nets; i++)
+        id = cfg->net[i].slot == r->slot ? cfg->net[i].id : id;
+    snprintf(bdf, sizeof(bdf), "0000:00:%02x.0", r->slot);
+    info = json_pack("{ssss}", "id", id, "bdf", bdf);
+    text = info ? json_dumps(info, JSON_COMPACT) : NULL;
+    bawn_control_answer(r, 200, text ? text : "{}");
+    free(text);
+    json_decref(info);
+}
+
 void bawn_running_ordered(struct bawn_run *r, enum bawn_order order, const char *why)
 {
     if (order == BAWN_ORDER_CONFIG && !*why)
         r->opt.cfg.balloon.size = r->balloon; /* at the next boot too */
+    if (order == BAWN_ORDER_PLUG && !*why)
+        answer_plugged(r);
 }

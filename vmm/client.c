@@ -299,7 +299,10 @@ static int send_object(struct ask *a, json_t *object)
     free(body);
     json_decref(object);
     if (!code && a->json)
-        puts("{}");
+        a->status == 200 ? (json_dumpf(a->value, stdout, JSON_COMPACT), puts("")) : puts("{}");
+    else if (!code && a->status == 200) /* a device that came to a machine that runs */
+        printf("%s: %s: %s, %s\n", a->name, a->command->done, text_at(a->value, "id"),
+               text_at(a->value, "bdf"));
     else if (!code)
         printf("%s: %s\n", a->name, a->command->done);
     return code;
@@ -513,12 +516,11 @@ static const struct command commands[] = {
     { "shutdown", NULL, "end it, whatever the guest does", do_call, "vmm.shutdown", "ended" },
     { "snapshot", "PATH", "save it; bawn restore PATH has it go on", do_snapshot, "vm.snapshot",
       "saved" },
-    { "add-disk", "path=FILE[,KEY=VALUE]...", "before its first boot: a disk", do_add,
-      "vm.add-disk", "added" },
-    { "add-net", "tap=NAME|fd=N[,KEY=VALUE]...", "before its first boot: a network device", do_add,
-      "vm.add-net", "added" },
-    { "remove", "ID", "before its first boot: take a device away", do_remove, "vm.remove-device",
-      "removed" },
+    { "add-disk", "path=FILE[,KEY=VALUE]...", "give it a disk", do_add, "vm.add-disk", "added" },
+    { "add-net", "tap=NAME|fd=N[,KEY=VALUE]...", "give it a network device", do_add, "vm.add-net",
+      "added" },
+    { "remove", "ID", "take a disk or network device away, when the guest lets go of it", do_remove,
+      "vm.remove-device", "removed" },
     { "resize", "cpus=N,memory=SIZE,balloon=SIZE",
       "before its first boot vCPUs and memory; then what the guest gives up of it", do_resize,
       "vm.resize", "resized" },

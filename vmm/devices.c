@@ -3,8 +3,10 @@
  * Makes the devices of a configuration, and is what each one's process does. Takes no input itself.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "devices.h"
@@ -13,9 +15,7 @@
 #define SLOT_CONSOLE 1
 #define SLOT_RNG 2
 #define SLOT_VSOCK 3
-#define SLOT_DISK 4 /* and those after it */
-#define SLOT_NET (SLOT_DISK + BAWN_MAX_DISKS)
-#define SLOT_BALLOON (SLOT_NET + BAWN_MAX_NETS)
+#define SLOT_BALLOON BAWN_SLOT_END
 
 /* In the console's process. */
 static void console_quit(void *opaque)
@@ -25,19 +25,30 @@ static void console_quit(void *opaque)
     bawn_link_tell(dev->link[1], BAWN_LINK_QUIT);
 }
 
-/* The next device, with a loop for it. */
-static int add(struct bawn_devices *d, const char *name, enum bawn_role role, unsigned slot,
-               struct bawn_vdev *vdev)
+static struct bawn_device *next(struct bawn_devices *d, const char *name, enum bawn_role role,
+                                unsigned slot)
 {
     struct bawn_device *dev = &d->dev[d->nr++];
-    int rc;
 
     snprintf(dev->name, sizeof(dev->name), "%s", name);
     dev->role = role;
     dev->slot = slot;
-    dev->vdev = vdev;
-    dev->link[0] = dev->link[1] = -1;
+    dev->link[0] = dev->link[1] = dev->loop.wake_fd = -1;
+    for (unsigned q = 0; q < BAWN_DEVICE_SPARE; q++)
+        dev->bell[q] = dev->call[q] = -1;
     pthread_mutex_init(&dev->lock, NULL);
+    return dev;
+}
+
+/* The next device, with a loop for it. */
+static int add(struct bawn_devices *d, const char *name, enum bawn_role role, unsigned slot,
+               struct bawn_vdev *vdev)
+{
+    struct bawn_device *dev = next(d, name, role, slot);
+    int rc;
+
+    dev->vdev = vdev;
+    dev->present = true;
     rc = bawn_loop_init(&dev->loop, &dev->lock);
     return rc ? rc : bawn_link_pair(dev->link);
 }
@@ -48,31 +59,146 @@ static struct bawn_vdev_host host_of(const struct bawn_devices *d, const struct 
     return (struct bawn_vdev_host){ mem, (struct bawn_loop *)&d->dev[d->nr - 1].loop };
 }
 
-static int add_disk(struct bawn_devices *d, const struct bawn_mem *mem, struct bawn_disk *disk,
-                    unsigned i)
+/* ---- places ---- */
+
+/* How many queues what comes there has. */
+static unsigned spare(const struct bawn_device *dev)
 {
-    struct bawn_vdev_host host;
+    return dev->role == BAWN_ROLE_DISK ? 1 : BAWN_DEVICE_SPARE;
+}
+
+static int make_model(struct bawn_devices *d, struct bawn_device *dev, const struct bawn_mem *mem,
+                      const struct bawn_backends *backends)
+{
+    const struct bawn_vdev_host host = { mem, &dev->loop };
+    unsigned n = dev->slot - (dev->role == BAWN_ROLE_DISK ? BAWN_SLOT_DISK : BAWN_SLOT_NET);
+
+    if (dev->role == BAWN_ROLE_DISK) {
+        dev->vdev = &d->blk[n].vdev;
+        return bawn_virtio_blk_init(&d->blk[n], &host, &backends->disk[n]);
+    }
+    dev->vdev = &d->net[n].vdev;
+    return bawn_virtio_net_init(&d->net[n], &host, &backends->net[n]);
+}
+
+/* The place keeps what the first device was made with. */
+static int keep_ends(struct bawn_device *dev)
+{
+    for (unsigned q = 0; q < spare(dev) && q < dev->vdev->ops->nr_queues; q++) {
+        dev->bell[q] = fcntl(dev->vdev->bell[q].fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        dev->call[q] = fcntl(dev->vdev->call_fd[q], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+        if (dev->bell[q] < 0 || dev->call[q] < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+/* In the place of those that the model was made with. What was rung before was for another. */
+static int take_ends(struct bawn_device *dev)
+{
+    eventfd_t ignored;
+
+    if (dev->vdev->ops->nr_queues > spare(dev))
+        return -ENOSPC;
+    for (unsigned q = 0; q < dev->vdev->ops->nr_queues; q++) {
+        (void)!eventfd_read(dev->bell[q], &ignored);
+        (void)!eventfd_read(dev->call[q], &ignored);
+        if (dup3(dev->bell[q], dev->vdev->bell[q].fd, O_CLOEXEC) < 0 ||
+            dup3(dev->call[q], dev->vdev->call_fd[q], O_CLOEXEC) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+static int make_ends(struct bawn_device *dev)
+{
+    dev->pluggable = true;
+    for (unsigned q = 0; q < spare(dev); q++) {
+        dev->bell[q] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        dev->call[q] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (dev->bell[q] < 0 || dev->call[q] < 0)
+            return -errno;
+    }
+    return bawn_link_pair(dev->link);
+}
+
+int bawn_devices_place(const struct bawn_devices *d, unsigned slot)
+{
+    for (unsigned i = 0; i < d->nr; i++) {
+        if (d->dev[i].pluggable && d->dev[i].slot == slot)
+            return (int)i;
+    }
+    return -1;
+}
+
+int bawn_devices_plug(struct bawn_devices *d, unsigned place, const struct bawn_mem *mem,
+                      const struct bawn_backends *backends)
+{
+    struct bawn_device *dev = &d->dev[place];
+    int rc = bawn_loop_init(&dev->loop, &dev->lock);
+
+    if (!rc)
+        rc = make_model(d, dev, mem, backends);
+    if (!rc)
+        rc = take_ends(dev);
+    dev->present = !rc;
+    if (rc)
+        bawn_devices_unplug(d, place);
+    return rc;
+}
+
+void bawn_devices_unplug(struct bawn_devices *d, unsigned place)
+{
+    struct bawn_device *dev = &d->dev[place];
+    unsigned n = dev->slot - (dev->role == BAWN_ROLE_DISK ? BAWN_SLOT_DISK : BAWN_SLOT_NET);
+
+    if (dev->role == BAWN_ROLE_DISK) {
+        bawn_virtio_blk_destroy(&d->blk[n]);
+        memset(&d->blk[n], 0, sizeof(d->blk[n]));
+    } else {
+        bawn_virtio_net_destroy(&d->net[n]);
+        memset(&d->net[n], 0, sizeof(d->net[n]));
+    }
+    bawn_loop_destroy(&dev->loop);
+    dev->vdev = NULL;
+    dev->present = false;
+}
+
+/* A disk or a network device, or with hot-plug a place for one. */
+static int add_place(struct bawn_devices *d, const struct bawn_mem *mem, bool present, bool hotplug,
+                     unsigned slot, const struct bawn_backends *backends)
+{
+    bool disk = slot < BAWN_SLOT_NET;
+    enum bawn_role role = disk ? BAWN_ROLE_DISK : BAWN_ROLE_NET;
     char name[16];
     int rc;
 
-    snprintf(name, sizeof(name), "disk%u", i);
-    rc = add(d, name, BAWN_ROLE_DISK, SLOT_DISK + i, &d->blk[i].vdev);
-    host = host_of(d, mem);
-    return rc ? rc : bawn_virtio_blk_init(&d->blk[i], &host, disk);
+    snprintf(name, sizeof(name), "%s%u", disk ? "disk" : "net",
+             slot - (disk ? BAWN_SLOT_DISK : BAWN_SLOT_NET));
+    if (!present)
+        return hotplug ? make_ends(next(d, name, role, slot)) : 0;
+    rc = add(d, name, role, slot, NULL);
+    d->dev[d->nr - 1].pluggable = hotplug;
+    if (!rc)
+        rc = make_model(d, &d->dev[d->nr - 1], mem, backends);
+    return rc || !hotplug ? rc : keep_ends(&d->dev[d->nr - 1]);
 }
 
-static int add_net(struct bawn_devices *d, const struct bawn_mem *mem, struct bawn_net *net,
-                   unsigned i)
+/* One that has not been given its slot has the one of its number. */
+static bool has_slot(const struct bawn_vm_config *cfg, unsigned slot)
 {
-    struct bawn_vdev_host host;
-    char name[16];
-    int rc;
-
-    snprintf(name, sizeof(name), "net%u", i);
-    rc = add(d, name, BAWN_ROLE_NET, SLOT_NET + i, &d->net[i].vdev);
-    host = host_of(d, mem);
-    return rc ? rc : bawn_virtio_net_init(&d->net[i], &host, net);
+    for (unsigned i = 0; i < cfg->nr_disks; i++) {
+        if ((cfg->disk[i].slot ? cfg->disk[i].slot : BAWN_SLOT_DISK + i) == slot)
+            return true;
+    }
+    for (unsigned i = 0; i < cfg->nr_nets; i++) {
+        if ((cfg->net[i].slot ? cfg->net[i].slot : BAWN_SLOT_NET + i) == slot)
+            return true;
+    }
+    return false;
 }
+
+/* ---- all ---- */
 
 static int add_balloon(struct bawn_devices *d, const struct bawn_mem *mem,
                        const struct bawn_balloon_config *cfg)
@@ -116,10 +242,8 @@ static int add_all(struct bawn_devices *d, const struct bawn_vm_config *cfg,
         if (!rc)
             rc = bawn_virtio_vsock_init(&d->vsock, &host, backends->socket, cfg->vsock.cid);
     }
-    for (unsigned i = 0; !rc && i < cfg->nr_disks; i++)
-        rc = add_disk(d, mem, &backends->disk[i], i);
-    for (unsigned i = 0; !rc && i < cfg->nr_nets; i++)
-        rc = add_net(d, mem, &backends->net[i], i);
+    for (unsigned slot = BAWN_SLOT_DISK; !rc && slot < BAWN_SLOT_END; slot++)
+        rc = add_place(d, mem, has_slot(cfg, slot), bawn_vm_config_hotplug(cfg), slot, backends);
     if (!rc && cfg->balloon.on)
         rc = add_balloon(d, mem, &cfg->balloon);
     if (!rc && cfg->tpm)
@@ -158,6 +282,12 @@ void bawn_devices_destroy(struct bawn_devices *d)
         for (unsigned end = 0; end < 2; end++) {
             if (dev->link[end] >= 0)
                 close(dev->link[end]);
+        }
+        for (unsigned q = 0; q < BAWN_DEVICE_SPARE; q++) {
+            if (dev->bell[q] >= 0)
+                close(dev->bell[q]);
+            if (dev->call[q] >= 0)
+                close(dev->call[q]);
         }
     }
     memset(d, 0, sizeof(*d));

@@ -113,6 +113,11 @@ static void hello(struct bawn_link *l)
         l->owner.quiet(l->owner.opaque);
 }
 
+void bawn_link_forget(struct bawn_link *l)
+{
+    l->ready = l->waiting = l->told = l->held = l->paused = false;
+}
+
 void bawn_link_pause(struct bawn_link *l)
 {
     l->hold = true;

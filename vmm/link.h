@@ -85,6 +85,9 @@ struct bawn_link {
 int bawn_link_init(struct bawn_link *l, int fd, unsigned device, struct bawn_virtio *virtio,
                    const struct bawn_link_owner *owner);
 
+/* The device is there no longer. The process of another one will say hello. */
+void bawn_link_forget(struct bawn_link *l);
+
 /* Has the device serve nothing, and its driver not start it. */
 void bawn_link_pause(struct bawn_link *l);
 void bawn_link_resume(struct bawn_link *l);

@@ -46,6 +46,16 @@ static void carry_out(int fd, enum bawn_order order)
     tell(fd, BAWN_TELL_DONE, order, st ? err.msg : "");
 }
 
+static const char *plug(const struct bawn_order_msg *msg)
+{
+    struct bawn_vdev dev = { .offered = msg->features, .config = msg->config };
+    int rc;
+
+    dev.config_len = msg->config_len;
+    rc = bawn_vm_plug(&vm, msg->device, &msg->ops, &dev);
+    return rc ? strerror(-rc) : "";
+}
+
 static void on_order(void *opaque)
 {
     int fd = *(const int *)opaque;
@@ -66,6 +76,13 @@ static void on_order(void *opaque)
     case BAWN_ORDER_CONFIG:
         bawn_virtio_config(&vm.virtio[msg.device], msg.config, msg.config_len);
         break;
+    case BAWN_ORDER_PLUG:
+        tell(fd, BAWN_TELL_DONE, msg.order, plug(&msg));
+        return;
+    case BAWN_ORDER_UNPLUG:
+    case BAWN_ORDER_KEEP:
+        bawn_vm_unplug(&vm, msg.device, msg.order == BAWN_ORDER_UNPLUG);
+        return;
     case BAWN_ORDER_SAVE:
     case BAWN_ORDER_TRACK:
     case BAWN_ORDER_TAKE:
@@ -84,6 +101,11 @@ static void paused(void *opaque)
     tell(*(const int *)opaque, BAWN_TELL_DONE, BAWN_ORDER_PAUSE, "");
 }
 
+static void gone(void *opaque, unsigned device)
+{
+    tell(*(const int *)opaque, BAWN_TELL_GONE, device, "");
+}
+
 static void distrust(void *opaque, unsigned device, const char *why)
 {
     tell(*(const int *)opaque, BAWN_TELL_DISTRUST, device, why);
@@ -94,7 +116,7 @@ static enum bawn_status prepare(const struct bawn_vm_parts *parts, int *fd, unsi
                                 struct bawn_error *err)
 {
     struct bawn_sandbox_files files = { .stdio[STDERR_FILENO] = true };
-    const struct bawn_vm_ops ops = { distrust, paused, fd };
+    const struct bawn_vm_ops ops = { distrust, paused, gone, fd };
     enum bawn_status st = bawn_vm_create(&vm, parts, &ops, err);
     int rc = st ? 0 : bawn_loop_watch(&vm.loop, *fd, true, on_order, fd);
 

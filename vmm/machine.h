@@ -14,9 +14,11 @@ enum bawn_tell_kind {
     BAWN_TELL_END,          /* value: enum bawn_end; text */
     BAWN_TELL_DISTRUST,     /* value: the device whose process is to be ended; text: why */
     BAWN_TELL_DONE,         /* value: the order; text: why it could not be done, or nothing */
+    BAWN_TELL_GONE,         /* value: the device that the guest has let go of */
 };
 
-/* The other way. All but the first are answered with BAWN_TELL_DONE. */
+/* The other way. They are answered with BAWN_TELL_DONE, but for the first, and for those that are
+ * told to be otherwise. */
 enum bawn_order {
     BAWN_ORDER_END,
     BAWN_ORDER_PAUSE,
@@ -27,6 +29,9 @@ enum bawn_order {
     BAWN_ORDER_TRACK,  /* have written pages be noted, from now on, and the state's facts; */
     BAWN_ORDER_TAKE,   /* add the module's notes to the common ones, which SAVE does too; */
     BAWN_ORDER_LEAVE,  /* and note no more */
+    BAWN_ORDER_PLUG,   /* a device has come to an empty place: all of the message */
+    BAWN_ORDER_UNPLUG, /* the guest is to let go of one: BAWN_TELL_GONE, perhaps */
+    BAWN_ORDER_KEEP,   /* no longer; no answer */
 };
 
 /* An order and what belongs to it; most are the first byte alone. */
@@ -34,6 +39,8 @@ struct bawn_order_msg {
     uint8_t order;
     uint8_t device;
     uint16_t config_len;
+    struct bawn_vdev_ops ops; /* the numbers, no functions */
+    uint64_t features;
     uint8_t config[BAWN_VIRTIO_CONFIG_MAX];
 };
 

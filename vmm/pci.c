@@ -129,7 +129,6 @@ int bawn_pci_init(struct bawn_pci *pci, struct bawn_bus *mmio)
 
     memset(pci, 0, sizeof(*pci));
     pci->mmio = mmio;
-    pci->next_bar = BAWN_PCI_MMIO_BASE;
     bawn_pci_dev_init(&pci->bridge, &bridge, NULL, NULL);
     pci->slot[0] = &pci->bridge;
     return bawn_bus_add(mmio, BAWN_ECAM_BASE, BAWN_ECAM_SIZE, &ecam_ops, pci);
@@ -174,6 +173,8 @@ unsigned bawn_pci_dev_cap(struct bawn_pci_dev *dev, const void *cap, unsigned le
 
 int bawn_pci_plug(struct bawn_pci *pci, struct bawn_pci_dev *dev, unsigned slot)
 {
+    uint32_t at = (uint32_t)BAWN_PCI_MMIO_BASE + slot * BAWN_PCI_SLOT_BARS;
+
     if (slot >= BAWN_PCI_SLOTS || pci->slot[slot])
         return -EBUSY;
     for (unsigned n = 0; n < BAWN_PCI_BARS; n++) {
@@ -181,14 +182,22 @@ int bawn_pci_plug(struct bawn_pci *pci, struct bawn_pci_dev *dev, unsigned slot)
 
         if (!size)
             continue;
-        pci->next_bar = (pci->next_bar + size - 1) & ~(size - 1);
-        bawn_pci_put(dev, PCI_BASE_ADDRESS_0 + 4 * n, 4, pci->next_bar);
-        pci->next_bar += size;
+        at = (at + size - 1) & ~(size - 1);
+        bawn_pci_put(dev, PCI_BASE_ADDRESS_0 + 4 * n, 4, at);
+        at += size;
     }
     dev->bus = pci;
     dev->slot = slot;
     pci->slot[slot] = dev;
     return 0;
+}
+
+void bawn_pci_unplug(struct bawn_pci_dev *dev)
+{
+    bawn_pci_put(dev, PCI_COMMAND, 2, 0);
+    for (unsigned n = 0; n < BAWN_PCI_BARS; n++)
+        move_bar(dev, n);
+    dev->bus->slot[dev->slot] = NULL;
 }
 
 bool bawn_pci_intx(struct bawn_pci_dev *dev, bool level)

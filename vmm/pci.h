@@ -13,7 +13,8 @@
 
 #define BAWN_PCI_SLOTS 32
 #define BAWN_PCI_CFG_SIZE 256
-#define BAWN_PCI_BARS 2 /* 32-bit memory BARs; none of our devices needs more */
+#define BAWN_PCI_BARS 2              /* 32-bit memory BARs; none of our devices needs more */
+#define BAWN_PCI_SLOT_BARS 0x100000u /* where they are of themselves: so much for each slot */
 
 struct bawn_pci_dev;
 
@@ -46,8 +47,7 @@ struct bawn_pci {
     struct bawn_bus *mmio;                     /* borrowed */
     struct bawn_pci_dev *slot[BAWN_PCI_SLOTS]; /* borrowed */
     struct bawn_pci_dev bridge;
-    uint32_t intx[4];  /* which slots drive each of the four shared lines */
-    uint32_t next_bar; /* the next BAR's first address */
+    uint32_t intx[4]; /* which slots drive each of the four shared lines */
 };
 
 struct bawn_pci_id {
@@ -70,6 +70,8 @@ void bawn_pci_dev_bar(struct bawn_pci_dev *dev, unsigned bar, uint32_t size,
 unsigned bawn_pci_dev_cap(struct bawn_pci_dev *dev, const void *cap, unsigned len);
 /* Places the BARs (memory decoding off) and makes the device visible. 0 or -errno. */
 int bawn_pci_plug(struct bawn_pci *pci, struct bawn_pci_dev *dev, unsigned slot);
+/* It is there no longer, nor are its BARs. */
+void bawn_pci_unplug(struct bawn_pci_dev *dev);
 
 /* Has the configuration space be as a guest's writes of these bytes would leave it. */
 void bawn_pci_dev_load(struct bawn_pci_dev *dev, const uint8_t cfg[BAWN_PCI_CFG_SIZE]);

@@ -16,7 +16,7 @@
 
 #include "common/confine.h"
 #include "policy.h"
-#include "run.h"
+#include "calls.h"
 
 #define EXIT_SIGNAL 128 /* a signal's number is added */
 
@@ -241,6 +241,28 @@ static enum bawn_status open_net(struct bawn_net *net, struct bawn_net_config cf
     return bawn_net_open(net, &cfg, err);
 }
 
+enum bawn_status bawn_run_open_disk(struct bawn_run *r, unsigned i, struct bawn_error *err)
+{
+    const struct bawn_disk_config *cfg = &r->opt.cfg.disk[i];
+
+    return bawn_disk_open(&r->disk[cfg->slot - BAWN_SLOT_DISK], cfg, err);
+}
+
+enum bawn_status bawn_run_open_net(struct bawn_run *r, unsigned i, struct bawn_error *err)
+{
+    const struct bawn_net_config *cfg = &r->opt.cfg.net[i];
+
+    return open_net(&r->net[cfg->slot - BAWN_SLOT_NET], *cfg, err);
+}
+
+void bawn_run_close_slot(struct bawn_run *r, unsigned slot)
+{
+    if (slot < BAWN_SLOT_NET)
+        bawn_disk_close(&r->disk[slot - BAWN_SLOT_DISK]);
+    else
+        bawn_net_close(&r->net[slot - BAWN_SLOT_NET]);
+}
+
 static enum bawn_status open_devices(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_vm_config *cfg = &r->opt.cfg;
@@ -253,9 +275,9 @@ static enum bawn_status open_devices(struct bawn_run *r, struct bawn_error *err)
     if (!st)
         st = tell_pty(r, "console", &r->console, &cfg->console, err);
     for (unsigned i = 0; !st && i < cfg->nr_disks; i++)
-        st = bawn_disk_open(&r->disk[i], &cfg->disk[i], err);
+        st = bawn_run_open_disk(r, i, err);
     for (unsigned i = 0; !st && i < cfg->nr_nets; i++)
-        st = open_net(&r->net[i], cfg->net[i], err);
+        st = bawn_run_open_net(r, i, err);
     if (!st && cfg->vsock.cid)
         st = bawn_vsock_socket_open(&r->socket, cfg->vsock.socket, err);
     if (!st && cfg->tpm)
@@ -269,6 +291,8 @@ static enum bawn_status prepare(struct bawn_run *r, struct bawn_error *err)
     const struct bawn_vm_config *cfg = &r->opt.cfg;
     enum bawn_status st = bawn_vm_config_check(cfg, err);
 
+    if (!st)
+        st = bawn_vm_config_place(&r->opt.cfg, err);
     if (!st)
         st = r->opt.restore ? plan_restored(r, err) : plan(r, err);
     if (!st)
@@ -427,6 +451,12 @@ static void saved(void *opaque, const char *path, const char *why)
     bawn_control_saved(opaque, why);
 }
 
+static void unplugged(void *opaque, unsigned slot)
+{
+    bawn_run_close_slot(opaque, slot);
+    bawn_config_drop(&((struct bawn_run *)opaque)->opt.cfg, slot);
+}
+
 static void ordered(void *opaque, enum bawn_order order, const char *why)
 {
     bawn_control_ordered(opaque, order, why);
@@ -462,7 +492,7 @@ static enum bawn_status wait_for_orders(struct bawn_run *r, struct bawn_error *e
 
 static enum bawn_status boot_once(struct bawn_run *r, enum bawn_end *why, struct bawn_error *err)
 {
-    const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, r };
+    const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, unplugged, r };
     const struct bawn_from from = { &r->opt.snapshot, r->opt.read_first, { progress, r } };
     bool restore = r->opt.restore && !r->launches;
     struct bawn_boot *b = &r->boot;

@@ -26,7 +26,7 @@ struct bawn_run {
     uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* predicted */
     struct bawn_accel accel;
     struct bawn_stream serial, console;
-    struct bawn_disk disk[BAWN_MAX_DISKS];
+    struct bawn_disk disk[BAWN_MAX_DISKS]; /* by slot */
     struct bawn_net net[BAWN_MAX_NETS];
     struct bawn_vsock_socket socket;
     struct bawn_swtpm swtpm;
@@ -48,8 +48,13 @@ struct bawn_run {
     bool reboot;            /* somebody outside asked for it */
     char restore[PATH_MAX]; /* the snapshot that the API named */
     uint64_t balloon;       /* that the guest is just told of */
+    unsigned slot;          /* whose device is just given to it */
 };
 
+/* What the device of this number in the configuration needs is opened where its slot has it. */
+enum bawn_status bawn_run_open_disk(struct bawn_run *r, unsigned disk, struct bawn_error *err);
+enum bawn_status bawn_run_open_net(struct bawn_run *r, unsigned net, struct bawn_error *err);
+void bawn_run_close_slot(struct bawn_run *r, unsigned slot);
 /* Closes the machine's files. The configuration stays. */
 void bawn_run_close(struct bawn_run *r);
 

@@ -151,11 +151,17 @@ static enum bawn_status save_devices(const struct bawn_vm *vm, struct bawn_state
     const struct bawn_devices *devices = vm->parts->devices;
 
     for (unsigned i = 0; i < devices->nr; i++) {
-        memcpy(state->device[i].name, devices->dev[i].name, sizeof(state->device[i].name));
-        if (!bawn_virtio_save(&vm->virtio[i], &state->device[i].virtio))
+        struct bawn_state_device *to = &state->device[state->nr_devices];
+
+        if (!(vm->here & 1u << i))
+            continue;
+        memcpy(to->name, devices->dev[i].name, sizeof(to->name));
+        if (!bawn_virtio_save(&vm->virtio[i], &to->virtio))
             return bawn_fail(err, BAWN_E_IO, "%s is just being reset: try again",
                              devices->dev[i].name);
+        state->nr_devices++;
     }
+    state->slots_came = vm->slots.came;
     bawn_ioapic_save(&vm->ioapic, &state->ioapic);
     bawn_serial_save(&vm->serial, &state->serial);
     bawn_platform_save(&vm->platform, &state->platform);
@@ -168,7 +174,6 @@ void bawn_state_facts(const struct bawn_vm *vm, struct bawn_state *state)
     state->version = BAWN_STATE_VERSION;
     state->size = BAWN_STATE_SIZE(vm->nr_vcpus);
     state->nr_vcpus = vm->nr_vcpus;
-    state->nr_devices = vm->parts->devices->nr;
     state->measured = vm->measured;
     memcpy(state->digest, vm->digest, sizeof(state->digest));
     state->cpuid = vm->cpuid;
@@ -278,33 +283,46 @@ static bool same_disk(const struct bawn_device *dev, const struct bawn_state_dev
            !memcmp(from->virtio.config, &now->capacity, sizeof(now->capacity));
 }
 
+static enum bawn_status load_device(struct bawn_vm *vm, unsigned i,
+                                    const struct bawn_state_device *from, struct bawn_error *err)
+{
+    const struct bawn_device *dev = &vm->parts->devices->dev[i];
+
+    if (memcmp(from->name, dev->name, sizeof(from->name)))
+        return bawn_fail(err, BAWN_E_FORMAT, "the snapshot has not %s where the machine has it",
+                         dev->name);
+    if (!same_disk(dev, from))
+        return bawn_fail(err, BAWN_E_CONFIG,
+                         "%s is not as large as it was when the snapshot was made", dev->name);
+    if (!bawn_virtio_load(&vm->virtio[i], &from->virtio))
+        return bawn_fail(err, BAWN_E_UNSUPPORTED,
+                         "%s cannot be as the snapshot has it: its other side may offer less "
+                         "than it did",
+                         dev->name);
+    return BAWN_OK;
+}
+
 enum bawn_status bawn_state_load(struct bawn_vm *vm, const struct bawn_state *state,
                                  struct bawn_error *err)
 {
     const struct bawn_devices *devices = vm->parts->devices;
+    enum bawn_status st = BAWN_OK;
+    unsigned n = 0;
 
-    if (state->nr_devices != devices->nr)
-        return bawn_fail(err, BAWN_E_FORMAT, "the snapshot has %u virtio devices, the machine %u",
-                         state->nr_devices, devices->nr);
-    for (unsigned i = 0; i < devices->nr; i++) {
-        const struct bawn_state_device *from = &state->device[i];
-        const char *name = devices->dev[i].name;
-
-        if (memcmp(from->name, name, sizeof(from->name)))
-            return bawn_fail(err, BAWN_E_FORMAT, "the snapshot's device %u is not %s", i, name);
-        if (!same_disk(&devices->dev[i], from))
-            return bawn_fail(err, BAWN_E_CONFIG,
-                             "%s is not as large as it was when the snapshot was made", name);
-        if (!bawn_virtio_load(&vm->virtio[i], &from->virtio))
-            return bawn_fail(err, BAWN_E_UNSUPPORTED,
-                             "%s cannot be as the snapshot has it: its other side may offer less "
-                             "than it did",
-                             name);
+    if (state->nr_devices != (unsigned)__builtin_popcount(vm->here))
+        return bawn_fail(err, BAWN_E_FORMAT, "the snapshot has %u virtio devices, the machine %d",
+                         state->nr_devices, __builtin_popcount(vm->here));
+    for (unsigned i = 0; !st && i < devices->nr; i++) {
+        if (vm->here & 1u << i)
+            st = load_device(vm, i, &state->device[n++], err);
     }
+    if (st)
+        return st;
     if (!bawn_serial_load(&vm->serial, &state->serial))
         return bawn_fail(err, BAWN_E_FORMAT, "the snapshot's serial port makes no sense");
     bawn_platform_load(&vm->platform, &state->platform);
     bawn_ioapic_load(&vm->ioapic, &state->ioapic);
+    vm->slots.came = state->slots_came; /* the line stands in the IOAPIC's state */
     vm->measured = state->measured;
     memcpy(vm->digest, state->digest, sizeof(vm->digest));
     return BAWN_OK;

@@ -62,6 +62,8 @@ struct bawn_state {
     struct bawn_ioapic_state ioapic;
     struct bawn_serial_state serial;
     struct bawn_platform_state platform;
+    uint32_t slots_came; /* devices that the guest has not heard of */
+    uint32_t zero;
     struct bawn_state_device device[BAWN_DEVICES_MAX];
     struct bawn_state_vcpu vcpu[BAWN_MAX_VCPUS];
 };

@@ -85,7 +85,7 @@ static void reap_pager(struct bawn_boot *b)
                   WIFEXITED(status) ? b->shared->why.msg : "the pager's process was killed");
 }
 
-static bool start_device(struct bawn_boot *b, unsigned i)
+bool bawn_boot_start(struct bawn_boot *b, unsigned i)
 {
     struct bawn_device *dev = &b->devices.dev[i];
     bool apart;
@@ -210,19 +210,24 @@ void bawn_boot_end(struct bawn_boot *b, enum bawn_end why, const char *fmt, ...)
 
 /* ---- orders ---- */
 
-static bool give_order(struct bawn_boot *b, const struct bawn_order_msg *msg, size_t len)
+bool bawn_boot_obeys(const struct bawn_boot *b)
 {
-    if (!b->launched || b->ending || b->order != BAWN_ORDER_END ||
-        write(b->control[0], msg, len) != (ssize_t)len)
+    return b->launched && !b->ending && b->order == BAWN_ORDER_END;
+}
+
+bool bawn_boot_give(struct bawn_boot *b, const struct bawn_order_msg *msg, size_t len)
+{
+    if (!bawn_boot_obeys(b) || write(b->control[0], msg, len) != (ssize_t)len)
         return false;
     b->order = msg->order;
+    b->order_device = msg->device;
     set_timer(b->order_fd, ORDER_LIMIT);
     return true;
 }
 
 bool bawn_boot_order(struct bawn_boot *b, enum bawn_order order)
 {
-    return give_order(b, &(struct bawn_order_msg){ .order = (uint8_t)order }, 1);
+    return bawn_boot_give(b, &(struct bawn_order_msg){ .order = (uint8_t)order }, 1);
 }
 
 bool bawn_boot_configure(struct bawn_boot *b, const struct bawn_vdev *dev, const void *config,
@@ -235,10 +240,10 @@ bool bawn_boot_configure(struct bawn_boot *b, const struct bawn_vdev *dev, const
     if (msg.device == b->devices.nr || len > sizeof(msg.config))
         return false;
     memcpy(msg.config, config, len);
-    return give_order(b, &msg, sizeof(msg));
+    return bawn_boot_give(b, &msg, sizeof(msg));
 }
 
-static void ordered(struct bawn_boot *b, const char *why)
+void bawn_boot_ordered(struct bawn_boot *b, const char *why)
 {
     enum bawn_order order = b->order;
 
@@ -248,6 +253,8 @@ static void ordered(struct bawn_boot *b, const char *why)
         b->paused = order == BAWN_ORDER_PAUSE;
     if (!*why && (order == BAWN_ORDER_TRACK || order == BAWN_ORDER_LEAVE))
         b->tracked.on = order == BAWN_ORDER_TRACK;
+    if (*why && order == BAWN_ORDER_PLUG)
+        bawn_plug_retract(b, b->order_device);
     if (!bawn_save_ordered(b, order, why))
         b->ops.ordered(b->ops.opaque, order, why);
 }
@@ -255,16 +262,22 @@ static void ordered(struct bawn_boot *b, const char *why)
 static void on_order_limit(void *opaque)
 {
     struct bawn_boot *b = opaque;
-    char why[64];
+    char why[80];
     uint64_t ignored;
 
     (void)!read(b->order_fd, &ignored, sizeof(ignored));
     if (b->order == BAWN_ORDER_END)
         return;
+    if (b->order == BAWN_ORDER_UNPLUG && !bawn_plug_give_up(b))
+        return;
     if (b->order == BAWN_ORDER_PAUSE)
         tell_machine(b, BAWN_ORDER_RESUME); /* its answer is nobody's */
-    snprintf(why, sizeof(why), "a process did not answer within %d seconds", ORDER_LIMIT);
-    ordered(b, why);
+    snprintf(why, sizeof(why),
+             b->order == BAWN_ORDER_UNPLUG
+                 ? "the guest did not let go of it within %d seconds: it stays"
+                 : "a process did not answer within %d seconds",
+             ORDER_LIMIT);
+    bawn_boot_ordered(b, why);
 }
 
 /* ---- what the machine says ---- */
@@ -292,6 +305,8 @@ static void on_distrust(struct bawn_boot *b, struct bawn_tell *msg)
     unsigned i = msg->value;
 
     if (i >= b->devices.nr)
+        return;
+    if (!b->devices.dev[i].present)
         return;
     if (b->child[i].pid) {
         snprintf(b->child[i].distrust, sizeof(b->child[i].distrust), "%.60s", msg->text);
@@ -332,9 +347,12 @@ static bool hear(struct bawn_boot *b)
     case BAWN_TELL_DISTRUST:
         on_distrust(b, &msg);
         break;
+    case BAWN_TELL_GONE:
+        bawn_plug_gone(b, msg.value);
+        break;
     case BAWN_TELL_DONE:
         if (msg.value == b->order && b->order != BAWN_ORDER_END)
-            ordered(b, msg.text);
+            bawn_boot_ordered(b, msg.text);
         break;
     }
     return true;
@@ -347,12 +365,11 @@ static void on_tell(void *opaque)
 
 /* ---- processes that end ---- */
 
-/* What was said to the one that ended is not meant for the next. */
-static void drain(int fd)
+void bawn_boot_drain(struct bawn_boot *b, unsigned i)
 {
     struct bawn_link_msg msg;
 
-    while (bawn_link_receive(fd, &msg) > 0)
+    while (bawn_link_receive(b->devices.dev[i].link[1], &msg) > 0)
         ;
 }
 
@@ -363,12 +380,12 @@ static void device_ended(struct bawn_boot *b, unsigned i, int status)
     bool again = false;
 
     b->child[i].pid = 0;
-    if (b->ending)
+    if (b->ending || bawn_plug_ended(b, i))
         return;
     say_status(text, sizeof(text), status);
     if (b->child[i].starts < STARTS_MAX) {
-        drain(b->devices.dev[i].link[1]);
-        again = start_device(b, i);
+        bawn_boot_drain(b, i);
+        again = bawn_boot_start(b, i);
         why = *why ? why : text;
     }
     if (!again)
@@ -477,7 +494,7 @@ static enum bawn_status start_all(struct bawn_boot *b, struct bawn_error *err)
     bool all = start_pager(b);
 
     for (unsigned i = 0; all && i < b->devices.nr; i++)
-        all = start_device(b, i);
+        all = !b->devices.dev[i].present || bawn_boot_start(b, i);
     if (all && start_machine(b))
         return BAWN_OK;
     bawn_fail(err, BAWN_E_IO, "cannot make a process: %m");
@@ -500,6 +517,7 @@ enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_part
     b->parts = *parts;
     b->parts.mem = &b->mem;
     b->parts.devices = &b->devices;
+    b->backends = backends;
     b->ops = *ops;
     b->stats = stats;
     b->pager.device = b->pager.link[0] = b->pager.link[1] = -1;

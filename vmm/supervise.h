@@ -30,6 +30,8 @@ struct bawn_boot_ops {
     void (*ordered)(void *opaque, enum bawn_order order, const char *why);
     /* A snapshot was made, or was not: why. */
     void (*saved)(void *opaque, const char *path, const char *why);
+    /* The device of this slot is there no longer, and nobody uses its back-end. */
+    void (*unplugged)(void *opaque, unsigned slot);
     void *opaque; /* borrowed */
 };
 
@@ -51,10 +53,13 @@ struct bawn_boot {
     struct bawn_pager pager;
     pid_t pager_pid; /* 0: all memory is there */
     struct bawn_devices devices;
+    const struct bawn_backends *backends; /* borrowed */
     struct {
         pid_t pid; /* 0: there is none */
         unsigned starts;
         char distrust[64]; /* why it was ended, if by us */
+        bool asked;        /* the guest was, to let go of it */
+        bool gone;         /* there will be no other: the device is not, for the guest */
     } child[BAWN_DEVICES_MAX];
     pid_t machine;
     int control[2]; /* owned: the supervisor's end, and the machine's */
@@ -71,6 +76,7 @@ struct bawn_boot {
         struct bawn_image_id base;
     } tracked;
     enum bawn_order order;   /* that an answer is due for; BAWN_ORDER_END: none */
+    unsigned order_device;   /* that it is about, if it is about one */
     unsigned lacks;          /* BAWN_LACKS_*, once it is launched */
     enum bawn_status status; /* not BAWN_OK: the machine was not built, err says why */
     struct bawn_error err;
@@ -97,11 +103,38 @@ bool bawn_boot_order(struct bawn_boot *b, enum bawn_order order);
 /* The same: a device has another configuration, which its driver is told of. */
 bool bawn_boot_configure(struct bawn_boot *b, const struct bawn_vdev *dev, const void *config,
                          unsigned len);
+/* The same. The device of this slot has come to the backends: gives it to the guest. Failed before
+ * an order was given: it was not. Failed as an order: ops.unplugged() comes, too. */
+enum bawn_status bawn_boot_plug(struct bawn_boot *b, unsigned slot, struct bawn_error *err);
+/* Asks the guest to let go of it; ops.unplugged() comes before ops.ordered() says that it has. */
+enum bawn_status bawn_boot_unplug(struct bawn_boot *b, unsigned slot, struct bawn_error *err);
 /* As fork(), for another child that is to end with the supervisor; its caller reaps it. */
 pid_t bawn_boot_spawn(const char *name);
 /* Makes what a child said text for a terminal and for JSON. */
 void bawn_boot_clean(char *text, size_t size);
 /* Some process has ended. */
 void bawn_boot_reap(struct bawn_boot *b);
+
+/* ---- between supervise.c and plug.c ---- */
+
+/* Whether an order can be given now. */
+bool bawn_boot_obeys(const struct bawn_boot *b);
+bool bawn_boot_give(struct bawn_boot *b, const struct bawn_order_msg *msg, size_t len);
+/* The order is done, or not: why. */
+void bawn_boot_ordered(struct bawn_boot *b, const char *why);
+/* Forks a device's process. */
+bool bawn_boot_start(struct bawn_boot *b, unsigned device);
+/* What was said to a process that ended is not meant for the next. */
+void bawn_boot_drain(struct bawn_boot *b, unsigned device);
+
+/* The machine says that the guest has let go of the device. */
+void bawn_plug_gone(struct bawn_boot *b, unsigned device);
+/* A device that the guest has not been given is taken back. */
+void bawn_plug_retract(struct bawn_boot *b, unsigned device);
+/* Its process has ended, as it was to. False: it was not. */
+bool bawn_plug_ended(struct bawn_boot *b, unsigned device);
+/* The time limit of an order to unplug has come. False: the guest did its part, and it still ends.
+ */
+bool bawn_plug_give_up(struct bawn_boot *b);
 
 #endif

@@ -473,8 +473,8 @@ static int watch_calls(struct bawn_virtio *v, const struct bawn_vdev *dev)
     return 0;
 }
 
-int bawn_virtio_init(struct bawn_virtio *v, const struct bawn_vdev *dev,
-                     const struct bawn_virtio_host *host, unsigned slot)
+/* What the device is, as a driver finds it: configuration space, features, configuration. */
+static void set_up(struct bawn_virtio *v, const struct bawn_vdev *dev)
 {
     const struct bawn_pci_id id = {
         .vendor = VENDOR,
@@ -483,34 +483,67 @@ int bawn_virtio_init(struct bawn_virtio *v, const struct bawn_vdev *dev,
         .revision = 1,
         .class = dev->ops->class,
     };
-    int rc;
 
-    memset(v, 0, sizeof(*v));
     v->ops = dev->ops;
-    v->host = *host;
     v->nr_vectors = dev->ops->nr_queues + 1;
+    memset(v->msix, 0, sizeof(v->msix));
     for (unsigned i = 0; i < v->nr_vectors; i++)
         v->msix[i].control = PCI_MSIX_ENTRY_CTRL_MASKBIT;
-    v->gsi = host->wires->next_gsi;
-    if (v->gsi + dev->ops->nr_queues > BAWN_MAX_GSI || dev->config_len > BAWN_VIRTIO_CONFIG_MAX)
-        return -ENOSPC;
-    host->wires->next_gsi += dev->ops->nr_queues;
+    v->msix_pending = 0;
     v->features = dev->offered;
     v->config_len = dev->config_len;
     if (dev->config_len)
         memcpy(v->config, dev->config, dev->config_len);
-
     bawn_pci_dev_init(&v->pci, &id, &pci_ops, v);
     v->pci.cfg[PCI_INTERRUPT_PIN] = 1; /* INTA */
     bawn_pci_dev_bar(&v->pci, 0, BAR0_SIZE, &bar0_ops);
     bawn_pci_dev_bar(&v->pci, 1, BAR1_SIZE, &bar1_ops);
     add_caps(v);
-    rc = watch_calls(v, dev);
-    if (!rc)
-        rc = bawn_pci_plug(host->pci, &v->pci, slot);
+}
+
+static int plug(struct bawn_virtio *v, unsigned slot)
+{
+    int rc = bawn_pci_plug(v->host.pci, &v->pci, slot);
+
     if (!rc)
         clear_registers(v);
     return rc;
+}
+
+int bawn_virtio_init(struct bawn_virtio *v, const struct bawn_vdev *dev,
+                     const struct bawn_virtio_host *host, unsigned slot)
+{
+    int rc;
+
+    memset(v, 0, sizeof(*v));
+    v->host = *host;
+    v->nr_calls = dev->ops->nr_queues;
+    v->gsi = host->wires->next_gsi;
+    if (v->gsi + v->nr_calls > BAWN_MAX_GSI || dev->config_len > BAWN_VIRTIO_CONFIG_MAX)
+        return -ENOSPC;
+    host->wires->next_gsi += v->nr_calls;
+    set_up(v, dev);
+    rc = watch_calls(v, dev);
+    return rc ? rc : plug(v, slot);
+}
+
+int bawn_virtio_replug(struct bawn_virtio *v, const struct bawn_vdev *dev)
+{
+    unsigned slot = v->pci.slot;
+
+    if (v->host.pci->slot[slot])
+        return -EBUSY;
+    if (dev->ops->nr_queues > v->nr_calls || dev->config_len > BAWN_VIRTIO_CONFIG_MAX)
+        return -ENOSPC;
+    set_up(v, dev);
+    return plug(v, slot);
+}
+
+void bawn_virtio_unplug(struct bawn_virtio *v)
+{
+    bawn_pci_unplug(&v->pci);
+    v->started = v->stopping = false;
+    clear_registers(v);
 }
 
 void bawn_virtio_connect(struct bawn_virtio *v, const struct bawn_virtio_down *down, void *opaque)

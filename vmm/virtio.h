@@ -94,12 +94,18 @@ struct bawn_virtio {
     struct bawn_msix_entry msix[BAWN_VIRTIO_VECTORS];
     uint16_t msix_pending;
     unsigned nr_vectors; /* one for each queue, one for the configuration */
+    unsigned nr_calls;   /* queues that this place has descriptors for */
     unsigned gsi;        /* of queue 0's calls; the others follow */
 };
 
 /* Plugs a transport for the device into slot. 0 or -errno. */
 int bawn_virtio_init(struct bawn_virtio *v, const struct bawn_vdev *dev,
                      const struct bawn_virtio_host *host, unsigned slot);
+/* The device is there no longer; what its driver had set up is lost. */
+void bawn_virtio_unplug(struct bawn_virtio *v);
+/* Another one has come to its place, behind the same descriptors. 0, or -errno: it has more queues
+ * than the first, or a device is there. */
+int bawn_virtio_replug(struct bawn_virtio *v, const struct bawn_vdev *dev);
 /* Says how the device is reached; before the guest runs. */
 void bawn_virtio_connect(struct bawn_virtio *v, const struct bawn_virtio_down *down, void *opaque);
 

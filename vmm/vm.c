@@ -191,17 +191,25 @@ static int create_serial(struct bawn_vm *vm)
                         &vm->serial);
 }
 
-static int create_virtio(struct bawn_vm *vm, struct bawn_link_owner owner)
+struct bawn_virtio_host bawn_vm_host(struct bawn_vm *vm)
 {
-    const struct bawn_virtio_host host = {
+    return (struct bawn_virtio_host){
         &vm->wires, &vm->ioapic, &vm->loop, &vm->pci, vm->parts->cfg->snp.on,
     };
+}
+
+static int create_virtio(struct bawn_vm *vm, struct bawn_link_owner owner)
+{
+    const struct bawn_virtio_host host = bawn_vm_host(vm);
     const struct bawn_devices *devices = vm->parts->devices;
     int rc = 0;
 
     for (unsigned i = 0; !rc && i < devices->nr; i++) {
         const struct bawn_device *dev = &devices->dev[i];
 
+        if (!dev->present)
+            continue;
+        vm->here |= 1u << i;
         if (dev->tpm) {
             rc = bawn_tpm_init(&vm->tpm, &vm->mmio, &vm->loop, dev->link[0], i, &owner);
             continue;
@@ -228,6 +236,8 @@ static int create_devices(struct bawn_vm *vm, const struct bawn_link_owner *owne
         rc = create_serial(vm);
     if (!rc)
         rc = bawn_pci_init(&vm->pci, &vm->mmio);
+    if (!rc)
+        rc = bawn_vm_slots(vm);
     return rc ? rc : create_virtio(vm, *owner);
 }
 
@@ -310,10 +320,15 @@ static enum bawn_status build(struct bawn_vm *vm, const struct bawn_link_owner *
     return st ? st : finish(vm, err);
 }
 
+struct bawn_link_owner bawn_vm_owner(struct bawn_vm *vm)
+{
+    return (struct bawn_link_owner){ .distrust = distrust, .quiet = quiet, .opaque = vm };
+}
+
 enum bawn_status bawn_vm_create(struct bawn_vm *vm, const struct bawn_vm_parts *parts,
                                 const struct bawn_vm_ops *ops, struct bawn_error *err)
 {
-    const struct bawn_link_owner owner = { .distrust = distrust, .quiet = quiet, .opaque = vm };
+    const struct bawn_link_owner owner = bawn_vm_owner(vm);
     int rc;
 
     memset(vm, 0, sizeof(*vm));
@@ -362,6 +377,10 @@ void bawn_vm_keep_files(const struct bawn_vm *vm, struct bawn_sandbox_files *fil
         for (unsigned q = 0; dev->vdev && q < dev->vdev->ops->nr_queues; q++) {
             bawn_sandbox_keep(files, dev->vdev->bell[q].fd);
             bawn_sandbox_keep(files, dev->vdev->call_fd[q]);
+        }
+        for (unsigned q = 0; !dev->present && q < BAWN_DEVICE_SPARE; q++) {
+            bawn_sandbox_keep(files, dev->bell[q]);
+            bawn_sandbox_keep(files, dev->call[q]);
         }
     }
 }

@@ -27,6 +27,7 @@
 #include "pci.h"
 #include "platform.h"
 #include "serial.h"
+#include "slots.h"
 #include "snp.h"
 #include "state.h"
 #include "stream.h"
@@ -71,7 +72,8 @@ struct bawn_vm_parts {
 struct bawn_vm_ops {
     void (*distrust)(void *opaque, unsigned device, const char *why); /* as of a link's owner */
     void (*paused)(void *opaque);
-    void *opaque; /* borrowed */
+    void (*gone)(void *opaque, unsigned device); /* the guest let go of it */
+    void *opaque;                                /* borrowed */
 };
 
 struct bawn_vm {
@@ -96,6 +98,9 @@ struct bawn_vm {
     struct bawn_serial serial;
     int serial_watch;
     struct bawn_pci pci;
+    struct bawn_slots slots;
+    uint32_t here;                                  /* devices that are there, */
+    struct bawn_vdev_ops plugged[BAWN_DEVICES_MAX]; /* and what those are that came */
     struct bawn_virtio virtio[BAWN_DEVICES_MAX];
     struct bawn_link link[BAWN_DEVICES_MAX];
     struct bawn_tpm tpm;
@@ -125,12 +130,23 @@ enum bawn_end bawn_vm_run(struct bawn_vm *vm);
 void bawn_vm_end(struct bawn_vm *vm, enum bawn_end why, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* What a device of this machine is plugged into, and who hears of it. */
+struct bawn_virtio_host bawn_vm_host(struct bawn_vm *vm);
+struct bawn_link_owner bawn_vm_owner(struct bawn_vm *vm);
+
 /* By a handler of vm->loop. ops->paused() is called when no vCPU and no device changes anything any
  * more, at once or later. False: a vCPU does not stop, and the machine goes on. */
 bool bawn_vm_pause(struct bawn_vm *vm);
 void bawn_vm_resume(struct bawn_vm *vm);
 /* The same. Presses the guest's power button. */
 void bawn_vm_press(struct bawn_vm *vm);
+/* vm_plug.c. The same. A device has come: dev says what it is, but for ops and descriptors. 0 or
+ * -errno. */
+int bawn_vm_plug(struct bawn_vm *vm, unsigned device, const struct bawn_vdev_ops *ops,
+                 struct bawn_vdev *dev);
+/* Asks the guest to let go of it, or to keep it; ops->gone() comes later, if it does. */
+void bawn_vm_unplug(struct bawn_vm *vm, unsigned device, bool ask);
+int bawn_vm_slots(struct bawn_vm *vm); /* at the machine's creation */
 /* By a vCPU's thread: waits as long as the machine is paused. */
 void bawn_vm_park(struct bawn_vm *vm);
 

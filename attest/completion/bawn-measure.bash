@@ -35,6 +35,8 @@ _bawn_measure()
 			-- "$cur")
 	elif [[ $prev == --serial ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'off null tty file=' -- "$cur")
+	elif [[ $prev == --hotplug ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'auto off on' -- "$cur")
 	elif [[ $prev == --vmm-type ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'QEMU ec2 KRUN gce' -- "$cur")
 	elif [[ $prev == --output-format ]]; then

@@ -43,7 +43,7 @@ option_set_fn set_number;
 /* As --output-format takes it; the field is a bool, true for base64. */
 option_set_fn set_format;
 /* A struct bawn_vm_config, which a file fills; and fields of one. */
-option_set_fn set_config, set_cpus, set_memory, set_serial;
+option_set_fn set_config, set_cpus, set_memory, set_serial, set_hotplug;
 /* Exactly len bytes of hexadecimal. */
 enum bawn_status parse_hex(const char *option, const char *value, uint8_t *out, size_t len,
                            struct bawn_error *err);

@@ -104,3 +104,19 @@ enum bawn_status set_serial(void *options, const struct option *self, const char
     serial->mode = strcmp(value, "off") ? BAWN_STREAM_NULL : BAWN_STREAM_OFF;
     return BAWN_OK;
 }
+
+enum bawn_status set_hotplug(void *options, const struct option *self, const char *value,
+                             struct bawn_error *err)
+{
+    static const char *const words[] = {
+        [BAWN_HOTPLUG_AUTO] = "auto", [BAWN_HOTPLUG_OFF] = "off", [BAWN_HOTPLUG_ON] = "on"
+    };
+
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(value, words[i]))
+            continue;
+        *(enum bawn_hotplug *)option_field(options, self) = i;
+        return BAWN_OK;
+    }
+    return bawn_fail(err, BAWN_E_USAGE, "--hotplug %s: must be auto, off or on", value);
+}

@@ -32,6 +32,8 @@ static const struct option options[] = {
     { "cpus", "N", "vCPUs, 1 to 64 (1)", set_cpus, OPT(cfg.vcpus) },
     { "memory", "SIZE", "memory, 64M to 64G (512M)", set_memory, OPT(cfg.memory) },
     { "serial", "MODE", "COM1: off, null, tty or file=PATH (tty)", set_serial, OPT(cfg.serial) },
+    { "hotplug", "WORD", "devices come and go: auto, off or on (auto: on)", set_hotplug,
+      OPT(cfg.hotplug) },
     { "json", NULL, "print JSON", option_set_flag, OPT(json) },
     { "log", NULL, "print the events that the digest is made of", option_set_flag, OPT(log) },
     { "help", NULL, "print this help", option_set_flag, OPT(help) },

@@ -94,6 +94,8 @@ static const struct option options[] = {
     { "cpus", "N", "vCPUs, 1 to 64 (1)", set_cpus, OPT(cfg.vcpus) },
     { "memory", "SIZE", "memory, 64M to 64G (512M)", set_memory, OPT(cfg.memory) },
     { "serial", "MODE", "COM1: off, null, tty or file=PATH (tty)", set_serial, OPT(cfg.serial) },
+    { "hotplug", "WORD", "devices come and go: auto, off or on (auto: off)", set_hotplug,
+      OPT(cfg.hotplug) },
     { "id-block", "FILE", "write an ID block in base64, and its authentication to FILE.auth",
       option_set_text, OPT(id_block) },
     { "id-auth", "FILE", "write the authentication there instead", option_set_text, OPT(id_auth) },

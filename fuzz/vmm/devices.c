@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The devices without rings, on their buses, under a hostile guest: the serial port, the I/O APIC,
- * PCI's configuration space. Input: steps of a byte and what it takes: bus and length, offset
- * (two bytes), value (four); or what comes in from outside.
+ * PCI's configuration space, hot-plug's registers (offsets from 0x8000 on). Input: steps of a byte
+ * and what it takes: bus and length, offset (two bytes), value (four); or what comes in from
+ * outside.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "ioapic.h"
 #include "pci.h"
 #include "serial.h"
+#include "slots.h"
 
 #define FUZZ_MUST(x) \
     do {             \
@@ -66,14 +68,45 @@ static int take_bell(void *opaque, uint64_t gpa, int fd, bool on)
     return 0;
 }
 
+/* What a guest lets go of it was asked for. */
+static uint32_t asked;
+
+static void gone(void *opaque, unsigned slot)
+{
+    (void)opaque;
+    FUZZ_MUST(slot < BAWN_PCI_SLOTS && (asked & 1u << slot));
+    asked &= ~(1u << slot);
+}
+
+static void plug(struct bawn_slots *slots, uint32_t val)
+{
+    unsigned slot = val % BAWN_PCI_SLOTS;
+
+    if (val >> 8 & 1)
+        bawn_slots_came(slots, slot);
+    if (val >> 9 & 1)
+        bawn_slots_ask(slots, slot);
+    if (val >> 10 & 1)
+        bawn_slots_unask(slots, slot);
+    asked = val >> 10 & 1 ? asked & ~(1u << slot) : val >> 9 & 1 ? asked | 1u << slot : asked;
+}
+
+static uint64_t port_of(uint32_t off)
+{
+    return off & 0x8000 ? BAWN_HOTPLUG_PORT + off % BAWN_HOTPLUG_SIZE
+                        : BAWN_SERIAL_PORT + off % BAWN_SERIAL_SIZE;
+}
+
 static const struct bawn_wires_ops wires_ops = { msi, route, take_fd, take_bell };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct bawn_wires wires = { &wires_ops, NULL, BAWN_IOAPIC_PINS };
     struct bawn_bus mmio = { 0 }, ports = { 0 };
+    struct bawn_slots slots;
     struct bawn_pci pci;
 
+    asked = 0;
     bawn_serial_init(&serial, &serial_ops, NULL);
     bawn_ioapic_init(&ioapic, &wires);
     FUZZ_MUST(!bawn_pci_init(&pci, &mmio));
@@ -81,15 +114,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         !bawn_bus_add(&mmio, BAWN_IOAPIC_BASE, BAWN_IOAPIC_SIZE, &bawn_ioapic_bus_ops, &ioapic));
     FUZZ_MUST(
         !bawn_bus_add(&ports, BAWN_SERIAL_PORT, BAWN_SERIAL_SIZE, &bawn_serial_bus_ops, &serial));
+    FUZZ_MUST(!bawn_slots_init(&slots, &ports, &ioapic, gone, NULL));
     for (; size >= 7; data += 7, size -= 7) {
         unsigned len = 1u << (data[0] >> 3) % 4;
         uint32_t off = data[1] | (uint32_t)data[2] << 8, val;
 
         memcpy(&val, data + 3, sizeof(val));
         if (data[0] % 8 == 0)
-            bawn_bus_write(&ports, BAWN_SERIAL_PORT + off % BAWN_SERIAL_SIZE, len, val);
+            bawn_bus_write(&ports, port_of(off), len, val);
         else if (data[0] % 8 == 1)
-            bawn_bus_read(&ports, BAWN_SERIAL_PORT + off % BAWN_SERIAL_SIZE, len);
+            bawn_bus_read(&ports, port_of(off), len);
         else if (data[0] % 8 == 2)
             bawn_bus_write(&mmio, BAWN_IOAPIC_BASE + off % 0x50, len, val);
         else if (data[0] % 8 == 3)
@@ -98,6 +132,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             bawn_bus_write(&mmio, BAWN_ECAM_BASE + off * 4, len, val);
         else if (data[0] % 8 == 5)
             bawn_ioapic_set(&ioapic, off % BAWN_IOAPIC_PINS, val & 1);
+        else if (data[0] % 8 == 6 && off & 0x8000)
+            plug(&slots, val);
         else if (data[0] % 8 == 6)
             bawn_ioapic_eoi(&ioapic, (uint8_t)val);
         else

@@ -111,6 +111,7 @@ def guest(options):
     archive.data("modules/list", "".join(name + "\n" for name in order).encode())
     for name, modules in (("net", ["virtio_net"]),
                           ("root", ["virtio_net", "virtio_balloon", "autofs4"]),
+                          ("balloon", ["virtio_balloon"]),
                           ("button", ["button", "evdev"])):
         order = archive.modules("modules", options.kernel, modules)
         archive.data(f"modules/{name}.list", "".join(name + "\n" for name in order).encode())

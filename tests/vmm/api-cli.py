@@ -492,10 +492,22 @@ def commands(place):
         assert done("reboot", "one")
         assert done("snapshot", "one", "saved", cwd=place.path)
         assert os.stat(place.file("saved")).st_mode & 0o777 == 0o600
-        for late in (("add-disk", "one", "path=/d"), ("add-net", "one", "tap=t"), ("remove", "one", "x"),
-                     ("resize", "one", "cpus=2,memory=128M")):
-            it = bawn(*late)
-            assert it.returncode == 1 and "before the first boot" in it.stderr, it
+        late = place.file("late", bytes(8192))
+        assert json.loads(done("add-disk", "one", f"path={late},id=late", "--json")) == {
+            "id": "late", "bdf": "0000:00:05.0"}
+        assert done("add-disk", "one", f"path={place.disk},readonly=on").endswith(": _disk2, 0000:00:06.0\n")
+        for what, why in ((("add-disk", "one", f"path={late}"), "in use"),
+                          (("add-net", "one", "tap=none"), "tap=none: "),
+                          (("remove", "one", "x"), "no disk or network device of this id"),
+                          # This guest knows of no ACPI.
+                          (("remove", "one", "late"), "did not let go of it within 15 seconds: it stays"),
+                          (("resize", "one", "cpus=2"), "before the first boot only"),
+                          (("resize", "one", "balloon=4M"), "this machine has no balloon")):
+            it = bawn(*what)
+            assert it.returncode == 1 and why in it.stderr, it
+        config = json.loads(done("info", "one", "--json"))["config"]
+        assert [(d["id"], d["pci_device_id"]) for d in config["disks"]] == [
+            ("_disk0", 4), ("late", 5), ("_disk2", 6)], config
         console = subprocess.Popen([PROGRAM, "console", "one"], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert console.stdout.read(2) == b"AA"

@@ -161,7 +161,8 @@ static void make_devices(void)
                                                .nr_nets = 1,
                                                .balloon.on = true,
                                                .tpm = socket_path,
-                                               .nr_disks = 2 };
+                                               .nr_disks = 2,
+                                               .hotplug = BAWN_HOTPLUG_OFF };
     static struct bawn_stream console = { .in_fd = -1, .out_fd = -1 };
     static struct bawn_vsock_socket listener;
     static struct bawn_net net;

@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -189,6 +191,51 @@ static void is_saved(const struct bawn_vm_parts *parts, int fd)
     }
 }
 
+/* ---- hot-plug: a machine whose guest obeys, or does not ---- */
+
+#define SLOT (BAWN_SLOT_DISK + 2)
+#define NO_PLACE 200u
+
+static unsigned place_of(const struct bawn_vm_parts *parts, unsigned slot)
+{
+    return (unsigned)bawn_devices_place(parts->devices, slot);
+}
+
+/* The process that was forked for it says hello over the link that was there before. */
+static bool has_come(const struct bawn_vm_parts *parts, const struct bawn_order_msg *order)
+{
+    const struct bawn_device *dev = &parts->devices->dev[order->device];
+    struct bawn_link_msg msg;
+
+    wait_for(dev->link[0]);
+    return bawn_link_receive(dev->link[0], &msg) == 1 && msg.kind == BAWN_LINK_HELLO &&
+           order->ops.id == 2 && order->ops.nr_queues == 1 && order->config_len > 8 &&
+           order->config[0] == 16 && dev->bell[0] >= 0 && dev->slot == SLOT;
+}
+
+static void is_plugged(const struct bawn_vm_parts *parts, int fd)
+{
+    struct bawn_order_msg order = { .order = BAWN_ORDER_PLUG };
+    unsigned nr = 0;
+
+    tell(fd, BAWN_TELL_LAUNCHED, 0, "");
+    tell(fd, BAWN_TELL_GONE, place_of(parts, SLOT), ""); /* nobody asked */
+    tell(fd, BAWN_TELL_GONE, NO_PLACE, "");
+    while (order.order != BAWN_ORDER_END) {
+        wait_for(fd);
+        if (read(fd, &order, sizeof(order)) < 1)
+            continue;
+        nr += order.order == BAWN_ORDER_UNPLUG;
+        if (order.order == BAWN_ORDER_PLUG)
+            tell(fd, BAWN_TELL_DONE, BAWN_ORDER_PLUG,
+                 nr == 3                   ? "no room"
+                 : has_come(parts, &order) ? ""
+                                           : "nobody came");
+        else if ((order.order == BAWN_ORDER_UNPLUG && nr != 2) || order.order == BAWN_ORDER_KEEP)
+            tell(fd, BAWN_TELL_GONE, order.device, ""); /* the second is late, and heard */
+    }
+}
+
 /* ---- the supervisor ---- */
 
 static enum bawn_status begin_to_save(void)
@@ -237,6 +284,74 @@ static void ordered(void *opaque, enum bawn_order order, const char *why)
         bawn_boot_end(&boot, BAWN_END_QUIT, "enough");
 }
 
+/* It comes, goes, comes again, stays when it is asked to go, goes all the same, comes, goes, and is
+ * refused at last. */
+static const struct {
+    enum bawn_order order;
+    const char *why;
+    unsigned unplugged; /* so far */
+} steps[] = {
+    { BAWN_ORDER_PLUG, "", 0 },
+    { BAWN_ORDER_UNPLUG, "", 1 },
+    { BAWN_ORDER_PLUG, "", 1 },
+    { BAWN_ORDER_UNPLUG, "the guest did not let go of it within 15 seconds: it stays", 1 },
+    { BAWN_ORDER_PLUG, "", 2 },
+    { BAWN_ORDER_UNPLUG, "", 3 },
+    { BAWN_ORDER_PLUG, "no room", 3 },
+};
+#define NR_STEPS (sizeof(steps) / sizeof(steps[0]))
+static unsigned step, nr_unplugged;
+
+static void next_step(void)
+{
+    const struct itimerspec now = { .it_value.tv_nsec = 1 };
+    bool plug = steps[step].order == BAWN_ORDER_PLUG;
+    struct bawn_error err;
+
+    assert_int_equal(plug ? bawn_boot_plug(&boot, SLOT, &err) : bawn_boot_unplug(&boot, SLOT, &err),
+                     BAWN_OK);
+    assert_int_equal(bawn_boot_plug(&boot, SLOT + 1, &err), BAWN_E_IO); /* one at a time */
+    if (!plug && *steps[step].why)
+        timerfd_settime(boot.order_fd, 0, &now, NULL);
+}
+
+static void launched_to_plug(void *opaque)
+{
+    struct bawn_error err;
+
+    (void)opaque;
+    assert_int_equal(bawn_boot_plug(&boot, 1, &err), BAWN_E_IO); /* no place */
+    assert_int_equal(bawn_boot_unplug(&boot, SLOT, &err), BAWN_E_CONFIG);
+    next_step();
+}
+
+static void plug_ordered(void *opaque, enum bawn_order order, const char *why)
+{
+    const struct bawn_device *dev = &boot.devices.dev[bawn_devices_place(&boot.devices, SLOT)];
+
+    (void)opaque;
+    assert_true(step < NR_STEPS);
+    assert_int_equal(order, steps[step].order);
+    assert_string_equal(why, steps[step].why);
+    assert_int_equal(nr_unplugged, steps[step].unplugged);
+    assert_int_equal(dev->present, order == BAWN_ORDER_PLUG || *why);
+    step++;
+    if (*why)
+        return; /* unplugged() comes */
+    next_step();
+}
+
+static void unplugged(void *opaque, unsigned slot)
+{
+    (void)opaque;
+    assert_int_equal(slot, SLOT);
+    nr_unplugged++;
+    if (step == NR_STEPS)
+        bawn_boot_end(&boot, BAWN_END_QUIT, "enough");
+    else if (*steps[step - 1].why)
+        next_step();
+}
+
 static void launched_and_saved(void *opaque)
 {
     (void)opaque;
@@ -262,19 +377,30 @@ static void on_child(void *opaque)
     bawn_boot_reap(&boot);
 }
 
-static void create(void (*what)(const struct bawn_vm_parts *parts, int fd))
+static struct bawn_disk disk[BAWN_MAX_DISKS];
+
+static void create_with(void (*what)(const struct bawn_vm_parts *parts, int fd),
+                        const struct bawn_vm_config *cfg)
 {
-    static const struct bawn_vm_config cfg = { .rng = true, .vcpus = 1 };
     static struct bawn_launch_plan plan = { .ram[0] = { 0, 4 << 20 }, .nr_ram = 1 };
-    const struct bawn_vm_parts parts = { .cfg = &cfg, .plan = &plan };
-    const struct bawn_backends none = { 0 };
-    const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, NULL };
+    const struct bawn_vm_parts parts = { .cfg = cfg, .plan = &plan };
+    static const struct bawn_backends backends = { .disk = disk };
+    const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, NULL, NULL };
 
     machine = what;
     nr_launched = nr_ended = nr_again = 0;
-    assert_int_equal(bawn_boot_create(&boot, &parts, &none, false, &ops, NULL, NULL), BAWN_OK);
+    assert_int_equal(bawn_boot_create(&boot, &parts, &backends, false, &ops, NULL, NULL), BAWN_OK);
     memset(boot.mem.range[0].host + PAGE, 0x5a, PAGE);
     assert_true(bawn_loop_watch(&boot.loop, signal_fd, true, on_child, NULL) >= 0);
+}
+
+static void create(void (*what)(const struct bawn_vm_parts *parts, int fd))
+{
+    static const struct bawn_vm_config cfg = { .rng = true,
+                                               .vcpus = 1,
+                                               .hotplug = BAWN_HOTPLUG_OFF };
+
+    create_with(what, &cfg);
 }
 
 /* Until the end; nobody is left then. */
@@ -458,6 +584,26 @@ static void test_save_and_end(void **state)
     save_to = NULL;
 }
 
+static void test_plug(void **state)
+{
+    static const struct bawn_vm_config cfg = { .vcpus = 1 };
+
+    (void)state;
+    disk[SLOT - BAWN_SLOT_DISK].fd = memfd_create("disk", MFD_CLOEXEC);
+    assert_true(disk[SLOT - BAWN_SLOT_DISK].fd >= 0);
+    disk[SLOT - BAWN_SLOT_DISK].sectors = 16;
+    create_with(is_plugged, &cfg);
+    boot.ops.launched = launched_to_plug;
+    boot.ops.ordered = plug_ordered;
+    boot.ops.unplugged = unplugged;
+    finish();
+    assert_int_equal(step, NR_STEPS);
+    assert_int_equal(nr_unplugged, 4);
+    assert_int_equal(nr_ended, 0);
+    assert_string_equal(boot.end_msg, "enough");
+    close(disk[SLOT - BAWN_SLOT_DISK].fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -466,7 +612,7 @@ int main(void)
         cmocka_unit_test(test_time_limit),   cmocka_unit_test(test_babble),
         cmocka_unit_test(test_distrust),     cmocka_unit_test(test_order),
         cmocka_unit_test(test_save),         cmocka_unit_test(test_save_and_end),
-        cmocka_unit_test(test_save_refused),
+        cmocka_unit_test(test_save_refused), cmocka_unit_test(test_plug),
     };
     sigset_t set;
 

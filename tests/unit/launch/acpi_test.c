@@ -13,7 +13,7 @@ struct tables {
     struct bawn_region area;
 };
 
-static bool tpm; /* the next tables are to have one */
+static bool tpm, hotplug; /* the next tables are to have them */
 
 static struct tables make_tables(unsigned vcpus, enum bawn_stream_mode serial)
 {
@@ -22,6 +22,7 @@ static struct tables make_tables(unsigned vcpus, enum bawn_stream_mode serial)
 
     t.cfg.serial.mode = serial;
     t.cfg.tpm = tpm ? strdup("tpm") : NULL;
+    t.cfg.hotplug = hotplug ? BAWN_HOTPLUG_ON : BAWN_HOTPLUG_OFF;
     assert_int_equal(bawn_launch_plan(&t.plan, &t.cfg, kernel, BZ_SIZE, NULL, 0, NULL), BAWN_OK);
     assert_non_null(find_region(&t.plan, BAWN_MEASURE_ACPI));
     t.area = *find_region(&t.plan, BAWN_MEASURE_ACPI);
@@ -213,6 +214,23 @@ static void check_prt(const uint8_t *p)
     assert_int_equal(n, 128);
 }
 
+/* The button's event, where it is the only one; _EJ0 says which slot. */
+static const uint8_t *walk_method(const uint8_t *p, char *list, size_t size)
+{
+    static const uint8_t button[] = "_EVT\x01\x86PWRB\x0a\x80";
+    size_t bytes, length = package_length(p + 1, &bytes);
+    const uint8_t *body = p + 1 + bytes;
+
+    snprintf(list + strlen(list), size - strlen(list), "%.4s ", (const char *)body);
+    if (!memcmp(body, "_EVT", 4) && length - bytes == sizeof(button) - 1)
+        assert_memory_equal(body, button, sizeof(button) - 1);
+    else if (!memcmp(body, "_EJ0", 4))
+        assert_memory_equal(p + 1 + length - 4, "SGON", 4);
+    else
+        assert_true(hotplug);
+    return p + 1 + length;
+}
+
 /* Names and devices in [p, end), each ending where it says; devices' names go into list. */
 static void walk(const uint8_t *p, const uint8_t *end, char *list, size_t size)
 {
@@ -225,14 +243,17 @@ static void walk(const uint8_t *p, const uint8_t *end, char *list, size_t size)
             if (!memcmp(p + 1, "_PRT", 4))
                 check_prt(value);
             p = value + object_length(value);
-        } else if (p[0] == 0x14) { /* the only method */
-            static const uint8_t body[] = "_EVT\x01\x86PWRB\x0a\x80";
-            size_t bytes, length = package_length(p + 1, &bytes);
-
-            assert_int_equal(length - bytes, sizeof(body) - 1);
-            assert_memory_equal(p + 1 + bytes, body, sizeof(body) - 1);
-            snprintf(list + strlen(list), size - strlen(list), "_EVT ");
-            p += 1 + length;
+        } else if (p[0] == 0x14) {
+            p = walk_method(p, list, size);
+        } else if (p[0] == 0x5b && p[1] == 0x80) { /* ports: which, and how many */
+            assert_int_equal(p[6], 1);
+            assert_int_equal(p[7], 0x0b);
+            assert_int_equal(get_le(p + 8, 2), BAWN_HOTPLUG_PORT);
+            assert_int_equal(p[10], 0x0a);
+            assert_int_equal(p[11], BAWN_HOTPLUG_SIZE);
+            p += 12;
+        } else if (p[0] == 0x5b && p[1] == 0x81) { /* what stands there */
+            p += 2 + package_length(p + 2, &(size_t){ 0 });
         } else {
             size_t head = p[0] == 0x5b ? 2 : 1, bytes;
             const uint8_t *next = p + head + package_length(p + head, &bytes);
@@ -252,23 +273,42 @@ static void dsdt(void **state)
 {
     static const struct {
         enum bawn_stream_mode serial;
+        bool hotplug;
         const char *devices;
     } cases[] = {
-        { BAWN_STREAM_TTY, "_SB_ PCI0 MBRD COM1 RTC_ PEVT PWRB GED_ _EVT " },
-        { BAWN_STREAM_NULL, "_SB_ PCI0 MBRD COM1 RTC_ PEVT PWRB GED_ _EVT " },
-        { BAWN_STREAM_OFF, "_SB_ PCI0 MBRD RTC_ PEVT PWRB GED_ _EVT " },
+        { BAWN_STREAM_TTY, false, "_SB_ PCI0 MBRD COM1 RTC_ PEVT PWRB GED_ _EVT " },
+        { BAWN_STREAM_NULL, false, "_SB_ PCI0 MBRD COM1 RTC_ PEVT PWRB GED_ _EVT " },
+        { BAWN_STREAM_OFF, false, "_SB_ PCI0 MBRD RTC_ PEVT PWRB GED_ _EVT " },
+        { BAWN_STREAM_OFF, true,
+          "_SB_ PCI0 S04_ _EJ0 S05_ _EJ0 S06_ _EJ0 S07_ _EJ0 S08_ _EJ0 S09_ _EJ0 S0A_ _EJ0 "
+          "S0B_ _EJ0 S0C_ _EJ0 S0D_ _EJ0 S0E_ _EJ0 S0F_ _EJ0 SCAN MBRD RTC_ PEVT PWRB GED_ "
+          "_EVT " },
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct tables t = make_tables(1, cases[i].serial);
+        struct tables t = (hotplug = cases[i].hotplug, make_tables(1, cases[i].serial));
         const uint8_t *p = table_at(&t, get_le(find_table(&t, "FACP") + 140, 8), "DSDT");
-        char list[128] = "";
+        char list[256] = "";
 
         walk(p + 36, p + get_le(p + 4, 4), list, sizeof(list));
         assert_string_equal(list, cases[i].devices);
         free_tables(&t);
     }
+    hotplug = false;
+}
+
+/* Of themselves confidential machines have none: their tables are those without. */
+static void hotplug_by_default(void **state)
+{
+    struct bawn_vm_config cfg = { .hotplug = BAWN_HOTPLUG_AUTO };
+
+    (void)state;
+    assert_true(bawn_vm_config_hotplug(&cfg));
+    cfg.snp.on = true;
+    assert_false(bawn_vm_config_hotplug(&cfg));
+    cfg.hotplug = BAWN_HOTPLUG_ON;
+    assert_true(bawn_vm_config_hotplug(&cfg));
 }
 
 static void tpm2(void **state)
@@ -294,7 +334,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fadt), cmocka_unit_test(madt), cmocka_unit_test(mcfg),
-        cmocka_unit_test(dsdt), cmocka_unit_test(tpm2),
+        cmocka_unit_test(dsdt), cmocka_unit_test(tpm2), cmocka_unit_test(hotplug_by_default),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -655,6 +655,38 @@ static void belongs_together(void **state)
     }
 }
 
+/* Slots that were not chosen are the first that are free; names are nobody's yet. */
+static void places(void **state)
+{
+    struct bawn_vm_config cfg;
+    struct bawn_error err;
+
+    (void)state;
+    assert_int_equal(parse(&cfg,
+                           "{\"disks\":[{\"path\":\"/a\"},{\"path\":\"/b\",\"pci_device_id\":4},"
+                           "{\"path\":\"/c\",\"id\":\"_net0\"},{\"path\":\"/d\"}],"
+                           "\"net\":[{\"tap\":\"t\"},{\"tap\":\"u\"}],"
+                           "\"platform\":{\"hotplug\":false}}",
+                           &err),
+                     BAWN_OK);
+    assert_int_equal(cfg.hotplug, BAWN_HOTPLUG_OFF);
+    assert_int_equal(bawn_vm_config_place(&cfg, &err), BAWN_OK);
+    assert_int_equal(cfg.disk[0].slot, 5);
+    assert_int_equal(cfg.disk[1].slot, 4);
+    assert_int_equal(cfg.disk[2].slot, 6);
+    assert_int_equal(cfg.net[0].slot, 12);
+    assert_int_equal(cfg.net[1].slot, 13);
+    assert_string_equal(cfg.disk[0].id, "_disk1");
+    assert_string_equal(cfg.disk[1].id, "_disk0");
+    assert_string_equal(cfg.disk[3].id, "_disk3");
+    assert_string_equal(cfg.net[0].id, "_net1");
+    assert_string_equal(cfg.net[1].id, "_net2");
+    /* Again nothing moves. */
+    assert_int_equal(bawn_vm_config_place(&cfg, &err), BAWN_OK);
+    assert_int_equal(cfg.disk[0].slot, 5);
+    bawn_vm_config_free(&cfg);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -671,6 +703,7 @@ int main(void)
         cmocka_unit_test(one_device),
         cmocka_unit_test(belongs_together),
         cmocka_unit_test(clients),
+        cmocka_unit_test(places),
         cmocka_unit_test(out_of_memory),
     };
 

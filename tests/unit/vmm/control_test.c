@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,8 +188,10 @@ static void test_orders(void **state)
     assert_int_equal(ask(BAWN_API_PAUSE, ""), 500); /* it is not launched, whatever was said */
     r->boot.launched = true;
     assert_int_equal(ask(BAWN_API_BOOT, ""), 500);
+    r->boot.paused = true;
     assert_int_equal(ask(BAWN_API_ADD_DISK, "{\"path\":\"/e\"}"), 500);
-    assert_non_null(strstr(answer.body, "before the first boot"));
+    assert_non_null(strstr(answer.body, "is Paused: it can be changed"));
+    r->boot.paused = false;
     assert_int_equal(ask(BAWN_API_PAUSE, ""), 0);
     assert_int_equal(told(), BAWN_ORDER_PAUSE);
     r->boot.order = BAWN_ORDER_END;
@@ -269,6 +272,41 @@ static void test_resize(void **state)
     r->running = r->boot.launched = r->open = r->boot.paused = false;
 }
 
+/* What does not come to the guest is not in the configuration either; supervise_test.c has what
+ * does.
+ */
+static void test_hotplug(void **state)
+{
+    char path[] = "/tmp/bawn-control-test.XXXXXX", body[64];
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, 4096), 0);
+    snprintf(body, sizeof(body), "{\"path\":\"%s\",\"id\":\"new\"}", path);
+    assert_int_equal(ask(BAWN_API_CREATE, CONFIG), 204);
+    assert_int_equal(bawn_vm_config_place(&r->opt.cfg, NULL), BAWN_OK);
+    r->running = r->open = r->boot.launched = true;
+    assert_true(refused(BAWN_API_REMOVE, "{\"id\":\"x\"}", "no disk or network device"));
+    assert_true(refused(BAWN_API_REMOVE, "{\"id\":\"d\"}", "no device is there"));
+    assert_true(refused(BAWN_API_ADD_DISK, "{\"path\":\"/e\",\"id\":\"d\"}", "the id"));
+    assert_true(refused(BAWN_API_ADD_DISK, "{\"path\":\"/e\",\"pci_device_id\":4}", "two devices"));
+    assert_true(refused(BAWN_API_ADD_DISK, "{\"path\":\"/e\",\"pci_device_id\":12}", "4 to 11"));
+    assert_int_equal(ask(BAWN_API_ADD_DISK, "{\"path\":\"/nonexistent/e\"}"), 500);
+    assert_int_equal(ask(BAWN_API_ADD_DISK, body), 500); /* this machine has no places */
+    assert_non_null(strstr(answer.body, "busy"));
+    assert_int_equal(r->opt.cfg.nr_disks, 1);
+    for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
+        assert_int_equal(r->disk[i].fd, -1);
+    r->opt.cfg.snp.on = true;
+    assert_true(refused(BAWN_API_ADD_DISK, body, "the launch digest"));
+    assert_true(refused(BAWN_API_REMOVE, "{\"id\":\"d\"}", "the launch digest"));
+    assert_int_equal(r->opt.cfg.nr_disks, 1);
+    r->running = r->boot.launched = r->open = false;
+    close(fd);
+    unlink(path);
+}
+
 /* The process was taken over, or is another one. */
 static void test_hostile(void **state)
 {
@@ -303,7 +341,7 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { TEST(test_configuration), TEST(test_orders),
-                                        TEST(test_resize), TEST(test_hostile) };
+                                        TEST(test_resize), TEST(test_hotplug), TEST(test_hostile) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

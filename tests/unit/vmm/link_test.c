@@ -45,7 +45,7 @@ static int setup(void **state)
 {
     const struct bawn_virtio_host host = { &m.wires, &m.ioapic, &m.loop, &m.pci, false };
     const struct bawn_link_owner owner = { .distrust = distrust, .quiet = quiet };
-    const struct bawn_vm_config cfg = { .rng = true };
+    const struct bawn_vm_config cfg = { .rng = true, .hotplug = BAWN_HOTPLUG_OFF };
     const struct bawn_backends none = { 0 };
 
     (void)state;

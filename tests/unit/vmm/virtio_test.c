@@ -428,6 +428,55 @@ static void test_shared_intx(void **state)
     bawn_vdev_destroy(&other);
 }
 
+/* A device that leaves while it is used, with a vector that is wired and a line that is high, and
+ * comes again: nothing of before is left, and no descriptor is new. */
+static void test_unplug(void **state)
+{
+    unsigned gsi = m.virtio.gsi, watches = m.loop.nr;
+    struct bawn_vdev_ops two_queues = *m.rng.ops;
+    uint64_t first = m.bar[0];
+
+    (void)state;
+    start(0x1000);
+    request(0x4000); /* the line is high */
+    assert_int_equal(m.ioapic.lines, 1u << BAWN_PCI_GSI(SLOT, 0));
+    msix_on();
+    wr(m.bar[1] + 28, 4, 0); /* not masked */
+    assert_int_equal(wired.gsi[gsi].fd, m.rng.call_fd[0]);
+    wr(CFG + PCI_BASE_ADDRESS_0, 4, BAWN_PCI_MMIO_BASE + 0x10000000);
+    assert_int_equal(bawn_virtio_replug(&m.virtio, &m.rng), -EBUSY);
+    bawn_virtio_unplug(&m.virtio);
+    assert_int_equal(m.ioapic.lines, 0);
+    assert_int_equal(wired.gsi[gsi].fd, -1);
+    assert_int_equal(wired.doorbells, 0);
+    assert_int_equal(rd(CFG, 4), 0xffffffff);
+    assert_int_equal(rd(BAWN_PCI_MMIO_BASE + 0x10000000, 4), 0xffffffff);
+    eventfd_write(m.rng.call_fd[0], 1); /* its last words */
+    turn_loop(&m.loop);
+    assert_int_equal(m.ioapic.lines, 0);
+    /* Another kind of device, and the same one. */
+    two_queues.nr_queues = 2;
+    m.rng.ops = &two_queues;
+    assert_int_equal(bawn_virtio_replug(&m.virtio, &m.rng), -ENOSPC);
+    two_queues.nr_queues = 1;
+    bawn_vdev_stop(&m.rng);
+    assert_int_equal(bawn_virtio_replug(&m.virtio, &m.rng), 0);
+    assert_int_equal(m.virtio.gsi, gsi);
+    assert_int_equal(m.loop.nr, watches);
+    assert_int_equal(rd(CFG, 4), 0x10441af4);
+    assert_int_equal(rd(CFG + PCI_COMMAND, 2), 0);
+    assert_int_equal(rd(CFG + m.virtio.msix_cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE, 0);
+    wr(CFG + PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    m.bar[0] = rd(CFG + PCI_BASE_ADDRESS_0, 4);
+    assert_int_equal(m.bar[0], first);
+    assert_int_equal(status(), 0);
+    assert_int_equal(wired.doorbells, 1);
+    memset(bawn_mem_at(&m.mem, 0x1000, 0x3000), 0, 0x3000);
+    start(0x1000);
+    request(0x4000);
+    assert_int_equal(m.ioapic.lines, 1u << BAWN_PCI_GSI(SLOT, 0));
+}
+
 static void test_random_driver(void **state)
 {
     uint32_t seed = 11;
@@ -475,6 +524,7 @@ int main(void)
         TEST(test_features_are_checked),
         TEST(test_access_platform),
         TEST(test_shared_intx),
+        TEST(test_unplug),
         TEST(test_random_driver),
     };
 

@@ -1,0 +1,126 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# debian_plug.sh DEVICE: disks and a network device come to a Debian guest while it reads another disk, and
+# leave it; its balloon is resized, and it is snapshotted with what came.
+# needs-module: tun
+
+device=$1
+work=/tmp/plug.$$
+mkdir "$work"
+: >"$work/out"
+points=0
+patience=200
+
+check() { # text, then the command that must succeed
+	text=$1
+	shift
+	points=$((points + 1))
+	if "$@"; then echo "ok $points - $text"; else echo "not ok $points - $text"; fi
+}
+wait_for() { # pattern, seconds, times it must be there
+	left=$(($2 * 10 * ${LAB_SLOWER:-1}))
+	while [ "$(grep -c -- "$1" "$work/out")" -lt "${3:-1}" ]; do
+		left=$((left - 1))
+		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1
+		usleep 100000
+	done
+}
+ask() { # command, its argument
+	command=$1
+	shift
+	bawn "$command" --api-socket "$work/api" "$@" >"$work/said" 2>&1 || { sed 's/^/# /' "$work/said"; false; }
+}
+says() { # text, as above
+	text=$1
+	shift
+	ask "$@" && grep -q "$text" "$work/said" || { sed 's/^/# /' "$work/said"; false; }
+}
+refuses() { # words, as above
+	words=$1
+	shift
+	! ask "$@" >/dev/null && grep -q "$words" "$work/said"
+}
+nobody_has() { # a process' name
+	! cat /proc/[0-9]*/comm 2>/dev/null | grep -qx "bawn:$1"
+}
+has_memory() { # a pattern of what the guest says it has now, in KiB
+	left=600
+	until grep '^guest: memory' "$work/out" | tail -n 1 | grep -q "memory $1[^0-9]*$"; do
+		left=$((left - 1))
+		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1
+		usleep 100000
+	done
+}
+sum() { sha256sum <"$work/$1" | cut -d' ' -f1; }
+has_network() {
+	left=200
+	until ifconfig lab0 10.9.0.1 netmask 255.255.255.0 up 2>/dev/null; do
+		left=$((left - 1))
+		[ $left -gt 0 ] || return 1
+		usleep 50000
+	done
+	nc -l -p 7001 <"$work/a" >/dev/null &
+	mkfifo "$work/open" # without an end, which nc would pass on at once
+	nc -l -p 7002 <>"$work/open" >"$work/sent" &
+	wait_for "^guest: net got $(sum a)" 60
+}
+got_all() {
+	wait_for '^guest: network is done' 60
+	sent=$(tr -d '\r' <"$work/out" | sed -n 's/^guest: net sent \([0-9a-f]*\).*/\1/p')
+	[ "$sent" = "$(sum sent)" ]
+}
+
+echo 1..29
+for ko in $(cat /lab/modules/tun.list); do
+	[ -d "/sys/module/${ko%.ko}" ] || insmod "/lab/modules/$ko"
+done
+tunctl -t lab0
+for file in a b c; do dd if=/dev/urandom of="$work/$file" bs=1M count=8 2>/dev/null; done
+bawn run --device "$device" --kernel /lab/guest/vmlinuz --initrd /lab/guest/initrd --memory 256M \
+	--disk "path=$work/a,readonly=on,id=first" --balloon size=0 --no-encryption --api-socket "$work/api" \
+	--cmdline "console=ttyS0 panic=-1 bawn.test=balloon,plug" </dev/null >"$work/out" 2>"$work/err" &
+vmm=$!
+check "the guest has one disk" wait_for '^guest: disks: vda' $patience
+check "a second comes" says '"id":"two","bdf":"0000:00:05.0"' add-disk --json "path=$work/b,id=two"
+check "and the guest reads it" wait_for "^guest: vdb holds $(sum b)" 60
+check "a third comes, and has a name" says '_disk2' add-disk "path=$work/c,readonly=on"
+check "and the guest reads it" wait_for "^guest: vdc holds $(sum c)" 60
+check "the guest lets go of it by itself" wait_for '^guest: let go of vdc' 60
+check "but it stays, and can be taken back" wait_for '^guest: took vdc back' 60
+check "a disk that is there is in use" refuses 'in use' add-disk "path=$work/b"
+check "the second is taken away" ask remove two
+check "and its process and lock are gone" nobody_has disk1
+check "the guest knows" wait_for '^guest: disks: vda vdc' 60
+check "what is gone cannot be taken away" refuses 'no disk or network device' remove two
+check "it comes again" says '0000:00:05.0' add-disk "path=$work/b,id=two"
+check "and the guest reads it" wait_for "^guest: vdb holds $(sum b)" 60 2
+check "half of the memory is taken" ask resize memory=128M
+check "and the guest gives it" has_memory '[7-9][0-9][0-9][0-9][0-9]'
+check "all of it comes back" ask resize balloon=0
+check "and the guest has it" has_memory '2[0-9][0-9][0-9][0-9][0-9]'
+check "a snapshot has all disks" ask snapshot "$work/snapshot"
+check "a network device comes" says '0000:00:0c.0' add-net tap=lab0
+check "and the guest has network" has_network
+check "both ways" got_all
+check "it is taken away" ask remove _net0
+check "and the guest ends" wait_for '^guest: plug ok' 60
+check "without complaints" wait_for '^guest: kernel-log ok' 30
+wait "$vmm"
+echo "# it ended with $?"
+sed 's/^/# bawn: /' "$work/err"
+tr -d '\r' <"$work/out" | grep '^guest:' | sed 's/^/# /'
+kill "$vmm" 2>/dev/null
+
+: >"$work/out"
+bawn restore "$work/snapshot" --no-encryption --device "$device" --api-socket "$work/api" \
+	</dev/null >"$work/out" 2>"$work/err" &
+vmm=$!
+check "the snapshot's guest goes on with its disks" says '"id": *"two"' info --json
+check "of which one is taken away" ask remove two
+check "as it hears" wait_for '^guest: disks: vda vdc' 60
+check "and it ends" ask shutdown
+wait "$vmm"
+sed 's/^/# bawn: /' "$work/err"
+tr -d '\r' <"$work/out" | grep '^guest:' | sed 's/^/# /'
+kill "$vmm" 2>/dev/null
+exit 0

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vmm/slots.c: what the ACPI tables' methods read and write, and a guest that reads and writes
+ * something else.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fake_wires.h"
+#include "launch.h"
+#include "slots.h"
+
+#define LINE (1u << BAWN_HOTPLUG_GSI)
+
+static struct bawn_bus ports;
+static struct bawn_wires wires;
+static struct bawn_ioapic ioapic;
+static struct bawn_slots slots;
+static uint32_t left; /* slots */
+
+static void gone(void *opaque, unsigned slot)
+{
+    assert_ptr_equal(opaque, &left);
+    assert_false(left & 1u << slot);
+    left |= 1u << slot;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&ports, 0, sizeof(ports));
+    fake_wires_init(&wires);
+    bawn_ioapic_init(&ioapic, &wires);
+    left = 0;
+    return bawn_slots_init(&slots, &ports, &ioapic, gone, &left);
+}
+
+static uint32_t take(unsigned reg)
+{
+    return (uint32_t)bawn_bus_read(&ports, BAWN_HOTPLUG_PORT + reg, 4);
+}
+
+static void let_go(uint32_t which)
+{
+    bawn_bus_write(&ports, BAWN_HOTPLUG_PORT + BAWN_HOTPLUG_GONE, 4, which);
+}
+
+/* What came is said until it is read. */
+static void test_came(void **state)
+{
+    (void)state;
+    assert_int_equal(take(BAWN_HOTPLUG_CAME), 0);
+    bawn_slots_came(&slots, 5);
+    bawn_slots_came(&slots, 12);
+    assert_int_equal(ioapic.lines, LINE);
+    assert_int_equal(take(BAWN_HOTPLUG_GO), 0);
+    assert_int_equal(ioapic.lines, LINE);
+    assert_int_equal(take(BAWN_HOTPLUG_CAME), 1u << 5 | 1u << 12);
+    assert_int_equal(ioapic.lines, 0);
+    assert_int_equal(take(BAWN_HOTPLUG_CAME), 0);
+}
+
+/* Only what the guest is asked for leaves, once. */
+static void test_gone(void **state)
+{
+    (void)state;
+    bawn_slots_came(&slots, 5);
+    let_go(~0u);
+    assert_int_equal(left, 0);
+    bawn_slots_ask(&slots, 5);
+    bawn_slots_ask(&slots, 6);
+    assert_int_equal(take(BAWN_HOTPLUG_GO), 1u << 5 | 1u << 6);
+    assert_int_equal(ioapic.lines, LINE); /* it still does not know that slot 5 has one */
+    let_go(1u << 5 | 1u << 7);
+    assert_int_equal(left, 1u << 5);
+    assert_int_equal(ioapic.lines, 0);
+    let_go(1u << 5);
+    assert_int_equal(left, 1u << 5);
+    /* It was not read yet, and the guest does it all the same. */
+    bawn_slots_ask(&slots, 4);
+    let_go(1u << 4 | 1u << 6);
+    assert_int_equal(left, 1u << 4 | 1u << 5 | 1u << 6);
+    assert_int_equal(take(BAWN_HOTPLUG_GO), 0);
+    assert_int_equal(ioapic.lines, 0);
+}
+
+/* Who took too long keeps it. */
+static void test_kept(void **state)
+{
+    (void)state;
+    bawn_slots_ask(&slots, 9);
+    bawn_slots_unask(&slots, 9);
+    assert_int_equal(ioapic.lines, 0);
+    assert_int_equal(take(BAWN_HOTPLUG_GO), 0);
+    bawn_slots_ask(&slots, 9);
+    assert_int_equal(take(BAWN_HOTPLUG_GO), 1u << 9);
+    bawn_slots_unask(&slots, 9);
+    let_go(1u << 9);
+    assert_int_equal(left, 0);
+}
+
+/* Parts of registers, and other ones. */
+static void test_odd(void **state)
+{
+    (void)state;
+    bawn_slots_came(&slots, 5);
+    bawn_slots_ask(&slots, 6);
+    for (unsigned off = 0; off < BAWN_HOTPLUG_SIZE; off++) {
+        for (unsigned len = 1; len <= 8 && off + len <= BAWN_HOTPLUG_SIZE; len++) {
+            if (len == 4 && off % 4 == 0)
+                continue;
+            assert_int_equal(bawn_bus_read(&ports, BAWN_HOTPLUG_PORT + off, len), 0);
+            bawn_bus_write(&ports, BAWN_HOTPLUG_PORT + off, len, ~0ull);
+        }
+    }
+    bawn_bus_write(&ports, BAWN_HOTPLUG_PORT + BAWN_HOTPLUG_CAME, 4, ~0u);
+    bawn_bus_write(&ports, BAWN_HOTPLUG_PORT + BAWN_HOTPLUG_GO, 4, ~0u);
+    assert_int_equal(take(BAWN_HOTPLUG_GONE), 0);
+    assert_int_equal(left, 0);
+    assert_int_equal(take(BAWN_HOTPLUG_CAME), 1u << 5);
+    assert_int_equal(take(BAWN_HOTPLUG_GO), 1u << 6);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_came, setup),
+        cmocka_unit_test_setup(test_gone, setup),
+        cmocka_unit_test_setup(test_kept, setup),
+        cmocka_unit_test_setup(test_odd, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
