@@ -314,9 +314,9 @@ static void drain(struct bawn_virtio_blk *b)
 
 static void begin_request(struct bawn_virtio_blk *b, const struct bawn_virtq_chain *chain)
 {
-    bool ring = b->slot && bawn_loop_has_ring(b->vdev.host.loop);
+    bool ring = b->vdev.ring && bawn_loop_has_ring(b->vdev.host.loop);
     unsigned slot = (unsigned)__builtin_ctz(~b->busy);
-    struct bawn_blk_request here, *r = ring ? &b->slot[slot] : &here;
+    struct bawn_blk_request *r = &b->slot[slot];
     uint32_t type;
     uint8_t code = VIRTIO_BLK_S_IOERR;
 
@@ -456,9 +456,11 @@ int bawn_virtio_blk_init(struct bawn_virtio_blk *b, const struct bawn_vdev_host 
         .max_write_zeroes_seg = htole32(RANGES),
         .write_zeroes_may_unmap = 1,
     };
-    if (!rc && disk->uring) {
-        b->slot = calloc(DEPTH, sizeof(*b->slot));
+    if (!rc) {
+        b->slot = calloc(disk->uring ? DEPTH : 1, sizeof(*b->slot));
         rc = b->slot ? 0 : -ENOMEM;
+    }
+    if (!rc && disk->uring) {
         b->vdev.ring = true;
         host->loop->done = on_done;
         host->loop->opaque = b;

@@ -37,7 +37,7 @@ struct bawn_virtio_blk {
     struct virtio_blk_config config;
     struct bawn_rate rate;
     int timer_fd;                  /* owned: requests go on; -1: no limit */
-    struct bawn_blk_request *slot; /* owned: those that a ring works on; NULL: none does */
+    struct bawn_blk_request *slot; /* owned: DEPTH that a ring works on; or one */
     uint32_t busy;                 /* bit n: slot n is taken */
     bool draining;                 /* nothing begins */
 };

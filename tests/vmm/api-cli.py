@@ -196,7 +196,7 @@ def created(place):
         assert refusal(client.put("vm.add-disk", {"path": ""}))[0] == 400
         assert refusal(client.put("vm.add-net", {"id": "n"}))[0] == 400
         assert client.put("vm.add-net", {"id": "n", "num_queues": 2, "queue_size": 256}, [0]) == NO_CONTENT
-        assert refusal(client.put("vm.add-net", {"id": "m"}, [0, 1]))[0] == 400
+        assert refusal(client.put("vm.add-net", {"id": "m"}, [0, 1, 2, 0, 1]))[0] == 400
         assert client.put("vm.remove-device", {"id": "more"}) == NO_CONTENT
         assert client.put("vm.resize", {"desired_vcpus": 3, "desired_ram": 1 << 29}) == NO_CONTENT
         assert refusal(client.put("vm.resize", {"desired_vcpus": 65}))[0] == 400
