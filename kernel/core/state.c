@@ -333,6 +333,18 @@ static int get_events(struct bawn_vcpu *vcpu, struct kvm_vcpu_events *e)
 	return 0;
 }
 
+/*
+ * An exception that its instructions did not cause, an interrupt or NMI past its masks is an attack
+ * on such a guest. What an exit broke off may be put back as it was read.
+ */
+static bool foreign_events(const struct bawn_vcpu *vcpu, const struct kvm_vcpu_events *e)
+{
+	return e->exception.injected ||
+	       (e->interrupt.injected &&
+		(!vcpu->irq.injected || vcpu->irq.vector != e->interrupt.nr)) ||
+	       (e->nmi.injected && !vcpu->nmi_injected);
+}
+
 static int set_events(struct bawn_vcpu *vcpu, const struct kvm_vcpu_events *e)
 {
 	if (e->flags & ~EVENTS_SERVED)
@@ -340,8 +352,7 @@ static int set_events(struct bawn_vcpu *vcpu, const struct kvm_vcpu_events *e)
 	if (e->exception.injected &&
 	    (e->exception.nr > 31 || e->exception.nr == X86_TRAP_NMI))
 		return -EINVAL;
-	/* An exception that its instructions did not cause is an attack on such a guest. */
-	if (e->exception.injected && vcpu->state_protected)
+	if (vcpu->state_protected && foreign_events(vcpu, e))
 		return -EINVAL;
 	vcpu->ex = (struct bawn_exception){
 		.injected = e->exception.injected,

@@ -404,8 +404,15 @@ static void test_open_state(void)
     }
     EXPECT_EQ(kvm_call(g.v->fd, KVM_GET_VCPU_EVENTS, &events), 0);
     EXPECT_EQ(kvm_call(g.v->fd, KVM_SET_VCPU_EVENTS, &events), 0);
-    events.exception.injected = 1; /* but the VMM raises no exception */
+    events.exception.injected = 1; /* but the VMM raises no exception (WeSee) */
     events.exception.nr = 29;
+    EXPECT_EQ(kvm_call(g.v->fd, KVM_SET_VCPU_EVENTS, &events), -EINVAL);
+    events.exception.injected = 0;
+    events.interrupt.injected = 1; /* nor an interrupt past RFLAGS.IF (Heckler) */
+    events.interrupt.nr = 0x80;
+    EXPECT_EQ(kvm_call(g.v->fd, KVM_SET_VCPU_EVENTS, &events), -EINVAL);
+    events.interrupt.injected = 0;
+    events.nmi.injected = 1; /* nor an NMI past its mask */
     EXPECT_EQ(kvm_call(g.v->fd, KVM_SET_VCPU_EVENTS, &events), -EINVAL);
     EXPECT_EQ(snp_run(&g), GUEST_DONE);
 }
