@@ -249,6 +249,23 @@ static enum bawn_status note_ran(struct report *r, const struct report_file *log
     return BAWN_OK;
 }
 
+/* "12 passed, 12 skipped": it showed nothing. */
+static bool all_skipped(const char *rest, size_t len)
+{
+    char text[64], expected[64];
+    size_t digits;
+
+    while (len && *rest == ' ')
+        rest++, len--;
+    snprintf(text, sizeof(text), "%.*s", (int)(len < sizeof(text) ? len : sizeof(text) - 1), rest);
+    digits = strspn(text, "0123456789");
+    if (!digits || digits > 9)
+        return false;
+    len = (size_t)snprintf(expected, sizeof(expected), "%.*s passed, %.*s skipped", (int)digits,
+                           text, (int)digits, text);
+    return !strncmp(text, expected, len);
+}
+
 /* "  ok    NAME ...", "  FAIL  NAME ...", "ok - NAME: ...", "not ok - NAME: ...": as the runners
  * print, and scripts/threat-model reads. */
 static bool is_result(const char *line, size_t len, const char **name, size_t *name_len,
@@ -280,7 +297,7 @@ static bool is_result(const char *line, size_t len, const char **name, size_t *n
         if (*name_len > 1 && (*name)[*name_len - 1] == ':')
             --*name_len;
         *failed = marks[i].failed;
-        return *name_len > 0 && *name_len < 256;
+        return *name_len > 0 && *name_len < 256 && !all_skipped(line + at, len - at);
     }
     return false;
 }

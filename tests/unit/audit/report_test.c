@@ -20,7 +20,8 @@
 static const char threats[] =
     "{\"boundaries\":[{\"id\":\"b\",\"name\":\"A boundary\"}],\"threats\":[{\"id\":\"X-01\","
     "\"boundary\":\"b\",\"threat\":\"A threat.\",\"mechanism\":\"By this.\",\"status\":\"partly\","
-    "\"residual\":\"Left.\",\"evidence\":[\"unit:r/a\",\"seeded:01-x\",\"fuzz-test:f\",\"z\"]}]}";
+    "\"residual\":\"Left.\",\"evidence\":[\"unit:r/a\",\"seeded:01-x\",\"fuzz-test:f\",\"z\","
+    "\"unit:r/s\",\"unit:r/t\"]}]}";
 static const char controls[] =
     "{\"oscal\":\"1.2.2\",\"catalogs\":[{\"id\":\"c\",\"title\":\"A\",\"source\":\"https://a.b/\"},"
     "{\"id\":\"d\",\"title\":\"B\",\"source\":\"https://a.c/\"}],\"roles\":[{\"id\":\"r\","
@@ -32,7 +33,9 @@ static const char host[] = "{\"bawn_host\":1,\"checks\":[{\"id\":\"a\",\"state\"
                            "\"found\":\"x\",\"advice\":\"\"}]}";
 static const char score[] = "{\"patches\":{\"01-x\":{\"found\":{\"by\":\"main\"}}}}";
 static const char fuzz[] = "{\"targets\":[1],\"core_seconds\":3.5,\"executions\":7,\"finds\":[]}";
-static const char log_text[] = "  ok    r/a_test   3 passed\nnot ok - b: x\n  ok    fuzz/f.py  1\n";
+static const char log_text[] = "  ok    r/a_test   3 passed\nnot ok - b: x\n  ok    fuzz/f.py  1\n"
+                               "  ok    r/s_test   3 passed, 3 skipped\n"
+                               "  ok    r/t_test   3 passed, 2 skipped    0.1 s\n";
 
 static const struct {
     enum report_kind kind;
@@ -111,12 +114,14 @@ static void test_good(void **state)
     (void)state;
     assert_int_equal(judge(&err), BAWN_OK);
     make_documents();
-    assert_int_equal(r.nr_items, 5);
+    assert_int_equal(r.nr_items, 7);
     assert_int_equal(report_find(&r, "unit:r/a")->state, REPORT_PASSED);
     assert_int_equal(report_find(&r, "seeded:01-x")->state, REPORT_PASSED);
     assert_int_equal(report_find(&r, "fuzz-test:f")->state, REPORT_PASSED);
     assert_int_equal(report_find(&r, "lab:b")->state, REPORT_FAILED);
     assert_int_equal(report_find(&r, "z")->state, REPORT_NOT_RUN);
+    assert_int_equal(report_find(&r, "unit:r/s")->state, REPORT_NOT_RUN);
+    assert_int_equal(report_find(&r, "unit:r/t")->state, REPORT_PASSED);
     assert_null(report_find(&r, "y"));
     assert_non_null(report_threat(&r, "X-01"));
     assert_null(report_threat(&r, "X-02"));
