@@ -11,6 +11,7 @@ import struct
 import sys
 import uuid
 
+import seeds_audit
 import seeds_kernel
 import seeds_kernel_hw
 import seeds_vmm
@@ -327,6 +328,7 @@ SEEDS = {
     "attest-eventlog": lambda: files("eventlog/*.bin", "eventlog/binary_bios*", limit=32768),
     "launch-kernel": kernels,
     "launch-config": configurations,
+    **seeds_audit.SEEDS,
     **seeds_kernel.SEEDS,
     **seeds_vmm.SEEDS,
     **seeds_kernel_hw.SEEDS,

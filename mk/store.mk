@@ -53,7 +53,10 @@ report: $(B)/bin/bawn-audit ## evidence for auditors of what make check left: bu
 audit-test: $(B)/bin/bawn-audit $(B)/audit/log-writer ## test bawn-audit
 	@BAWN_BUILD=$(B) tests/tap.py audit $(wildcard tests/audit/*-cli.py)
 
-# Fuzz targets log-entry and log-note; their seeds are in fuzz/seeds.
-fuzz_rooms += log
+# Fuzz targets log-entry and log-note; their seeds are in fuzz/seeds. audit-host, audit-proof and
+# audit-report: what bawn-audit reads of hosts, of provers and of what a build left.
+fuzz_rooms += log audit
 fuzz_lib_log := $(log_src) $(log_needs) $(store_src)
 fuzz_ld_log := -ljansson -lcrypto $(store_libs)
+fuzz_lib_audit := $(filter-out attest/audit/main.c,$(audit_src)) $(fuzz_lib_log) $(attest_src) $(confine_src) $(base_src)
+fuzz_ld_audit := $(fuzz_ld_log) -lseccomp
