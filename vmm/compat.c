@@ -103,7 +103,7 @@ static int take(struct args *a, int argc, char **argv)
 
 int bawn_compat_run(int argc, char **argv)
 {
-    struct args a = { .to = calloc(2 * (size_t)argc + 2, sizeof(char *)) };
+    struct args a = { .to = calloc(2 * (size_t)argc + 3, sizeof(char *)) };
     int code = 2;
 
     if (!a.to)
@@ -123,8 +123,10 @@ int bawn_compat_run(int argc, char **argv)
         fprintf(stderr, PROGRAM ": --api-socket is needed\n");
     /* Its snapshots are without a key, and who manages machines this way knows of none. */
     a.to[a.n] = (char *)"--no-encryption";
+    /* libvirt gives a machine up by removing what it made for it: it does not kill it. */
+    a.to[a.n + 1] = (char *)"--until-unmonitored";
     if (!argc && a.n)
-        code = bawn_run(a.n + 1, a.to);
+        code = bawn_run(a.n + 2, a.to);
     free(a.to);
     return code;
 }

@@ -274,6 +274,8 @@ enum bawn_status bawn_control_open(struct bawn_run *r, struct bawn_error *err)
     struct bawn_control *c = &r->control;
     enum bawn_status st = bawn_events_open(&r->events, r->opt.event_monitor, err);
 
+    if (!st && r->opt.until_unmonitored)
+        st = bawn_events_watch(&r->events, r->opt.event_monitor, err);
     if (!st && r->opt.name && !bawn_name_valid(r->opt.name))
         st = bawn_fail(err, BAWN_E_USAGE, "--name %s: letters, digits, \".\", \"_\" and \"-\"",
                        r->opt.name);

@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "events.h"
@@ -17,7 +19,7 @@ enum bawn_status bawn_events_open(struct bawn_events *e, const char *where, stru
     const char *path = where;
 
     clock_gettime(CLOCK_MONOTONIC, &e->start);
-    e->fd = -1;
+    e->fd = e->gone_fd = -1;
     if (!where)
         return BAWN_OK;
     e->fd = bawn_runtime_fd(&path);
@@ -29,8 +31,35 @@ enum bawn_status bawn_events_open(struct bawn_events *e, const char *where, stru
     return BAWN_OK;
 }
 
+enum bawn_status bawn_events_watch(struct bawn_events *e, const char *where, struct bawn_error *err)
+{
+    const char *path = where;
+    struct stat s;
+
+    if (e->fd < 0 || bawn_runtime_fd(&path) >= 0 || fstat(e->fd, &s) || !S_ISFIFO(s.st_mode))
+        return BAWN_OK;
+    e->gone_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    /* This program has it open, so that it is not deleted: its number of names changes. */
+    if (e->gone_fd < 0 || inotify_add_watch(e->gone_fd, path, IN_ATTRIB) < 0)
+        return bawn_fail(err, BAWN_E_IO, "cannot watch %s: %m", path);
+    return BAWN_OK;
+}
+
+bool bawn_events_gone(const struct bawn_events *e)
+{
+    char taken[4096];
+    struct stat s;
+
+    while (read(e->gone_fd, taken, sizeof(taken)) > 0)
+        ;
+    return !fstat(e->fd, &s) && !s.st_nlink;
+}
+
 void bawn_events_close(struct bawn_events *e)
 {
+    if (e->gone_fd >= 0)
+        close(e->gone_fd);
+    e->gone_fd = -1;
     if (e->fd >= 0)
         close(e->fd);
     e->fd = -1;

@@ -379,6 +379,8 @@ static const struct option options[] = {
       option_set_text, FIELD(api_socket) },
     { "event-monitor", "path=PATH|fd=N", "tell there what becomes of the machine", option_set_text,
       FIELD(event_monitor) },
+    { "until-unmonitored", NULL, "end when the event monitor's FIFO is removed", option_set_flag,
+      FIELD(until_unmonitored) },
     { "restore", "FILE", "go on from this snapshot (as bawn restore FILE)", option_set_text,
       FIELD(restore) },
     { "key", "FILE", "key of snapshots: 32 bytes, or 64 hexadecimal digits", option_set_text,

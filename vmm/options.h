@@ -32,6 +32,7 @@ struct bawn_options {
     bool no_encryption, read_first;
     struct bawn_snapshot snapshot; /* open if restore is not NULL */
     int snapshot_fd;               /* owned: its file */
+    bool until_unmonitored;        /* the end of the event monitor's FIFO is the machine's */
     bool stats, print_measurement, quiet, json, no_reboot, dump_config, help;
 };
 

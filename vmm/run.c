@@ -462,11 +462,26 @@ static void ordered(void *opaque, enum bawn_order order, const char *why)
     bawn_control_ordered(opaque, order, why);
 }
 
+static void on_monitor(void *opaque)
+{
+    struct bawn_run *r = opaque;
+
+    if (!bawn_events_gone(&r->events))
+        return;
+    r->next = BAWN_NEXT_QUIT;
+    if (r->running)
+        bawn_boot_end(&r->boot, BAWN_END_QUIT, "its event monitor was removed");
+    else
+        bawn_loop_stop(r->loop);
+}
+
 /* A loop's signals, and the API. */
 static void serve(struct bawn_run *r, struct bawn_loop *loop)
 {
     r->loop = loop;
     bawn_loop_watch(loop, r->signal_fd, true, on_signal, r);
+    if (r->events.gone_fd >= 0)
+        bawn_loop_watch(loop, r->events.gone_fd, true, on_monitor, r);
     if (r->serial.relay)
         bawn_relay_serve(r->serial.relay, loop);
     if (r->console.relay)
@@ -585,7 +600,7 @@ static int boot(struct bawn_run *r)
 static void init(struct bawn_run *r)
 {
     r->images.kernel_fd = r->images.initrd_fd = -1;
-    r->accel.fd = r->signal_fd = r->timer_fd = r->socket.fd = r->events.fd = -1;
+    r->accel.fd = r->signal_fd = r->timer_fd = r->socket.fd = r->events.fd = r->events.gone_fd = -1;
     r->control.listen_fd = r->control.link[0] = r->control.link[1] = -1;
     r->swtpm.control_fd = r->swtpm.data_fd = -1;
     for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)

@@ -281,6 +281,26 @@ def conversation(place, client, snapshots):
             "vm:restored", "vm:paused", "vm:resuming", "vm:resumed", "vm:shutdown", "vmm:shutdown"]
 
 
+@test
+def abandoned(place):
+    """libvirt gives a machine up by removing the FIFO that it made: all of it ends"""
+    for boots in (False, True):
+        if boots and skip(place):
+            return
+        fifo = place.file("fifo2")
+        os.mkfifo(fifo)
+        with place.api("--event-monitor", f"path={fifo}") as (client, process):
+            assert client.put("vm.create", place.create) == NO_CONTENT
+            if boots:
+                assert client.put("vm.boot") == NO_CONTENT
+                assert client.put("vm.pause") == NO_CONTENT
+            os.chmod(fifo, 0o640)
+            time.sleep(0.2)
+            assert client.get("vm.info")[0] == 200 and process.poll() is None
+            os.unlink(fifo)
+            assert process.wait(30) == 0
+
+
 def from_kata(place, hotplug):
     """Kata's Go runtime: every default that the API's description has, and ceilings."""
     return {
