@@ -94,6 +94,10 @@ enum bawn_status bawn_running_add(struct bawn_run *r, bool disk, struct bawn_err
 
     if (!bawn_vm_config_hotplug(&r->opt.cfg))
         return no_hotplug(err);
+    if (r->opt.policy)
+        return bawn_fail(err, BAWN_E_DENIED,
+                         "this machine was judged by a launch policy, with the devices that it "
+                         "had: none comes later");
     r->slot = 0;
     st = open_last(r, disk, err);
     if (!st)

@@ -298,6 +298,10 @@ static void test_hotplug(void **state)
     assert_int_equal(r->opt.cfg.nr_disks, 1);
     for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
         assert_int_equal(r->disk[i].fd, -1);
+    r->opt.policy = "what is allowed";
+    assert_int_equal(ask(BAWN_API_ADD_DISK, body), 500);
+    assert_non_null(strstr(answer.body, "launch policy"));
+    r->opt.policy = NULL;
     r->opt.cfg.snp.on = true;
     assert_true(refused(BAWN_API_ADD_DISK, body, "the launch digest"));
     assert_true(refused(BAWN_API_REMOVE, "{\"id\":\"d\"}", "the launch digest"));
