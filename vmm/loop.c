@@ -4,7 +4,7 @@
  * epoll and io_uring, which cost less. Trusts its descriptors, which the VMM opened.
  */
 #include <errno.h>
-#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -15,11 +15,11 @@
 #define QUIET BAWN_LOOP_MAX /* an eventfd was not written: nobody can be told */
 #define TAGS (QUIET + 1)
 #define EVENTS 16
+#define ROOM 8 /* watches that room is made for at a time */
 
 int bawn_loop_init(struct bawn_loop *loop, pthread_mutex_t *lock)
 {
-    /* Pages that no watch needs are left alone. */
-    memset(loop, 0, offsetof(struct bawn_loop, watch));
+    memset(loop, 0, sizeof(*loop));
     loop->lock = lock;
     loop->epoll_fd = loop->ring.fd = loop->signalled = -1;
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -33,13 +33,32 @@ void bawn_loop_destroy(struct bawn_loop *loop)
     if (loop->epoll_fd >= 0)
         close(loop->epoll_fd);
     bawn_uring_destroy(&loop->ring);
+    free(loop->watch);
+    loop->watch = NULL;
+    loop->nr = loop->room = 0;
     loop->wake_fd = loop->epoll_fd = -1;
+}
+
+static bool make_room(struct bawn_loop *loop)
+{
+    struct bawn_loop_watch *more;
+
+    if (loop->nr < loop->room)
+        return true;
+    more = realloc(loop->watch, (loop->room + ROOM) * sizeof(*more));
+    if (!more)
+        return false;
+    loop->watch = more;
+    loop->room += ROOM;
+    return true;
 }
 
 int bawn_loop_watch(struct bawn_loop *loop, int fd, bool on, void (*fn)(void *), void *opaque)
 {
     if (loop->nr == BAWN_LOOP_MAX)
         return -ENOSPC;
+    if (!make_room(loop))
+        return -ENOMEM;
     loop->watch[loop->nr] =
         (struct bawn_loop_watch){ .fn = fn, .opaque = opaque, .fd = fd, .on = on };
     return (int)loop->nr++;

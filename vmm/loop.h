@@ -40,14 +40,15 @@ struct bawn_loop {
     int signalled; /* the last eventfd whose write is queued in the ring; -1: none */
     /* A completion of the ring with the caller's tag. */
     void (*done)(void *opaque, unsigned tag, int32_t res);
-    void *opaque; /* borrowed, for done */
-    struct bawn_loop_watch watch[BAWN_LOOP_MAX];
+    void *opaque;                  /* borrowed, for done */
+    struct bawn_loop_watch *watch; /* owned */
+    unsigned room;
 };
 
 /* 0 or -errno. */
 int bawn_loop_init(struct bawn_loop *loop, pthread_mutex_t *lock);
 void bawn_loop_destroy(struct bawn_loop *loop);
-/* Calls fn while fd is readable and the watch is on. Returns its number or -ENOSPC. */
+/* Calls fn while fd is readable and the watch is on. Returns its number, -ENOSPC or -ENOMEM. */
 int bawn_loop_watch(struct bawn_loop *loop, int fd, bool on, void (*fn)(void *), void *opaque);
 /* The same for an eventfd: fn is called when it was signalled, and does not read it. */
 int bawn_loop_bell(struct bawn_loop *loop, int fd, void (*fn)(void *), void *opaque);

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "apart.h"
 #include "common/confine.h"
 #include "policy.h"
 #include "calls.h"
@@ -91,7 +92,7 @@ static enum bawn_status plan_plain(struct bawn_run *r, struct bawn_error *err)
         bawn_launch_plan(&r->plan, cfg, kernel->data, kernel->len, initrd->data, initrd->len, err);
 
     if (!st)
-        st = bawn_launch_measure(cfg, &r->plan, &r->predicted, err);
+        st = bawn_apart_measure(cfg, &r->plan, &r->predicted, err);
     if (!st)
         memcpy(r->digest, r->predicted.digest, sizeof(r->digest));
     if (!st && r->opt.expect.given && memcmp(r->digest, r->opt.expect.digest, sizeof(r->digest)))

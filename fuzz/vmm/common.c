@@ -53,6 +53,7 @@ static struct bawn_mem mem;
 static struct fuzz_device device;
 static unsigned queue_count; /* that inputs name */
 static void *clean_state;
+static struct bawn_loop_watch clean_watch[BAWN_LOOP_MAX];
 static uint8_t *before; /* guest memory as the driver left it */
 
 /* ---- Input ---- */
@@ -549,6 +550,7 @@ void fuzz_plugged(const struct fuzz_device *d)
     else
         bawn_virtio_join(&m.virtio, d->vdev);
     clean = m;
+    memcpy(clean_watch, m.loop.watch, m.loop.nr * sizeof(clean_watch[0]));
     clean_state = malloc(d->size);
     FUZZ_MUST(clean_state);
     memcpy(clean_state, d->state, d->size);
@@ -570,6 +572,7 @@ static void put_back(void)
     }
     (void)!eventfd_read(m.loop.wake_fd, &ignored);
     m = clean;
+    memcpy(m.loop.watch, clean_watch, m.loop.nr * sizeof(clean_watch[0]));
     memcpy(device.state, clean_state, device.size);
     memset(mem.range[0].host, 0, LOW_RAM);
     memset(mem.range[1].host, 0, HIGH_RAM);

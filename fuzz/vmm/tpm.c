@@ -36,6 +36,7 @@ static struct {
     struct bawn_swtpm swtpm;
     bool ended;
 } s, clean;
+static struct bawn_loop_watch clean_watch[2][8]; /* of loop and device_loop */
 static int link_fd[2], other = -1;
 
 static void distrust(void *opaque, unsigned device, const char *why)
@@ -181,6 +182,9 @@ static void make(void)
     step_turn(NULL);
     FUZZ_MUST(s.tpm.ready);
     clean = s;
+    FUZZ_MUST(s.loop.nr <= 8 && s.device_loop.nr <= 8);
+    memcpy(clean_watch[0], s.loop.watch, s.loop.nr * sizeof(clean_watch[0][0]));
+    memcpy(clean_watch[1], s.device_loop.watch, s.device_loop.nr * sizeof(clean_watch[1][0]));
 }
 
 static void put_back(void)
@@ -197,6 +201,8 @@ static void put_back(void)
         while (read(fds[i], rest, sizeof(rest)) > 0)
             ;
     s = clean;
+    memcpy(s.loop.watch, clean_watch[0], s.loop.nr * sizeof(clean_watch[0][0]));
+    memcpy(s.device_loop.watch, clean_watch[1], s.device_loop.nr * sizeof(clean_watch[1][0]));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
