@@ -253,6 +253,24 @@ def image():
         yield b"\2" + head + b"\xff" * 64 * ranges + bytes(4096)
 
 
+def migrate():
+    """Steps of a source: memory, state, the end; less of them, and in pieces."""
+    def step(kind, data=b"", length=0xffff):
+        return bytes([kind]) + struct.pack("<H", length) + data
+    high = 1 << 32
+    pages = [step(4, struct.pack("<Q", at) + bytes([at & 0xff]) * 56) for at in (0, 4096, high, high - 4096)]
+    zeroes = [step(5, struct.pack("<QQ", at, n)) for at, n in ((0, 1), (4096, 511), (high, 512), (high, 513))]
+    rest = [step(6, bytes(64)), step(7), step(8)]
+    whole = b"".join(pages[:3] + zeroes[:3] + rest)
+    for how in (2, 2 | 7 << 2, 2 | 63 << 2):
+        yield bytes([how]) + whole
+    for last in pages[3:] + zeroes[3:] + [step(8), step(6, bytes(3), 3) + step(7), step(4, bytes(64), 8)]:
+        yield b"\2" + last
+    hello = b"BAWNMOVE" + struct.pack("<4I4Q", 1, 1, 2, 70000, 0, 1 << 21, 0, 0) + bytes(16)
+    yield b"\0" + step(1, hello) + step(2, b"{}", 2) + step(3, bytes(64)) + whole
+    yield b"\1" + struct.pack("<II", 1, 120) + hello + bytes(64) + struct.pack("<II", 2, 2) + b"{}"
+
+
 def http():
     """What curl, libvirt and Kata send."""
     root = b"/api/v1/vm"
@@ -307,6 +325,7 @@ SEEDS = {
     "vmm-config": config,
     "vmm-http": http,
     "vmm-image": image,
+    "vmm-migrate": migrate,
     "vmm-qcow2": qcow2,
     "vmm-virtio_rng": rng,
     "vmm-virtio_blk": blk,

@@ -67,6 +67,8 @@ static const struct call {
     { "vm.resize", "PUT", BODY, BAWN_API_RESIZE, NULL },
     { "vm.snapshot", "PUT", BODY, BAWN_API_SNAPSHOT, NULL },
     { "vm.restore", "PUT", BODY, BAWN_API_RESTORE, NULL },
+    { "vm.send-migration", "PUT", BODY, BAWN_API_SEND, NULL },
+    { "vm.receive-migration", "PUT", BODY, BAWN_API_RECEIVE, NULL },
 #define NOT_SERVED(name, why)                  \
     {                                          \
         name, "PUT", BODY, BAWN_API_CALLS, why \
@@ -79,8 +81,6 @@ static const struct call {
     NOT_SERVED("vm.add-pmem", "there is no virtio-pmem: use a disk"),
     NOT_SERVED("vm.add-vdpa", "there is no vDPA: use a tap interface"),
     NOT_SERVED("vm.add-vsock", "name the socket in vm.create"),
-    NOT_SERVED("vm.send-migration", "it is not driven through this API"),
-    NOT_SERVED("vm.receive-migration", "it is not driven through this API"),
     NOT_SERVED("vm.coredump", "a machine's memory is its own"),
     NOT_SERVED("vm.nmi", "there is no NMI from outside"),
 };

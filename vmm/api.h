@@ -34,6 +34,8 @@ enum bawn_api_call {
     BAWN_API_RESIZE,
     BAWN_API_SNAPSHOT,
     BAWN_API_RESTORE,
+    BAWN_API_SEND,
+    BAWN_API_RECEIVE,
     BAWN_API_CALLS,
 };
 

@@ -13,10 +13,12 @@
 
 #define ALIVE (BAWN_IS_RUNNING | BAWN_IS_PAUSED)
 #define DEAD (BAWN_IS_CREATED | BAWN_IS_SHUTDOWN)
-#define ANY (BAWN_IS_NONE | ALIVE | DEAD | BAWN_IS_BOOTING)
+#define ANY (BAWN_IS_NONE | ALIVE | DEAD | BAWN_IS_BOOTING | BAWN_IS_MOVING)
 
 unsigned bawn_run_state(const struct bawn_run *r)
 {
+    if (r->arrive.active || (r->running && r->boot.leave.active))
+        return BAWN_IS_MOVING;
     if (!r->created)
         return BAWN_IS_NONE;
     if (r->running)
@@ -28,8 +30,8 @@ unsigned bawn_run_state(const struct bawn_run *r)
 
 const char *bawn_run_state_name(unsigned state)
 {
-    static const char *const names[] = { "none",   "Created",  "Running",
-                                         "Paused", "Shutdown", "Created" };
+    static const char *const names[] = { "none",     "Created", "Running",       "Paused",
+                                         "Shutdown", "Created", "being migrated" };
 
     return names[__builtin_ctz(state)];
 }
@@ -72,6 +74,7 @@ static enum bawn_status do_ping(struct bawn_run *r, struct bawn_error *err)
 
 static enum bawn_status do_info(struct bawn_run *r, struct bawn_error *err)
 {
+    unsigned state = bawn_run_state(r);
     char *config = bawn_vm_config_print(&r->opt.cfg);
     struct text t;
 
@@ -80,7 +83,8 @@ static enum bawn_status do_info(struct bawn_run *r, struct bawn_error *err)
         return bawn_fail(err, BAWN_E_NOMEM, "no memory");
     }
     fprintf(t.out, "{\"config\":%s,\"state\":\"%s\",\"memory_actual_size\":%llu}", config,
-            bawn_run_state_name(bawn_run_state(r)), (unsigned long long)r->opt.cfg.memory);
+            state == BAWN_IS_MOVING ? "Running" : bawn_run_state_name(state),
+            (unsigned long long)r->opt.cfg.memory);
     free(config);
     text_reply(r, &t);
     return BAWN_OK;
@@ -92,6 +96,8 @@ static enum bawn_status do_counters(struct bawn_run *r, struct bawn_error *err)
     const struct bawn_counters *counters = r->boot.counters;
     struct text t;
 
+    if (!r->running)
+        return bawn_fail(err, BAWN_E_IO, "the machine has not arrived yet");
     if (!text_begin(&t))
         return bawn_fail(err, BAWN_E_NOMEM, "no memory");
     for (unsigned i = 0; i < r->opt.cfg.vcpus; i++) {
@@ -146,6 +152,9 @@ void bawn_wish_free(struct bawn_wish *w)
     free(w->id);
     free(w->url);
     free(w->base);
+    free(w->cert);
+    free(w->key);
+    free(w->ca);
 }
 
 /* ---- orders ---- */
@@ -303,6 +312,8 @@ static enum bawn_status do_order(struct bawn_run *r, struct bawn_error *err)
 {
     enum bawn_api_call call = r->control.call;
 
+    if (call == BAWN_API_RESUME && bawn_leave_return(&r->boot, err))
+        return BAWN_E_IO;
     if (!bawn_boot_order(&r->boot, bawn_calls[call].order))
         return bawn_fail(err, BAWN_E_IO,
                          "the machine is busy: it ends, or does as it was told before");
@@ -314,11 +325,11 @@ static enum bawn_status do_order(struct bawn_run *r, struct bawn_error *err)
 const struct bawn_call bawn_calls[BAWN_API_CALLS] = {
     [BAWN_API_PING] = { do_ping, ANY, BAWN_ORDER_END, NULL, NULL },
     [BAWN_API_INFO] = { do_info, ANY & ~BAWN_IS_NONE, BAWN_ORDER_END, NULL, NULL },
-    [BAWN_API_COUNTERS] = { do_counters, ALIVE, BAWN_ORDER_END, NULL, NULL },
+    [BAWN_API_COUNTERS] = { do_counters, ALIVE | BAWN_IS_MOVING, BAWN_ORDER_END, NULL, NULL },
     [BAWN_API_QUIT] = { do_quit, ANY, BAWN_ORDER_END, NULL, NULL },
     [BAWN_API_CREATE] = { bawn_call_create, BAWN_IS_NONE, BAWN_ORDER_END,
                           "there is a machine already", NULL },
-    [BAWN_API_DELETE] = { do_delete, ANY & ~BAWN_IS_NONE, BAWN_ORDER_END, NULL, NULL },
+    [BAWN_API_DELETE] = { do_delete, ALIVE | DEAD | BAWN_IS_BOOTING, BAWN_ORDER_END, NULL, NULL },
     [BAWN_API_BOOT] = { do_boot, DEAD, BAWN_ORDER_END, "it was booted already", NULL },
     [BAWN_API_PAUSE] = { do_order, BAWN_IS_RUNNING, BAWN_ORDER_PAUSE, NULL, "pausing" },
     [BAWN_API_RESUME] = { do_order, BAWN_IS_PAUSED, BAWN_ORDER_RESUME, NULL, "resuming" },
@@ -332,6 +343,10 @@ const struct bawn_call bawn_calls[BAWN_API_CALLS] = {
     [BAWN_API_REMOVE] = { bawn_call_remove, CHANGE, BAWN_ORDER_UNPLUG, NO_CHANGE, NULL },
     [BAWN_API_RESIZE] = { bawn_call_resize, CHANGE, BAWN_ORDER_CONFIG, NO_CHANGE, NULL },
     [BAWN_API_SNAPSHOT] = { do_snapshot, ALIVE, BAWN_ORDER_END, NULL, NULL },
+    [BAWN_API_SEND] = { bawn_call_send, BAWN_IS_RUNNING, BAWN_ORDER_END, NULL,
+                        "migration-started" },
+    [BAWN_API_RECEIVE] = { bawn_call_receive, BAWN_IS_NONE, BAWN_ORDER_END,
+                           "there is a machine already", NULL },
     [BAWN_API_RESTORE] = { do_restore, BAWN_IS_NONE, BAWN_ORDER_END, "there is a machine already",
                            NULL },
 };

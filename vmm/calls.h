@@ -15,6 +15,8 @@ struct bawn_wish {
     char *id, *url; /* owned */
     char *base;     /* the same */
     bool track;
+    char *cert, *key, *ca; /* the same as base */
+    uint64_t bandwidth, downtime, timeout;
     uint64_t vcpus, ram, balloon;
 };
 
@@ -25,7 +27,8 @@ enum {
     BAWN_IS_RUNNING = 1 << 2,
     BAWN_IS_PAUSED = 1 << 3,
     BAWN_IS_SHUTDOWN = 1 << 4,
-    BAWN_IS_BOOTING = 1 << 5
+    BAWN_IS_BOOTING = 1 << 5,
+    BAWN_IS_MOVING = 1 << 6 /* to another host, or from one */
 };
 
 /* One of them. */
@@ -48,6 +51,10 @@ enum bawn_status bawn_call_add_disk(struct bawn_run *r, struct bawn_error *err);
 enum bawn_status bawn_call_add_net(struct bawn_run *r, struct bawn_error *err);
 enum bawn_status bawn_call_remove(struct bawn_run *r, struct bawn_error *err);
 enum bawn_status bawn_call_resize(struct bawn_run *r, struct bawn_error *err);
+
+/* Those of migration (calls_move.c). */
+enum bawn_status bawn_call_send(struct bawn_run *r, struct bawn_error *err);
+enum bawn_status bawn_call_receive(struct bawn_run *r, struct bawn_error *err);
 
 /* Forgets the configuration with all that it owns; nothing may run. */
 void bawn_run_forget(struct bawn_run *r);

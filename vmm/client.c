@@ -355,6 +355,15 @@ static int do_snapshot(struct ask *a)
     return send_object(a, object);
 }
 
+static int do_migrate(struct ask *a)
+{
+    json_t *object = a->wish ? json_incref(a->wish) : json_object();
+
+    a->progress = true;
+    json_object_set_new(object, "destination_url", json_string(a->argument));
+    return send_object(a, object);
+}
+
 /* ---- console ---- */
 
 /* Copies until the person detaches or the machine ends. */
@@ -516,6 +525,8 @@ static const struct command commands[] = {
     { "shutdown", NULL, "end it, whatever the guest does", do_call, "vmm.shutdown", "ended" },
     { "snapshot", "PATH", "save it; bawn restore PATH has it go on", do_snapshot, "vm.snapshot",
       "saved" },
+    { "migrate", "tls:HOST:PORT", "have it go on at another host, where bawn receive waits",
+      do_migrate, "vm.send-migration", "it runs there now" },
     { "add-disk", "path=FILE[,KEY=VALUE]...", "give it a disk", do_add, "vm.add-disk", "added" },
     { "add-net", "tap=NAME|fd=N[,KEY=VALUE]...", "give it a network device", do_add, "vm.add-net",
       "added" },
@@ -536,12 +547,19 @@ void bawn_client_help(FILE *out)
 
 static const struct {
     const char *command, *name, *argument, *key, *help;
-    enum { FLAG, FILE_NAME, FILE_URL, NUMBER } kind;
+    enum { FLAG, FILE_NAME, FILE_URL, NUMBER, MIB } kind;
 } options[] = {
     { "snapshot", "--track", NULL, "track", "note what changes, for the next to be based on it",
       FLAG },
     { "snapshot", "--base", "FILE", "base_url", "only what changed since this one; and --track",
       FILE_URL },
+    { "migrate", "--cert", "FILE", "cert", "this host's certificate (PEM)", FILE_NAME },
+    { "migrate", "--key", "FILE", "key", "its private key (PEM)", FILE_NAME },
+    { "migrate", "--ca", "FILE", "ca", "the CA that the other host's is of (PEM)", FILE_NAME },
+    { "migrate", "--bandwidth", "MIB", "bandwidth", "at most so many MiB a second", MIB },
+    { "migrate", "--downtime", "MS", "downtime_ms", "how long it may stand still (300)", NUMBER },
+    { "migrate", "--timeout", "SECONDS", "timeout_s", "give up and go on here after (600)",
+      NUMBER },
 };
 
 #define NR_OPTIONS (sizeof(options) / sizeof(options[0]))
@@ -549,6 +567,7 @@ static const struct {
 /* One option of the command's own and its value: how many words; 0: there is none such. */
 static int take_option(struct ask *a, int argc, char **argv)
 {
+    long long n = 0;
     char *end;
     size_t i = 0;
     json_t *value;
@@ -558,10 +577,14 @@ static int take_option(struct ask *a, int argc, char **argv)
         i++;
     if (i == NR_OPTIONS || (options[i].kind != FLAG && argc < 2))
         return 0;
-    if (options[i].kind == NUMBER && (!*argv[1] || strtoll(argv[1], &end, 10) < 0 || *end))
-        return 0;
+    if (options[i].kind >= NUMBER) {
+        n = strtoll(argv[1], &end, 10);
+        if (*argv[1] < '0' || *argv[1] > '9' || *end || n < 1 || n > INT_MAX)
+            return 0;
+        n *= options[i].kind == MIB ? 1 << 20 : 1;
+    }
     value = options[i].kind == FLAG       ? json_true()
-            : options[i].kind == NUMBER   ? json_integer(strtoll(argv[1], NULL, 10))
+            : options[i].kind >= NUMBER   ? json_integer(n)
             : options[i].kind == FILE_URL ? path_of("file://", argv[1])
                                           : path_of("", argv[1]);
     if (!a->wish)

@@ -69,6 +69,18 @@ bool bawn_compat_asked(int argc, char **argv)
                     (argc > 1 && !strncmp(argv[1], "--api-socket", 12)));
 }
 
+/* Who manages machines this way knows of no keys: whoever set it up does. Without a word of theirs
+ * there are no snapshots. */
+static void pass_key(struct args *a)
+{
+    char *key = getenv("BAWN_SNAPSHOT_KEY");
+
+    if (key && !strcmp(key, "none"))
+        a->to[a->n++] = (char *)"--no-encryption";
+    else if (key && *key)
+        pass(a, "--key", key);
+}
+
 static int say(const char *what)
 {
     if (!strcmp(what, "--version") || !strcmp(what, "-V"))
@@ -103,7 +115,7 @@ static int take(struct args *a, int argc, char **argv)
 
 int bawn_compat_run(int argc, char **argv)
 {
-    struct args a = { .to = calloc(2 * (size_t)argc + 3, sizeof(char *)) };
+    struct args a = { .to = calloc(2 * (size_t)argc + 4, sizeof(char *)) };
     int code = 2;
 
     if (!a.to)
@@ -121,12 +133,12 @@ int bawn_compat_run(int argc, char **argv)
     }
     if (!argc && !a.n)
         fprintf(stderr, PROGRAM ": --api-socket is needed\n");
-    /* Its snapshots are without a key, and who manages machines this way knows of none. */
-    a.to[a.n] = (char *)"--no-encryption";
-    /* libvirt gives a machine up by removing what it made for it: it does not kill it. */
-    a.to[a.n + 1] = (char *)"--until-unmonitored";
-    if (!argc && a.n)
-        code = bawn_run(a.n + 2, a.to);
+    if (!argc && a.n) {
+        pass_key(&a);
+        /* libvirt gives a machine up by removing what it made for it: it does not kill it. */
+        a.to[a.n++] = (char *)"--until-unmonitored";
+        code = bawn_run(a.n, a.to);
+    }
     free(a.to);
     return code;
 }

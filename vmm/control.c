@@ -178,6 +178,20 @@ void bawn_control_saved(struct bawn_run *r, const char *why)
         bawn_control_conclude(r, why);
 }
 
+void bawn_control_left(struct bawn_run *r, const char *why)
+{
+    bawn_event(&r->events, "vm", *why ? "migration-failed" : "migration-finished");
+    if (r->control.call == BAWN_API_SEND)
+        bawn_control_conclude(r, why);
+}
+
+void bawn_control_arrived(struct bawn_run *r, const char *why)
+{
+    bawn_event(&r->events, "vm", *why ? "migration-receive-failed" : "migration-receive-finished");
+    if (r->control.call == BAWN_API_RECEIVE)
+        bawn_control_conclude(r, why);
+}
+
 /* ---- the process ---- */
 
 /* Somebody connects, and there is no process to hear them. */

@@ -49,5 +49,7 @@ void bawn_control_launched(struct bawn_run *r);
 void bawn_control_ended(struct bawn_run *r, const char *why);
 void bawn_control_ordered(struct bawn_run *r, enum bawn_order order, const char *why);
 void bawn_control_saved(struct bawn_run *r, const char *why);
+void bawn_control_left(struct bawn_run *r, const char *why);
+void bawn_control_arrived(struct bawn_run *r, const char *why);
 
 #endif

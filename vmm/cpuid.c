@@ -213,6 +213,16 @@ static enum bawn_status make(const struct bawn_vcpu *vcpu, struct cpuid *buf,
     return BAWN_OK;
 }
 
+enum bawn_status bawn_cpuid_fits(int fd, const struct bawn_state_cpuid *guest,
+                                 struct bawn_error *err)
+{
+    struct cpuid host = { .head.nent = MAX_ENTRIES };
+
+    if (ioctl(fd, KVM_GET_SUPPORTED_CPUID, &host.head))
+        return bawn_fail(err, BAWN_E_IO, "KVM_GET_SUPPORTED_CPUID: %m");
+    return bawn_cpuid_check(guest, &host.head, err);
+}
+
 /* For a snapshot: all vCPUs have it but for their places. */
 static void keep(struct bawn_vcpu *vcpu, const struct kvm_cpuid2 *c)
 {

@@ -14,9 +14,13 @@
 #include "disk_io.h"
 
 /* One writer, or any number of readers; goes with the descriptor. */
-static enum bawn_status lock(const struct bawn_disk *disk, const char *path, struct bawn_error *err)
+enum bawn_status bawn_disk_lock(const struct bawn_disk *disk, const char *path, bool on,
+                                struct bawn_error *err)
 {
-    struct flock whole = { .l_type = disk->readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+    struct flock whole = { .l_type = !on              ? F_UNLCK
+                                     : disk->readonly ? F_RDLCK
+                                                      : F_WRLCK,
+                           .l_whence = SEEK_SET };
 
     if (!fcntl(disk->fd, F_OFD_SETLK, &whole))
         return BAWN_OK;
@@ -40,7 +44,7 @@ static enum bawn_status check(struct bawn_disk *disk, const struct bawn_disk_con
         return bawn_fail(err, BAWN_E_IO, "disk %s has %lld bytes: must be a multiple of %u",
                          cfg->path, (long long)size, BAWN_SECTOR);
     disk->sectors = (uint64_t)size / BAWN_SECTOR;
-    return lock(disk, cfg->path, err);
+    return BAWN_OK;
 }
 
 static enum bawn_status open_backing(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
@@ -71,8 +75,8 @@ static enum bawn_status open_qcow2(struct bawn_disk *disk, const struct bawn_dis
     return st;
 }
 
-enum bawn_status bawn_disk_open(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
-                                struct bawn_error *err)
+static enum bawn_status open_it(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
+                                bool locked, struct bawn_error *err)
 {
     enum bawn_status st;
 
@@ -87,11 +91,25 @@ enum bawn_status bawn_disk_open(struct bawn_disk *disk, const struct bawn_disk_c
     /* A ring would not wait for what is there to be read. */
     if (!st && cfg->uring && fcntl(disk->fd, F_SETFL, 0))
         st = bawn_fail(err, BAWN_E_IO, "disk %s: %m", cfg->path);
+    if (!st && locked)
+        st = bawn_disk_lock(disk, cfg->path, true, err);
     if (!st && cfg->format == BAWN_DISK_QCOW2)
         st = open_qcow2(disk, cfg, err);
     if (st)
         bawn_disk_close(disk);
     return st;
+}
+
+enum bawn_status bawn_disk_open(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
+                                struct bawn_error *err)
+{
+    return open_it(disk, cfg, true, err);
+}
+
+enum bawn_status bawn_disk_open_early(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
+                                      struct bawn_error *err)
+{
+    return open_it(disk, cfg, false, err);
 }
 
 void bawn_disk_close(struct bawn_disk *disk)

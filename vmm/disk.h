@@ -29,6 +29,12 @@ struct bawn_disk {
 
 enum bawn_status bawn_disk_open(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
                                 struct bawn_error *err);
+/* The same, but another machine may have it still; it is locked before it is used. */
+enum bawn_status bawn_disk_open_early(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
+                                      struct bawn_error *err);
+/* Locks it against a second machine, or lets go of it. */
+enum bawn_status bawn_disk_lock(const struct bawn_disk *disk, const char *path, bool on,
+                                struct bawn_error *err);
 void bawn_disk_close(struct bawn_disk *disk);
 
 /* In a process that was forked: reads what others wrote since the disk was opened here. */

@@ -55,13 +55,17 @@ static bool make_room(struct bawn_loop *loop)
 
 int bawn_loop_watch(struct bawn_loop *loop, int fd, bool on, void (*fn)(void *), void *opaque)
 {
-    if (loop->nr == BAWN_LOOP_MAX)
+    unsigned i = 0;
+
+    while (i < loop->nr && loop->watch[i].fn)
+        i++;
+    if (i == BAWN_LOOP_MAX)
         return -ENOSPC;
-    if (!make_room(loop))
+    if (i == loop->nr && !make_room(loop))
         return -ENOMEM;
-    loop->watch[loop->nr] =
-        (struct bawn_loop_watch){ .fn = fn, .opaque = opaque, .fd = fd, .on = on };
-    return (int)loop->nr++;
+    loop->watch[i] = (struct bawn_loop_watch){ .fn = fn, .opaque = opaque, .fd = fd, .on = on };
+    loop->nr += i == loop->nr;
+    return (int)i;
 }
 
 int bawn_loop_bell(struct bawn_loop *loop, int fd, void (*fn)(void *), void *opaque)
@@ -71,6 +75,13 @@ int bawn_loop_bell(struct bawn_loop *loop, int fd, void (*fn)(void *), void *opa
     if (watch >= 0)
         loop->watch[watch].bell = true;
     return watch;
+}
+
+void bawn_loop_forget(struct bawn_loop *loop, int watch)
+{
+    if (watch < 0 || (unsigned)watch >= loop->nr)
+        return;
+    loop->watch[watch] = (struct bawn_loop_watch){ .fd = -1 };
 }
 
 static void wake(struct bawn_loop *loop)

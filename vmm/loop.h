@@ -48,13 +48,16 @@ struct bawn_loop {
 /* 0 or -errno. */
 int bawn_loop_init(struct bawn_loop *loop, pthread_mutex_t *lock);
 void bawn_loop_destroy(struct bawn_loop *loop);
-/* Calls fn while fd is readable and the watch is on. Returns its number, -ENOSPC or -ENOMEM. */
+/* Calls fn while fd is readable and the watch is on. Returns its number, -ENOSPC or -ENOMEM. fn
+ * bears to be called once for a descriptor that was forgotten, if it takes the number of that. */
 int bawn_loop_watch(struct bawn_loop *loop, int fd, bool on, void (*fn)(void *), void *opaque);
 /* The same for an eventfd: fn is called when it was signalled, and does not read it. */
 int bawn_loop_bell(struct bawn_loop *loop, int fd, void (*fn)(void *), void *opaque);
 /* Pauses or resumes a watch; the caller holds the lock. A negative number is ignored. Not sealed.
  */
 void bawn_loop_set(struct bawn_loop *loop, int watch, bool on);
+/* Its descriptor is going to be closed; its number is another's then. A negative one is ignored. */
+void bawn_loop_forget(struct bawn_loop *loop, int watch);
 /* Has this watch alone be heard, or all again (a negative number); by a handler. */
 void bawn_loop_hold(struct bawn_loop *loop, int watch);
 bool bawn_loop_heard(const struct bawn_loop *loop, unsigned watch);

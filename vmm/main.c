@@ -23,6 +23,7 @@ static const struct {
 } commands[] = {
     { "run", bawn_run, "run a virtual machine" },
     { "restore", bawn_restore, "have the machine of a snapshot go on" },
+    { "receive", bawn_receive_machine, "have a machine of another host go on" },
     { "check", bawn_check, "say what a host or configuration lacks, and what to do" },
     { "--help", help, "print this help" },
     { "--version", version, "print the version" },

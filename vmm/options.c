@@ -389,6 +389,13 @@ static const struct option options[] = {
       option_set_flag, FIELD(no_encryption) },
     { "read-first", NULL, "read all of the snapshot before its guest runs, not on demand",
       option_set_flag, FIELD(read_first) },
+    { "incoming", "tls:HOST:PORT", "wait for a machine of another host (as bawn receive)",
+      option_set_text, FIELD(incoming) },
+    { "migration-cert", "FILE", "this host's certificate for migration, with its chain (PEM)",
+      option_set_text, FIELD(migration.cert) },
+    { "migration-key", "FILE", "its private key (PEM)", option_set_text, FIELD(migration.key) },
+    { "migration-ca", "FILE", "the CA that the other host's must be of (PEM)", option_set_text,
+      FIELD(migration.ca) },
     { "accel", "auto|bawn|kvm", "auto: /dev/bawn, else /dev/kvm", set_choice, FIELD(accel) },
     { "device", "PATH", "the module's device node", option_set_text, FIELD(device) },
     { "timeout", "1..1000000", "stop after so many seconds (exit code 5)", set_number,
@@ -432,7 +439,9 @@ enum bawn_status bawn_options_key(const struct bawn_options *opt, struct bawn_im
                                   struct bawn_error *err)
 {
     if (!opt->key == !opt->no_encryption)
-        return bawn_fail(err, BAWN_E_USAGE, "one of --key FILE and --no-encryption is needed");
+        return bawn_fail(err, BAWN_E_USAGE,
+                         "one of --key FILE and --no-encryption is needed (under the name "
+                         "cloud-hypervisor: BAWN_SNAPSHOT_KEY=FILE, or =none, in its environment)");
     key->secret = false;
     return opt->key ? bawn_image_key_read(key, opt->key, err) : BAWN_OK;
 }
@@ -481,11 +490,21 @@ enum bawn_status bawn_options_parse(struct bawn_options *opt, int argc, char **a
     memset(opt, 0, sizeof(*opt));
     opt->snapshot_fd = -1;
     bawn_vm_config_init(&opt->cfg);
+    opt->argc = argc;
+    opt->argv = argv;
     st = parse(opt, argc, argv, err);
+    if (!st && opt->incoming && (opt->restore || opt->cfg.kernel))
+        st = bawn_fail(err, BAWN_E_USAGE,
+                       "--incoming: the machine comes with its configuration, kernel and memory");
     if (st || opt->help || !opt->restore)
         return st;
     st = bawn_options_restore(opt, err);
-    return st ? st : parse(opt, argc, argv, err); /* once more, over it */
+    return st ? st : bawn_options_over(opt, err);
+}
+
+enum bawn_status bawn_options_over(struct bawn_options *opt, struct bawn_error *err)
+{
+    return parse(opt, opt->argc, opt->argv, err);
 }
 
 void bawn_options_free(struct bawn_options *opt)

@@ -10,6 +10,7 @@
 #include "accel.h"
 #include "launch.h"
 #include "snapshot.h"
+#include "tls.h"
 
 #ifndef BAWN_VERSION
 #define BAWN_VERSION "0.1"
@@ -30,6 +31,10 @@ struct bawn_options {
     const char *name, *api_socket, *event_monitor;
     const char *restore, *key; /* a snapshot to go on from; its key's file */
     bool no_encryption, read_first;
+    const char *incoming; /* where to wait for a machine of another host */
+    struct bawn_tls_files migration;
+    int argc; /* borrowed: the command line itself */
+    char **argv;
     struct bawn_snapshot snapshot; /* open if restore is not NULL */
     int snapshot_fd;               /* owned: its file */
     bool until_unmonitored;        /* the end of the event monitor's FIFO is the machine's */
@@ -49,9 +54,14 @@ enum bawn_status bawn_options_restore(struct bawn_options *opt, struct bawn_erro
 enum bawn_status bawn_options_key(const struct bawn_options *opt, struct bawn_image_key *key,
                                   struct bawn_error *err);
 
+/* What the command line says, once more, over another configuration. */
+enum bawn_status bawn_options_over(struct bawn_options *opt, struct bawn_error *err);
+
 /* argv as above. Returns the process's exit code. */
 int bawn_run(int argc, char **argv);
 /* The same with a snapshot's name before them. */
 int bawn_restore(int argc, char **argv);
+/* And with an address. */
+int bawn_receive_machine(int argc, char **argv);
 
 #endif

@@ -21,6 +21,7 @@ enum bawn_end {
     BAWN_END_TIMEOUT,
     BAWN_END_QUIT,   /* the person at the terminal or a signal asked */
     BAWN_END_FAILED, /* the VMM or the module */
+    BAWN_END_MOVED,  /* it runs elsewhere; the supervisor's word alone */
 };
 
 struct bawn_platform {

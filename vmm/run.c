@@ -29,6 +29,7 @@ static const struct {
     [BAWN_END_RESET] = { "reset", 0 }, [BAWN_END_PANIC] = { "panic", 3 },
     [BAWN_END_CRASH] = { "crash", 4 }, [BAWN_END_TIMEOUT] = { "timeout", 5 },
     [BAWN_END_QUIT] = { "quit", 0 },   [BAWN_END_FAILED] = { "failed", 1 },
+    [BAWN_END_MOVED] = { "moved", 0 },
 };
 
 static void on_signal(void *opaque)
@@ -42,6 +43,7 @@ static void on_signal(void *opaque)
         if (r->running)
             bawn_boot_reap(&r->boot);
         bawn_control_reap(r);
+        bawn_arrive_reap(r);
         return;
     }
     r->signal = info.ssi_signo;
@@ -151,23 +153,34 @@ static enum bawn_status plan_again(struct bawn_run *r, struct bawn_error *err)
 }
 
 /* The launch that a snapshot's guest had, and not the one that it would have now. */
+static enum bawn_status compare_launch(struct bawn_run *r, const struct bawn_state *state,
+                                       struct bawn_error *err)
+{
+    if (r->opt.expect.given &&
+        (!state->measured || memcmp(state->digest, r->opt.expect.digest, sizeof(state->digest))))
+        return bawn_fail(err, BAWN_E_DENIED,
+                         "the %s guest was launched %s%s, and is expected to be %s",
+                         r->opt.restore ? "snapshot's" : "migrated",
+                         state->measured ? "as " : "without being measured",
+                         state->measured ? bawn_digest_hex(state->digest).text : "",
+                         bawn_digest_hex(r->opt.expect.digest).text);
+    r->restored_measured = state->measured;
+    return BAWN_OK;
+}
+
 static enum bawn_status check_launch(struct bawn_run *r, struct bawn_error *err)
 {
-    struct bawn_state *state = malloc(sizeof(*state));
+    struct bawn_state *state;
     enum bawn_status st;
 
+    if (r->arrive.active)
+        return compare_launch(r, r->arrive.state, err);
+    state = malloc(sizeof(*state));
     if (!state)
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for the snapshot's state");
     st = bawn_snapshot_state(&r->opt.snapshot, state, r->opt.cfg.vcpus, err);
-    if (!st && r->opt.expect.given &&
-        (!state->measured || memcmp(state->digest, r->opt.expect.digest, sizeof(state->digest))))
-        st = bawn_fail(err, BAWN_E_DENIED,
-                       "the snapshot's guest was launched %s%s, and is expected to be %s",
-                       state->measured ? "as " : "without being measured",
-                       state->measured ? bawn_digest_hex(state->digest).text : "",
-                       bawn_digest_hex(r->opt.expect.digest).text);
     if (!st)
-        r->restored_measured = state->measured;
+        st = compare_launch(r, state, err);
     free(state);
     return st;
 }
@@ -184,7 +197,7 @@ static enum bawn_status plan_restored(struct bawn_run *r, struct bawn_error *err
         return st;
     if (r->opt.policy || r->opt.policy_key)
         return bawn_fail(err, BAWN_E_USAGE,
-                         "a launch policy judges kernels, and a snapshot boots none: "
+                         "a launch policy judges kernels, and a guest that goes on boots none: "
                          "--expect-measurement says which guest may go on");
     if (!plan(r, &why))
         return BAWN_OK;
@@ -245,8 +258,9 @@ static enum bawn_status open_net(struct bawn_net *net, struct bawn_net_config cf
 enum bawn_status bawn_run_open_disk(struct bawn_run *r, unsigned i, struct bawn_error *err)
 {
     const struct bawn_disk_config *cfg = &r->opt.cfg.disk[i];
+    struct bawn_disk *disk = &r->disk[cfg->slot - BAWN_SLOT_DISK];
 
-    return bawn_disk_open(&r->disk[cfg->slot - BAWN_SLOT_DISK], cfg, err);
+    return r->arrive.active ? bawn_disk_open_early(disk, cfg, err) : bawn_disk_open(disk, cfg, err);
 }
 
 enum bawn_status bawn_run_open_net(struct bawn_run *r, unsigned i, struct bawn_error *err)
@@ -287,7 +301,7 @@ static enum bawn_status open_devices(struct bawn_run *r, struct bawn_error *err)
 }
 
 /* Everything that is opened by name is opened here, before a guest runs. */
-static enum bawn_status prepare(struct bawn_run *r, struct bawn_error *err)
+enum bawn_status bawn_run_prepare(struct bawn_run *r, struct bawn_error *err)
 {
     const struct bawn_vm_config *cfg = &r->opt.cfg;
     enum bawn_status st = bawn_vm_config_check(cfg, err);
@@ -295,7 +309,7 @@ static enum bawn_status prepare(struct bawn_run *r, struct bawn_error *err)
     if (!st)
         st = bawn_vm_config_place(&r->opt.cfg, err);
     if (!st)
-        st = r->opt.restore ? plan_restored(r, err) : plan(r, err);
+        st = r->opt.restore || r->arrive.active ? plan_restored(r, err) : plan(r, err);
     if (!st)
         st = check_policy(r, err);
     if (!st)
@@ -410,7 +424,10 @@ static void launched(void *opaque)
     print_measurement(r);
     if (!r->launches++)
         print_lacks(r);
-    bawn_control_launched(r);
+    if (r->arrive.active)
+        bawn_arrive_launched(r);
+    else
+        bawn_control_launched(r);
     unplan(r);
     bawn_trim();
 }
@@ -460,7 +477,57 @@ static void unplugged(void *opaque, unsigned slot)
 
 static void ordered(void *opaque, enum bawn_order order, const char *why)
 {
-    bawn_control_ordered(opaque, order, why);
+    if (order != BAWN_ORDER_RESUME || !bawn_arrive_ordered(opaque, why))
+        bawn_control_ordered(opaque, order, why);
+}
+
+/* What is said of machines that move, on standard error. */
+static void say_moved(const struct bawn_run *r, const char *event, const char *text,
+                      const char *why)
+{
+    if (r->opt.json)
+        fprintf(stderr, "{\"event\":\"%s\",\"message\":\"%s\"}\n", event, why);
+    else if (!r->opt.quiet || *why)
+        fprintf(stderr, "bawn: %s%s%s\n", text, *why ? ": " : "", why);
+}
+
+static void left(void *opaque, const char *why)
+{
+    struct bawn_run *r = opaque;
+
+    if (*why)
+        say_moved(r, "migration-failed", "the machine was not migrated", why);
+    bawn_control_left(r, why);
+}
+
+void bawn_run_stranger(struct bawn_run *r, char *why)
+{
+    char text[128];
+
+    snprintf(text, sizeof(text), "%.127s", why);
+    bawn_boot_clean(text, sizeof(text));
+    say_moved(r, "stranger", "somebody was turned away", text);
+}
+
+void bawn_run_arrived(struct bawn_run *r, const char *why)
+{
+    say_moved(r, *why ? "migration-failed" : "arrived",
+              *why ? "no machine has arrived" : "the machine has arrived", why);
+    bawn_control_arrived(r, why);
+    if (!*why)
+        return;
+    if (!r->running)
+        bawn_run_close(r);
+    bawn_arrive_close(r);
+    r->created = false;
+    if (r->opt.incoming) { /* it was what this was for */
+        r->failed = true;
+        r->next = BAWN_NEXT_QUIT;
+        bawn_loop_stop(r->loop);
+    } else {
+        bawn_vm_config_free(&r->opt.cfg);
+        bawn_vm_config_init(&r->opt.cfg);
+    }
 }
 
 static void on_monitor(void *opaque)
@@ -488,6 +555,8 @@ static void serve(struct bawn_run *r, struct bawn_loop *loop)
     if (r->console.relay)
         bawn_relay_serve(r->console.relay, loop);
     bawn_control_watch(r);
+    bawn_arrive_watch(r);
+    bawn_arrive_reap(r);
     bawn_control_reap(r); /* what ended while nobody listened */
 }
 
@@ -508,12 +577,21 @@ static enum bawn_status wait_for_orders(struct bawn_run *r, struct bawn_error *e
 
 static enum bawn_status boot_once(struct bawn_run *r, enum bawn_end *why, struct bawn_error *err)
 {
-    const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, unplugged, r };
-    const struct bawn_from from = { &r->opt.snapshot, r->opt.read_first, { progress, r } };
-    bool restore = r->opt.restore && !r->launches;
+    const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, unplugged, left, r };
+    const struct bawn_from from = {
+        .snapshot = r->arrive.active ? NULL : &r->opt.snapshot,
+        .state = r->arrive.active ? r->arrive.state : NULL,
+        .mem = r->arrive.active ? &r->arrive.mem : NULL,
+        .read_first = r->opt.read_first,
+        .progress = { progress, r },
+    };
+    bool restore = (r->opt.restore || r->arrive.active) && !r->launches;
     struct bawn_boot *b = &r->boot;
-    enum bawn_status st = bawn_boot_create(b, &r->parts, &r->backends, r->opt.stats, &ops,
-                                           restore ? &from : NULL, err);
+    enum bawn_status st;
+
+    r->parts.hold = r->arrive.active;
+    st = bawn_boot_create(b, &r->parts, &r->backends, r->opt.stats, &ops, restore ? &from : NULL,
+                          err);
 
     if (st)
         return st;
@@ -566,8 +644,8 @@ static int boot(struct bawn_run *r)
 
     r->next = BAWN_NEXT_QUIT;
     if (!r->open)
-        st = prepare(r, &err);
-    else if (!r->planned)
+        st = bawn_run_prepare(r, &err);
+    else if (!r->planned && !r->arrive.active)
         st = plan_again(r, &err);
     r->open = !st;
     if (!st) {
@@ -577,6 +655,7 @@ static int boot(struct bawn_run *r)
     if (st) {
         bawn_term_restore();
         fprintf(stderr, "bawn: %s\n", err.msg);
+        bawn_arrive_failed(r, err.msg);
         if (r->control.pending) /* who asked for it may ask again */
             r->next = BAWN_NEXT_WAIT;
         bawn_run_close(r);
@@ -594,6 +673,7 @@ static int boot(struct bawn_run *r)
         bawn_event(&r->events, "vm", "shutdown");
     if (r->next == BAWN_NEXT_QUIT)
         code = report(r, why);
+    bawn_arrive_failed(r, r->boot.end_msg);
     bawn_control_ended(r, r->boot.end_msg);
     return code;
 }
@@ -602,6 +682,7 @@ static void init(struct bawn_run *r)
 {
     r->images.kernel_fd = r->images.initrd_fd = -1;
     r->accel.fd = r->signal_fd = r->timer_fd = r->socket.fd = r->events.fd = r->events.gone_fd = -1;
+    r->arrive.link = r->arrive.watch = r->arrive.mem.faults = -1;
     r->control.listen_fd = r->control.link[0] = r->control.link[1] = -1;
     r->swtpm.control_fd = r->swtpm.data_fd = -1;
     for (unsigned i = 0; i < BAWN_MAX_DISKS; i++)
@@ -625,7 +706,11 @@ static int run_all(struct bawn_run *r)
     enum bawn_status st = bawn_control_open(r, &err);
     int code = 0;
 
-    r->created = r->opt.cfg.kernel || r->opt.restore || !r->opt.api_socket;
+    r->created = !r->opt.incoming && (r->opt.cfg.kernel || r->opt.restore || !r->opt.api_socket);
+    if (!st && r->opt.incoming)
+        st = open_events(r, &err);
+    if (!st && r->opt.incoming)
+        st = bawn_arrive_begin(r, r->opt.incoming, &r->opt.migration, &err);
     r->next = r->created ? BAWN_NEXT_BOOT : BAWN_NEXT_WAIT;
     while (!st && r->next != BAWN_NEXT_QUIT) {
         if (r->next == BAWN_NEXT_BOOT) {
@@ -635,8 +720,10 @@ static int run_all(struct bawn_run *r)
         st = open_events(r, &err);
         if (!st)
             st = wait_for_orders(r, &err);
-        code = r->signal ? EXIT_SIGNAL + r->signal : 0;
+        code = r->signal ? EXIT_SIGNAL + r->signal : r->failed;
     }
+    r->loop = NULL;
+    bawn_arrive_close(r);
     bawn_control_close(r);
     if (!st)
         return code;
@@ -673,22 +760,40 @@ int bawn_run(int argc, char **argv)
     return code;
 }
 
-int bawn_restore(int argc, char **argv)
+static const char restore_help[] =
+    "Usage: bawn restore FILE --key FILE|--no-encryption [OPTION]...\n\n"
+    "Has the machine of a snapshot go on. The options are those of bawn run, over the\n"
+    "configuration that the snapshot has (bawn run --help).\n";
+static const char receive_help[] =
+    "Usage: bawn receive tls:HOST:PORT --migration-cert FILE --migration-key FILE\n"
+    "                    --migration-ca FILE [OPTION]...\n\n"
+    "Waits for a machine that bawn migrate sends, and has it go on. The options are those\n"
+    "of bawn run, over the configuration that comes with it (bawn run --help).\n";
+
+/* bawn run with one option more, whose value comes first. */
+static int run_with(const char *option, const char *help, int argc, char **argv)
 {
     char **args = calloc((size_t)argc + 2, sizeof(*args));
     int code = 2;
 
     if (argc < 1 || !strcmp(argv[0], "--help") || argv[0][0] == '-') {
-        fprintf(argc && !strcmp(argv[0], "--help") ? stdout : stderr,
-                "Usage: bawn restore FILE --key FILE|--no-encryption [OPTION]...\n\n"
-                "Has the machine of a snapshot go on. The options are those of bawn run, over the\n"
-                "configuration that the snapshot has (bawn run --help).\n");
+        fputs(help, argc && !strcmp(argv[0], "--help") ? stdout : stderr);
         code = argc && !strcmp(argv[0], "--help") ? 0 : 2;
     } else if (args) {
-        args[0] = (char[]){ "--restore" };
+        args[0] = (char *)(uintptr_t)option;
         memcpy(args + 1, argv, (size_t)argc * sizeof(*args));
         code = bawn_run(argc + 1, args);
     }
     free(args);
     return code;
+}
+
+int bawn_restore(int argc, char **argv)
+{
+    return run_with("--restore", restore_help, argc, argv);
+}
+
+int bawn_receive_machine(int argc, char **argv)
+{
+    return run_with("--incoming", receive_help, argc, argv);
 }

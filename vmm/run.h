@@ -8,6 +8,7 @@
 
 #include <limits.h>
 
+#include "arrive.h"
 #include "control.h"
 #include "events.h"
 #include "options.h"
@@ -40,11 +41,13 @@ struct bawn_run {
 
     struct bawn_events events;
     struct bawn_control control;
+    struct bawn_arrive arrive;
     struct bawn_loop *loop; /* that serves now */
     bool created;           /* there is a configuration, */
     bool open;              /* and all that it names is open */
     bool running;           /* and there are processes */
     enum bawn_next next;
+    bool failed;            /* no machine has arrived */
     bool reboot;            /* somebody outside asked for it */
     char restore[PATH_MAX]; /* the snapshot that the API named */
     uint64_t balloon;       /* that the guest is just told of */
@@ -55,6 +58,12 @@ struct bawn_run {
 enum bawn_status bawn_run_open_disk(struct bawn_run *r, unsigned disk, struct bawn_error *err);
 enum bawn_status bawn_run_open_net(struct bawn_run *r, unsigned net, struct bawn_error *err);
 void bawn_run_close_slot(struct bawn_run *r, unsigned slot);
+/* Opens all that the configuration names. After a failure bawn_run_close() is due. */
+enum bawn_status bawn_run_prepare(struct bawn_run *r, struct bawn_error *err);
+/* For arrive.c: a peer without a right certificate was turned away; a machine has arrived, or has
+ * not: why. */
+void bawn_run_stranger(struct bawn_run *r, char *why);
+void bawn_run_arrived(struct bawn_run *r, const char *why);
 /* Closes the machine's files. The configuration stays. */
 void bawn_run_close(struct bawn_run *r);
 

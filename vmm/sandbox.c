@@ -47,6 +47,8 @@ FILTER(snapshot);
 FILTER(api);
 FILTER(pager);
 FILTER(tpm);
+FILTER(send);
+FILTER(receive);
 
 #define FILES 256 /* descriptors, vsock's connections among them */
 
@@ -65,6 +67,8 @@ static const struct {
     [BAWN_ROLE_API] = { bawn_filter_api, bawn_filter_api_end },
     [BAWN_ROLE_PAGER] = { bawn_filter_pager, bawn_filter_pager_end },
     [BAWN_ROLE_TPM] = { bawn_filter_tpm, bawn_filter_tpm_end },
+    [BAWN_ROLE_SEND] = { bawn_filter_send, bawn_filter_send_end },
+    [BAWN_ROLE_RECEIVE] = { bawn_filter_receive, bawn_filter_receive_end },
 };
 
 pid_t bawn_sandbox_fork(bool *apart)

@@ -26,6 +26,8 @@ enum bawn_role {
     BAWN_ROLE_API,
     BAWN_ROLE_PAGER,
     BAWN_ROLE_TPM,
+    BAWN_ROLE_SEND,
+    BAWN_ROLE_RECEIVE,
 };
 
 /* What of it this host does not give. */

@@ -22,21 +22,27 @@
 
 /* ---- children ---- */
 
-/* As fork(). The child ends with this process. */
-static pid_t spawn(const char *name, bool *apart)
+/* What fork() gave. The child ends with this process. */
+static pid_t begin_child(pid_t pid, pid_t parent, const char *name, bool apart)
 {
-    pid_t parent = getpid(), pid = bawn_sandbox_fork(apart);
     char comm[16];
 
     if (pid)
         return pid;
     bawn_term_forget();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (!*apart && getppid() != parent) /* in a namespace of its own it sees none */
+    if (!apart && getppid() != parent) /* in a namespace of its own it sees none */
         _exit(1);
     snprintf(comm, sizeof(comm), "bawn:%s", name);
     prctl(PR_SET_NAME, comm);
     return 0;
+}
+
+static pid_t spawn(const char *name, bool *apart)
+{
+    pid_t parent = getpid(), pid = bawn_sandbox_fork(apart);
+
+    return begin_child(pid, parent, name, *apart);
 }
 
 pid_t bawn_boot_spawn(const char *name)
@@ -44,6 +50,13 @@ pid_t bawn_boot_spawn(const char *name)
     bool apart;
 
     return spawn(name, &apart);
+}
+
+pid_t bawn_boot_spawn_here(const char *name)
+{
+    pid_t parent = getpid();
+
+    return begin_child(fork(), parent, name, false);
 }
 
 /* In a child. Without the pager it would take memory that is not there yet for zero. */
@@ -255,7 +268,7 @@ void bawn_boot_ordered(struct bawn_boot *b, const char *why)
         b->tracked.on = order == BAWN_ORDER_TRACK;
     if (*why && order == BAWN_ORDER_PLUG)
         bawn_plug_retract(b, b->order_device);
-    if (!bawn_save_ordered(b, order, why))
+    if (!bawn_save_ordered(b, order, why) && !bawn_leave_ordered(b, order, why))
         b->ops.ordered(b->ops.opaque, order, why);
 }
 
@@ -333,6 +346,7 @@ static bool hear(struct bawn_boot *b)
             break;
         b->lacks = msg.value;
         b->launched = true;
+        b->paused = b->parts.hold;
         b->ops.launched(b->ops.opaque);
         if (b->end != BAWN_END_NONE)
             begin_end(b);
@@ -417,6 +431,7 @@ void bawn_boot_reap(struct bawn_boot *b)
             device_ended(b, i, status);
     }
     bawn_save_reap(b);
+    bawn_leave_reap(b);
     reap_pager(b);
     if (!any_left(b))
         bawn_loop_stop(&b->loop);
@@ -424,11 +439,17 @@ void bawn_boot_reap(struct bawn_boot *b)
 
 /* ---- life ---- */
 
-static enum bawn_status make_memory(struct bawn_boot *b, struct bawn_error *err)
+static enum bawn_status make_memory(struct bawn_boot *b, const struct bawn_from *from,
+                                    struct bawn_error *err)
 {
     const struct bawn_launch_plan *plan = b->parts.plan;
     const struct bawn_snp_input *snp = b->parts.snp;
 
+    if (from && from->mem) {
+        b->mem = *from->mem;
+        *from->mem = (struct bawn_mem){ .faults = -1 };
+        return BAWN_OK;
+    }
     /* Of a confidential guest most is private, and the module's. */
     return snp ? bawn_mem_create(&b->mem, snp->launch.ram, snp->launch.nr_ram, false, err)
                : bawn_mem_create(&b->mem, plan->ram, plan->nr_ram, bawn_mem_pages_of(b->parts.cfg),
@@ -462,7 +483,9 @@ static enum bawn_status make_state(struct bawn_boot *b, const struct bawn_from *
     }
     b->parts.save = &b->shared->state;
     b->parts.from = from ? &b->shared->state : NULL;
-    if (!from)
+    if (from && from->state)
+        memcpy(&b->shared->state, from->state, from->state->size);
+    if (!from || from->state)
         return BAWN_OK;
     st = bawn_snapshot_state(from->snapshot, &b->shared->state, b->parts.cfg->vcpus, err);
     if (st)
@@ -525,7 +548,7 @@ enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_part
     pthread_mutex_init(&b->lock, NULL);
     st = make_wires(b, err);
     if (!st)
-        st = make_memory(b, err);
+        st = make_memory(b, from, err);
     if (!st)
         st = make_counters(b, err);
     if (!st)
@@ -555,6 +578,7 @@ void bawn_boot_run(struct bawn_boot *b)
 void bawn_boot_destroy(struct bawn_boot *b)
 {
     bawn_save_cancel(b);
+    bawn_leave_cancel(b);
     if (b->pager_pid && !kill(b->pager_pid, SIGKILL))
         waitpid(b->pager_pid, NULL, 0);
     bawn_pager_close(&b->pager);

@@ -11,13 +11,16 @@
 #include <sys/types.h>
 
 #include "devices.h"
+#include "leave.h"
 #include "machine.h"
 #include "pager.h"
 #include "save.h"
 
 /* A snapshot that a machine goes on from. */
 struct bawn_from {
-    struct bawn_snapshot *snapshot; /* borrowed */
+    struct bawn_snapshot *snapshot; /* borrowed; NULL: it came from another host, */
+    const struct bawn_state *state; /* borrowed: with this, which was checked, */
+    struct bawn_mem *mem;           /* and this, which is taken over */
     bool read_first;                /* all memory, before the guest runs */
     struct bawn_progress progress;
 };
@@ -32,6 +35,8 @@ struct bawn_boot_ops {
     void (*saved)(void *opaque, const char *path, const char *why);
     /* The device of this slot is there no longer, and nobody uses its back-end. */
     void (*unplugged)(void *opaque, unsigned slot);
+    /* It runs elsewhere, and is about to end here; or it does not: why. */
+    void (*left)(void *opaque, const char *why);
     void *opaque; /* borrowed */
 };
 
@@ -50,6 +55,7 @@ struct bawn_boot {
     struct bawn_counters *counters; /* owned */
     struct bawn_shared *shared;     /* owned */
     struct bawn_save save;
+    struct bawn_leave leave;
     struct bawn_pager pager;
     pid_t pager_pid; /* 0: all memory is there */
     struct bawn_devices devices;
@@ -110,6 +116,8 @@ enum bawn_status bawn_boot_plug(struct bawn_boot *b, unsigned slot, struct bawn_
 enum bawn_status bawn_boot_unplug(struct bawn_boot *b, unsigned slot, struct bawn_error *err);
 /* As fork(), for another child that is to end with the supervisor; its caller reaps it. */
 pid_t bawn_boot_spawn(const char *name);
+/* The same without namespaces of its own: for who has to reach the network first. */
+pid_t bawn_boot_spawn_here(const char *name);
 /* Makes what a child said text for a terminal and for JSON. */
 void bawn_boot_clean(char *text, size_t size);
 /* Some process has ended. */

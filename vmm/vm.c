@@ -397,8 +397,19 @@ static void stop_threads(struct bawn_vm *vm)
         bawn_stream_cut(vm->parts->serial, true);
 }
 
+/* As bawn_vm_pause() leaves it, before anything has moved. */
+static void hold(struct bawn_vm *vm)
+{
+    vm->pause = vm->paused = true;
+    set_immediate_exit(vm, 1);
+    for (unsigned i = 0; i < vm->parts->devices->nr; i++)
+        bawn_link_pause(&vm->link[i]);
+}
+
 enum bawn_end bawn_vm_run(struct bawn_vm *vm)
 {
+    if (vm->parts->hold)
+        hold(vm);
     bawn_threads_go(&vm->threads);
     bawn_loop_run(&vm->loop);
     stop_threads(vm);

@@ -67,6 +67,7 @@ struct bawn_vm_parts {
     struct bawn_counters *counters;
     struct bawn_state *save;       /* where a snapshot's is put */
     const struct bawn_state *from; /* a snapshot's, from which it goes on; NULL: it boots */
+    bool hold;                     /* it begins paused */
 };
 
 struct bawn_vm_ops {

@@ -226,7 +226,8 @@ def libvirt(place):
         listener.listen()
         number = listener.fileno()
         with place.program("--api-socket", f"fd={number}", "--event-monitor", f"path={fifo}",
-                           name="cloud-hypervisor", pass_fds=(number,)) as process:
+                           name="cloud-hypervisor", pass_fds=(number,),
+                           env={**os.environ, "BAWN_SNAPSHOT_KEY": place.file("snapshot-key", bytes(32))}) as process:
             with open(fifo, "rb", buffering=0) as events:
                 client = Client(path)
                 seen = conversation(place, client, snapshots)

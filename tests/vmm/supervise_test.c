@@ -385,7 +385,7 @@ static void create_with(void (*what)(const struct bawn_vm_parts *parts, int fd),
     static struct bawn_launch_plan plan = { .ram[0] = { 0, 4 << 20 }, .nr_ram = 1 };
     const struct bawn_vm_parts parts = { .cfg = cfg, .plan = &plan };
     static const struct bawn_backends backends = { .disk = disk };
-    const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, NULL, NULL };
+    const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, NULL, NULL, NULL };
 
     machine = what;
     nr_launched = nr_ended = nr_again = 0;

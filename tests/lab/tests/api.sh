@@ -51,7 +51,8 @@ events_are() { [ "$(sed -n 's/.*"source":"\([a-z]*\)","event":"\([a-z]*\)".*/\1:
 
 echo 1..15
 ln -s "$(command -v bawn)" "$work/cloud-hypervisor"
-"$work/cloud-hypervisor" --api-socket "path=$work/api" --event-monitor "path=$work/events" 2>"$work/err" &
+head -c 32 /dev/urandom >"$work/key"
+BAWN_SNAPSHOT_KEY="$work/key" "$work/cloud-hypervisor" --api-socket "path=$work/api" --event-monitor "path=$work/events" 2>"$work/err" &
 vmm=$!
 left=200
 until [ -S "$work/api" ] || [ $left = 0 ]; do

@@ -130,6 +130,15 @@ not_restored() { # words of the message, snapshot, options of bawn restore
 	! bawn restore "$image" --device "$device" --timeout 5 "$@" </dev/null >/dev/null 2>"$work/refused" &&
 		grep -q "$words" "$work/refused"
 }
+not_saved() { # words of the message, options of bawn snapshot
+	words=$1
+	shift
+	! bawn snapshot --api-socket "$work/api" "$work/none" "$@" 2>"$work/refused" && grep -q "$words" "$work/refused"
+}
+smaller() { # than the second, by half
+	echo "# $(stat -c %s "$1") and $(stat -c %s "$2") bytes"
+	[ $(($(stat -c %s "$1") * 2)) -lt "$(stat -c %s "$2")" ]
+}
 counts_on() { # from a number
 	first=$(sed -n 's/^guest: count \([0-9]*\).*/\1/p' "$work/out" | head -n 1)
 	echo "# it counted to $1, and goes on with $first"
@@ -368,22 +377,30 @@ processes)
 	;;
 snapshot)
 	seconds=10
-	echo 1..14
+	echo 1..19
 	head -c 32 /dev/urandom >"$work/key"
 	head -c 32 /dev/urandom >"$work/other"
 	dd if=/dev/zero of="$work/a" bs=1M count=8 2>/dev/null
 	start counter poweroff --disk "path=$work/a" --key "$work/key" --api-socket "path=$work/api"
 	check "the guest counts" wait_for '^guest: count 2' $patience
-	check "it is saved while it runs" bawn snapshot --api-socket "$work/api" "$work/first"
+	check "it is saved while it runs" bawn snapshot --api-socket "$work/api" "$work/first" --track
 	check "and goes on" wait_for '^guest: count 4' 60
 	check "it is paused" bawn pause --api-socket "$work/api"
 	counted=$(sed -n 's/^guest: count \([0-9]*\).*/\1/p' "$work/out" | tail -n 1)
-	check "and saved" bawn snapshot --api-socket "$work/api" "$work/snapshot"
+	check "what changed since is saved" bawn snapshot --api-socket "$work/api" "$work/second" --base "$work/first"
+	check "and since that" bawn snapshot --api-socket "$work/api" "$work/snapshot" --base "$work/second"
+	check "but not since any other" not_saved "is not the last snapshot" --base "$work/first"
+	check "these are much smaller" smaller "$work/second" "$work/first"
 	kill -KILL "$vmm"
 	check "its processes are gone" none_left
 	check "another key is refused" not_restored "not the one" "$work/snapshot" --key "$work/other"
 	check "so is none" not_restored "key is needed" "$work/snapshot" --no-encryption
-	head -c 1000000 "$work/snapshot" >"$work/short"
+	mv "$work/first" "$work/away"
+	check "and a chain with a gap" not_restored "first cannot be opened" "$work/snapshot" --key "$work/key"
+	bawn snapshot --help >"$work/first"
+	check "or with another file in it" not_restored "base.*first: no snapshot" "$work/snapshot" --key "$work/key"
+	mv "$work/away" "$work/first"
+	head -c $(($(stat -c %s "$work/snapshot") - 1000)) "$work/snapshot" >"$work/short"
 	check "and an image that was cut off" not_restored "damaged, or was cut off" "$work/short" --key "$work/key"
 	restore --key "$work/key"
 	check "a machine goes on from it" wait_for '^guest: count' $patience

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Sends a machine away. The process that speaks with the destination is believed when it says that
+ * the destination holds all, which is what it is for; it orders nothing else.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "leave.h"
+#include "supervise.h"
+
+#define AGAIN 200000000 /* ns between two looks for the disks' locks */
+#define TRIES 50
+
+static void close_all(struct bawn_leave *l)
+{
+    if (l->link >= 0)
+        close(l->link);
+    if (l->send.wish.progress >= 0)
+        close(l->send.wish.progress);
+    l->link = l->send.wish.progress = -1;
+    free(l->config);
+    l->config = NULL;
+}
+
+static void end(struct bawn_boot *b)
+{
+    struct bawn_leave *l = &b->leave;
+
+    bawn_loop_forget(&b->loop, l->watch);
+    bawn_loop_forget(&b->loop, l->timer_watch);
+    close(l->timer_fd);
+    l->timer_fd = -1;
+    close_all(l);
+    l->active = false;
+    b->ops.left(b->ops.opaque, l->why);
+    if (l->gone)
+        bawn_boot_end(b, BAWN_END_MOVED, "the machine runs at %s now", l->url);
+}
+
+/* ---- the disks' locks ---- */
+
+static struct bawn_disk *disk_of(struct bawn_boot *b, unsigned i)
+{
+    unsigned slot = b->parts.cfg->disk[i].slot;
+
+    return b->devices.blk[slot ? slot - BAWN_SLOT_DISK : i].disk;
+}
+
+static bool lock_disks(struct bawn_boot *b, bool lock, struct bawn_error *err)
+{
+    for (unsigned i = 0; i < b->parts.cfg->nr_disks; i++) {
+        if (bawn_disk_lock(disk_of(b, i), b->parts.cfg->disk[i].path, lock, err)) {
+            while (lock && i--) /* all or none */
+                bawn_disk_lock(disk_of(b, i), b->parts.cfg->disk[i].path, false, NULL);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void again_soon(const struct bawn_leave *l)
+{
+    const struct itimerspec when = { .it_value.tv_nsec = AGAIN };
+
+    timerfd_settime(l->timer_fd, 0, &when, NULL);
+}
+
+/* ---- going on here ---- */
+
+static void add_why(struct bawn_leave *l, const char *text, const char *why)
+{
+    size_t n = strlen(l->why);
+
+    snprintf(l->why + n, sizeof(l->why) - n, "; %s%.120s", text, why);
+}
+
+static bool give(struct bawn_boot *b, enum bawn_order order)
+{
+    if (!bawn_boot_order(b, order))
+        return false;
+    b->leave.order = order;
+    return true;
+}
+
+/* The next step back; comes again when that is done. */
+static void unwind(struct bawn_boot *b)
+{
+    struct bawn_leave *l = &b->leave;
+    struct bawn_error err;
+
+    if (l->pid || b->order != BAWN_ORDER_END)
+        return;
+    if (l->unlocked && !l->given && !lock_disks(b, true, &err)) {
+        /* The destination may take a while to let go of them. */
+        if (l->tries++ < TRIES) {
+            again_soon(l);
+            return;
+        }
+        add_why(l, "the machine stays paused: ", err.msg);
+        l->stopped = false;
+    } else if (!l->given) {
+        l->unlocked = false;
+    }
+    if (l->stopped && !l->given) {
+        l->stopped = false;
+        if (give(b, BAWN_ORDER_RESUME))
+            return;
+    }
+    if (b->tracked.on && l->tracks) {
+        l->tracks = false;
+        if (give(b, BAWN_ORDER_LEAVE))
+            return;
+    }
+    end(b);
+}
+
+static void fail(struct bawn_boot *b, const char *why)
+{
+    struct bawn_leave *l = &b->leave;
+
+    if (!*l->why)
+        snprintf(l->why, sizeof(l->why), "%.255s", why);
+    if (l->pid)
+        kill(l->pid, SIGKILL); /* its end is what counts */
+}
+
+/* ---- what the process asks for ---- */
+
+static void answer(struct bawn_boot *b)
+{
+    struct bawn_leave *l = &b->leave;
+
+    l->asked = false;
+    if (!bawn_move_tell(l->link, l->wants))
+        fail(b, "the process that sends has ended");
+}
+
+static enum bawn_order order_for(const struct bawn_boot *b)
+{
+    const struct bawn_leave *l = &b->leave;
+
+    if (l->wants == BAWN_MOVE_STOP)
+        return b->paused ? BAWN_ORDER_SAVE : BAWN_ORDER_PAUSE;
+    return l->wants == BAWN_MOVE_TAKE ? BAWN_ORDER_TAKE : BAWN_ORDER_TRACK;
+}
+
+/* Orders come one at a time: if there is another, this one comes after it. */
+static void give_order(struct bawn_boot *b)
+{
+    if (b->order == BAWN_ORDER_END && !give(b, order_for(b)))
+        fail(b, "the machine takes no orders");
+}
+
+static void carried_out(struct bawn_boot *b, enum bawn_order order)
+{
+    struct bawn_leave *l = &b->leave;
+    struct bawn_error err;
+
+    if (order == BAWN_ORDER_PAUSE) {
+        give_order(b); /* and the state */
+        return;
+    }
+    l->unlocked = order == BAWN_ORDER_SAVE;
+    if (l->unlocked && !lock_disks(b, false, &err))
+        fail(b, err.msg);
+    else
+        answer(b);
+}
+
+bool bawn_leave_ordered(struct bawn_boot *b, enum bawn_order order, const char *why)
+{
+    struct bawn_leave *l = &b->leave;
+    bool mine = l->active && order == l->order;
+
+    if (!l->active)
+        return false;
+    if (mine) {
+        l->order = BAWN_ORDER_END;
+        l->stopped |= order == BAWN_ORDER_PAUSE && !*why;
+        if (order == BAWN_ORDER_TRACK) {
+            l->tracks = true;
+            b->tracked.since = false; /* what is sent is not noted any more */
+        }
+    }
+    if (!l->pid) {
+        if (mine && *why && order == BAWN_ORDER_RESUME)
+            add_why(l, "the machine does not go on: ", why);
+        unwind(b);
+    } else if (mine && *why) {
+        fail(b, why);
+    } else if (mine) {
+        carried_out(b, order);
+    } else if (l->asked) {
+        give_order(b);
+    }
+    return mine;
+}
+
+static void on_message(void *opaque)
+{
+    struct bawn_boot *b = opaque;
+    struct bawn_leave *l = &b->leave;
+    struct bawn_move_msg msg;
+    ssize_t n = recv(l->link, &msg, sizeof(msg), MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n != sizeof(msg)) { /* it ends: bawn_leave_reap() */
+        bawn_loop_set(&b->loop, l->watch, false);
+        return;
+    }
+    l->wants = (enum bawn_move_kind)msg.kind;
+    if (l->asked || l->given != (l->wants == BAWN_MOVE_DONE)) {
+        fail(b, "the process that sends makes no sense");
+        return;
+    }
+    switch (l->wants) {
+    case BAWN_MOVE_TRACK:
+    case BAWN_MOVE_TAKE:
+    case BAWN_MOVE_STOP:
+        l->asked = true;
+        give_order(b);
+        break;
+    case BAWN_MOVE_GIVE:
+        if (!l->unlocked || !b->paused || b->ending) {
+            fail(b, "the process that sends makes no sense");
+            break;
+        }
+        l->given = true;
+        answer(b);
+        break;
+    case BAWN_MOVE_DONE:
+        l->gone = true;
+        break;
+    default:
+        fail(b, "the process that sends makes no sense");
+    }
+}
+
+static void on_timer(void *opaque)
+{
+    struct bawn_boot *b = opaque;
+    uint64_t ignored;
+
+    (void)!read(b->leave.timer_fd, &ignored, sizeof(ignored));
+    unwind(b);
+}
+
+/* ---- life ---- */
+
+static enum bawn_status check(const struct bawn_boot *b, struct bawn_error *err)
+{
+    struct bawn_error why;
+    enum bawn_status st = bawn_state_supported(b->parts.cfg, &why);
+
+    if (st)
+        return bawn_fail(err, st, "it cannot be migrated, for the same reason: %.400s", why.msg);
+    if (b->leave.active || b->save.active)
+        return bawn_fail(err, BAWN_E_IO, "a snapshot or a migration is being made already");
+    if (b->pager_pid)
+        return bawn_fail(err, BAWN_E_IO,
+                         "the machine's memory is still being read from the snapshot that it "
+                         "came from: try again");
+    if (!b->launched || b->ending || b->paused)
+        return bawn_fail(err, BAWN_E_IO, "the machine does not run");
+    return BAWN_OK;
+}
+
+static enum bawn_status start(struct bawn_boot *b, struct bawn_error *err)
+{
+    struct bawn_leave *l = &b->leave;
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+        return bawn_fail(err, BAWN_E_IO, "cannot reach the process that sends: %m");
+    l->pid = bawn_boot_spawn_here("send");
+    if (!l->pid) {
+        close(pair[0]);
+        l->send.link = pair[1];
+        bawn_send_run(&l->send);
+    }
+    close(pair[1]);
+    l->link = pair[0];
+    if (l->pid < 0) {
+        l->pid = 0;
+        return bawn_fail(err, BAWN_E_IO, "cannot make a process: %m");
+    }
+    l->watch = bawn_loop_watch(&b->loop, l->link, true, on_message, b);
+    l->timer_watch = bawn_loop_watch(&b->loop, l->timer_fd, true, on_timer, b);
+    return BAWN_OK;
+}
+
+enum bawn_status bawn_leave_begin(struct bawn_boot *b, const struct bawn_move_wish *wish,
+                                  struct bawn_error *err)
+{
+    struct bawn_leave *l = &b->leave;
+    enum bawn_status st = check(b, err);
+
+    if (st)
+        return st;
+    *l = (struct bawn_leave){ .link = -1 };
+    snprintf(l->url, sizeof(l->url), "%s", wish->url);
+    l->config = bawn_vm_config_print(b->parts.cfg);
+    l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    l->send = (struct bawn_send){
+        .wish = *wish,
+        .mem = b->mem,
+        .config = l->config,
+        .state = &b->shared->state,
+        .why = &b->shared->why,
+    };
+    l->send.wish.progress = wish->progress < 0 ? -1 : fcntl(wish->progress, F_DUPFD_CLOEXEC, 3);
+    if (l->send.wish.progress >= 0)
+        fcntl(l->send.wish.progress, F_SETFL, O_NONBLOCK | O_WRONLY);
+    if (!l->config || l->timer_fd < 0)
+        st = bawn_fail(err, BAWN_E_NOMEM, "no memory for the migration");
+    if (!st) {
+        bawn_frame_hello_init(&l->send.hello, &b->mem, strlen(l->config),
+                              BAWN_STATE_SIZE(b->parts.cfg->vcpus));
+        for (unsigned i = 0; i < b->parts.cfg->nr_disks; i++)
+            l->send.hello.sectors[i] = htole64(disk_of(b, i)->sectors);
+        b->shared->why.msg[0] = '\0';
+        st = start(b, err);
+    }
+    l->active = !st;
+    if (st) {
+        close_all(l);
+        if (l->timer_fd >= 0)
+            close(l->timer_fd);
+    }
+    return st;
+}
+
+void bawn_leave_reap(struct bawn_boot *b)
+{
+    struct bawn_leave *l = &b->leave;
+    int status;
+
+    if (!l->pid || waitpid(l->pid, &status, WNOHANG) <= 0)
+        return;
+    while (l->active && l->link >= 0 && !l->gone && l->given) { /* its last word */
+        struct bawn_move_msg msg;
+
+        if (recv(l->link, &msg, sizeof(msg), MSG_DONTWAIT) != sizeof(msg))
+            break;
+        l->gone = msg.kind == BAWN_MOVE_DONE;
+    }
+    l->pid = 0;
+    if (l->gone) {
+        end(b);
+        return;
+    }
+    bawn_boot_clean(b->shared->why.msg, sizeof(b->shared->why.msg));
+    if (!*l->why)
+        snprintf(l->why, sizeof(l->why), "%.160s",
+                 !WIFEXITED(status)    ? "the process that sends was killed"
+                 : *b->shared->why.msg ? b->shared->why.msg
+                                       : "the process that sends has ended");
+    if (l->given)
+        add_why(l,
+                "the destination was told to go on and did not answer: the machine stays paused "
+                "here; if it does not run there, resume it",
+                "");
+    unwind(b);
+}
+
+void bawn_leave_cancel(struct bawn_boot *b)
+{
+    struct bawn_leave *l = &b->leave;
+
+    if (!l->active)
+        return;
+    if (l->pid) {
+        kill(l->pid, SIGKILL);
+        waitpid(l->pid, NULL, 0);
+        l->pid = 0;
+    }
+    if (!*l->why)
+        snprintf(l->why, sizeof(l->why), "the machine ended");
+    end(b);
+}
+
+enum bawn_status bawn_leave_return(struct bawn_boot *b, struct bawn_error *err)
+{
+    if (!b->leave.unlocked)
+        return BAWN_OK;
+    if (!lock_disks(b, true, err))
+        return BAWN_E_IO;
+    b->leave.unlocked = false;
+    return BAWN_OK;
+}
