@@ -3,6 +3,7 @@
  * What each call of the API does, and in which states of a machine. The API's process checked that
  * a body is JSON text of bounded size; what is in it is checked here.
  */
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,16 @@ static enum bawn_status do_ping(struct bawn_run *r, struct bawn_error *err)
     return BAWN_OK;
 }
 
+/* Without what the guest says that it has given up; any number is one. */
+static uint64_t actual_memory(const struct bawn_run *r)
+{
+    const struct bawn_counters *counters = r->running ? r->boot.counters : NULL;
+    uint64_t memory = r->opt.cfg.memory,
+             balloon = counters ? (uint64_t)le32toh(counters->balloon) << 12 : 0;
+
+    return balloon < memory ? memory - balloon : 0;
+}
+
 static enum bawn_status do_info(struct bawn_run *r, struct bawn_error *err)
 {
     unsigned state = bawn_run_state(r);
@@ -84,7 +95,7 @@ static enum bawn_status do_info(struct bawn_run *r, struct bawn_error *err)
     }
     fprintf(t.out, "{\"config\":%s,\"state\":\"%s\",\"memory_actual_size\":%llu}", config,
             state == BAWN_IS_MOVING ? "Running" : bawn_run_state_name(state),
-            (unsigned long long)r->opt.cfg.memory);
+            (unsigned long long)actual_memory(r));
     free(config);
     text_reply(r, &t);
     return BAWN_OK;

@@ -21,6 +21,7 @@ struct bawn_vdev_ops {
     uint32_t class;
     unsigned nr_queues;
     uint16_t queue_size;
+    uint8_t settable, settable_len; /* bytes of its configuration that the driver writes */
     unsigned input_queues; /* bit n: the device takes queue n's buffers when it is ready to */
     /* Serves one request of a queue; returns how many bytes it wrote. */
     uint32_t (*serve)(void *opaque, unsigned queue, const struct bawn_virtq_chain *chain);

@@ -127,11 +127,22 @@ void bawn_virtio_broken(struct bawn_virtio *v)
         interrupt(v, v->config_vector, ISR_CONFIG);
 }
 
+/* The driver's part of the configuration, to whoever follows it. */
+static void tell_settable(const struct bawn_virtio *v)
+{
+    if (v->follow)
+        memcpy(v->follow, v->config + v->ops->settable, v->ops->settable_len);
+}
+
 void bawn_virtio_config(struct bawn_virtio *v, const void *config, unsigned len)
 {
+    uint8_t drivers[BAWN_VIRTIO_CONFIG_MAX];
+
     if (len != v->config_len)
         return;
+    memcpy(drivers, v->config + v->ops->settable, v->ops->settable_len);
     memcpy(v->config, config, len);
+    memcpy(v->config + v->ops->settable, drivers, v->ops->settable_len);
     v->config_generation++;
     if (v->status & VIRTIO_CONFIG_S_DRIVER_OK)
         interrupt(v, v->config_vector, ISR_CONFIG);
@@ -343,6 +354,17 @@ static uint64_t config_read(const struct bawn_virtio *v, uint64_t off, unsigned 
     return le64toh(val);
 }
 
+static void config_write(struct bawn_virtio *v, uint64_t off, unsigned len, uint64_t val)
+{
+    unsigned first = v->ops->settable, behind = first + v->ops->settable_len;
+
+    if (off < first || off + len > behind || behind > v->config_len)
+        return;
+    val = htole64(val);
+    memcpy(v->config + off, &val, len);
+    tell_settable(v);
+}
+
 static uint64_t bar0_read(void *opaque, uint64_t off, unsigned len)
 {
     struct bawn_virtio *v = opaque;
@@ -365,7 +387,9 @@ static void bar0_write(void *opaque, uint64_t off, unsigned len, uint64_t val)
 
     unsigned queue = (off - BAR0_NOTIFY) / NOTIFY_STEP;
 
-    if (off < BAR0_NOTIFY)
+    if (off >= BAR0_DEVICE && off < BAR0_NOTIFY)
+        config_write(v, off - BAR0_DEVICE, len, val);
+    else if (off < BAR0_NOTIFY)
         common_write(v, off, len, val);
     else if (queue < v->ops->nr_queues)
         (void)!eventfd_write(v->bell_fd[queue], 1);
@@ -630,6 +654,7 @@ bool bawn_virtio_load(struct bawn_virtio *v, const struct bawn_virtio_state *sta
     if (!possible(v, state))
         return false;
     load_registers(v, state);
+    tell_settable(v);
     bawn_pci_dev_load(&v->pci, state->pci);
     if (!v->started || (v->status & VIRTIO_CONFIG_S_NEEDS_RESET))
         return true;

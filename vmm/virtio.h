@@ -78,6 +78,7 @@ struct bawn_virtio {
     uint64_t features; /* the device type's own that are offered; the driver may leave them */
     uint8_t config[BAWN_VIRTIO_CONFIG_MAX];
     unsigned config_len;
+    void *follow; /* borrowed: what the driver wrote of it is put there; NULL: nowhere */
     uint8_t config_generation;
     uint8_t status;
     bool started;  /* the device was */

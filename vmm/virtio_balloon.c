@@ -62,6 +62,8 @@ static uint32_t serve(void *opaque, unsigned queue, const struct bawn_virtq_chai
 static const struct bawn_vdev_ops balloon_ops = {
     .id = VIRTIO_ID_BALLOON,
     .class = CLASS_MEMORY,
+    .settable = offsetof(struct virtio_balloon_config, actual),
+    .settable_len = sizeof(((struct virtio_balloon_config *)NULL)->actual),
     .nr_queues = NR_QUEUES,
     .queue_size = 64,
     .serve = serve,

@@ -216,6 +216,8 @@ static int create_virtio(struct bawn_vm *vm, struct bawn_link_owner owner)
         }
         owner.quit = dev->vdev == &devices->console.vdev ? user_quit : NULL;
         rc = bawn_virtio_init(&vm->virtio[i], dev->vdev, &host, dev->slot);
+        if (dev->vdev == &devices->balloon.vdev)
+            vm->virtio[i].follow = &vm->parts->counters->balloon;
         if (!rc)
             rc = bawn_link_init(&vm->link[i], dev->link[0], i, &vm->virtio[i], &owner);
     }

@@ -51,6 +51,7 @@ struct bawn_vcpu {
 struct bawn_counters {
     uint64_t exits[BAWN_MAX_VCPUS][BAWN_NR_EXITS];
     struct bawn_vdev_count device[BAWN_DEVICES_MAX];
+    uint32_t balloon; /* pages of 4 KiB that the guest says it has given up, little-endian */
 };
 
 /* What a machine is made of; all borrowed. */

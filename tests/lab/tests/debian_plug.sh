@@ -9,7 +9,7 @@ work=/tmp/plug.$$
 mkdir "$work"
 : >"$work/out"
 points=0
-patience=200
+patience=400
 
 check() { # text, then the command that must succeed
 	text=$1

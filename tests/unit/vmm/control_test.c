@@ -203,6 +203,12 @@ static void test_orders(void **state)
     assert_string_equal(answer.body, "[\"vm.pause\",\"a \\\"vCPU\\\" does not stop\"]");
     assert_int_equal(ask(BAWN_API_INFO, ""), 200);
     assert_non_null(strstr(answer.body, "\"Paused\""));
+    counters->balloon = htole32(32 << 8); /* 32 MiB */
+    assert_int_equal(ask(BAWN_API_INFO, ""), 200);
+    assert_non_null(strstr(answer.body, "\"memory_actual_size\":503316480}"));
+    counters->balloon = UINT32_MAX;
+    assert_int_equal(ask(BAWN_API_INFO, ""), 200);
+    assert_non_null(strstr(answer.body, "\"memory_actual_size\":0}"));
     counters->exits[0][KVM_EXIT_IO] = UINT64_MAX;
     assert_int_equal(ask(BAWN_API_COUNTERS, ""), 200);
     assert_string_equal(answer.body, "{\"vcpu0\":{\"exits_io\":18446744073709551615}}");

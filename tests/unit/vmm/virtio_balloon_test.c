@@ -98,6 +98,30 @@ static void test_inflate(void **state)
     assert_int_equal(*(uint8_t *)ram(AREA), 0x5a);
 }
 
+/* How much it gives up is the driver's to say, and stays so when it is told to give up more. */
+static void test_actual(void **state)
+{
+    struct virtio_balloon_config next = { .num_pages = 512 };
+    uint32_t said = 0;
+
+    (void)state;
+    m.virtio.follow = &said;
+    reg(0x2000 + 4, 4, 77);
+    assert_int_equal(config(4, 4), 77);
+    assert_int_equal(said, 77);
+    reg(0x2000, 4, 1);      /* the host's */
+    reg(0x2000 + 2, 4, 1);  /* a part of it */
+    reg(0x2000 + 6, 4, ~0); /* what follows */
+    assert_int_equal(config(0, 4), 256);
+    assert_int_equal(config(4, 4), 77);
+    bawn_virtio_config(&m.virtio, &next, sizeof(next));
+    assert_int_equal(config(0, 4), 512);
+    assert_int_equal(config(4, 4), 77);
+    reg(0x2000 + 4, 2, 0x1234);
+    assert_int_equal(config(4, 4), 0x1234);
+    assert_int_equal(said, 0x1234);
+}
+
 /* Of what is reported, whole pages go. */
 static void test_reporting(void **state)
 {
@@ -120,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_inflate, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reporting, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_actual, setup, teardown),
         cmocka_unit_test_setup_teardown(test_inflate, setup_shared, teardown),
         cmocka_unit_test_setup_teardown(test_reporting, setup_shared, teardown),
     };

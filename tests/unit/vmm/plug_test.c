@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * vmm/vm_plug.c: devices that come to the places of a machine whose guest is this test, with what
+ * devices.c makes for them; and that the guest lets go of when it should, and when it should not.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <linux/pci_regs.h>
+#include <linux/virtio_ids.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fake_wires.h"
+#include "vm.h"
+
+#define RAM_SIZE (4ull << 20)
+#define SLOT (BAWN_SLOT_DISK + 3)
+#define NET (BAWN_SLOT_NET + 1)
+#define ECAM(slot) (BAWN_ECAM_BASE + (slot)*0x8000u)
+#define NOTHING 0xffffffffu
+
+static struct bawn_vm vm;
+static struct bawn_vm_parts parts;
+static struct bawn_vm_config cfg;
+static struct bawn_devices devices;
+static struct bawn_mem mem;
+static struct bawn_disk disk[BAWN_MAX_DISKS];
+static const struct bawn_backends backends = { .disk = disk };
+static int place;
+static unsigned nr_gone;
+
+static void gone(void *opaque, unsigned device)
+{
+    assert_ptr_equal(opaque, &vm);
+    assert_int_equal(device, place);
+    nr_gone++;
+}
+
+static int setup(void **state)
+{
+    const struct bawn_ram ram = { 0, RAM_SIZE };
+
+    (void)state;
+    memset(&vm, 0, sizeof(vm));
+    nr_gone = 0;
+    cfg = (struct bawn_vm_config){ .rng = true };
+    parts = (struct bawn_vm_parts){ .cfg = &cfg, .devices = &devices, .mem = &mem };
+    assert_int_equal(bawn_mem_create(&mem, &ram, 1, true, NULL), BAWN_OK);
+    disk[3].fd = memfd_create("disk", MFD_CLOEXEC);
+    disk[3].sectors = 7;
+    assert_int_equal(bawn_devices_create(&devices, &cfg, &mem, &backends), 0);
+    assert_int_equal(devices.nr, 1 + BAWN_MAX_DISKS + BAWN_MAX_NETS);
+    place = bawn_devices_place(&devices, SLOT);
+    assert_true(place > 0);
+    assert_int_equal(bawn_devices_place(&devices, 2), -1); /* the rng's, which stays */
+    vm.parts = &parts;
+    vm.ops = (struct bawn_vm_ops){ .gone = gone, .opaque = &vm };
+    pthread_mutex_init(&vm.lock, NULL);
+    assert_int_equal(bawn_loop_init(&vm.loop, &vm.lock), 0);
+    fake_wires_init(&vm.wires);
+    bawn_ioapic_init(&vm.ioapic, &vm.wires);
+    assert_int_equal(bawn_pci_init(&vm.pci, &vm.mmio), 0);
+    assert_int_equal(bawn_vm_slots(&vm), 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    bawn_devices_destroy(&devices);
+    bawn_loop_destroy(&vm.loop);
+    bawn_mem_destroy(&mem);
+    close(disk[3].fd);
+    return 0;
+}
+
+/* As plug.c and machine.c do it together. */
+static int plug(void)
+{
+    struct bawn_vdev said = { 0 };
+    const struct bawn_vdev *made;
+
+    assert_int_equal(bawn_devices_plug(&devices, (unsigned)place, &mem, &backends), 0);
+    made = devices.dev[place].vdev;
+    said.offered = made->offered;
+    said.config = made->config;
+    said.config_len = made->config_len;
+    return bawn_vm_plug(&vm, (unsigned)place, made->ops, &said);
+}
+
+static uint32_t port(unsigned reg)
+{
+    return (uint32_t)bawn_bus_read(&vm.pio, BAWN_HOTPLUG_PORT + reg, 4);
+}
+
+static void let_go(unsigned slot)
+{
+    bawn_bus_write(&vm.pio, BAWN_HOTPLUG_PORT + BAWN_HOTPLUG_GONE, 4, 1u << slot);
+}
+
+static uint32_t ecam(unsigned slot, unsigned reg)
+{
+    return (uint32_t)bawn_bus_read(&vm.mmio, ECAM(slot) + reg, 4);
+}
+
+/* It comes with its configuration and a doorbell that its process hears; it goes when the guest is
+ * asked, and the next one is found behind the same descriptors. */
+static void test_comes_and_goes(void **state)
+{
+    unsigned watches = 0, gsis = 0;
+
+    (void)state;
+    assert_int_equal(ecam(SLOT, 0), NOTHING);
+    for (unsigned n = 0; n < 3; n++) {
+        uint64_t bar;
+        eventfd_t rung;
+
+        disk[3].sectors = 7 + n;
+        assert_int_equal(plug(), 0);
+        assert_int_equal(port(BAWN_HOTPLUG_CAME), 1u << SLOT);
+        assert_int_equal(ecam(SLOT, 0) >> 16, 0x1040 + VIRTIO_ID_BLOCK);
+        bawn_bus_write(&vm.mmio, ECAM(SLOT) + PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+        bar = ecam(SLOT, PCI_BASE_ADDRESS_0);
+        assert_int_equal(bawn_bus_read(&vm.mmio, bar + 0x2000, 8), 7 + n);
+        bawn_bus_write(&vm.mmio, bar + 0x3000, 2, 0);
+        assert_int_equal(eventfd_read(devices.dev[place].vdev->bell[0].fd, &rung), 0);
+        bawn_bus_write(&vm.mmio, bar + 0x3000, 2,
+                       0); /* nobody hears this one, nor the next device */
+        assert_int_equal(bawn_vm_plug(&vm, (unsigned)place, devices.dev[place].vdev->ops,
+                                      devices.dev[place].vdev),
+                         -EBUSY);
+        let_go(SLOT); /* unasked */
+        assert_int_not_equal(ecam(SLOT, 0), NOTHING);
+        bawn_vm_unplug(&vm, (unsigned)place, true);
+        assert_int_equal(port(BAWN_HOTPLUG_GO), 1u << SLOT);
+        let_go(SLOT);
+        assert_int_equal(nr_gone, n + 1);
+        assert_int_equal(ecam(SLOT, 0), NOTHING);
+        assert_int_equal(bawn_bus_read(&vm.mmio, bar + 0x2000, 8), UINT64_MAX);
+        assert_int_equal(wired.doorbells, 0);
+        let_go(SLOT);
+        bawn_vm_unplug(&vm, (unsigned)place, true); /* of nothing */
+        assert_int_equal(port(BAWN_HOTPLUG_GO), 0);
+        bawn_devices_unplug(&devices, (unsigned)place);
+        assert_int_equal(bawn_devices_plug(&devices, (unsigned)place, &mem, &backends), 0);
+        assert_int_equal(eventfd_read(devices.dev[place].vdev->bell[0].fd, &rung), -1);
+        bawn_devices_unplug(&devices, (unsigned)place);
+        assert_true(!n || (watches == vm.loop.nr && gsis == vm.wires.next_gsi));
+        watches = vm.loop.nr;
+        gsis = vm.wires.next_gsi;
+    }
+}
+
+/* The guest changes its mind, and the host. */
+static void test_kept(void **state)
+{
+    (void)state;
+    assert_int_equal(plug(), 0);
+    bawn_vm_unplug(&vm, (unsigned)place, true);
+    bawn_vm_unplug(&vm, (unsigned)place, false);
+    let_go(SLOT);
+    assert_int_equal(nr_gone, 0);
+    assert_int_not_equal(ecam(SLOT, 0), NOTHING);
+    bawn_vm_unplug(&vm, (unsigned)place, true);
+    let_go(SLOT);
+    assert_int_equal(nr_gone, 1);
+    bawn_devices_unplug(&devices, (unsigned)place);
+}
+
+/* Numbers that the supervisor never says. */
+static void test_wrong(void **state)
+{
+    struct bawn_vdev_ops many = { .nr_queues = BAWN_DEVICE_SPARE + 1, .queue_size = 16 };
+    struct bawn_vdev dev = { .config_len = 0 };
+
+    (void)state;
+    assert_int_equal(bawn_vm_plug(&vm, 0, &many, &dev), -EBUSY);          /* no place */
+    assert_int_equal(bawn_vm_plug(&vm, devices.nr, &many, &dev), -EBUSY); /* nor a device */
+    assert_int_equal(bawn_vm_plug(&vm, (unsigned)bawn_devices_place(&devices, NET), &many, &dev),
+                     -ENOSPC);
+    bawn_vm_unplug(&vm, devices.nr, true);
+    bawn_vm_unplug(&vm, 0, true);
+    assert_int_equal(port(BAWN_HOTPLUG_GO), 0);
+    assert_int_equal(vm.here, 0);
+}
+
+/* A confidential machine has neither places nor registers. */
+static void test_none(void **state)
+{
+    (void)state;
+    bawn_devices_destroy(&devices);
+    cfg.snp.on = true;
+    assert_int_equal(bawn_devices_create(&devices, &cfg, &mem, &backends), 0);
+    assert_int_equal(devices.nr, 1);
+    memset(&vm.pio, 0, sizeof(vm.pio));
+    assert_int_equal(bawn_vm_slots(&vm), 0);
+    assert_int_equal(port(BAWN_HOTPLUG_CAME), NOTHING);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { TEST(test_comes_and_goes), TEST(test_kept),
+                                        TEST(test_wrong), TEST(test_none) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
