@@ -497,6 +497,12 @@ static void test_random_driver(void **state)
             rd(base + off, 1u << (seed & 3));
         if (i % 16 == 0)
             turn_loop(&m.loop);
+        if (i % 7000 == 0) {
+            bawn_virtio_unplug(&m.virtio);
+            rd(base + off, 1u << (seed & 3));
+            bawn_vdev_stop(&m.rng);
+            assert_int_equal(bawn_virtio_replug(&m.virtio, &m.rng), 0);
+        }
         if (i % 5000 == 0) {
             wr(CFG + PCI_BASE_ADDRESS_0, 4, m.bar[0]);
             wr(CFG + PCI_BASE_ADDRESS_1, 4, m.bar[1]);
