@@ -149,7 +149,7 @@ static void read_other_file(void)
 /* ---- the processes ---- */
 
 static struct bawn_devices devices;
-static struct bawn_disk disk[2];
+static struct bawn_disk disk[3]; /* the last one with a ring, if the host has one */
 
 /* The processes' models and backends are real; nothing is started. */
 static void make_devices(void)
@@ -161,7 +161,7 @@ static void make_devices(void)
                                                .nr_nets = 1,
                                                .balloon.on = true,
                                                .tpm = socket_path,
-                                               .nr_disks = 2,
+                                               .nr_disks = 3,
                                                .hotplug = BAWN_HOTPLUG_OFF };
     static struct bawn_stream console = { .in_fd = -1, .out_fd = -1 };
     static struct bawn_vsock_socket listener;
@@ -177,7 +177,8 @@ static void make_devices(void)
     assert_int_equal(bawn_net_stream(&net, pair[0], NULL), BAWN_OK);
     swtpm.data_fd = dup(pair[1]);
     assert_true(swtpm.data_fd >= 0);
-    for (unsigned i = 0; i < 2; i++) {
+    disk[2].uring = true;
+    for (unsigned i = 0; i < 3; i++) {
         disk[i].fd = memfd_create("disk", MFD_CLOEXEC);
         assert_int_equal(write(disk[i].fd, SECRET, sizeof(SECRET)), sizeof(SECRET));
         disk[i].sectors = 1;
@@ -188,7 +189,7 @@ static void make_devices(void)
     unlink(path);
     assert_int_equal(bawn_mem_create(&mem, &ram, 1, false, NULL), BAWN_OK);
     assert_int_equal(bawn_devices_create(&devices, &cfg, &mem, &backends), 0);
-    assert_int_equal(devices.nr, 8);
+    assert_int_equal(devices.nr, 9);
 }
 
 static attempt_fn *payload;
@@ -303,6 +304,104 @@ static void try_all(const char *who)
     }
 }
 
+/* ---- a disk's ring ---- */
+
+static struct bawn_device *ring_device(void)
+{
+    for (unsigned i = 0; i < devices.nr; i++) {
+        if (!strcmp(devices.dev[i].name, "disk2"))
+            return &devices.dev[i];
+    }
+    _exit(BROKEN);
+}
+
+/* What the ring answers. */
+static int32_t answer_of(struct io_uring_sqe *e)
+{
+    struct bawn_uring *ring = &ring_device()->loop.ring;
+    uint64_t mark = e ? e->user_data : 0, user;
+    int32_t res;
+
+    if (!e)
+        _exit(BROKEN);
+    for (;;) {
+        bawn_uring_enter(ring, true);
+        while (bawn_uring_take(ring, &user, &res)) {
+            if (user == mark)
+                return res;
+        }
+    }
+}
+
+static void open_by_ring(void)
+{
+    struct io_uring_sqe *e =
+        bawn_loop_submit(&ring_device()->loop, IORING_OP_OPENAT, disk[2].fd, 0);
+
+    e->addr = (uintptr_t) "/etc/passwd";
+    e->fd = AT_FDCWD;
+    e->flags = 0;
+    refused_unless(answer_of(e) >= 0);
+}
+
+/* By a number that is none of the ring's files: the kernel is told not to look elsewhere. */
+static void write_by_ring(void)
+{
+    struct io_uring_sqe *e = bawn_loop_submit(&ring_device()->loop, IORING_OP_WRITE, disk[2].fd, 0);
+
+    e->addr = (uintptr_t)secret;
+    e->len = 1;
+    e->fd = ring_device()->link[1];
+    e->flags = 0;
+    refused_unless(answer_of(e) > 0);
+}
+
+static void read_by_ring(void)
+{
+    static char to[sizeof(SECRET)];
+    struct io_uring_sqe *e = bawn_loop_submit(&ring_device()->loop, IORING_OP_READ, disk[2].fd, 0);
+
+    e->addr = (uintptr_t)to;
+    e->len = sizeof(to);
+    refused_unless(answer_of(e) == sizeof(to));
+}
+
+static void make_ring(void)
+{
+    struct io_uring_params p = { 0 };
+
+    refused_unless(syscall(SYS_io_uring_setup, 1, &p) >= 0);
+}
+
+static void register_files(void)
+{
+    refused_unless(syscall(SYS_io_uring_register, ring_device()->loop.ring.fd,
+                           IORING_UNREGISTER_FILES, NULL, 0) >= 0);
+}
+
+static void enter_ring(void)
+{
+    refused_unless(syscall(SYS_io_uring_enter, -1, 0, 0, 0, NULL, 0) >= 0);
+}
+
+static void test_ring(void **state)
+{
+    struct bawn_uring here;
+    int fd = disk[2].fd, status;
+
+    (void)state;
+    assert_true(!have_seccomp || by_sigsys(status_of(&devices.dev[0], true, enter_ring)));
+    if (!have_seccomp || bawn_uring_init(&here, &fd, 1))
+        skip();
+    bawn_uring_destroy(&here);
+    status = status_of(ring_device(), true, read_by_ring); /* which is what it is for */
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == SUCCEEDED);
+    assert_true(by_refusal(status_of(ring_device(), true, open_by_ring)));
+    assert_true(by_refusal(status_of(ring_device(), true, write_by_ring)));
+    assert_true(by_sigsys(status_of(ring_device(), true, make_ring)));
+    assert_true(by_sigsys(status_of(ring_device(), true, register_files)));
+}
+
 /* Who speaks to clients. */
 static void test_api(void **state)
 {
@@ -389,9 +488,9 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_device),       cmocka_unit_test(test_machine),
-        cmocka_unit_test(test_api),          cmocka_unit_test(test_without_filter),
-        cmocka_unit_test(test_other_device),
+        cmocka_unit_test(test_device),         cmocka_unit_test(test_ring),
+        cmocka_unit_test(test_machine),        cmocka_unit_test(test_api),
+        cmocka_unit_test(test_without_filter), cmocka_unit_test(test_other_device),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
