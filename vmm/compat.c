@@ -115,7 +115,13 @@ static int take(struct args *a, int argc, char **argv)
 
 int bawn_compat_run(int argc, char **argv)
 {
-    struct args a = { .to = calloc(2 * (size_t)argc + 4, sizeof(char *)) };
+    static const char *const always[] = {
+        "--until-unmonitored", /* who manages machines gives one up by removing what it made for it,
+                                */
+        "--read-first",        /* and may want one that came from a snapshot saved at once */
+    };
+    const int more = sizeof(always) / sizeof(always[0]);
+    struct args a = { .to = calloc(2 * (size_t)argc + (size_t)more + 3, sizeof(char *)) };
     int code = 2;
 
     if (!a.to)
@@ -135,8 +141,8 @@ int bawn_compat_run(int argc, char **argv)
         fprintf(stderr, PROGRAM ": --api-socket is needed\n");
     if (!argc && a.n) {
         pass_key(&a);
-        /* libvirt gives a machine up by removing what it made for it: it does not kill it. */
-        a.to[a.n++] = (char *)"--until-unmonitored";
+        for (int i = 0; i < more; i++)
+            a.to[a.n++] = (char *)always[i];
         code = bawn_run(a.n, a.to);
     }
     free(a.to);
