@@ -28,7 +28,6 @@ enum bawn_status bawn_dirty_create(struct bawn_mem *mem, struct bawn_error *err)
                   -1, 0);
     if (d->all == MAP_FAILED) {
         d->all = NULL;
-        bawn_mem_destroy(mem);
         return bawn_fail(err, BAWN_E_NOMEM, "cannot reserve room for the log of written pages: %m");
     }
     d->on = d->all;

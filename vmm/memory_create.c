@@ -83,21 +83,25 @@ static enum bawn_status map_range(struct bawn_mem_range *r, const struct bawn_ra
 enum bawn_status bawn_mem_create(struct bawn_mem *mem, const struct bawn_ram *ram, unsigned nr,
                                  enum bawn_mem_pages pages, struct bawn_error *err)
 {
+    enum bawn_status st;
+
     memset(mem, 0, sizeof(*mem));
     mem->faults = -1;
     if (nr > BAWN_MEM_MAX_RANGES)
         return bawn_fail(err, BAWN_E_INTERNAL, "%u ranges of RAM, at most %u are served", nr,
                          BAWN_MEM_MAX_RANGES);
     for (unsigned i = 0; i < nr; i++) {
-        enum bawn_status st = map_range(&mem->range[i], &ram[i], pages, err);
-
+        st = map_range(&mem->range[i], &ram[i], pages, err);
         mem->nr = i + 1;
         if (st) {
             bawn_mem_destroy(mem);
             return st;
         }
     }
-    return bawn_dirty_create(mem, err);
+    st = bawn_dirty_create(mem, err);
+    if (st)
+        bawn_mem_destroy(mem);
+    return st;
 }
 
 void bawn_mem_destroy(struct bawn_mem *mem)
