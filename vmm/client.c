@@ -628,10 +628,11 @@ static int find_socket(struct ask *a)
 
 int bawn_client(int argc, char **argv)
 {
-    static struct ask a = { .fd = -1 };
+    static struct ask a; /* no initial value: 128 KiB of the program's file */
     const char *words[2] = { NULL, NULL };
     int nr = 0, code, used;
 
+    a.fd = -1;
     for (size_t i = 0; i < NR_COMMANDS; i++) {
         if (!strcmp(argv[0], commands[i].name))
             a.command = &commands[i];

@@ -256,7 +256,6 @@ int bawn_devices_create(struct bawn_devices *d, const struct bawn_vm_config *cfg
 {
     int rc;
 
-    memset(d, 0, sizeof(*d));
     rc = add_all(d, cfg, mem, backends);
     if (rc)
         bawn_devices_destroy(d);

@@ -53,7 +53,7 @@ struct bawn_backends {
     const struct bawn_swtpm *swtpm;         /* if it has a TPM */
 };
 
-/* 0 or -errno; after a failure they are destroyed already. */
+/* Into zeroes, which destroying leaves. 0 or -errno; after a failure they are destroyed already. */
 int bawn_devices_create(struct bawn_devices *d, const struct bawn_vm_config *cfg,
                         const struct bawn_mem *mem, const struct bawn_backends *backends);
 void bawn_devices_destroy(struct bawn_devices *d);

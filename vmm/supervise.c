@@ -5,6 +5,7 @@
  */
 #include <signal.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -536,7 +537,7 @@ enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_part
     enum bawn_status st;
     int rc;
 
-    memset(b, 0, sizeof(*b));
+    memset(b, 0, offsetof(struct bawn_boot, devices)); /* not to have more of it in memory */
     b->parts = *parts;
     b->parts.mem = &b->mem;
     b->parts.devices = &b->devices;

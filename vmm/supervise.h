@@ -57,8 +57,7 @@ struct bawn_boot {
     struct bawn_save save;
     struct bawn_leave leave;
     struct bawn_pager pager;
-    pid_t pager_pid; /* 0: all memory is there */
-    struct bawn_devices devices;
+    pid_t pager_pid;                      /* 0: all memory is there */
     const struct bawn_backends *backends; /* borrowed */
     struct {
         pid_t pid; /* 0: there is none */
@@ -89,11 +88,14 @@ struct bawn_boot {
     enum bawn_end end; /* the first reason to stop */
     char end_msg[256];
     uint8_t digest[BAWN_MEASURE_DIGEST_SIZE]; /* of the sealed launch, if measured */
+
+    struct bawn_devices devices; /* last: zero before and after */
 };
 
-/* Makes memory, devices and processes. parts: all but mem, devices, counters, save and from, which
- * are its own. from: NULL, or where the machine goes on from. After a failure it is destroyed
- * already. The caller has blocked SIGCHLD and calls bawn_boot_reap() for it. */
+/* Makes memory, devices and processes. b is zeroed, or was destroyed. parts: all but mem, devices,
+ * counters, save and from, which are its own. from: NULL, or where the machine goes on from. After
+ * a failure it is destroyed already. The caller has blocked SIGCHLD and calls bawn_boot_reap() for
+ * it. */
 enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_parts *parts,
                                   const struct bawn_backends *backends, bool stats,
                                   const struct bawn_boot_ops *ops, const struct bawn_from *from,

@@ -333,7 +333,6 @@ enum bawn_status bawn_vm_create(struct bawn_vm *vm, const struct bawn_vm_parts *
     const struct bawn_link_owner owner = bawn_vm_owner(vm);
     int rc;
 
-    memset(vm, 0, sizeof(*vm));
     vm->parts = parts;
     vm->ops = *ops;
     vm->fd = -1;

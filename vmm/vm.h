@@ -115,8 +115,7 @@ struct bawn_vm {
     struct bawn_state_cpuid cpuid; /* of vCPU 0 */
 };
 
-/* After a failure, and at the end, the
- * process is to be ended. */
+/* vm is zeroed. After a failure, and at the end, the process is to be ended. */
 enum bawn_status bawn_vm_create(struct bawn_vm *vm, const struct bawn_vm_parts *parts,
                                 const struct bawn_vm_ops *ops, struct bawn_error *err);
 

@@ -82,6 +82,9 @@ locked_in() { # the names of processes
 			[ "$(readlink "/proc/$pid/ns/net")" != "$(readlink /proc/self/ns/net)" ] || return
 	done
 }
+ring_of() { # a process
+	pid=$(process "$1") && find "/proc/$pid/fd" -lname 'anon_inode:\[io_uring\]' | grep -q .
+}
 another_rng() {
 	was=$(process rng) && kill -KILL "$was" && left=200
 	while [ -z "$(process rng)" ] || [ "$(process rng)" = "$was" ]; do
@@ -274,13 +277,14 @@ panic)
 	check "the guest panics" wait_for 'sysrq triggered crash' $patience
 	check "bawn run ends with 3" ended 3
 	;;
-disk)
-	echo 1..6
+disk) # one with a ring, one without
+	echo 1..7
 	dd if=/dev/urandom of="$work/a" bs=1M count=8 2>/dev/null
 	dd if=/dev/urandom of="$work/b" bs=1M count=8 2>/dev/null
 	a=$(sha256sum <"$work/a") b=$(sha256sum <"$work/b")
-	start disk poweroff --disk "path=$work/a" --disk "path=$work/b,readonly=on"
+	start disk poweroff --disk "path=$work/a,io_uring=on" --disk "path=$work/b,readonly=on"
 	check "the guest reads both disks" wait_for "^guest: vda holds $a" "$patience"
+	check "the first one by its ring" ring_of disk0
 	check "a second machine is refused the same disk" refused "in use by another machine" \
 		--disk "path=$work/a"
 	check "what the guest writes comes back, and not to the read-only disk" wait_for '^guest: disk ok 16384' 60
