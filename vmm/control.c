@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,11 +40,28 @@ void bawn_control_answer(struct bawn_run *r, unsigned status, const char *body)
     (void)!send(c->link[0], &a, offsetof(struct bawn_api_answer, body) + len, MSG_DONTWAIT);
 }
 
+/* A log has it too, since managers keep the answer's text to themselves; at a terminal is the
+ * guest. Nobody who reads the log is waited for. */
+static void log_refusal(const struct bawn_run *r, const char *why)
+{
+    struct pollfd log = { STDERR_FILENO, POLLOUT, 0 };
+    char text[512];
+
+    if (r->opt.quiet || r->opt.json || isatty(log.fd) || poll(&log, 1, 0) != 1 ||
+        log.revents != POLLOUT)
+        return;
+    snprintf(text, sizeof(text), "%s", why);
+    bawn_boot_clean(text, sizeof(text));
+    fprintf(stderr, "bawn: %s: %s\n", bawn_api_name(r->control.call), text);
+}
+
 void bawn_control_refuse(struct bawn_run *r, unsigned status, const char *why)
 {
     json_t *messages = json_pack("[ss]", bawn_api_name(r->control.call), why);
     char *text = messages ? json_dumps(messages, JSON_COMPACT) : NULL;
 
+    if (r->control.pending && status != 404) /* there is no machine: it may be asked for often */
+        log_refusal(r, why);
     bawn_control_answer(r, status, text ? text : "[\"an error whose text cannot be shown\"]");
     free(text);
     json_decref(messages);

@@ -374,6 +374,7 @@ def kata(place):
                 ("newer", {}, "newer: unknown key; known are payload, cpus")):
             status, why = refusal(client.put("vm.create", dict(from_kata(place, 0), **{key: value})))
             assert status == 400 and why[0] == "vm.create" and why[1].startswith(words), why
+            assert f"bawn: vm.create: {why[1].replace(chr(34), '?')}\n" in open_text(place.file("log"))
         for call, body in (("vm.add-device", {"path": "/sys/bus/pci/devices/0000:00:01.0", "iommu": False}),
                            ("vm.add-fs", {"tag": "kataShared", "socket": "/v"}),
                            ("vm.add-pmem", {"file": "/image"})):
