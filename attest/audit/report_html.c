@@ -16,7 +16,7 @@
 #define ROWS_HOST 14
 #define ROWS_STEPS 24
 #define ROWS_BOUNDARIES 16
-#define ROWS_RESIDUAL 34
+#define ROWS_RESIDUAL 48
 #define ROWS_CONTROLS 20
 #define CELL_MAX 220 /* bytes of a text in a cell */
 

@@ -355,8 +355,8 @@ def missing(root):
     run("report", os.path.join(root, "out"), "--tree", root, "--json-schema", "x", status=2)
 
 
-# Pages of this size with the longest of everything printed on nine sheets.
-PAGE_MAX = 56000
+# Pages of this size with the longest of everything printed on ten sheets.
+PAGE_MAX = 63000
 
 
 def sheets(folder):
@@ -388,7 +388,7 @@ def ten_sheets(root):
     out = report(root, "--host", host)
     page = read(out, "report.html")
     assert len(page) < PAGE_MAX and sheets(out) <= 10, (len(page), sheets(out))
-    for text in (b"And 80 more controls", b"And 266 more threats", b"And 44 more boundaries", b"And 46 more checks"):
+    for text in (b"And 80 more controls", b"And 252 more threats", b"And 44 more boundaries", b"And 46 more checks"):
         assert text in page, text
 
 
