@@ -59,10 +59,10 @@ static void refuse(struct bawn_run *r, const char *why)
 {
     struct bawn_arrive *a = &r->arrive;
 
-    snprintf(a->why, sizeof(a->why), "%.255s", why);
+    snprintf(a->why, sizeof(a->why), "%.400s", why);
     if (!a->pid || a->mine)
         return;
-    snprintf(a->shared->why.msg, sizeof(a->shared->why.msg), "%.255s", why);
+    snprintf(a->shared->why.msg, sizeof(a->shared->why.msg), "%.400s", why);
     if (!bawn_move_tell(a->link, BAWN_MOVE_REFUSE))
         kill(a->pid, SIGKILL);
 }
@@ -261,7 +261,7 @@ void bawn_arrive_reap(struct bawn_run *r)
     }
     if (!*a->why) {
         bawn_boot_clean(a->shared->why.msg, sizeof(a->shared->why.msg));
-        snprintf(a->why, sizeof(a->why), "%.255s",
+        snprintf(a->why, sizeof(a->why), "%.400s",
                  WIFEXITED(status) ? a->shared->why.msg : "the process that receives was killed");
     }
     if (r->running) {

@@ -26,7 +26,7 @@ struct bawn_arrive {
     struct bawn_arrival *shared; /* owned: with that process */
     struct bawn_state *state;    /* owned: checked; NULL: it has not come */
     struct bawn_mem mem;         /* owned, until it is a boot's */
-    char why[256];
+    char why[512];
 };
 
 /* Listens at "tls:HOST:PORT" for one machine. */

@@ -129,7 +129,7 @@ static void fail(struct bawn_boot *b, const char *why)
     struct bawn_leave *l = &b->leave;
 
     if (!*l->why)
-        snprintf(l->why, sizeof(l->why), "%.255s", why);
+        snprintf(l->why, sizeof(l->why), "%s", why);
     if (l->pid)
         kill(l->pid, SIGKILL); /* its end is what counts */
 }
@@ -322,9 +322,9 @@ enum bawn_status bawn_leave_begin(struct bawn_boot *b, const struct bawn_move_wi
     l->send.wish.progress = wish->progress < 0 ? -1 : fcntl(wish->progress, F_DUPFD_CLOEXEC, 3);
     if (l->send.wish.progress >= 0)
         fcntl(l->send.wish.progress, F_SETFL, O_NONBLOCK | O_WRONLY);
-    if (!l->config || l->timer_fd < 0)
+    if (!l->config || l->timer_fd < 0) {
         st = bawn_fail(err, BAWN_E_NOMEM, "no memory for the migration");
-    if (!st) {
+    } else {
         bawn_frame_hello_init(&l->send.hello, &b->mem, strlen(l->config),
                               BAWN_STATE_SIZE(b->parts.cfg->vcpus));
         for (unsigned i = 0; i < b->parts.cfg->nr_disks; i++)
@@ -362,7 +362,7 @@ void bawn_leave_reap(struct bawn_boot *b)
     }
     bawn_boot_clean(b->shared->why.msg, sizeof(b->shared->why.msg));
     if (!*l->why)
-        snprintf(l->why, sizeof(l->why), "%.160s",
+        snprintf(l->why, sizeof(l->why), "%.400s",
                  !WIFEXITED(status)    ? "the process that sends was killed"
                  : *b->shared->why.msg ? b->shared->why.msg
                                        : "the process that sends has ended");

@@ -33,7 +33,7 @@ struct bawn_leave {
     char *config;          /* owned */
     char url[300];
     struct bawn_send send;
-    char why[256]; /* it failed; empty: it did not */
+    char why[512]; /* it failed; empty: it did not */
 };
 
 /* Begins; ops.left() comes later. Only of a machine that runs. */

@@ -116,8 +116,8 @@ static enum bawn_status read_maps(struct bawn_pager_layer *l, unsigned i, uint64
     if (!st && s->base)
         st = get_map(l, s->changed_at + at, words, &l->range[i].changed, err);
     l->range[i].rank = calloc(words, sizeof(*l->range[i].rank));
-    if (!st && !l->range[i].rank)
-        st = bawn_fail(err, BAWN_E_NOMEM, "no memory for the map of the guest's");
+    if (!l->range[i].rank)
+        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the map of the guest's");
     l->range[i].base = l->pages;
     for (uint64_t word = 0; !st && word < words; word++) {
         uint64_t map = l->range[i].map[word];

@@ -131,9 +131,9 @@ static enum bawn_status ask(struct receiving *g, enum bawn_move_kind kind, enum 
 
 static enum bawn_status take_memory(struct receiving *g, struct bawn_error *err)
 {
-    struct bawn_move_msg msg;
+    struct bawn_move_msg msg = { 0 };
     int files[BAWN_MEM_MAX_RANGES];
-    unsigned nr;
+    unsigned nr = 0;
     enum bawn_status st = ask(g, BAWN_MOVE_ASKED, BAWN_MOVE_MEMORY, &msg, files, &nr, err);
 
     if (st)

@@ -50,7 +50,7 @@
     X(SSL_get_verify_result)              \
     X(SSL_shutdown)
 
-#define MEMBER(name) __typeof__(name) *name;
+#define MEMBER(name) __typeof__(name) *(name);
 static struct {
     CALLS(MEMBER)
 } tls;
@@ -108,7 +108,8 @@ static enum bawn_status use_files(SSL_CTX *c, const struct bawn_tls_files *f,
     if (tls.SSL_CTX_use_certificate_chain_file(c, f->cert) != 1)
         return failed(": no certificate in PEM", f->cert, err);
     if (tls.SSL_CTX_use_PrivateKey_file(c, f->key, SSL_FILETYPE_PEM) != 1)
-        return failed(": no private key of the certificate, in PEM without a pass phrase", f->key, err);
+        return failed(": no private key of the certificate, in PEM without a pass phrase", f->key,
+                      err);
     if (tls.SSL_CTX_check_private_key(c) != 1)
         return failed(": not the certificate's key", f->key, err);
     if (tls.SSL_CTX_load_verify_file(c, f->ca) != 1)
