@@ -121,7 +121,7 @@ static enum bawn_status compare(const struct bawn_run *r, const struct bawn_fram
                              cfg->disk[i].path, (unsigned long long)disk_of(r, i)->sectors,
                              (unsigned long long)hello->sectors[i]);
     }
-    return bawn_cpuid_fits(r->accel.fd, &facts->cpuid, err);
+    return bawn_cpuid_fits(&r->accel, cfg->vcpus, &facts->cpuid, err);
 }
 
 /* All that can be refused is refused now. */

@@ -183,6 +183,23 @@ static void fix(struct kvm_cpuid2 *c, const struct place *p)
     }
 }
 
+/* What a guest of this many vCPUs is told here, if it asks the one with this number. */
+static enum bawn_status host(struct cpuid *buf, const struct bawn_accel *accel, struct place *p,
+                             struct bawn_error *err)
+{
+    struct kvm_cpuid2 *c = &buf->head;
+
+    while (1u << p->shift < p->count)
+        p->shift++;
+    memset(buf, 0, sizeof(*buf));
+    c->nent = MAX_ENTRIES;
+    if (ioctl(accel->fd, KVM_GET_SUPPORTED_CPUID, c))
+        return bawn_fail(err, BAWN_E_IO, "KVM_GET_SUPPORTED_CPUID: %m");
+    complete_topology(c);
+    fix(c, p);
+    return BAWN_OK;
+}
+
 static enum bawn_status make(const struct bawn_vcpu *vcpu, struct cpuid *buf,
                              struct bawn_error *err)
 {
@@ -190,16 +207,10 @@ static enum bawn_status make(const struct bawn_vcpu *vcpu, struct cpuid *buf,
     struct place p = { vcpu->id, vcpu->vm->parts->cfg->vcpus, 0, accel->tsc_deadline };
     const struct bawn_state *from = vcpu->vm->parts->from;
     struct kvm_cpuid2 *c = &buf->head;
-    enum bawn_status st;
+    enum bawn_status st = host(buf, accel, &p, err);
 
-    while (1u << p.shift < p.count)
-        p.shift++;
-    memset(buf, 0, sizeof(*buf));
-    c->nent = MAX_ENTRIES;
-    if (ioctl(accel->fd, KVM_GET_SUPPORTED_CPUID, c))
-        return bawn_fail(err, BAWN_E_IO, "KVM_GET_SUPPORTED_CPUID: %m");
-    complete_topology(c);
-    fix(c, &p);
+    if (st)
+        return st;
     if (vcpu->vm->parts->snp)
         return bawn_snp_fix_cpuid(c, MAX_ENTRIES, err);
     if (!from)
@@ -213,14 +224,14 @@ static enum bawn_status make(const struct bawn_vcpu *vcpu, struct cpuid *buf,
     return BAWN_OK;
 }
 
-enum bawn_status bawn_cpuid_fits(int fd, const struct bawn_state_cpuid *guest,
-                                 struct bawn_error *err)
+enum bawn_status bawn_cpuid_fits(const struct bawn_accel *accel, unsigned vcpus,
+                                 const struct bawn_state_cpuid *guest, struct bawn_error *err)
 {
-    struct cpuid host = { .head.nent = MAX_ENTRIES };
+    struct place p = { 0, vcpus, 0, accel->tsc_deadline };
+    struct cpuid buf;
+    enum bawn_status st = host(&buf, accel, &p, err);
 
-    if (ioctl(fd, KVM_GET_SUPPORTED_CPUID, &host.head))
-        return bawn_fail(err, BAWN_E_IO, "KVM_GET_SUPPORTED_CPUID: %m");
-    return bawn_cpuid_check(guest, &host.head, err);
+    return st ? st : bawn_cpuid_check(guest, &buf.head, err);
 }
 
 /* For a snapshot: all vCPUs have it but for their places. */

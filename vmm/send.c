@@ -112,7 +112,10 @@ static enum bawn_status put(struct sending *g, enum bawn_frame_kind kind, const 
     if (data != g->out.data && len)
         memcpy(g->out.data, data, len);
     g->out.head = (struct bawn_frame_head){ htole32(kind), htole32((uint32_t)len) };
-    if (bawn_tls_waiting(g->t)) /* it can only refuse now */
+    if (bawn_tls_late(g->t))
+        st = bawn_fail(err, BAWN_E_IO, "it took too long%s",
+                       g->round ? ": the guest writes more than can be sent meanwhile" : "");
+    else if (bawn_tls_waiting(g->t)) /* it can only refuse now */
         st = hear(g, err);
     if (!st)
         st = bawn_tls_write(g->t, &g->out, sizeof(g->out.head) + len, err);

@@ -99,8 +99,10 @@ enum bawn_status bawn_state_load(struct bawn_vm *vm, const struct bawn_state *st
 enum bawn_status bawn_cpuid_check(const struct bawn_state_cpuid *guest,
                                   const struct kvm_cpuid2 *host, struct bawn_error *err);
 
-/* The same, before there is a machine: of what /dev/bawn or /dev/kvm behind fd supports. */
-enum bawn_status bawn_cpuid_fits(int fd, const struct bawn_state_cpuid *guest,
-                                 struct bawn_error *err);
+struct bawn_accel;
+
+/* The same, before there is a machine of this many vCPUs. */
+enum bawn_status bawn_cpuid_fits(const struct bawn_accel *accel, unsigned vcpus,
+                                 const struct bawn_state_cpuid *guest, struct bawn_error *err);
 
 #endif

@@ -188,6 +188,11 @@ static long ms_until(const struct timespec *end)
     return (end->tv_sec - now.tv_sec) * 1000 + (end->tv_nsec - now.tv_nsec) / 1000000;
 }
 
+bool bawn_tls_late(const struct bawn_tls *t)
+{
+    return t->end.tv_sec && ms_until(&t->end) <= 0;
+}
+
 /* What SSL_get_error() said of the last call; waits for what it needs. */
 static enum bawn_status wait_for(const struct bawn_tls *t, int result, struct bawn_error *err)
 {

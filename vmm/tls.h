@@ -45,6 +45,8 @@ enum bawn_status bawn_tls_write(struct bawn_tls *t, const void *data, size_t len
 /* At least one byte, at most room. */
 enum bawn_status bawn_tls_read(struct bawn_tls *t, void *data, size_t room, size_t *len,
                                struct bawn_error *err);
+/* Whether the time for it all is over. */
+bool bawn_tls_late(const struct bawn_tls *t);
 /* Whether there is something to read now. */
 bool bawn_tls_waiting(const struct bawn_tls *t);
 
