@@ -100,21 +100,18 @@ static void unwind(struct bawn_boot *b)
 
     if (l->pid || b->order != BAWN_ORDER_END)
         return;
-    if (l->unlocked && !l->given && !lock_disks(b, true, &err)) {
-        /* The destination may take a while to let go of them. */
-        if (l->tries++ < TRIES) {
+    if (l->stopped && !l->given) {
+        if (!l->unlocked || lock_disks(b, true, &err)) {
+            l->unlocked = l->stopped = false;
+            if (give(b, BAWN_ORDER_RESUME))
+                return;
+        } else if (l->tries++ < TRIES) { /* the destination may take a while to let go of them */
             again_soon(l);
             return;
+        } else {
+            l->stopped = false;
+            add_why(l, "the machine stays paused: ", err.msg);
         }
-        add_why(l, "the machine stays paused: ", err.msg);
-        l->stopped = false;
-    } else if (!l->given) {
-        l->unlocked = false;
-    }
-    if (l->stopped && !l->given) {
-        l->stopped = false;
-        if (give(b, BAWN_ORDER_RESUME))
-            return;
     }
     if (b->tracked.on && l->tracks) {
         l->tracks = false;

@@ -144,8 +144,8 @@ enum bawn_status bawn_save_begin(struct bawn_boot *b, const struct bawn_save_wis
 
     if (st)
         return st;
-    if (s->active)
-        return bawn_fail(err, BAWN_E_IO, "a snapshot is being made already");
+    if (s->active || b->leave.active)
+        return bawn_fail(err, BAWN_E_IO, "a snapshot or a migration is being made already");
     if (b->pager_pid)
         return bawn_fail(err, BAWN_E_IO,
                          "the machine's memory is still being read from the "

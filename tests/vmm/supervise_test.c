@@ -245,6 +245,30 @@ static enum bawn_status begin_to_save(void)
     return bawn_save_begin(&boot, &wish, &key, NULL);
 }
 
+static const char *leave_by; /* the certificate that a machine is to be sent with */
+static char left_why[512];
+
+static void left(void *opaque, const char *why)
+{
+    (void)opaque;
+    assert_false(boot.paused);
+    snprintf(left_why, sizeof(left_why), "%s", why);
+    bawn_boot_end(&boot, BAWN_END_QUIT, "enough");
+}
+
+static void begin_to_leave(void)
+{
+    const struct bawn_move_wish wish = { .url = "tls:127.0.0.1:1",
+                                         .files = { leave_by, leave_by, leave_by },
+                                         .timeout = 10,
+                                         .progress = -1 };
+    struct bawn_error err;
+
+    assert_int_equal(bawn_leave_begin(&boot, &wish, &err), BAWN_OK);
+    assert_int_equal(bawn_leave_begin(&boot, &wish, &err), BAWN_E_IO); /* one at a time */
+    assert_int_equal(begin_to_save(), BAWN_E_IO);
+}
+
 static void launched(void *opaque)
 {
     (void)opaque;
@@ -255,6 +279,8 @@ static void launched(void *opaque)
         assert_int_equal(begin_to_save(), BAWN_OK);
         assert_int_equal(begin_to_save(), BAWN_E_IO);
     }
+    if (leave_by)
+        begin_to_leave();
     if (order_when_launched) {
         assert_true(bawn_boot_order(&boot, BAWN_ORDER_PAUSE));
         assert_false(bawn_boot_order(&boot, BAWN_ORDER_RESUME)); /* one at a time */
@@ -385,7 +411,7 @@ static void create_with(void (*what)(const struct bawn_vm_parts *parts, int fd),
     static struct bawn_launch_plan plan = { .ram[0] = { 0, 4 << 20 }, .nr_ram = 1 };
     const struct bawn_vm_parts parts = { .cfg = cfg, .plan = &plan };
     static const struct bawn_backends backends = { .disk = disk };
-    const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, NULL, NULL, NULL };
+    const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, NULL, left, NULL };
 
     machine = what;
     nr_launched = nr_ended = nr_again = 0;
@@ -541,6 +567,17 @@ static void test_save(void **state)
     save_to = NULL;
 }
 
+/* A machine that cannot be sent goes on as if nothing had been. */
+static void test_not_sent(void **state)
+{
+    (void)state;
+    leave_by = "/nonexistent/cert.pem";
+    run(is_slow);
+    leave_by = NULL;
+    assert_non_null(strstr(left_why, "/nonexistent/cert.pem"));
+    assert_int_equal(boot.end, BAWN_END_QUIT);
+}
+
 /* Refused before anything is opened. */
 static void test_save_refused(void **state)
 {
@@ -607,12 +644,13 @@ static void test_plug(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_end),
-        cmocka_unit_test(test_crash),        cmocka_unit_test(test_hang),
-        cmocka_unit_test(test_time_limit),   cmocka_unit_test(test_babble),
-        cmocka_unit_test(test_distrust),     cmocka_unit_test(test_order),
-        cmocka_unit_test(test_save),         cmocka_unit_test(test_save_and_end),
-        cmocka_unit_test(test_save_refused), cmocka_unit_test(test_plug),
+        cmocka_unit_test(test_refused),    cmocka_unit_test(test_end),
+        cmocka_unit_test(test_crash),      cmocka_unit_test(test_hang),
+        cmocka_unit_test(test_time_limit), cmocka_unit_test(test_babble),
+        cmocka_unit_test(test_distrust),   cmocka_unit_test(test_order),
+        cmocka_unit_test(test_save),       cmocka_unit_test(test_save_and_end),
+        cmocka_unit_test(test_not_sent),   cmocka_unit_test(test_save_refused),
+        cmocka_unit_test(test_plug),
     };
     sigset_t set;
 
