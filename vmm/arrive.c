@@ -177,7 +177,7 @@ static void on_message(void *opaque)
     struct bawn_run *r = opaque;
     struct bawn_arrive *a = &r->arrive;
     struct bawn_error err = { .msg = "" };
-    struct bawn_move_msg msg;
+    struct bawn_move_msg msg = { 0 };
     ssize_t n = recv(a->link, &msg, sizeof(msg), MSG_DONTWAIT);
     enum bawn_status st = BAWN_OK;
 

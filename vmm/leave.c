@@ -207,7 +207,7 @@ static void on_message(void *opaque)
 {
     struct bawn_boot *b = opaque;
     struct bawn_leave *l = &b->leave;
-    struct bawn_move_msg msg;
+    struct bawn_move_msg msg = { 0 };
     ssize_t n = recv(l->link, &msg, sizeof(msg), MSG_DONTWAIT);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -346,7 +346,7 @@ void bawn_leave_reap(struct bawn_boot *b)
     if (!l->pid || waitpid(l->pid, &status, WNOHANG) <= 0)
         return;
     while (l->active && l->link >= 0 && !l->gone && l->given) { /* its last word */
-        struct bawn_move_msg msg;
+        struct bawn_move_msg msg = { 0 };
 
         if (recv(l->link, &msg, sizeof(msg), MSG_DONTWAIT) != sizeof(msg))
             break;

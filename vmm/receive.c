@@ -156,7 +156,7 @@ static enum bawn_status take_memory(struct receiving *g, struct bawn_error *err)
 
 static enum bawn_status receive(struct receiving *g, struct bawn_error *err)
 {
-    struct bawn_move_msg msg;
+    struct bawn_move_msg msg = { 0 };
     enum bawn_status st = read_until(g, BAWN_INFLOW_ASKED, err);
 
     if (!st)
@@ -193,7 +193,7 @@ enum bawn_status bawn_receive_all(struct bawn_receive *r, struct bawn_tls *t,
                                   struct bawn_error *err)
 {
     static struct receiving g; /* a process receives one machine */
-    struct bawn_move_msg msg;
+    struct bawn_move_msg msg = { 0 };
     enum bawn_status st;
 
     memset(&g, 0, sizeof(g));

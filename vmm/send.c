@@ -247,7 +247,7 @@ static enum bawn_status next_round(struct sending *g, struct bawn_error *err)
 /* The supervisor does something, and says that it has. */
 static enum bawn_status ask(struct sending *g, enum bawn_move_kind kind, struct bawn_error *err)
 {
-    struct bawn_move_msg msg;
+    struct bawn_move_msg msg = { 0 };
 
     if (!bawn_move_tell(g->s->link, kind) || !bawn_move_hear(g->s->link, &msg, NULL, NULL))
         return bawn_fail(err, BAWN_E_IO, "the supervisor has ended");
