@@ -43,15 +43,14 @@ static const char magic[8] = "BAWNSNAP";
 
 /* ---- keys ---- */
 
-enum bawn_status bawn_image_key_read(struct bawn_image_key *key, const char *path,
-                                     struct bawn_error *err)
+static enum bawn_status read_file(struct bawn_image_key *key, const char *path,
+                                  struct bawn_error *err)
 {
     uint8_t text[2 * BAWN_IMAGE_KEY_SIZE + 2];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
     enum bawn_status st = BAWN_OK;
 
-    key->secret = true;
     if (n < 0)
         st = bawn_fail(err, BAWN_E_IO, "cannot read the key %s: %m", path);
     else if (n == BAWN_IMAGE_KEY_SIZE)
@@ -67,6 +66,14 @@ enum bawn_status bawn_image_key_read(struct bawn_image_key *key, const char *pat
     if (fd >= 0)
         close(fd);
     return st;
+}
+
+enum bawn_status bawn_image_key_read(struct bawn_image_key *key, const char *path,
+                                     struct bawn_error *err)
+{
+    key->secret = true;
+    return strncmp(path, "tpm:", 4) ? read_file(key, path, err)
+                                    : bawn_image_key_unseal(key, path + 4, err);
 }
 
 /* The chunks' key, and what shows that it is the right one. */

@@ -26,9 +26,14 @@ struct bawn_image_key {
     uint8_t key[BAWN_IMAGE_KEY_SIZE];
 };
 
-/* From a file of exactly 32 bytes, or of 64 hexadecimal digits and perhaps an end of line. */
+/* From a file of exactly 32 bytes, or of 64 hexadecimal digits and perhaps an end of line; or
+ * "tpm:HANDLE" or "tpm:HANDLE@PATH", what a TPM has sealed there. */
 enum bawn_status bawn_image_key_read(struct bawn_image_key *key, const char *path,
                                      struct bawn_error *err);
+
+/* key_tpm.c: the latter, without its "tpm:". BAWN_E_DENIED: the TPM does not give it. */
+enum bawn_status bawn_image_key_unseal(struct bawn_image_key *key, const char *where,
+                                       struct bawn_error *err);
 
 /* How one image is told from all others, and from itself when it was changed: what its header's
  * key shows, the last chunk's tag, how much there is. Of no use to who has no key. */

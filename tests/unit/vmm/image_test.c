@@ -318,6 +318,48 @@ static void test_not_a_file(void **state)
     close(pair[1]);
 }
 
+/* ---- a key in a TPM ---- */
+
+static const char begin_tpm[] =
+    "cd %s && export TPM2TOOLS_TCTI=swtpm:path=$PWD/sock && "
+    "swtpm socket --tpm2 --tpmstate dir=. --server type=unixio,path=sock --pid file=pid --daemon "
+    "--ctrl type=unixio,path=sock.ctrl --flags not-need-init,startup-clear && "
+    "head -c 32 /dev/zero | tr '\\0' k >key && head -c 31 key >short && "
+    "tpm2_createprimary -Q -C o -c primary && tpm2_flushcontext -t && n=1 && "
+    "for i in key short; do tpm2_create -Q -C primary -i $i -u $i.pub -r $i.priv -c $i.ctx && "
+    "tpm2_flushcontext -t && tpm2_evictcontrol -Q -C o -c $i.ctx 0x8100010$n || exit; "
+    "n=$((n + 1)); tpm2_flushcontext -t; done";
+
+static void test_tpm(void **opaque)
+{
+    char dir[] = "/tmp/bawn-key-XXXXXX", text[1024];
+    struct bawn_image_key sealed;
+
+    (void)opaque;
+    if (access("/usr/bin/swtpm", X_OK) || access("/usr/bin/tpm2_create", X_OK)) {
+        print_message("no swtpm or no tpm2-tools here\n");
+        skip();
+    }
+    assert_non_null(mkdtemp(dir));
+    snprintf(text, sizeof(text), begin_tpm, dir);
+    assert_int_equal(system(text), 0);
+    snprintf(text, sizeof(text), "tpm:0x81000101@%s/sock", dir);
+    assert_int_equal(bawn_image_key_read(&sealed, text, &err), BAWN_OK);
+    assert_true(sealed.secret);
+    for (unsigned i = 0; i < sizeof(sealed.key); i++)
+        assert_int_equal(sealed.key[i], 'k');
+    snprintf(text, sizeof(text), "tpm:0x81000102@%s/sock", dir);
+    assert_int_equal(bawn_image_key_read(&sealed, text, &err), BAWN_E_FORMAT);
+    snprintf(text, sizeof(text), "tpm:0x81000103@%s/sock", dir);
+    assert_int_equal(bawn_image_key_read(&sealed, text, &err), BAWN_E_DENIED);
+    assert_non_null(strstr(err.msg, "0x81000103"));
+    assert_int_equal(bawn_image_key_read(&sealed, "tpm:0x81000101@/nonexistent", &err), BAWN_E_IO);
+    assert_int_equal(bawn_image_key_read(&sealed, "tpm:0x80000000", &err), BAWN_E_USAGE);
+    assert_int_equal(bawn_image_key_read(&sealed, "tpm:", &err), BAWN_E_USAGE);
+    snprintf(text, sizeof(text), "kill $(cat %s/pid); rm -r %s", dir, dir);
+    assert_int_equal(system(text), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,7 +368,7 @@ int main(void)
         cmocka_unit_test(test_longer),     cmocka_unit_test(test_moved_chunks),
         cmocka_unit_test(test_keys),       cmocka_unit_test(test_no_content_in_clear),
         cmocka_unit_test(test_full_disk),  cmocka_unit_test(test_key_files),
-        cmocka_unit_test(test_not_a_file),
+        cmocka_unit_test(test_tpm),        cmocka_unit_test(test_not_a_file),
     };
 
     for (size_t i = 0; i < MAX; i++)
