@@ -39,18 +39,18 @@ void bawn_loop_destroy(struct bawn_loop *loop)
     loop->wake_fd = loop->epoll_fd = -1;
 }
 
-static bool make_room(struct bawn_loop *loop)
+int bawn_loop_reserve(struct bawn_loop *loop, unsigned n)
 {
     struct bawn_loop_watch *more;
 
-    if (loop->nr < loop->room)
-        return true;
-    more = realloc(loop->watch, (loop->room + ROOM) * sizeof(*more));
+    if (loop->nr + n <= loop->room)
+        return 0;
+    more = realloc(loop->watch, (loop->nr + n) * sizeof(*more));
     if (!more)
-        return false;
+        return -ENOMEM;
     loop->watch = more;
-    loop->room += ROOM;
-    return true;
+    loop->room = loop->nr + n;
+    return 0;
 }
 
 int bawn_loop_watch(struct bawn_loop *loop, int fd, bool on, void (*fn)(void *), void *opaque)
@@ -61,7 +61,7 @@ int bawn_loop_watch(struct bawn_loop *loop, int fd, bool on, void (*fn)(void *),
         i++;
     if (i == BAWN_LOOP_MAX)
         return -ENOSPC;
-    if (i == loop->nr && !make_room(loop))
+    if (i == loop->nr && i == loop->room && bawn_loop_reserve(loop, ROOM))
         return -ENOMEM;
     loop->watch[i] = (struct bawn_loop_watch){ .fn = fn, .opaque = opaque, .fd = fd, .on = on };
     loop->nr += i == loop->nr;
@@ -194,7 +194,7 @@ int bawn_loop_seal(struct bawn_loop *loop)
     for (unsigned i = 0; i < loop->nr; i++) {
         struct epoll_event e = { .events = EPOLLIN | EPOLLET, .data.u32 = i };
 
-        if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->watch[i].fd, &e))
+        if (loop->watch[i].fn && epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->watch[i].fd, &e))
             return -errno;
     }
     return 0;
@@ -215,17 +215,20 @@ static void turn_epoll(struct bawn_loop *loop, bool wait)
 
 int bawn_loop_seal_ring(struct bawn_loop *loop, const int *files, unsigned nr)
 {
-    int all[BAWN_URING_FILES], rc = bawn_loop_bell(loop, loop->wake_fd, woken, NULL);
+    int all[BAWN_URING_FILES], bell = bawn_loop_bell(loop, loop->wake_fd, woken, NULL),
+                               rc = -ENOSPC;
     unsigned n = loop->nr;
 
-    if (rc < 0 || n + nr > BAWN_URING_FILES)
-        return -ENOSPC;
-    for (unsigned i = 0; i < n; i++)
-        all[i] = loop->watch[i].fd;
-    memcpy(all + n, files, nr * sizeof(*files));
-    rc = bawn_uring_init(&loop->ring, all, n + nr);
+    if (bell < 0)
+        return bell;
+    if (n + nr <= BAWN_URING_FILES) {
+        for (unsigned i = 0; i < n; i++)
+            all[i] = loop->watch[i].fd;
+        memcpy(all + n, files, nr * sizeof(*files));
+        rc = bawn_uring_init(&loop->ring, all, n + nr);
+    }
     if (rc)
-        loop->nr--; /* the bell: another kind of loop has its own */
+        bawn_loop_forget(loop, bell); /* another kind of loop has its own */
     return rc;
 }
 

@@ -48,6 +48,8 @@ struct bawn_loop {
 /* 0 or -errno. */
 int bawn_loop_init(struct bawn_loop *loop, pthread_mutex_t *lock);
 void bawn_loop_destroy(struct bawn_loop *loop);
+/* Room for n more watches, which whoever locks itself in takes before. 0 or -errno. */
+int bawn_loop_reserve(struct bawn_loop *loop, unsigned n);
 /* Calls fn while fd is readable and the watch is on. Returns its number, -ENOSPC or -ENOMEM. fn
  * bears to be called once for a descriptor that was forgotten, if it takes the number of that. */
 int bawn_loop_watch(struct bawn_loop *loop, int fd, bool on, void (*fn)(void *), void *opaque);

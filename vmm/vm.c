@@ -340,6 +340,8 @@ enum bawn_status bawn_vm_create(struct bawn_vm *vm, const struct bawn_vm_parts *
     pthread_mutex_init(&vm->lock, NULL);
     pthread_cond_init(&vm->moved, NULL);
     rc = bawn_loop_init(&vm->loop, &vm->lock);
+    if (!rc)
+        rc = bawn_loop_reserve(&vm->loop, BAWN_LOOP_MAX);
     return rc ? bawn_fail(err, BAWN_E_IO, "eventfd: %s", strerror(-rc)) : build(vm, &owner, err);
 }
 
