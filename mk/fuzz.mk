@@ -42,7 +42,7 @@ fuzz_ld_platform := -lcrypto
 fuzz_lib_launch := $(launch_src) $(attest_src)
 fuzz_ld_launch := -ljansson -lcrypto
 # The device models; where they ask the host for what is not the input's, the target answers.
-fuzz_lib_vmm := $(addprefix vmm/,bufs.c bus.c dirty.c disk.c disk_io.c frame.c http.c image.c ioapic.c key_tpm.c link.c loop.c memory.c net.c pci.c qcow2.c qcow2_meta.c rate.c runtime.c serial.c slots.c snapshot.c stream.c tpm.c tpm_bridge.c uring.c vdev.c \
+fuzz_lib_vmm := $(addprefix vmm/,bufs.c bus.c dirty.c disk.c disk_io.c frame.c http.c image.c ioapic.c key_tpm.c link.c loop.c memory.c net.c pci.c qcow2.c qcow2_meta.c rate.c relay.c runtime.c serial.c slots.c snapshot.c stream.c tpm.c tpm_bridge.c uring.c vdev.c \
 	virtio.c virtio_balloon.c virtio_blk.c virtio_console.c virtio_net.c virtio_rng.c virtio_vsock.c virtq.c vsock_conn.c \
 	vsock_socket.c) $(addprefix launch/,config.c config_json.c json.c files.c)
 fuzz_ld_vmm = -Wl,--wrap=bawn_mem_at $(fuzz_ld_$(@F))

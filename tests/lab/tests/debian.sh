@@ -83,7 +83,11 @@ locked_in() { # the names of processes
 	done
 }
 ring_of() { # a process
-	pid=$(process "$1") && find "/proc/$pid/fd" -lname 'anon_inode:\[io_uring\]' | grep -q .
+	pid=$(process "$1") || return
+	for fd in "/proc/$pid/fd"/*; do
+		[ "$(readlink "$fd")" = 'anon_inode:[io_uring]' ] && return
+	done
+	return 1
 }
 another_rng() {
 	was=$(process rng) && kill -KILL "$was" && left=200
