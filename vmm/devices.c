@@ -332,7 +332,7 @@ static bool seal(struct bawn_device *dev, enum bawn_role *role)
     int files[BAWN_VIRTIO_QUEUES + 1], rc;
     unsigned n = 0;
 
-    if (dev->role != BAWN_ROLE_DISK && dev->role != BAWN_ROLE_NET)
+    if (!d || (dev->role != BAWN_ROLE_DISK && dev->role != BAWN_ROLE_NET))
         return true;
     for (unsigned i = 0; i < d->ops->nr_queues; i++)
         files[n++] = d->call_fd[i];
