@@ -20,6 +20,7 @@
 #include "check.h"
 #include "disk.h"
 #include "net.h"
+#include "uring.h"
 #include "policy.h"
 #include "snp.h"
 
@@ -190,6 +191,20 @@ static const char *disk_fix(const struct bawn_disk_config *cfg)
     return NULL;
 }
 
+/* Without one the disk goes on: slower, no worse. */
+static void check_ring(struct bawn_checks *c, const char *id, int fd)
+{
+    struct bawn_uring ring;
+    int rc = bawn_uring_init(&ring, &fd, 1);
+
+    if (rc)
+        bawn_check_add(c, id, BAWN_CHECK_NOTE,
+                       "as root: sysctl kernel.io_uring_disabled=0; or leave io_uring=on out",
+                       "this host has no io_uring for it (%s): it goes on without", strerror(-rc));
+    else
+        bawn_uring_destroy(&ring);
+}
+
 /* All of them are open at the same time, as they will be: one that is there twice shows. */
 static void check_disks(struct bawn_checks *c)
 {
@@ -207,6 +222,8 @@ static void check_disks(struct bawn_checks *c)
                            cfg->disk[i].path, disk[i].sectors * BAWN_SECTOR >> 20,
                            cfg->disk[i].format == BAWN_DISK_QCOW2 ? "qcow2" : "raw",
                            cfg->disk[i].readonly ? "read-only" : "read-write");
+        if (cfg->disk[i].uring && disk[i].fd >= 0)
+            check_ring(c, id, disk[i].fd);
     }
     for (unsigned i = 0; i < cfg->nr_disks; i++)
         bawn_disk_close(&disk[i]);

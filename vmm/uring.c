@@ -63,11 +63,13 @@ static size_t rings_size(const struct io_uring_params *p)
 static int map_ring(struct bawn_uring *u, const struct io_uring_params *p)
 {
     int prot = PROT_READ | PROT_WRITE;
-    void *rings = mmap(NULL, rings_size(p), prot, MAP_SHARED, u->fd, IORING_OFF_SQ_RING);
-    void *sqes = mmap(NULL, p->sq_entries * sizeof(struct io_uring_sqe), prot, MAP_SHARED, u->fd,
-                      IORING_OFF_SQES);
+    void *rings, *sqes;
     unsigned *array;
 
+    u->rings_size = rings_size(p);
+    u->sqes_size = p->sq_entries * sizeof(struct io_uring_sqe);
+    rings = mmap(NULL, u->rings_size, prot, MAP_SHARED, u->fd, IORING_OFF_SQ_RING);
+    sqes = mmap(NULL, u->sqes_size, prot, MAP_SHARED, u->fd, IORING_OFF_SQES);
     u->rings = rings == MAP_FAILED ? NULL : rings;
     u->sqes = sqes == MAP_FAILED ? NULL : sqes;
     if (!u->rings || !u->sqes)
@@ -104,12 +106,15 @@ int bawn_uring_init(struct bawn_uring *u, const int *files, unsigned nr)
     return rc;
 }
 
-/* The process ends, or goes on without; what is mapped ends with it. */
 void bawn_uring_destroy(struct bawn_uring *u)
 {
+    if (u->rings)
+        munmap(u->rings, u->rings_size);
+    if (u->sqes)
+        munmap(u->sqes, u->sqes_size);
     if (u->fd >= 0)
         close(u->fd);
-    u->fd = -1;
+    *u = (struct bawn_uring){ .fd = -1 };
 }
 
 struct io_uring_sqe *bawn_uring_next(struct bawn_uring *u, uint8_t op, int fd, uint64_t user)

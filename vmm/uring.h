@@ -7,6 +7,7 @@
 #define BAWN_VMM_URING_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <linux/io_uring.h>
@@ -18,7 +19,8 @@ struct bawn_uring {
     int fd; /* owned; -1: there is none */
     int file[BAWN_URING_FILES];
     unsigned nr_files;
-    uint8_t *rings;            /* owned */
+    uint8_t *rings; /* owned */
+    size_t rings_size, sqes_size;
     struct io_uring_sqe *sqes; /* owned */
     unsigned *sq_tail, *cq_head, *cq_tail;
     unsigned sq_mask, cq_mask;

@@ -334,6 +334,7 @@ static void disks(void **state)
     add_disk(h, "none", false);
     add_disk(h, "odd", false);
     add_disk(h, "a", true); /* twice */
+    h->opt.cfg.disk[0].uring = true; /* a host without a ring is told of, and no more */
     check_config(h);
     says(h, "disk0", BAWN_CHECK_OK, "4 MiB, raw, read-write", NULL);
     says(h, "disk1", BAWN_CHECK_FIX, "cannot open disk", "qemu-img create");
