@@ -33,7 +33,8 @@ static struct bawn_device *next(struct bawn_devices *d, const char *name, enum b
     snprintf(dev->name, sizeof(dev->name), "%s", name);
     dev->role = role;
     dev->slot = slot;
-    dev->link[0] = dev->link[1] = dev->loop.wake_fd = -1;
+    dev->link[0] = dev->link[1] = -1;
+    dev->loop.wake_fd = dev->loop.epoll_fd = dev->loop.ring.fd = -1;
     for (unsigned q = 0; q < BAWN_DEVICE_SPARE; q++)
         dev->bell[q] = dev->call[q] = -1;
     pthread_mutex_init(&dev->lock, NULL);
