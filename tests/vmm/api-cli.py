@@ -28,9 +28,9 @@ CREATE = {"serial": {"mode": "Pty"}, "cpus": {"boot_vcpus": 2, "max_vcpus": 2},
           "disks": [{"path": ""}]}
 
 
-def guest():
-    """A PVH kernel that writes "A" to COM1 for ever."""
-    code = bytes.fromhex("66baf803" "b041" "ee" "b9400d0300" "49" "75fd" "ebf3")
+def guest(code="66baf803" "b041" "ee" "b9400d0300" "49" "75fd" "ebf3"):
+    """A PVH kernel: the code, or what writes "A" to COM1 for ever."""
+    code = bytes.fromhex(code)
     note = struct.pack("<III4sI", 4, 4, 18, b"Xen\0", 0x1000000)
     at = 64 + 2 * 56
     return struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0x1000000, 64, 0, 0, 64, 56, 2,
@@ -45,6 +45,9 @@ class Place:
     def __init__(self, path):
         self.path = path
         self.kernel = self.file("kernel", guest())
+        # Lets go of all devices that it is asked for: register 0x614 to 0x618.
+        self.obedient = self.file("obedient", guest("66ba1406" "ed" "66ba1806" "ef" "b9400d0300" "49"
+                                                    "75fd" "ebec"))
         self.disk = self.file("disk", bytes(8192))
         os.environ["BAWN_RUNTIME_DIR"] = self.file("run")
         os.symlink(PROGRAM, self.file("cloud-hypervisor"))
@@ -543,6 +546,39 @@ def commands(place):
         it = bawn(*wrong)
         assert it.returncode == 2 and it.stderr.startswith("Usage: bawn "), it
     assert bawn("resize", "--help").returncode == 0 and bawn("nothing").returncode == 2
+
+
+@test
+def hotplug(place):
+    """disks come to a machine that runs, and leave it, again and again; nothing of them is left"""
+    if skip(place):
+        return
+    late = place.file("late", bytes(8192))
+    with place.program("run", "--name", "two", "--kernel", place.obedient, "--memory", "64M", "--serial",
+                       "null", "--disk", f"path={place.disk},readonly=on,id=first") as process:
+        wait_until(lambda: bawn("info", "two").stdout.startswith("state     Running"))
+        before = None
+        for i in range(12):
+            slot = 5 if i < 6 else 4
+            assert json.loads(done("add-disk", "two", f"path={late},id=late", "--json")) == {
+                "id": "late", "bdf": f"0000:00:{slot:02x}.0"}
+            assert len(children(process, f"disk{slot - 4}")) == 1
+            assert done("remove", "two", "late") == "two: removed\n"
+            assert not children(process, f"disk{slot - 4}")
+            files = len(os.listdir(f"/proc/{process.pid}/fd"))
+            assert before in (None, files), (before, files)
+            # What was there from the beginning goes, too.
+            if i == 5:
+                assert done("remove", "two", "first") == "two: removed\n"
+            before = files if i > 5 else None
+        assert done("add-disk", "two", f"path={place.disk},readonly=on") == \
+            "two: added: _disk0, 0000:00:04.0\n"
+        assert done("reboot", "two")
+        config = json.loads(done("info", "two", "--json"))["config"]
+        assert [d["id"] for d in config["disks"]] == ["_disk0"], config
+        assert done("remove", "two", "_disk0") == "two: removed\n"
+        assert done("shutdown", "two") == "two: ended\n"
+        assert process.wait(30) == 0, open_text(place.file("log"))
 
 
 @test
