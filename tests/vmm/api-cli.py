@@ -562,7 +562,7 @@ def hotplug(place):
             slot = 5 if i < 6 else 4
             assert json.loads(done("add-disk", "two", f"path={late},id=late", "--json")) == {
                 "id": "late", "bdf": f"0000:00:{slot:02x}.0"}
-            assert len(children(process, f"disk{slot - 4}")) == 1
+            wait_until(lambda: children(process, f"disk{slot - 4}"))
             assert done("remove", "two", "late") == "two: removed\n"
             assert not children(process, f"disk{slot - 4}")
             files = len(os.listdir(f"/proc/{process.pid}/fd"))

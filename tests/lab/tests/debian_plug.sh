@@ -76,7 +76,6 @@ if [ "$tee" = none ]; then echo 1..29; else echo 1..20; fi
 for ko in $(cat /lab/modules/tun.list); do
 	[ -d "/sys/module/${ko%.ko}" ] || insmod "/lab/modules/$ko"
 done
-tunctl -t lab0
 for file in a b c; do dd if=/dev/urandom of="$work/$file" bs=1M count=8 2>/dev/null; done
 tests=balloon,plug
 set -- --balloon size=0 --no-encryption
@@ -107,7 +106,9 @@ if [ "$tee" = none ]; then
 	check "and the guest has it" has_memory 268435456
 	check "a snapshot has all disks" ask snapshot "$work/snapshot"
 fi
-check "a network device comes" says '0000:00:0c.0' add-net tap=lab0
+/lab/tests/frames "$work/net" lab0 & # a tap of its own, behind a socket: bawn has no right to make one now
+until [ -S "$work/net" ]; do usleep 50000; done
+check "a network device comes" says '0000:00:0c.0' add-net "socket=$work/net"
 check "and the guest has network" has_network
 check "both ways" got_all
 check "it is taken away" ask remove _net0
