@@ -7,6 +7,7 @@
 #include <linux/../link.h> /* the C library's, and not link.h of this room */
 #include <malloc.h>
 #include <sys/mman.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "images.h"
@@ -51,14 +52,21 @@ void bawn_images_close(struct bawn_images *images)
     images->kernel_fd = images->initrd_fd = -1;
 }
 
+#define HEADERS 32 /* of a program or library */
+
+/* What is dropped has the headers among it, which are not to come back: they are copied first. */
 static int trim_object(struct dl_phdr_info *info, size_t size, void *opaque)
 {
     size_t page = (size_t)getpagesize();
+    ElfW(Phdr) header[HEADERS];
+    uintptr_t base = info->dlpi_addr;
+    unsigned n = info->dlpi_phnum < HEADERS ? info->dlpi_phnum : HEADERS;
 
     (void)size, (void)opaque;
-    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-        uintptr_t start = info->dlpi_addr + p->p_vaddr, from = start & ~(page - 1);
+    memcpy(header, info->dlpi_phdr, n * sizeof(header[0]));
+    for (unsigned i = 0; i < n; i++) {
+        const ElfW(Phdr) *p = &header[i];
+        uintptr_t start = base + p->p_vaddr, from = start & ~(page - 1);
 
         /* Never written to: what is dropped is the file's. */
         if (p->p_type == PT_LOAD && !(p->p_flags & PF_W))
