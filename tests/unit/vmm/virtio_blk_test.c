@@ -7,7 +7,9 @@
 #include "driver.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <linux/virtio_blk.h>
@@ -254,6 +256,25 @@ static void test_short_file(void **state)
     assert_int_equal(truncate(path, 512), 0);
     assert_int_equal(request(VIRTIO_BLK_T_IN, 0, 1024, NULL), VIRTIO_BLK_S_IOERR);
     assert_int_equal(request(VIRTIO_BLK_T_IN, 0, 512, NULL), VIRTIO_BLK_S_OK);
+}
+
+/* The host has no room for more: the guest is told so, also where a part was written. */
+static void test_no_room(void **state)
+{
+    struct rlimit old, low;
+    void (*was)(int) = signal(SIGXFSZ, SIG_IGN);
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    low = (struct rlimit){ 16 * BAWN_SECTOR, old.rlim_max };
+    memset(ram(DATA), 0x33, 8 * BAWN_SECTOR);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0);
+    assert_int_equal(request(VIRTIO_BLK_T_OUT, 40, 512, NULL), VIRTIO_BLK_S_IOERR);
+    assert_int_equal(request(VIRTIO_BLK_T_OUT, 12, 8 * BAWN_SECTOR, NULL), VIRTIO_BLK_S_IOERR);
+    assert_int_equal(request(VIRTIO_BLK_T_OUT, 8, 8 * BAWN_SECTOR, NULL), VIRTIO_BLK_S_OK);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    signal(SIGXFSZ, was);
+    assert_int_equal(request(VIRTIO_BLK_T_OUT, 12, 8 * BAWN_SECTOR, NULL), VIRTIO_BLK_S_OK);
 }
 
 static void test_readonly(void **state)
@@ -538,6 +559,7 @@ static int run(const char *name)
         TEST(test_rate),
         TEST(test_write_through),
         TEST(test_short_file),
+        TEST(test_no_room),
         cmocka_unit_test_setup_teardown(test_readonly, setup_readonly, teardown),
         TEST(test_any_layout),
         TEST(test_hostile),
