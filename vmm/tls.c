@@ -225,7 +225,8 @@ static enum bawn_status wait_for(const struct bawn_tls *t, int result, struct ba
             limit = (struct timespec){ left / 1000, left % 1000 * 1000000 };
     }
     if (!ppoll(fds, 2, &limit, NULL))
-        return bawn_fail(err, BAWN_E_IO, "the other side does not answer");
+        return bawn_fail(err, BAWN_E_IO,
+                         bawn_tls_late(t) ? "it took too long" : "the other side does not answer");
     if (fds[1].revents)
         return bawn_fail(err, BAWN_E_IO, "nobody wants it any more");
     return BAWN_OK;
