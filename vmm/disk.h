@@ -20,11 +20,11 @@
 struct bawn_disk {
     int fd; /* -1: not open */
     bool readonly;
+    bool uring; /* by an io_uring, where the host has one for it */
     uint64_t sectors;
     struct bawn_qcow2 *qcow2;  /* owned; NULL: plain sectors */
     struct bawn_disk *backing; /* owned; NULL: none */
     struct bawn_rate_config bytes, ops;
-    bool uring; /* by an io_uring, where the host has one for it */
 };
 
 enum bawn_status bawn_disk_open(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
