@@ -131,6 +131,7 @@ static enum bawn_status prepare(const struct bawn_vm_parts *parts, int *fd, unsi
     if (!st)
         st = bawn_vm_start(&vm, err);
     bawn_images_forget(parts->images);
+    bawn_launch_plan_free(parts->plan);
     bawn_trim();
     return st ? st : bawn_sandbox_filter(BAWN_ROLE_MACHINE, lacks, err);
 }

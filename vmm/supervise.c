@@ -112,6 +112,7 @@ bool bawn_boot_start(struct bawn_boot *b, unsigned i)
         munmap(b->shared,
                sizeof(*b->shared)); /* the machine's registers are no device's business */
         bawn_images_forget(b->parts.images);
+        bawn_launch_plan_free(b->parts.plan);
         bawn_device_run(dev);
     }
     if (b->child[i].pid > 0)

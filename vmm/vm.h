@@ -57,7 +57,7 @@ struct bawn_counters {
 /* What a machine is made of; all borrowed. */
 struct bawn_vm_parts {
     const struct bawn_vm_config *cfg;
-    const struct bawn_launch_plan *plan;      /* of a plain machine */
+    struct bawn_launch_plan *plan;            /* of a plain machine; until it is built */
     const struct bawn_measure_log *predicted; /* the same */
     const struct bawn_snp_input *snp;         /* of an SEV-SNP one; else NULL */
     struct bawn_images *images; /* what plan and snp point into; until the machine is built */
