@@ -29,6 +29,7 @@ include mk/module.mk
 include mk/platform-kmod.mk
 include mk/lab.mk
 include mk/sanitized.mk
+include mk/libvirt.mk
 include mk/lint.mk
 include mk/fuzz.mk
 include mk/sim.mk
