@@ -105,7 +105,9 @@ mkdir -p /var/log/libvirt/ch /var/lib/libvirt/ch /run/libvirt/ch
 ln -sf "$(command -v bawn)" /usr/local/bin/cloud-hypervisor
 # The driver looks for this name alone; bawn itself takes /dev/bawn where it is.
 [ -e /dev/kvm ] || ln -s "${1#/dev/}" /dev/kvm
-LIBVIRT_LOG_FILTERS="1:ch 3:*" LIBVIRT_LOG_OUTPUTS="1:file:$work/virtchd.log" virtchd >"$work/virtchd.out" 2>&1 &
+# It passes its environment on.
+head -c 32 /dev/urandom >"$work/key"
+BAWN_SNAPSHOT_KEY=$work/key LIBVIRT_LOG_FILTERS="1:ch 3:*" LIBVIRT_LOG_OUTPUTS="1:file:$work/virtchd.log" virtchd >"$work/virtchd.out" 2>&1 &
 virtchd=$!
 until_true 30 [ -S /run/libvirt/virtchd-sock ]
 v version || { echo "Bail out! virtchd does not serve: $(cat "$work/said" "$work/virtchd.log")"; exit 1; }

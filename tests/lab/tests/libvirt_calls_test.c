@@ -313,16 +313,20 @@ static bool prepare(void)
 {
     static char block[1 << 20];
     struct ifreq ifr = { .ifr_name = "lab0", .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
-    int disk;
+    int disk, key;
 
     mkdir(DIR, 0700);
+    key = open(DIR "/key", O_WRONLY | O_CREAT, 0600);
     disk = open(DIR "/disk", O_WRONLY | O_CREAT, 0600);
     tap_fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-    if (disk < 0 || write(disk, block, sizeof(block)) != sizeof(block) || tap_fd < 0 ||
+    setenv("BAWN_SNAPSHOT_KEY", DIR "/key", 1);
+    if (key < 0 || write(key, block, 32) != 32 || disk < 0 ||
+        write(disk, block, sizeof(block)) != sizeof(block) || tap_fd < 0 ||
         ioctl(tap_fd, TUNSETIFF, &ifr)) {
         printf("Bail out! disk or tap: %m\n");
         return false;
     }
+    close(key);
     close(disk);
     return true;
 }
