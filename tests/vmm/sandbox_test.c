@@ -414,6 +414,19 @@ static void test_api(void **state)
     role = BAWN_ROLE_MACHINE;
 }
 
+/* Those that a machine moves with, which alone have a peer on the network. */
+static void test_movers(void **state)
+{
+    (void)state;
+    if (!have_seccomp)
+        skip();
+    role = BAWN_ROLE_SEND;
+    try_all("the process that sends");
+    role = BAWN_ROLE_RECEIVE;
+    try_all("the process that receives");
+    role = BAWN_ROLE_MACHINE;
+}
+
 static void test_machine(void **state)
 {
     (void)state;
@@ -490,6 +503,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_device),         cmocka_unit_test(test_ring),
         cmocka_unit_test(test_machine),        cmocka_unit_test(test_api),
+        cmocka_unit_test(test_movers),
         cmocka_unit_test(test_without_filter), cmocka_unit_test(test_other_device),
     };
 
