@@ -47,7 +47,8 @@ static void keep(struct bawn_bytes *to, const uint8_t *data, size_t len)
     if (copy && len)
         memcpy(copy, data, len);
     free((void *)(uintptr_t)to->data);
-    *to = (struct bawn_bytes){ copy, copy ? len : 0 };
+    to->data = copy;
+    to->len = copy ? len : 0;
 }
 
 static void vulnerability(struct host_facts *f, const uint8_t *data, size_t len)
