@@ -35,7 +35,8 @@ static void slots_write(void *opaque, uint64_t off, unsigned len, uint64_t val)
     for (; gone; gone &= gone - 1) {
         unsigned slot = (unsigned)__builtin_ctz(gone);
 
-        bawn_slots_unask(h, slot);
+        h->asked &= ~(1u << slot);
+        h->go &= ~(1u << slot);
         h->came &= ~(1u << slot);
         h->gone(h->opaque, slot);
     }
@@ -64,9 +65,10 @@ void bawn_slots_ask(struct bawn_slots *h, unsigned slot)
     set_line(h);
 }
 
+/* What it has read it may still do, and nobody would have the device if that were not heard. */
 void bawn_slots_unask(struct bawn_slots *h, unsigned slot)
 {
+    h->asked &= ~(h->go & 1u << slot);
     h->go &= ~(1u << slot);
-    h->asked &= ~(1u << slot);
     set_line(h);
 }

@@ -25,7 +25,7 @@ int bawn_slots_init(struct bawn_slots *h, struct bawn_bus *pio, struct bawn_ioap
                     void (*gone)(void *, unsigned), void *opaque);
 /* A device is there. */
 void bawn_slots_came(struct bawn_slots *h, unsigned slot);
-/* Asks the guest to let go of the device; no longer. */
+/* Asks the guest to let go of the device; no longer, if it has not heard yet. */
 void bawn_slots_ask(struct bawn_slots *h, unsigned slot);
 void bawn_slots_unask(struct bawn_slots *h, unsigned slot);
 

@@ -289,7 +289,7 @@ static void on_order_limit(void *opaque)
         tell_machine(b, BAWN_ORDER_RESUME); /* its answer is nobody's */
     snprintf(why, sizeof(why),
              b->order == BAWN_ORDER_UNPLUG
-                 ? "the guest did not let go of it within %d seconds: it stays"
+                 ? "the guest has not let go of it within %d seconds: it stays until it does"
                  : "a process did not answer within %d seconds",
              ORDER_LIMIT);
     bawn_boot_ordered(b, why);

@@ -88,7 +88,7 @@ static void plug(struct bawn_slots *slots, uint32_t val)
         bawn_slots_ask(slots, slot);
     if (val >> 10 & 1)
         bawn_slots_unask(slots, slot);
-    asked = val >> 10 & 1 ? asked & ~(1u << slot) : val >> 9 & 1 ? asked | 1u << slot : asked;
+    asked |= (val >> 9 & 1) << slot; /* what it has heard it may do later, too */
 }
 
 static uint64_t port_of(uint32_t off)

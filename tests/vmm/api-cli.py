@@ -525,7 +525,7 @@ def commands(place):
                           (("add-net", "one", "tap=none"), "tap=none: "),
                           (("remove", "one", "x"), "no disk or network device of this id"),
                           # This guest knows of no ACPI.
-                          (("remove", "one", "late"), "did not let go of it within 15 seconds: it stays"),
+                          (("remove", "one", "late"), "not let go of it within 15 seconds: it stays until it does"),
                           (("resize", "one", "cpus=2"), "before the first boot only"),
                           (("resize", "one", "balloon=4M"), "this machine has no balloon")):
             it = bawn(*what)
