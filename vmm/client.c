@@ -402,17 +402,21 @@ static int do_console(struct ask *a)
     json_t *config = json_object_get(a->value, "config");
     const char *path = "";
     struct bawn_error err;
+    bool socket = false;
 
     if (code)
         return code;
     for (unsigned i = 0; i < 2 && !*path; i++) {
         json_t *value = json_object_get(config, i ? "console" : "serial");
 
-        path = strcmp(text_at(value, "mode"), "Pty") ? "" : text_at(value, "file");
+        socket = !strcmp(text_at(value, "mode"), "Socket");
+        if (socket || !strcmp(text_at(value, "mode"), "Pty"))
+            path = text_at(value, socket ? "socket" : "file");
     }
     if (!*path)
-        return fail(a, "neither its serial port nor its console is a pty (--serial pty)");
-    port = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        return fail(a, "neither its serial port nor its console is a pty or a socket "
+                       "(--serial pty)");
+    port = socket ? bawn_socket_connect(path) : open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (port < 0)
         return fail(a, strerror(errno));
     fprintf(stderr, "bawn: attached to %s; Ctrl-A d detaches\r\n", path);
