@@ -154,7 +154,7 @@ static enum bawn_status take_in(struct bawn_run *r, struct bawn_error *err)
 static enum bawn_status take_state(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_arrive *a = &r->arrive;
-    struct bawn_state *facts = malloc(BAWN_STATE_FACTS);
+    struct bawn_state *facts = malloc(sizeof(*facts));
     const struct bawn_vm_config *cfg = &r->opt.cfg;
     enum bawn_status st = BAWN_OK;
 
@@ -162,6 +162,7 @@ static enum bawn_status take_state(struct bawn_run *r, struct bawn_error *err)
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for the machine's state");
     memcpy(facts, a->state, BAWN_STATE_FACTS);
     memcpy(a->state, &a->shared->state, sizeof(*a->state));
+    facts->nr_devices = a->state->nr_devices; /* counted when they are saved, judged when loaded */
     if (memcmp(facts, a->state, BAWN_STATE_FACTS)) /* what was judged before */
         st = bawn_fail(err, BAWN_E_FORMAT, "its state is not the one that was told before");
     free(facts);

@@ -273,6 +273,7 @@ static enum bawn_status copy_memory(struct sending *g, struct bawn_error *err)
 
     g->start = now();
     st = first_round(g, err);
+    g->done = g->all; /* holes are done, too */
     while (!st && !(st = ask(g, BAWN_MOVE_TAKE, err))) {
         pages = bawn_dirty_count(&g->s->mem);
         if (is_little(g, pages * PAGE + g->s->state->size))
