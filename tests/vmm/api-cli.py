@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -597,6 +598,54 @@ def before_boot(place):
         assert [d["path"] for d in config["disks"]] == ["/d"] and config["disks"][0]["readonly"]
         assert config["cpus"]["boot_vcpus"] == 2 and config["memory"]["size"] == 128 << 20
         assert config["net"][0]["id"] == "n"
+
+
+def certificates(place):
+    """One for all, of a CA of its own."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=place.path, check=True, capture_output=True)
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    place.file("ext", b"subjectAltName=IP:127.0.0.1")
+    openssl("req", "-x509", *key, "-days", "1", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem")
+    openssl("req", *key, "-subj", "/CN=host", "-keyout", "host.key", "-out", "host.csr")
+    openssl("x509", "-req", "-in", "host.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+            "-days", "1", "-extfile", "ext", "-out", "host.pem")
+    return {"cert": place.file("host.pem"), "key": place.file("host.key"), "ca": place.file("ca.pem")}
+
+
+@test
+def migrate(place):
+    """a machine moves to a bawn that waits, by command, and back, by the API"""
+    if skip(place):
+        return
+    files = certificates(place)
+    options = [text for name, path in files.items() for text in ("--migration-" + name, path)]
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        url = f"tls:127.0.0.1:{one.getsockname()[1]}"
+    with place.program("run", "--name", "one", "--kernel", place.kernel, "--memory", "64M", "--serial", "null",
+                       "--disk", f"path={place.disk}") as first:
+        wait_until(lambda: bawn("info", "one").stdout.startswith("state     Running"))
+        own = [text for name, path in files.items() for text in ("--" + name, path)]
+        nobody = bawn("migrate", "one", url, *own)
+        assert nobody.returncode == 1 and "cannot connect" in nobody.stderr, nobody
+        with place.program("receive", url, "--name", "two", *options) as second:
+            wait_until(lambda: bawn("migrate", "one", url, *own).returncode == 0)
+            assert first.wait(30) == 0
+            assert bawn("info", "two").stdout.startswith("state     Running")
+            wait_until(lambda: json.loads(done("stats", "two", "--json"))["vcpu0"].get("exits_io", 0) > 1)
+            with place.api() as (client, _):
+                def back():
+                    body = json.dumps(dict(files, destination_url=url))
+                    return subprocess.run(
+                        ["curl", "-sS", "-X", "PUT", "-d", body, "--unix-socket", place.file("run/two.sock"),
+                         "http://localhost/api/v1/vm.send-migration"], capture_output=True, text=True,
+                        timeout=60, check=True).stdout
+                threading.Thread(target=lambda: (time.sleep(1), back())).start()
+                assert client.put("vm.receive-migration", dict(files, receiver_url=url)) == NO_CONTENT
+                assert client.get("vm.info")[1]["state"] == "Running"
+                assert client.put("vm.pause") == NO_CONTENT and client.put("vm.resume") == NO_CONTENT
+                assert second.wait(30) == 0
+                assert client.put("vmm.shutdown") == NO_CONTENT
 
 
 @test
