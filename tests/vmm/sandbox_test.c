@@ -501,10 +501,10 @@ static int setup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_device),         cmocka_unit_test(test_ring),
-        cmocka_unit_test(test_machine),        cmocka_unit_test(test_api),
-        cmocka_unit_test(test_movers),
-        cmocka_unit_test(test_without_filter), cmocka_unit_test(test_other_device),
+        cmocka_unit_test(test_device),       cmocka_unit_test(test_ring),
+        cmocka_unit_test(test_machine),      cmocka_unit_test(test_api),
+        cmocka_unit_test(test_movers),       cmocka_unit_test(test_without_filter),
+        cmocka_unit_test(test_other_device),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
