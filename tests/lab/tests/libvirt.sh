@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # libvirt.sh DEVICE WHAT: libvirt's virtchd and virsh, unchanged, with Bawn as their cloud-hypervisor.
 # needs-tree: libvirt/root
-# needs: /usr/bin/script /usr/bin/curl
+# needs: /usr/bin/script
 # needs-module: tun
 
 what=$2
@@ -196,7 +196,7 @@ more)
 	check "it starts" v start two
 	state two running || { echo "Bail out! $(tail -n 20 "$work/virtchd.log" /var/log/libvirt/ch/two.log)"; exit 1; }
 	mkfifo "$work/typed"
-	curl -sN --unix-socket "$work/serial" telnet://localhost/ <>"$work/typed" >"$work/console" 2>/dev/null &
+	bawn console --api-socket /run/libvirt/ch/two-socket <>"$work/typed" >"$work/console" 2>/dev/null &
 	check "its serial port is at the socket" until_true $patience in_console 'guest: up'
 	check "the tap is there" ifconfig lab0 10.9.0.1 netmask 255.255.255.0 up
 	nc -l -p 7001 <"$work/a" >/dev/null &
@@ -215,6 +215,7 @@ more)
 	leave_console
 	check "the guest powers off, and libvirt is told" becomes two 'shut off' 60
 	check "none of its processes is left" until_true 20 gone
+	v undefine two
 	check "a transient machine is made" v create "$work/two.xml"
 	check "and ends" v destroy two
 	check "none of its processes is left" until_true 20 gone
