@@ -132,6 +132,7 @@ static _Noreturn void send_it(const char *url, int link)
     s = (struct bawn_send){
         .wish = { .url = url,
                   .files = files(m.cert, m.ca),
+                  .bandwidth = 200 * MIB, /* on any machine 15 MiB take longer than the downtime */
                   .downtime = 10,
                   .progress = -1,
                   .timeout = m.timeout },
