@@ -105,7 +105,7 @@ dd if=/dev/zero of=a bs=512 count=2000 2>/dev/null
 dd if=/dev/urandom of=b bs=64k count=16 2>/dev/null
 bawn run --device "$device" --kernel /lab/guest/vmlinuz --initrd /lab/guest/initrd --memory 128M --serial tty \
 	--disk path=a --disk path=b,readonly=on --api-socket "path=$work/api1" \
-	--cmdline "console=ttyS0 panic=-1 bawn.test=moved bawn.end=poweroff bawn.seconds=${MOVED_SECONDS:-70}" \
+	--cmdline "console=ttyS0 panic=-1 bawn.test=moved bawn.end=poweroff bawn.seconds=${MOVED_SECONDS:-120}" \
 	</dev/null >out1 2>err1 &
 vmm1=$!
 check "the guest counts" wait_for '^guest: count 2' out1 $patience
