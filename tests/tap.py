@@ -31,7 +31,7 @@ class Result:
         point = POINT.match(text)
         self.points += point is not None
         if plan:
-            self.plan = int(plan.group(1))
+            self.plan = (self.plan or 0) + int(plan.group(1))  # of each of its groups
         elif point and not point.group(1):
             self.passed += 1
             self.skipped += "# SKIP" in point.group(3).upper()
