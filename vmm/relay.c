@@ -3,6 +3,7 @@
  * Passes bytes on between a guest's port and whoever connected. Neither side is trusted: it is read
  * a little at a time, and neither is waited for.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -92,7 +93,7 @@ static void from_client(struct bawn_relay *r)
 
     if (n > 0)
         (void)!send(r->guest_fd, buf, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    else
+    else if (!n || errno != EAGAIN)
         drop_client(r);
 }
 

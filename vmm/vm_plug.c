@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Devices that come to a machine that runs, and leave it. The descriptors behind a place stand
- * since the machine was made, and so does room for it: nothing is opened for a device that comes,
- * and no memory is asked for. The guest decides when one
+ * since the machine was made: nothing is opened for a device that comes. The guest decides when one
  * leaves, and no guest is waited for here.
  */
 #include <errno.h>
