@@ -228,8 +228,10 @@ static enum bawn_status greet(struct bawn_receive *r, struct bawn_tls *t, struct
         if (fds[1].revents)
             return bawn_fail(err, BAWN_E_IO, "the supervisor has ended");
         fd = accept4(r->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0)
+        if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
             continue;
+        if (fd < 0)
+            return bawn_fail(err, BAWN_E_IO, "cannot take a connection: %m");
         if (!bawn_tls_open(t, fd, &r->arrival->why))
             return BAWN_OK;
         bawn_move_tell(r->link, BAWN_MOVE_STRANGER);
