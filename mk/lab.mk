@@ -81,6 +81,14 @@ $(B)/lab/guest/initrd: $(guest_files) tests/lab/initramfs.py
 	@mkdir -p $(@D)
 	$(call say,CPIO,$@)
 	$(Q)tests/lab/initramfs.py $@ $(KERNEL_cloud) $(guest_files)
+# A guest that attacks the VMM: bare code with a PVH entry.
+hostile_flags := -std=gnu11 $(warn) -O2 -ffreestanding -fno-pic -mno-red-zone -mgeneral-regs-only \
+	-fno-stack-protector -fno-asynchronous-unwind-tables
+$(B)/lab/guest/hostile.elf: $(wildcard tests/lab/hostile/*.[chS])
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(hostile_flags) -no-pie -nostdlib -static -Wl,-z,noexecstack,-Ttext-segment=0x100000,-e,entry,--build-id=none \
+		-o $@ $(filter %.c %.S,$^)
 # Guests that are not Linux, for QEMU: a boot sector, GRUB where it is installed; an empty qcow2.
 $(B)/lab/guest/sector.img: $(B)/obj/lab/tests/lab/disk/sector.o
 	@mkdir -p $(@D)
@@ -104,7 +112,7 @@ $(B)/lab/guest/debian.qcow2:
 guest_disks := sector.img $(if $(wildcard /usr/bin/qemu-img),empty.qcow2 debian.qcow2) \
 	$(if $(wildcard /usr/bin/grub-mkimage /usr/lib/grub/i386-pc/boot.img),grub.img)
 debian_ready := $(and $(wildcard /usr/sbin/debootstrap),$(filter 0,$(shell id -u)))
-guest_images := $(if $(lab_ready),$(addprefix $(B)/lab/guest/,vmlinuz initrd $(guest_disks)) \
+guest_images := $(if $(lab_ready),$(addprefix $(B)/lab/guest/,vmlinuz initrd hostile.elf $(guest_disks)) \
 	$(if $(debian_ready),$(B)/lab/debian.ext4))
 
 $(B)/bench/kvmbench: $(B)/obj/lab/tests/bench/kvmbench.o
