@@ -80,7 +80,6 @@ def blk():
     yield start() + host(1) + chain(0, (0, 16, 0, struct.pack("<IIQ", 1, 0, 1)), (4, 1024, 0),
                                     (200, 1, WRITE)) + bell(0)
 
-
     # Two chains that become one, and one that goes on where nothing is.
     yield (start() + chain(0, (0, 16, 0, bytes(16))) + chain(0, (4, 512, WRITE), (200, 1, WRITE)) +
            bytes([LINK, 0, 0, 1]) + bell(0))
@@ -89,6 +88,27 @@ def blk():
     yield (start() + desc(0, 0, 0x4000, 16, 1, 1) +
            b"".join(desc(0, i, 0x4100 + i, 1, 3 if i < 127 else 2, (i + 1) % 128)
                     for i in range(1, 128)) + bytes([AVAIL, 0, 0, 0, 0]) + bell(0))
+
+
+def blk_ring():
+    """The disk's, and what a ring does otherwise: several at once, less than was asked, a short file."""
+    yield from blk()
+    def request(i, kind, sector, length=1024):
+        return chain(0, (0x40 + 2 * i, 16, 0, struct.pack("<IIQ", kind, 0, sector)),
+                     (0x80 + 16 * i, length, WRITE * (1 - kind % 2)), (i, 1, WRITE))
+
+    def some(n):
+        return b"".join(request(i, (0, 1, 1, 4)[i % 4], 3 * i, (1024, 512, 2048, 0)[i % 4]) for i in range(n))
+
+    for kind in (INDIRECT, PACKED):
+        yield start(1 | kind) + some(5) + bell(0)
+        yield start(1 | kind) + host(4) + some(5) + bell(0) + host(5) + some(4) + bell(0)
+    yield start(0) + some(5) + bell(0)  # no flushes
+    for how in (0, 1 << 3, 9 << 3 | 1, 30 << 3 | 2):
+        yield start() + host(3, how) + some(6) + bell(0) + host(3, how + 1) + some(4) + bell(0)
+    for sectors in (0, 1, 9):
+        yield start() + host(2, sectors) + some(6) + bell(0) + host(0)
+    yield start() + host(4) + some(3) + bell(0) + start() + some(3) + bell(0)
 
 
 def console():
@@ -329,6 +349,7 @@ SEEDS = {
     "vmm-qcow2": qcow2,
     "vmm-virtio_rng": rng,
     "vmm-virtio_blk": blk,
+    "vmm-virtio_blk_ring": blk_ring,
     "vmm-virtio_console": console,
     "vmm-virtio_net": net,
     "vmm-virtio_net_tap": net_tap,

@@ -48,6 +48,7 @@ fuzz_lib_vmm := $(addprefix vmm/,bufs.c bus.c dirty.c disk.c disk_io.c frame.c h
 fuzz_ld_vmm = -Wl,--wrap=bawn_mem_at $(fuzz_ld_$(@F))
 fuzz_ld_vmm-config := -ljansson
 fuzz_ld_vmm-image := -lcrypto
+fuzz_ld_vmm-virtio_blk_ring := -Wl,--wrap=bawn_vdev_take,--wrap=bawn_uring_take
 fuzz_ld_vmm-virtio_rng := -Wl,--wrap=getrandom
 fuzz_ld_vmm-virtio_vsock := -Wl,--wrap=bawn_vsock_socket_accept,--wrap=bawn_vsock_socket_connect
 

@@ -7,9 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -366,11 +364,18 @@ static void chain(struct fuzz_steps *s)
         make_available(nr, (uint16_t)(first % size));
 }
 
+/* What is under way may write at any time. */
+static void settle(void)
+{
+    m.raced |= device.settle && device.settle();
+}
+
 static void turn_loop(void)
 {
     struct pollfd fds[BAWN_LOOP_MAX];
     unsigned nr = m.loop.nr;
 
+    settle();
     for (unsigned i = 0; i < nr; i++)
         fds[i] = (struct pollfd){ m.loop.watch[i].on ? m.loop.watch[i].fd : -1, POLLIN, 0 };
     if (poll(fds, nr, 0) <= 0)
@@ -378,6 +383,7 @@ static void turn_loop(void)
     for (unsigned i = 0; i < nr; i++)
         if (fds[i].revents && m.loop.watch[i].on)
             bawn_loop_call(&m.loop, i);
+    settle();
 }
 
 static void step_start(struct fuzz_steps *s)
@@ -517,7 +523,7 @@ static int take_ioeventfd(void *opaque, uint64_t gpa, int fd, bool on)
     return 0;
 }
 
-static const struct bawn_wires_ops wires_ops = { drop_msi, drop_route, take_irqfd, take_ioeventfd };
+const struct bawn_wires_ops fuzz_wires = { drop_msi, drop_route, take_irqfd, take_ioeventfd };
 
 struct bawn_vdev_host fuzz_machine(void)
 {
@@ -531,7 +537,7 @@ struct bawn_vdev_host fuzz_machine(void)
                                             .host = calloc(1, HIGH_RAM) };
     before = malloc(LOW_RAM + HIGH_RAM);
     FUZZ_MUST(mem.range[0].host && mem.range[1].host && before);
-    m.wires = (struct bawn_wires){ &wires_ops, NULL, BAWN_IOAPIC_PINS };
+    m.wires = (struct bawn_wires){ &fuzz_wires, NULL, BAWN_IOAPIC_PINS };
     bawn_ioapic_init(&m.ioapic, &m.wires);
     FUZZ_MUST(!bawn_loop_init(&m.loop, &lock) && !bawn_pci_init(&m.pci, &m.mmio));
     return (struct bawn_vdev_host){ &mem, &m.loop };

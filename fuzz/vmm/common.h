@@ -22,11 +22,15 @@
 #ifndef BAWN_FUZZ_VMM_H
 #define BAWN_FUZZ_VMM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "virtio.h"
 #include "virtio_devices.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct fuzz_steps {
     const uint8_t *data;
@@ -42,12 +46,16 @@ struct fuzz_device {
     void (*plug)(struct bawn_virtio *virtio);
     /* HOST; NULL: nothing happens outside. */
     void (*host)(uint8_t what, uint8_t how);
-    /* Between inputs, after the device was reset. May be NULL. */
+    /* Between inputs, after the device was reset; memory is as it left it. May be NULL. */
     void (*clear)(void);
     /* All that the device keeps, put back between inputs. */
     void *state;
     size_t size;
+    /* Before and after the loop turns: ends what is under way; true: some still is. May be NULL. */
+    bool (*settle)(void);
 };
+
+extern const struct bawn_wires_ops fuzz_wires; /* that lead nowhere */
 
 /* Once: the machine that the device is for. */
 struct bawn_vdev_host fuzz_machine(void);

@@ -3,12 +3,10 @@
  * A machine's configuration from anywhere: as a whole (first byte 0), or one device of a section,
  * as an API call adds it. What is taken, prints as what parses to the same.
  */
-#include <stdlib.h>
 #include <string.h>
 
+#include "common.h"
 #include "launch/launch.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const sections[] = { NULL, "disks", "net", "vsock", "balloon", "console", "fs" };
 

@@ -9,18 +9,11 @@
 #include <string.h>
 
 #include "bus.h"
+#include "common.h"
 #include "ioapic.h"
 #include "pci.h"
 #include "serial.h"
 #include "slots.h"
-
-#define FUZZ_MUST(x) \
-    do {             \
-        if (!(x))    \
-            abort(); \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct bawn_serial serial;
 static struct bawn_ioapic ioapic;
@@ -48,24 +41,6 @@ static void msi(void *opaque, uint64_t addr, uint32_t data)
 {
     (void)opaque, (void)data;
     FUZZ_MUST(addr >> 20 == BAWN_LAPIC_BASE >> 20); /* the local APICs, nothing else */
-}
-
-static void route(void *opaque, unsigned gsi, bool on, uint64_t addr, uint32_t data)
-{
-    (void)opaque, (void)on, (void)addr, (void)data;
-    FUZZ_MUST(gsi < BAWN_MAX_GSI);
-}
-
-static int take_fd(void *opaque, unsigned gsi, int fd, bool on)
-{
-    (void)opaque, (void)gsi, (void)fd, (void)on;
-    return 0;
-}
-
-static int take_bell(void *opaque, uint64_t gpa, int fd, bool on)
-{
-    (void)opaque, (void)gpa, (void)fd, (void)on;
-    return 0;
 }
 
 /* What a guest lets go of it was asked for. */
@@ -97,16 +72,16 @@ static uint64_t port_of(uint32_t off)
                         : BAWN_SERIAL_PORT + off % BAWN_SERIAL_SIZE;
 }
 
-static const struct bawn_wires_ops wires_ops = { msi, route, take_fd, take_bell };
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    struct bawn_wires_ops wires_ops = fuzz_wires;
     struct bawn_wires wires = { &wires_ops, NULL, BAWN_IOAPIC_PINS };
     struct bawn_bus mmio = { 0 }, ports = { 0 };
     struct bawn_slots slots;
     struct bawn_pci pci;
 
     asked = 0;
+    wires_ops.msi = msi;
     bawn_serial_init(&serial, &serial_ops, NULL);
     bawn_ioapic_init(&ioapic, &wires);
     FUZZ_MUST(!bawn_pci_init(&pci, &mmio));

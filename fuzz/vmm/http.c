@@ -3,10 +3,9 @@
  * The API's requests: whatever a client sends, what is read of it lies inside, and a request that
  * is whole is not taken for one before its last byte.
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "common.h"
 #include "http.h"
 
 static void inside(const char *p, size_t len, const char *buf, size_t n)
@@ -34,8 +33,6 @@ static int read_copy(const uint8_t *data, size_t len)
     free(copy);
     return n;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -9,23 +9,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common.h"
 #include "snapshot.h"
 
 #define SIZE (2u << 20)
 #define CONFIG 8
 
-#define FUZZ_MUST(x) \
-    do {             \
-        if (!(x))    \
-            abort(); \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static const struct bawn_image_key none;
 static struct bawn_state state;
-static struct bawn_mem mem;
 static uint8_t memory[2][SIZE];
+static struct bawn_mem mem = { .nr = 2,
+                               .range = { { .size = SIZE, .host = memory[0] },
+                                          { BAWN_HIGH_RAM, .size = SIZE, .host = memory[1] } } };
 
 static void seal(int fd, const uint8_t *data, size_t size, bool sound)
 {
@@ -73,10 +68,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     int fd;
 
-    mem.nr = 2;
-    for (unsigned i = 0; i < 2; i++)
-        mem.range[i] =
-            (struct bawn_mem_range){ .gpa = i * BAWN_HIGH_RAM, .size = SIZE, .host = memory[i] };
     if (!size)
         return 0;
     fd = memfd_create("snapshot", MFD_CLOEXEC);

@@ -12,8 +12,6 @@
 #include "common.h"
 #include "link.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct {
     struct bawn_vdev rng;
     struct bawn_link link;
@@ -90,7 +88,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         FUZZ_MUST(!bawn_link_pair(pair));
         FUZZ_MUST(!bawn_virtio_rng_init(&s.rng, &machine));
-        fuzz_plugged(&(struct fuzz_device){ &s.rng, plug, host, drain, &s, sizeof(s) });
+        fuzz_plugged(&(struct fuzz_device){ .vdev = &s.rng,
+                                            .plug = plug,
+                                            .host = host,
+                                            .clear = drain,
+                                            .state = &s,
+                                            .size = sizeof(s) });
     }
     fuzz_steps(data, size);
     return 0;

@@ -9,23 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common.h"
 #include "frame.h"
 
 #define SIZE (2u << 20)
 #define CANARY 0x5a
 
-#define FUZZ_MUST(x) \
-    do {             \
-        if (!(x))    \
-            abort(); \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct bawn_arrival arrival;
 static struct bawn_inflow in;
-static struct bawn_mem mem;
 static uint8_t memory[2][SIZE + 4096];
+static struct bawn_mem mem = { .nr = 2,
+                               .range = { { .size = SIZE, .host = memory[0] },
+                                          { BAWN_HIGH_RAM, .size = SIZE, .host = memory[1] } } };
 static size_t piece;
 
 static bool feed(const uint8_t *data, size_t size)
@@ -117,12 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (!size)
         return 0;
-    mem.nr = 2;
-    for (unsigned i = 0; i < 2; i++) {
-        mem.range[i] =
-            (struct bawn_mem_range){ .gpa = i * BAWN_HIGH_RAM, .size = SIZE, .host = memory[i] };
+    for (unsigned i = 0; i < 2; i++)
         memset(memory[i] + SIZE, CANARY, sizeof(memory[i]) - SIZE);
-    }
     memset(&arrival.hello, 0, sizeof(arrival.hello));
     bawn_inflow_init(&in, &arrival);
     piece = data[0] >> 2;

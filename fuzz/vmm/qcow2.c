@@ -10,18 +10,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "common.h"
 #include "disk.h"
 
 #define STEP 4
 #define LENGTH_MAX 65536u
-
-#define FUZZ_MUST(x) \
-    do {             \
-        if (!(x))    \
-            abort(); \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void put_image(int fd, const uint8_t *data, size_t size)
 {

@@ -23,8 +23,6 @@
 #include "common.h"
 #include "tpm.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 #define STEPS_MAX 400
 
 static struct {

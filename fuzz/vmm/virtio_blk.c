@@ -11,8 +11,6 @@
 
 #define SECTORS 64
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct bawn_disk disk = { .fd = -1, .sectors = SECTORS };
 static struct bawn_virtio_blk blk;
 static uint8_t image[SECTORS * BAWN_SECTOR];
@@ -42,7 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_MUST(disk.fd >= 0 && !ftruncate(disk.fd, sizeof(image)));
         clear();
         FUZZ_MUST(!bawn_virtio_blk_init(&blk, &machine, &disk));
-        fuzz_plugged(&(struct fuzz_device){ &blk.vdev, NULL, host, clear, &blk, sizeof(blk) });
+        fuzz_plugged(&(struct fuzz_device){
+            .vdev = &blk.vdev, .host = host, .clear = clear, .state = &blk, .size = sizeof(blk) });
     }
     fuzz_steps(data, size);
     return 0;

@@ -10,8 +10,6 @@
 
 #include "common.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct bawn_stream stream = { .in_fd = -1, .out_fd = -1, .raw = true };
 static struct bawn_stream clean;
 static struct bawn_virtio_console console;
@@ -68,8 +66,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         stream.in_fd = keyboard[0];
         clean = stream;
         FUZZ_MUST(!bawn_virtio_console_init(&console, &machine, &stream, quit, NULL));
-        fuzz_plugged(
-            &(struct fuzz_device){ &console.vdev, NULL, host, clear, &console, sizeof(console) });
+        fuzz_plugged(&(struct fuzz_device){ .vdev = &console.vdev,
+                                            .host = host,
+                                            .clear = clear,
+                                            .state = &console,
+                                            .size = sizeof(console) });
     }
     fuzz_steps(data, size);
     return 0;

@@ -11,8 +11,6 @@
 
 #include "common.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct bawn_net net;
 static struct bawn_virtio_net dev;
 static int peer = -1;
@@ -62,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         connect_pair();
         FUZZ_MUST(!bawn_virtio_net_init(&dev, &machine, &net));
-        fuzz_plugged(&(struct fuzz_device){ &dev.vdev, NULL, host, clear, &dev, sizeof(dev) });
+        fuzz_plugged(&(struct fuzz_device){
+            .vdev = &dev.vdev, .host = host, .clear = clear, .state = &dev, .size = sizeof(dev) });
     }
     fuzz_steps(data, size);
     return 0;

@@ -12,8 +12,6 @@
 
 #define PAIRS 2
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct bawn_net net = { .tap = true, .pairs = PAIRS };
 static struct bawn_virtio_net dev;
 static int peer[PAIRS];
@@ -64,7 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         connect_pairs();
         FUZZ_MUST(!bawn_virtio_net_init(&dev, &machine, &net));
-        fuzz_plugged(&(struct fuzz_device){ &dev.vdev, NULL, host, clear, &dev, sizeof(dev) });
+        fuzz_plugged(&(struct fuzz_device){
+            .vdev = &dev.vdev, .host = host, .clear = clear, .state = &dev, .size = sizeof(dev) });
     }
     fuzz_steps(data, size);
     return 0;

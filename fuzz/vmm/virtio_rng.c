@@ -8,8 +8,6 @@
 
 #include "common.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct bawn_vdev rng;
 
 ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags);

@@ -16,8 +16,6 @@
 
 #define PEERS 8
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct bawn_vsock_socket listener = { .fd = -1 };
 static struct bawn_virtio_vsock vsock;
 static int peer[PEERS];
@@ -124,8 +122,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         listener.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         FUZZ_MUST(listener.fd >= 0);
         FUZZ_MUST(!bawn_virtio_vsock_init(&vsock, &machine, &listener, 3));
-        fuzz_plugged(
-            &(struct fuzz_device){ &vsock.vdev, NULL, host, clear, &vsock, sizeof(vsock) });
+        fuzz_plugged(&(struct fuzz_device){ .vdev = &vsock.vdev,
+                                            .host = host,
+                                            .clear = clear,
+                                            .state = &vsock,
+                                            .size = sizeof(vsock) });
     }
     fuzz_steps(data, size);
     return 0;
