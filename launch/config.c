@@ -306,6 +306,10 @@ static enum bawn_status check_devices(const struct bawn_vm_config *cfg, struct b
         else if (cfg->disk[i].backing && cfg->disk[i].format != BAWN_DISK_QCOW2)
             st = bawn_fail(err, BAWN_E_CONFIG, "disks[%u].backing needs an image in format qcow2",
                            i);
+        else if (cfg->disk[i].uring && cfg->disk[i].format == BAWN_DISK_QCOW2)
+            st = bawn_fail(err, BAWN_E_CONFIG,
+                           "disks[%u].io_uring is for plain images: leave it out for a qcow2 one",
+                           i);
     }
     for (unsigned i = 0; st == BAWN_OK && i < cfg->nr_nets; i++) {
         if (!!cfg->net[i].tap + !!cfg->net[i].socket + !!cfg->net[i].nr_fds != 1)

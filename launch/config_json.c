@@ -224,7 +224,7 @@ static const struct bawn_json_field disk_keys[] = {
     NAME("backing_type", DISK, backing_format, FORMATS, .hidden_if_zero = true, OTHER_FORMATS),
     OBJECT("rate_limiter_config", rates, 0),
     BOOL("io_uring", DISK, uring, .hidden_if_zero = true,
-         .help = "by an io_uring, where the host permits one; by default not"),
+         .help = "of a Raw image, by an io_uring, where the host permits one; by default not"),
     ID(DISK, id),
     HINT("num_queues", 1, 64, "a hint, of no effect: a disk has one"),
     HINT("queue_size", 1, 32768, "a hint, of no effect"),

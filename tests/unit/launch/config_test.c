@@ -386,6 +386,24 @@ static void devices_and_snp(void **state)
     bawn_vm_config_free(&cfg);
 }
 
+static void ring_for_plain_images(void **state)
+{
+    struct bawn_vm_config cfg;
+    struct bawn_error err;
+
+    (void)state;
+    assert_int_equal(parse(&cfg,
+                           "{\"payload\":{\"kernel\":\"/k\"},\"disks\":[{\"path\":\"/a\","
+                           "\"io_uring\":true}]}",
+                           &err),
+                     BAWN_OK);
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_OK);
+    cfg.disk[0].format = BAWN_DISK_QCOW2;
+    assert_int_equal(bawn_vm_config_check(&cfg, &err), BAWN_E_CONFIG);
+    assert_non_null(strstr(err.msg, "plain images"));
+    bawn_vm_config_free(&cfg);
+}
+
 /* Of what is printed, each key that a configuration can have. */
 static const char everything[] =
     "{\"payload\":{\"kernel\":\"/k\",\"initramfs\":\"/i\",\"cmdline\":\"a\\\"b\",\"firmware\":\"/"
@@ -698,6 +716,7 @@ int main(void)
         cmocka_unit_test(checks),
         cmocka_unit_test(sizes),
         cmocka_unit_test(devices_and_snp),
+        cmocka_unit_test(ring_for_plain_images),
         cmocka_unit_test(prints_what_it_parses),
         cmocka_unit_test(prints_every_key),
         cmocka_unit_test(one_device),

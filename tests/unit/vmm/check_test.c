@@ -345,6 +345,7 @@ static void disks(void **state)
     check_config(h);
     says(h, "disk0", BAWN_CHECK_FIX, "in use by another machine", NULL);
     bawn_disk_close(&held);
+    h->opt.cfg.disk[0].uring = false;
     h->opt.cfg.disk[0].format = BAWN_DISK_QCOW2;
     check_config(h);
     says(h, "disk0", BAWN_CHECK_FIX, "", NULL);
