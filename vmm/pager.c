@@ -20,7 +20,8 @@
 
 #define PAGE 4096u
 #define WORD_PAGES 64u
-#define TURN 16 /* pages between two looks at who waits: a chunk of the image has as many */
+#define FAULTS 16 /* that are read at once */
+#define AROUND 16 /* pages that come with one: a chunk of the image has as many */
 
 /* ---- a process's own faults ---- */
 
@@ -201,20 +202,34 @@ static struct bawn_pager_layer *holder(const struct bawn_pager *p, unsigned i, u
     return marked(l->range[i].map, page) ? l : NULL;
 }
 
+/* Where in that image. */
+static uint64_t place(const struct bawn_pager_layer *l, unsigned i, uint64_t page)
+{
+    uint64_t word = page / WORD_PAGES,
+             below = l->range[i].map[word] & ((1ull << page % WORD_PAGES) - 1),
+             n = l->range[i].base + l->range[i].rank[word] + (unsigned)__builtin_popcountll(below);
+
+    return l->snapshot->pages_at + n * PAGE;
+}
+
+/* Whether it costs a copy alone: all of it was decrypted already. */
+static bool at_hand(const struct bawn_pager *p, unsigned i, uint64_t page)
+{
+    const struct bawn_pager_layer *l = holder(p, i, page);
+    uint64_t at = l ? place(l, i, page) : 0;
+
+    return l && at / BAWN_IMAGE_CHUNK == l->snapshot->image.held &&
+           (at + PAGE - 1) / BAWN_IMAGE_CHUNK == l->snapshot->image.held;
+}
+
 /* Reads what a page is. */
 static enum bawn_status get_page(struct bawn_pager *p, unsigned i, uint64_t page, uint8_t *to,
                                  struct bawn_error *err)
 {
     struct bawn_pager_layer *l = holder(p, i, page);
-    uint64_t below, n;
 
     memset(to, 0, PAGE);
-    if (!l)
-        return BAWN_OK;
-    below = l->range[i].map[page / WORD_PAGES] & ((1ull << page % WORD_PAGES) - 1);
-    n = l->range[i].base + l->range[i].rank[page / WORD_PAGES] +
-        (unsigned)__builtin_popcountll(below);
-    return bawn_image_get(&l->snapshot->image, l->snapshot->pages_at + n * PAGE, to, PAGE, err);
+    return l ? bawn_image_get(&l->snapshot->image, place(l, i, page), to, PAGE, err) : BAWN_OK;
 }
 
 /* Puts it there, if it is not there already, and wakes who waits for it at this source. False: its
@@ -238,24 +253,51 @@ static void drop_source(struct bawn_pager *p, unsigned i)
     p->source[i] = p->source[--p->nr_sources]; /* it stays open until the end */
 }
 
-/* One fault. False: the process is gone. */
-static bool serve(struct bawn_pager *p, int source, enum bawn_status *st, struct bawn_error *err)
+/* A page, and what stands around it as far as that is at hand: who needs the one may soon need the
+ * others, and each time that somebody waits costs far more. */
+static bool give(struct bawn_pager *p, int source, unsigned i, uint64_t page, enum bawn_status *st,
+                 struct bawn_error *err)
 {
-    static uint8_t page[PAGE];
-    struct uffd_msg msg;
-    ssize_t n = read(source, &msg, sizeof(msg));
+    static uint8_t content[PAGE];
+    uint64_t pages = p->mem->range[i].size / PAGE, from = page < AROUND ? 0 : page - AROUND;
+    const uint8_t *host = p->mem->range[i].host;
+    bool there;
 
-    if (n != sizeof(msg))
-        return n < 0 && errno == EAGAIN;
-    for (unsigned i = 0; msg.event == UFFD_EVENT_PAGEFAULT && i < p->mem->nr; i++) {
-        uint64_t off = msg.arg.pagefault.address - (uintptr_t)p->mem->range[i].host;
-
-        if (off >= p->mem->range[i].size)
+    *st = get_page(p, i, page, content, err);
+    there = !*st && put_page(source, host + page * PAGE, content);
+    for (uint64_t n = from; there && !*st && n < pages && n < page + AROUND; n++) {
+        if (n == page || !at_hand(p, i, n))
             continue;
-        *st = get_page(p, i, off / PAGE, page, err);
-        return !*st && put_page(source, p->mem->range[i].host + off / PAGE * PAGE, page);
+        *st = get_page(p, i, n, content, err);
+        there = !*st && put_page(source, host + n * PAGE, content);
+    }
+    return there;
+}
+
+static bool serve_one(struct bawn_pager *p, int source, const struct uffd_msg *msg,
+                      enum bawn_status *st, struct bawn_error *err)
+{
+    for (unsigned i = 0; msg->event == UFFD_EVENT_PAGEFAULT && i < p->mem->nr; i++) {
+        uint64_t off = msg->arg.pagefault.address - (uintptr_t)p->mem->range[i].host;
+
+        if (off < p->mem->range[i].size)
+            return give(p, source, i, off / PAGE, st, err);
     }
     return true;
+}
+
+/* The faults of a process: each of its threads may have one. False: it is gone. */
+static bool serve(struct bawn_pager *p, int source, enum bawn_status *st, struct bawn_error *err)
+{
+    struct uffd_msg msg[FAULTS];
+    ssize_t n = read(source, msg, sizeof(msg));
+    bool there = true;
+
+    if (n <= 0)
+        return n < 0 && errno == EAGAIN;
+    for (size_t i = 0; there && i < (size_t)n / sizeof(msg[0]); i++)
+        there = serve_one(p, source, &msg[i], st, err);
+    return there;
 }
 
 /* Another process's faults. False: there are no others. */
@@ -297,18 +339,20 @@ static enum bawn_status serve_all(struct bawn_pager *p, bool wait, struct bawn_e
     return st;
 }
 
-/* All pages of a range that nobody has asked for, a few at a time. */
+/* All pages of a range that nobody has asked for, a chunk of the image at a time. */
 static enum bawn_status fill(struct bawn_pager *p, unsigned i, struct bawn_error *err)
 {
     static uint8_t content[PAGE];
     uint64_t pages = p->mem->range[i].size / PAGE;
     enum bawn_status st = BAWN_OK;
-    unsigned n = 0;
 
     for (uint64_t page = 0; !st && page < pages; page++) {
         if (!holder(p, i, page))
             continue;
-        st = get_page(p, i, page, content, err);
+        if (!at_hand(p, i, page)) /* before a chunk that nobody waits for, who waits */
+            st = serve_all(p, false, err);
+        if (!st)
+            st = get_page(p, i, page, content, err);
         while (!st && !(p->nr_sources &&
                         put_page(p->source[0], p->mem->range[i].host + page * PAGE, content))) {
             if (p->nr_sources)
@@ -316,8 +360,6 @@ static enum bawn_status fill(struct bawn_pager *p, unsigned i, struct bawn_error
             else
                 st = serve_all(p, true, err);
         }
-        if (!st && ++n % TURN == 0)
-            st = serve_all(p, false, err);
     }
     return st;
 }
