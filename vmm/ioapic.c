@@ -175,14 +175,20 @@ void bawn_ioapic_save(const struct bawn_ioapic *io, struct bawn_ioapic_state *st
 void bawn_ioapic_load(struct bawn_ioapic *io, const struct bawn_ioapic_state *state)
 {
     for (unsigned i = 0; i < BAWN_IOAPIC_PINS; i++) {
-        uint64_t rte = state->rte[i] & RTE_DEFINED & ~RTE_STATUS;
+        uint64_t rte = state->rte[i] & RTE_DEFINED & ~RTE_READ_ONLY;
 
-        io->rte[i] = rte & RTE_LEVEL ? rte : rte & ~RTE_REMOTE_IRR;
+        io->rte[i] = rte;
         io->wires->ops->route(io->wires->opaque, i, rte & RTE_LEVEL, msi_addr(rte), msi_data(rte));
     }
     io->lines = state->lines & ((1u << BAWN_IOAPIC_PINS) - 1);
     io->select = state->select;
     io->id = state->id & 0xf;
+    /* The EOI that a level was waiting for may have been on its way, and is nobody's then: it is
+     * told again, which a guest that is about to hear it does not mind. */
+    for (unsigned i = 0; i < BAWN_IOAPIC_PINS; i++) {
+        if (io->lines & 1u << i && io->rte[i] & RTE_LEVEL)
+            fire(io, i);
+    }
 }
 
 const struct bawn_bus_ops bawn_ioapic_bus_ops = { ioapic_read, ioapic_write };
