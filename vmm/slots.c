@@ -72,3 +72,17 @@ void bawn_slots_unask(struct bawn_slots *h, unsigned slot)
     h->go &= ~(1u << slot);
     set_line(h);
 }
+
+void bawn_slots_save(const struct bawn_slots *h, struct bawn_slots_state *state)
+{
+    *state = (struct bawn_slots_state){ h->came, h->asked };
+}
+
+void bawn_slots_load(struct bawn_slots *h, const struct bawn_slots_state *state)
+{
+    if (!h->ioapic)
+        return;
+    h->came = state->came;
+    h->asked = state->asked;
+    set_line(h);
+}

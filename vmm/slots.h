@@ -20,6 +20,12 @@ struct bawn_slots {
     uint32_t asked;                            /* for what the guest may let go */
 };
 
+/* In a snapshot. What the guest was told to let go of and has not heard is no part of it: nothing
+ * is saved while somebody waits for that. */
+struct bawn_slots_state {
+    uint32_t came, asked;
+};
+
 /* Puts the registers on the I/O port bus. 0 or -errno. */
 int bawn_slots_init(struct bawn_slots *h, struct bawn_bus *pio, struct bawn_ioapic *ioapic,
                     void (*gone)(void *, unsigned), void *opaque);
@@ -28,5 +34,8 @@ void bawn_slots_came(struct bawn_slots *h, unsigned slot);
 /* Asks the guest to let go of the device; no longer, if it has not heard yet. */
 void bawn_slots_ask(struct bawn_slots *h, unsigned slot);
 void bawn_slots_unask(struct bawn_slots *h, unsigned slot);
+void bawn_slots_save(const struct bawn_slots *h, struct bawn_slots_state *state);
+/* After the I/O APIC. A machine may have no registers for it. */
+void bawn_slots_load(struct bawn_slots *h, const struct bawn_slots_state *state);
 
 #endif

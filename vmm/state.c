@@ -161,7 +161,7 @@ static enum bawn_status save_devices(const struct bawn_vm *vm, struct bawn_state
                              devices->dev[i].name);
         state->nr_devices++;
     }
-    state->slots_came = vm->slots.came;
+    bawn_slots_save(&vm->slots, &state->slots);
     bawn_ioapic_save(&vm->ioapic, &state->ioapic);
     bawn_serial_save(&vm->serial, &state->serial);
     bawn_platform_save(&vm->platform, &state->platform);
@@ -322,7 +322,7 @@ enum bawn_status bawn_state_load(struct bawn_vm *vm, const struct bawn_state *st
         return bawn_fail(err, BAWN_E_FORMAT, "the snapshot's serial port makes no sense");
     bawn_platform_load(&vm->platform, &state->platform);
     bawn_ioapic_load(&vm->ioapic, &state->ioapic);
-    vm->slots.came = state->slots_came; /* the line stands in the IOAPIC's state */
+    bawn_slots_load(&vm->slots, &state->slots);
     vm->measured = state->measured;
     memcpy(vm->digest, state->digest, sizeof(vm->digest));
     return BAWN_OK;

@@ -19,9 +19,10 @@
 #include "launch.h"
 #include "platform.h"
 #include "serial.h"
+#include "slots.h"
 #include "virtio.h"
 
-#define BAWN_STATE_VERSION 2u
+#define BAWN_STATE_VERSION 3u
 #define BAWN_STATE_MSRS 448
 #define BAWN_STATE_CPUID 256
 #define BAWN_STATE_XSAVE 4096
@@ -62,8 +63,7 @@ struct bawn_state {
     struct bawn_ioapic_state ioapic;
     struct bawn_serial_state serial;
     struct bawn_platform_state platform;
-    uint32_t slots_came; /* devices that the guest has not heard of */
-    uint32_t zero;
+    struct bawn_slots_state slots;
     struct bawn_state_device device[BAWN_DEVICES_MAX];
     struct bawn_state_vcpu vcpu[BAWN_MAX_VCPUS];
 };

@@ -441,6 +441,18 @@ void bawn_boot_reap(struct bawn_boot *b)
 
 /* ---- life ---- */
 
+/* What the guest of a machine from elsewhere was asked to let go of there. */
+static void still_asked(struct bawn_boot *b)
+{
+    uint32_t asked = b->parts.from ? b->parts.from->slots.asked : 0;
+
+    for (unsigned i = 0; i < b->devices.nr; i++) {
+        const struct bawn_device *dev = &b->devices.dev[i];
+
+        b->child[i].asked = dev->pluggable && dev->present && asked & 1u << dev->slot;
+    }
+}
+
 static enum bawn_status make_memory(struct bawn_boot *b, const struct bawn_from *from,
                                     struct bawn_error *err)
 {
@@ -564,6 +576,7 @@ enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_part
         if (b->devices.dev[i].vdev)
             b->devices.dev[i].vdev->count = &b->counters->device[i];
     }
+    still_asked(b);
     if (!st)
         st = start_all(b, err);
     if (st)

@@ -236,6 +236,14 @@ static void is_plugged(const struct bawn_vm_parts *parts, int fd)
     }
 }
 
+/* A guest that was asked before it came here. */
+static void lets_go_late(const struct bawn_vm_parts *parts, int fd)
+{
+    tell(fd, BAWN_TELL_LAUNCHED, 0, "");
+    tell(fd, BAWN_TELL_GONE, place_of(parts, SLOT), "");
+    tell(fd, BAWN_TELL_END, BAWN_END_POWEROFF, "enough");
+}
+
 /* ---- the supervisor ---- */
 
 static enum bawn_status begin_to_save(void)
@@ -405,6 +413,7 @@ static void on_child(void *opaque)
 }
 
 static struct bawn_disk disk[BAWN_MAX_DISKS];
+static const struct bawn_from *goes_on_from;
 
 static void create_with(void (*what)(const struct bawn_vm_parts *parts, int fd),
                         const struct bawn_vm_config *cfg)
@@ -416,7 +425,8 @@ static void create_with(void (*what)(const struct bawn_vm_parts *parts, int fd),
 
     machine = what;
     nr_launched = nr_ended = nr_again = 0;
-    assert_int_equal(bawn_boot_create(&boot, &parts, &backends, false, &ops, NULL, NULL), BAWN_OK);
+    assert_int_equal(bawn_boot_create(&boot, &parts, &backends, false, &ops, goes_on_from, NULL),
+                     BAWN_OK);
     memset(boot.mem.range[0].host + PAGE, 0x5a, PAGE);
     assert_true(bawn_loop_watch(&boot.loop, signal_fd, true, on_child, NULL) >= 0);
 }
@@ -642,6 +652,30 @@ static void test_plug(void **state)
     close(disk[SLOT - BAWN_SLOT_DISK].fd);
 }
 
+/* The guest lets go of what it was asked for before it was saved, and of nothing else. */
+static void test_asked_before(void **state)
+{
+    struct bawn_disk_config one = { .path = (char *)"disk", .slot = SLOT };
+    struct bawn_vm_config cfg = { .vcpus = 1, .nr_disks = 1 };
+    static struct bawn_state saved = { .size = sizeof(saved) };
+    const struct bawn_from from = { .state = &saved };
+
+    (void)state;
+    cfg.disk[0] = one;
+    disk[SLOT - BAWN_SLOT_DISK].fd = memfd_create("disk", MFD_CLOEXEC);
+    disk[SLOT - BAWN_SLOT_DISK].sectors = 16;
+    goes_on_from = &from;
+    for (unsigned asked = 0; asked < 2; asked++) {
+        saved.slots.asked = asked ? 1u << SLOT : 1u << (SLOT + 1) | 1;
+        create_with(lets_go_late, &cfg);
+        boot.ops.unplugged = NULL;
+        finish();
+        assert_int_equal(boot.child[SLOT - BAWN_SLOT_DISK].gone, asked);
+    }
+    goes_on_from = NULL;
+    close(disk[SLOT - BAWN_SLOT_DISK].fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -651,7 +685,7 @@ int main(void)
         cmocka_unit_test(test_distrust),   cmocka_unit_test(test_order),
         cmocka_unit_test(test_save),       cmocka_unit_test(test_save_and_end),
         cmocka_unit_test(test_not_sent),   cmocka_unit_test(test_save_refused),
-        cmocka_unit_test(test_plug),
+        cmocka_unit_test(test_plug),       cmocka_unit_test(test_asked_before),
     };
     sigset_t set;
 

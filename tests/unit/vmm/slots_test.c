@@ -106,6 +106,28 @@ static void test_kept(void **state)
     assert_int_equal(left, 1u << 9);
 }
 
+/* What is not heard when it is saved is heard where it goes on; what was heard may still be done. */
+static void test_saved(void **state)
+{
+    struct bawn_slots_state saved;
+
+    bawn_slots_came(&slots, 5);
+    bawn_slots_ask(&slots, 6);
+    assert_int_equal(take(BAWN_HOTPLUG_GO), 1u << 6);
+    bawn_slots_save(&slots, &saved);
+    setup(state);
+    bawn_slots_load(&slots, &saved);
+    assert_int_equal(ioapic.lines, LINE);
+    assert_int_equal(take(BAWN_HOTPLUG_CAME), 1u << 5);
+    assert_int_equal(take(BAWN_HOTPLUG_GO), 0);
+    assert_int_equal(ioapic.lines, 0);
+    let_go(1u << 5 | 1u << 6);
+    assert_int_equal(left, 1u << 6);
+    slots = (struct bawn_slots){ 0 }; /* without hot-plug */
+    bawn_slots_load(&slots, &saved);
+    assert_int_equal(slots.came, 0);
+}
+
 /* Parts of registers, and other ones. */
 static void test_odd(void **state)
 {
@@ -134,6 +156,7 @@ int main(void)
         cmocka_unit_test_setup(test_came, setup),
         cmocka_unit_test_setup(test_gone, setup),
         cmocka_unit_test_setup(test_kept, setup),
+        cmocka_unit_test_setup(test_saved, setup),
         cmocka_unit_test_setup(test_odd, setup),
     };
 
