@@ -4,27 +4,10 @@
 # through the API that libvirt and Kata speak, by curl and by the subcommands.
 # needs: /usr/bin/curl
 
+. /lab/tests/common.sh
 PATH=$PATH:/usr/bin
-work=/tmp/api.$$
-mkdir "$work"
-: >"$work/out"
-points=0
 patience=200
 
-check() { # text, then the command that must succeed
-	text=$1
-	shift
-	points=$((points + 1))
-	if "$@"; then echo "ok $points - $text"; else echo "not ok $points - $text"; fi
-}
-wait_for() { # pattern, seconds
-	left=$(($2 * 20 * ${LAB_SLOWER:-1}))
-	until grep -q -- "$1" "$work/out"; do
-		left=$((left - 1))
-		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1
-		usleep 50000
-	done
-}
 call() { # the status that is right, method, call, body
 	status=$(curl -sS -o "$work/answer" -w '%{http_code}' --unix-socket "$work/api" -X "$2" ${4:+-d "$4"} \
 		"http://localhost/api/v1/$3")
@@ -32,6 +15,7 @@ call() { # the status that is right, method, call, body
 }
 state() { call 200 GET vm.info && grep -q "\"state\":\"$1\"" "$work/answer"; }
 ticks() { grep -c 'guest: tick' "$work/out"; }
+two_more() { [ "$(ticks)" -gt $((before + 1)) ]; }
 stands_still() {
 	sleep 1 # what was written before
 	before=$(ticks)
@@ -39,12 +23,8 @@ stands_still() {
 	[ "$(ticks)" = "$before" ]
 }
 goes_on() {
-	before=$(ticks) left=600
-	until [ "$(ticks)" -gt $((before + 1)) ]; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || return 1
-		usleep 50000
-	done
+	before=$(ticks)
+	until_true 30 two_more
 }
 ask() { bawn "$1" --api-socket "$work/api" >"$work/said" 2>&1 || { sed 's/^/# /' "$work/said"; false; }; }
 events_are() { [ "$(sed -n 's/.*"source":"\([a-z]*\)","event":"\([a-z]*\)".*/\1:\2/p' "$work/events" | tr '\n' ' ')" = "$1 " ]; }
@@ -54,11 +34,7 @@ ln -s "$(command -v bawn)" "$work/cloud-hypervisor"
 head -c 32 /dev/urandom >"$work/key"
 BAWN_SNAPSHOT_KEY="$work/key" "$work/cloud-hypervisor" --api-socket "path=$work/api" --event-monitor "path=$work/events" 2>"$work/err" &
 vmm=$!
-left=200
-until [ -S "$work/api" ] || [ $left = 0 ]; do
-	left=$((left - 1))
-	usleep 50000
-done
+until_true 10 [ -S "$work/api" ]
 check "a machine is made" call 204 PUT vm.create '{"serial":{"mode":"File","file":"'"$work/out"'"},
 	"cpus":{"boot_vcpus":1,"max_vcpus":1},"memory":{"size":268435456},
 	"payload":{"kernel":"/lab/guest/vmlinuz","initramfs":"/lab/guest/initrd",
@@ -82,7 +58,6 @@ check "and the program ends, with all events told" events_are "vmm:starting vm:b
 vm:paused vm:snapshotting vm:snapshotted vm:resuming vm:resumed vm:pausing vm:paused vm:resuming \
 vm:resumed vm:shutdown vmm:shutdown"
 echo "# it ended with $status"
-sed 's/^/# bawn: /' "$work/err"
-tr -d '\r' <"$work/out" | grep '^guest:' | grep -v tick | sed 's/^/# /'
+show
 kill "$vmm" 2>/dev/null
 exit 0

@@ -8,35 +8,17 @@
 # needs-module: dm-mod
 # needs: /usr/sbin/dmsetup
 
-device=$1 what=$2 cpus=${3:-1} tee=${4:-none}
-patience=120 least_memory=180000 boot_points=6 tick=50000
+. /lab/tests/common.sh
+what=$2 cpus=${3:-1} tee=${4:-none}
+patience=120 least_memory=180000 boot_points=6 tick=50
 # An exit costs more there, and 64 MiB are its shared buffers.
 [ "$tee" = snp ] && patience=400 least_memory=100000 boot_points=7 snp=,snp shim="--firmware /lab/shim.bin"
 [ "$tee" = snp ] && [ "$cpus" -gt 1 ] && boot_points=8 snp=,snp,hotplug
 # An SNP guest uses as many levels of page tables as its host, whose C-bit is then where they have it.
 levels=$(grep -qw la57 /proc/cpuinfo && echo 5 || echo 4)
 most_exits=60000 # of a quiet boot of one CPU as an SNP guest
-work=/tmp/debian.$$
-mkdir "$work"
 mkfifo "$work/in"
-: >"$work/out"
-points=0
 
-check() { # text, then the command that must succeed
-	text=$1
-	shift
-	points=$((points + 1))
-	if "$@"; then echo "ok $points - $text"; else echo "not ok $points - $text"; fi
-}
-
-wait_for() { # pattern, seconds, times it must be there
-	left=$(($2 * 1000000 / tick * ${LAB_SLOWER:-1}))
-	while [ "$(grep -c -- "$1" "$work/out")" -lt "${3:-1}" ]; do
-		left=$((left - 1))
-		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1
-		usleep $tick
-	done
-}
 
 start() { # guest's tests, its end, options of bawn run
 	tests=$1 end=$2
@@ -48,11 +30,6 @@ start() { # guest's tests, its end, options of bawn run
 		<"$work/in" >"$work/out" 2>"$work/err" &
 	vmm=$!
 	exec 9>"$work/in"
-}
-ended() { # the exit code that is right
-	wait "$vmm"
-	status=$?
-	[ "$status" -eq "$1" ] || { echo "# bawn run ended with $status, expected $1"; false; }
 }
 
 process() { # its name; its number
@@ -169,13 +146,6 @@ few_exits() {
 	exits=$(sed -n 's/^bawn: vcpu 0: module exits //p' "$work/err")
 	echo "# $exits exits"
 	[ -n "$exits" ] && [ "$exits" -le $most_exits ]
-}
-insert() { # modules of the host, with those they need
-	for list in "$@"; do
-		for ko in $(cat "/lab/modules/$list.list"); do
-			[ -d "/sys/module/${ko%.ko}" ] || insmod "/lab/modules/$ko"
-		done
-	done
 }
 at_prompt() { # how often it has been there, a command; done when the prompt is there again
 	echo "$2" >&9
@@ -362,7 +332,7 @@ root | root-load) # Debian's own system, on a raw disk with a tap; or on a qcow2
 		until [ -S "$work/net" ]; do usleep 50000; done
 	fi
 	start_swtpm
-	tick=500000 # a look costs the processor that the guest needs
+	tick=500 # a look costs the processor that the guest needs
 	quiet=" quiet" began=$(uptime_ms)
 	start root none --disk "$disk" --disk "path=$work/data,format=qcow2" --net "$net" --tpm "socket=$work/tpm/sock" \
 		--balloon size=32M,reporting=on

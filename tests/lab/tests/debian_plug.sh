@@ -5,28 +5,11 @@
 # the latter, and hot-plug only if it is asked for.
 # needs-module: tun
 
-device=$1 tee=${2:-none}
-work=/tmp/plug.$$
-mkdir "$work"
-: >"$work/out"
-points=0
+. /lab/tests/common.sh
+tee=${2:-none}
 patience=400 soon=60
 [ "$tee" = none ] || soon=150 # an exit costs more there
 
-check() { # text, then the command that must succeed
-	text=$1
-	shift
-	points=$((points + 1))
-	if "$@"; then echo "ok $points - $text"; else echo "not ok $points - $text"; fi
-}
-wait_for() { # pattern, seconds, times it must be there
-	left=$(($2 * 10 * ${LAB_SLOWER:-1}))
-	while [ "$(grep -c -- "$1" "$work/out")" -lt "${3:-1}" ]; do
-		left=$((left - 1))
-		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1
-		usleep 100000
-	done
-}
 ask() { # command, its argument
 	command=$1
 	shift
@@ -45,30 +28,10 @@ refuses() { # words, as above
 nobody_has() { # a process' name
 	! cat /proc/[0-9]*/comm 2>/dev/null | grep -qx "bawn:$1"
 }
-is_gone() { # after its time
-	left=300
-	while ask info --json && grep -q '"id": *"two"' "$work/said"; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || return 1
-		usleep 100000
-	done
-}
-has_memory() { # bytes, by the guest's word
-	left=600
-	until ask info --json && grep -q "\"memory_actual_size\": *$1\b" "$work/said"; do
-		left=$((left - 1))
-		[ $left -gt 0 ] && kill -0 "$vmm" 2>/dev/null || return 1
-		usleep 100000
-	done
-}
+memory_is() { ask info --json && grep -q "\"memory_actual_size\": *$1\b" "$work/said"; } # bytes, by the guest's word
 sum() { sha256sum <"$work/$1" | cut -d' ' -f1; }
 has_network() {
-	left=200
-	until ifconfig lab0 10.9.0.1 netmask 255.255.255.0 up 2>/dev/null; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || return 1
-		usleep 50000
-	done
+	until_true 10 ifconfig lab0 10.9.0.1 netmask 255.255.255.0 up 2>/dev/null || return 1
 	nc -l -p 7001 <"$work/a" >/dev/null &
 	mkfifo "$work/open" # without an end, which nc would pass on at once
 	nc -l -p 7002 <>"$work/open" >"$work/sent" &
@@ -81,9 +44,7 @@ got_all() {
 }
 
 if [ "$tee" = none ]; then echo 1..29; else echo 1..20; fi
-for ko in $(cat /lab/modules/tun.list); do
-	[ -d "/sys/module/${ko%.ko}" ] || insmod "/lab/modules/$ko"
-done
+insert tun
 for file in a b c; do dd if=/dev/urandom of="$work/$file" bs=1M count=8 2>/dev/null; done
 tests=balloon,plug
 set -- --balloon size=0 --no-encryption
@@ -109,9 +70,9 @@ check "it comes again" says '0000:00:05.0' add-disk "path=$work/b,id=two"
 check "and the guest reads it" wait_for "^guest: vdb holds $(sum b)" $soon 2
 if [ "$tee" = none ]; then
 	check "half of the memory is taken" ask resize memory=128M
-	check "and the guest gives it" has_memory 134217728
+	check "and the guest gives it" until_true 60 memory_is 134217728
 	check "all of it comes back" ask resize balloon=0
-	check "and the guest has it" has_memory 268435456
+	check "and the guest has it" until_true 60 memory_is 268435456
 	check "a snapshot has all disks" ask snapshot "$work/snapshot"
 fi
 /lab/tests/frames "$work/net" lab0 & # a tap of its own, behind a socket: bawn has no right to make one now
@@ -124,8 +85,7 @@ check "and the guest ends" wait_for '^guest: plug ok' $soon
 check "without complaints" wait_for '^guest: kernel-log ok' 30
 wait "$vmm"
 echo "# it ended with $?"
-sed 's/^/# bawn: /' "$work/err"
-tr -d '\r' <"$work/out" | grep '^guest:' | sed 's/^/# /'
+show
 kill "$vmm" 2>/dev/null
 [ "$tee" = none ] || exit 0
 
@@ -133,18 +93,12 @@ kill "$vmm" 2>/dev/null
 bawn restore "$work/snapshot" --no-encryption --device "$device" --api-socket "$work/api" \
 	</dev/null >"$work/out" 2>"$work/err" &
 vmm=$!
-left=100
-until [ -S "$work/api" ] || [ $left = 0 ]; do
-	left=$((left - 1))
-	usleep 100000
-done
+until_true 10 [ -S "$work/api" ]
 check "the snapshot's guest goes on with its disks" says '"id": *"two"' info --json
-# Its memory comes as it asks for it: the first time may be too slow.
-check "of which one is taken away" eval 'ask remove two || is_gone'
+check "of which one is taken away" ask remove two
 check "as it hears" wait_for '^guest: disks: vda vdc' $soon
 check "and it ends" ask shutdown
 wait "$vmm"
-sed 's/^/# bawn: /' "$work/err"
-tr -d '\r' <"$work/out" | grep '^guest:' | sed 's/^/# /'
+show
 kill "$vmm" 2>/dev/null
 exit 0

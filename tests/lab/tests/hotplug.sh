@@ -3,20 +3,13 @@
 # hotplug.sh DEVICE: a CPU of the host goes and comes while guests run, while the module comes and goes,
 # and the module does not go while they run.
 
-device=$1 points=0
+. /lab/tests/common.sh
 online=/sys/devices/system/cpu/cpu1/online
-work=/tmp/hotplug.$$
-mkdir "$work"
 
 if [ ! -e $online ]; then
 	echo "1..0 # SKIP this host has one CPU"
 	exit 0
 fi
-check() { # text, command
-	points=$((points + 1)) text=$1
-	shift
-	if "$@"; then echo "ok $points - $text"; else echo "not ok $points - $text"; fi
-}
 goes_and_comes() { # as long as the guests run
 	rounds=0
 	while kill -0 "$guests" 2>/dev/null; do

@@ -5,29 +5,12 @@
 # needs: /usr/bin/script
 # needs-module: tun
 
+. /lab/tests/common.sh
 what=$2
 PATH=/usr/local/sbin:/usr/local/bin:$PATH:/usr/bin
 export LD_LIBRARY_PATH=/usr/local/lib
-work=/tmp/libvirt.$$
-mkdir "$work"
-points=0
 patience=200
 
-check() { # text, then the command that must succeed
-	text=$1
-	shift
-	points=$((points + 1))
-	if "$@"; then echo "ok $points - $text"; else echo "not ok $points - $text"; fi
-}
-until_true() { # seconds, the command
-	left=$(($1 * 10 * ${LAB_SLOWER:-1}))
-	shift
-	until "$@"; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || return 1
-		usleep 100000
-	done
-}
 v() { # what virsh is told
 	virsh -q -c ch:///system "$@" </dev/null >"$work/said" 2>&1 ||
 		{ sed "s/^/# virsh $1: /" "$work/said"; false; }
@@ -46,7 +29,7 @@ refuses() { # words, what virsh is told
 state() { virsh -q -c ch:///system domstate "$1" 2>/dev/null </dev/null | grep -qx "$2"; }
 becomes() { until_true "$3" state "$1" "$2"; }
 supervises() { [ "$(cat "/proc/$1/comm")" = cloud-hyperviso ]; } # as much of the name as a kernel keeps
-in_console() { grep -q -- "$1" "$work/console" 2>/dev/null; }
+in_console() { seen "$1" "$work/console"; }
 ticks() { grep -c 'guest: tick' "$work/console"; }
 stands_still() {
 	sleep 2 # what was written before
@@ -70,11 +53,6 @@ listen_to() { # a machine; to the serial port's terminal, whose name virsh knows
 	listener=$!
 }
 gone() { ! pidof cloud-hypervisor >/dev/null && ! pidof bawn >/dev/null && ! grep -qs '^bawn:' /proc/[0-9]*/comm; }
-insert() {
-	for ko in $(cat "/lab/modules/$1.list"); do
-		[ -d "/sys/module/${ko%.ko}" ] || insmod "/lab/modules/$ko"
-	done
-}
 
 domain() { # name, the guest's tests, vCPUs, devices
 	cat >"$work/$1.xml" <<-EOF
@@ -113,7 +91,7 @@ until_true 30 [ -S /run/libvirt/virtchd-sock ]
 v version || { echo "Bail out! virtchd does not serve: $(cat "$work/said" "$work/virtchd.log")"; exit 1; }
 
 tell() { echo "$1" >&8; }
-at_console() { grep -q -- "$1" "$work/typescript" 2>/dev/null; }
+at_console() { seen "$1" "$work/typescript"; }
 # What a person at a terminal does, until Ctrl-].
 sit_at_console() { # a machine
 	mkfifo "$work/keys"

@@ -4,28 +4,12 @@
 # TLS and loopback; before that it stays where it is whenever something is wrong.
 # needs: /usr/bin/openssl
 
-device=$1
+. /lab/tests/common.sh
 PATH=$PATH:/usr/bin
-work=/tmp/migrate.$$
-mkdir "$work"
 cd "$work" || exit 1
-points=0
 patience=200
 
-check() { # text, then the command that must succeed
-	text=$1
-	shift
-	points=$((points + 1))
-	if "$@"; then echo "ok $points - $text"; else echo "not ok $points - $text"; fi
-}
-wait_for() { # pattern, file, seconds
-	left=$(($3 * 20 * ${LAB_SLOWER:-1}))
-	until grep -q -- "$1" "$2" 2>/dev/null; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || return 1
-		usleep 50000
-	done
-}
+appears() { until_true "$3" seen "$1" "$2"; } # pattern, file, seconds
 certificate() { # its name, its CA's
 	openssl req -config req.cnf -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$1" -keyout "$1.key" \
 		-out "$1.csr" 2>/dev/null
@@ -49,11 +33,7 @@ receive() { # number, options of bawn receive
 		--device "$device" --api-socket "path=$work/api$n" "$@" </dev/null >"out$n" 2>"err$n" &
 	vmm=$!
 	eval "vmm$n=$vmm"
-	left=200
-	until grep -q "$(printf ':%04X ' "700$n")" /proc/net/tcp || [ $left = 0 ]; do
-		left=$((left - 1))
-		usleep 50000
-	done
+	until_true 10 grep -q "$(printf ':%04X ' "700$n")" /proc/net/tcp
 }
 migrate() { # from, to, options of bawn migrate
 	from=$1 to=$2
@@ -70,29 +50,22 @@ stays() { # words of the message, and as migrate
 count() { sed -n 's/^guest: count \([0-9]*\).*/\1/p' "out$1" | tail -n 1; }
 goes_on() { # where
 	before=$(count "$1")
-	wait_for "^guest: count $((before + 2))" "out$1" 60
+	appears "^guest: count $((before + 2))" "out$1" 60
 }
 arrives() { # from, to: it counts on where it stopped
-	wait_for '^guest: count' "out$2" 60
+	appears '^guest: count' "out$2" 60
 	last=$(count "$1") first=$(sed -n 's/^guest: count \([0-9]*\).*/\1/p' "out$2" | head -n 1)
 	echo "# it counted to $last, and goes on with $first"
 	[ "$first" -gt "$last" ] && [ "$first" -le $((last + 2)) ] # a line may have been cut in two
 }
-ended() { # whose, the exit code that is right
-	eval "pid=\$vmm$1"
-	# shellcheck disable=SC2154 # it is set by eval
-	wait "$pid"
-	status=$?
-	[ $status = "$2" ] || { echo "# bawn ended with $status, expected $2"; sed 's/^/# /' "err$1"; false; }
+ends() { # whose, the exit code that is right
+	eval "vmm=\$vmm$1"
+	ended "$2" || { sed 's/^/# /' "err$1"; false; }
 }
+is_known() { bawn info --api-socket "$work/api2" 2>/dev/null | grep -q vmlinuz; }
 killed_half_way() {
 	migrate 1 2 --bandwidth 4 &
-	left=400
-	until [ "$(bawn info --api-socket "$work/api2" 2>/dev/null | grep -c vmlinuz)" = 1 ]; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || return 1
-		usleep 50000
-	done
+	until_true 20 is_known || return 1
 	sleep 2
 	kill -KILL "$vmm2"
 	! wait $! && grep -Eq 'hung up|cut|reset|eof' said || { sed 's/^/# /' said; false; }
@@ -108,28 +81,28 @@ bawn run --device "$device" --kernel /lab/guest/vmlinuz --initrd /lab/guest/init
 	--cmdline "console=ttyS0 panic=-1 bawn.test=moved bawn.end=poweroff bawn.seconds=${MOVED_SECONDS:-120}" \
 	</dev/null >out1 2>err1 &
 vmm1=$!
-check "the guest counts" wait_for '^guest: count 2' out1 $patience
+check "the guest counts" appears '^guest: count 2' out1 $patience
 check "there is nobody: it stays" stays 'cannot connect' 1 9
 receive 2
 check "a stranger is not heard: it stays" stays 'alert' 1 2 --cert stranger.pem --key stranger.key
-check "and is told of" wait_for 'somebody was turned away: .*certificate' err2 10
+check "and is told of" appears 'somebody was turned away: .*certificate' err2 10
 check "nor is a destination whose CA is another's: it stays" stays 'certificate' 1 2 --ca other.pem
 check "killed half way: it stays" killed_half_way
 check "and goes on" goes_on 1
 receive 2 --expect-measurement "$(printf '%096d' 0)"
 check "another measurement: it stays" stays 'expected to be 0000' 1 2
-check "and the destination ends" ended 2 1
+check "and the destination ends" ends 2 1
 receive 2
 check "it moves" moves 1 2
-check "and the source ends" ended 1 0
+check "and the source ends" ends 1 0
 check "it goes on where it stopped" arrives 1 2
 receive 3
 check "it moves again" moves 2 3
-check "and the second ends" ended 2 0
+check "and the second ends" ends 2 0
 check "it goes on where it stopped" arrives 2 3
 check "it says that it has arrived" grep -q 'the machine has arrived' err3
-check "its memory and disks are what they should be" wait_for '^guest: moved ok' out3 200
-check "and it ends" ended 3 0
+check "its memory and disks are what they should be" appears '^guest: moved ok' out3 200
+check "and it ends" ends 3 0
 for n in 1 2 3; do
 	sed "s/^/# bawn $n: /" "err$n"
 	tr -d '\r' <"out$n" | grep '^guest:' | grep -v count | sed 's/^/# /'

@@ -62,19 +62,16 @@ disk() {
 		"1/$(sha256sum <"$work/a")/$(sha256sum <"$work/b")" ]
 }
 
+completes() { kill -0 "$vmm" && monitor "info migrate" 'status: completed' 1; }
 completed() { # seconds
-	until_then=$(($(now) + $1 * ${LAB_SLOWER:-1}))
-	until monitor "info migrate" 'status: completed' 1; do
-		[ "$(now)" -lt $until_then ] && kill -0 "$vmm" || return
-	done
+	until_true "$1" completes || return
 	grep -i -e 'total time' -e downtime -e 'dirty sync count' "$work/monitor.$side" | tr -d '\r' | sed 's/^/# /'
 }
 hop() { # options: to another QEMU, which then is the one
 	old=$vmm old_side=$side
 	start_qemu "$@" -incoming "unix:$work/socket"
 	new=$vmm new_side=$side
-	left=100
-	until [ -S "$work/socket" ] || [ $((left -= 1)) -eq 0 ]; do usleep 100000; done
+	until_true 10 [ -S "$work/socket" ]
 	vmm=$old side=$old_side
 	monitor "migrate -d unix:$work/socket"
 	completed 60 && monitor quit && ended 0 || return
@@ -114,17 +111,10 @@ killed() {
 	echo 1..2
 	(start_qemu -machine $q35 -S && echo $vmm >"$work/pid" && while :; do sleep 1; done) &
 	vmm=$!
-	check "QEMU has begun" says "$work/monitor.1" '(qemu)' 40
+	check "QEMU has begun" file_says "$work/monitor.1" '(qemu)' 40
 	read -r all <"$work/pid"
 	kill -KILL $vmm
-	check "it ends with the script that started it" gone "$all" 10
-}
-gone() { # process, seconds
-	until_then=$(($(now) + $2 * ${LAB_SLOWER:-1}))
-	while [ -e "/proc/$1/exe" ]; do
-		[ "$(now)" -lt $until_then ] || return
-		usleep 100000
-	done
+	check "it ends with the script that started it" until_true 10 [ ! -e "/proc/$all/exe" ]
 }
 
 case $2 in

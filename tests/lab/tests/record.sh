@@ -4,18 +4,8 @@
 # gives the recording out in lines "# file record.gz: BASE64", which fuzz/record2seeds takes from the
 # run's channel.log. Of exits that are alike the first three are kept.
 
-device=$1
+. /lab/tests/common.sh
 event=events/bawn/bawn_exit_record
-work=/tmp/record.$$
-points=0
-mkdir "$work"
-
-check() { # text, then the command that must succeed
-	text=$1
-	shift
-	points=$((points + 1))
-	if "$@"; then echo "ok $points - $text"; else echo "not ok $points - $text"; fi
-}
 
 # Alike: kind, code, what it is about, opcode; of a nested fault the page, too. The host's interrupts
 # and the guest's windows for them come anywhere.

@@ -3,18 +3,9 @@
 # snp_report.sh DEVICE: an unmodified Debian guest asks for an attestation report through configfs-tsm;
 # bawn-verify takes it with the software platform's root, and not without.
 
-device=$1
-work=/tmp/report.$$
+. /lab/tests/common.sh
 state=/run/platform
-mkdir "$work"
-points=0
 
-check() { # text, then the command that must succeed
-	text=$1
-	shift
-	points=$((points + 1))
-	if "$@"; then echo "ok $points - $text"; else echo "not ok $points - $text"; fi
-}
 hex() { head -c "$1" /dev/urandom | xxd -p | tr -d '\n'; }
 verify() { bawn-verify "$@" >"$work/verdict" 2>&1; }
 # The exit code for evidence that was judged, and is not trusted.

@@ -3,28 +3,12 @@
 # suspend.sh DEVICE: the host sleeps (S3) while a guest runs, its alarm clock wakes it, and the guest
 # goes on as if nothing had been.
 
-device=$1
-work=/tmp/suspend.$$
-mkdir "$work"
-: >"$work/out"
+. /lab/tests/common.sh
 
 if ! grep -qw mem /sys/power/state || [ ! -e /sys/class/rtc/rtc0/wakealarm ]; then
 	echo "1..0 # SKIP this host cannot sleep or cannot wake itself"
 	exit 0
 fi
-wait_for() { # pattern, seconds
-	left=$(($2 * 20 * ${LAB_SLOWER:-1}))
-	while ! grep -q "$1" "$work/out"; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || return 1
-		usleep 50000
-	done
-}
-check() { # text, command
-	points=$((points + 1)) text=$1
-	shift
-	if "$@"; then echo "ok $points - $text"; else echo "not ok $points - $text"; fi
-}
 sleeps() {
 	dmesg -c >/dev/null
 	echo 0 >/sys/class/rtc/rtc0/wakealarm
@@ -32,12 +16,7 @@ sleeps() {
 	echo mem >/sys/power/state
 	dmesg | grep -q "PM: suspend exit"
 }
-ended() {
-	wait "$vmm"
-	[ $? -eq 0 ]
-}
 
-points=0
 echo "1..4"
 bawn run --device "$device" --kernel /lab/guest/vmlinuz --initrd /lab/guest/initrd --memory 256M \
 	--cmdline "console=ttyS0 panic=-1 bawn.test=smoke,clock bawn.end=poweroff bawn.seconds=8" \
@@ -46,8 +25,7 @@ vmm=$!
 check "the guest runs" wait_for '^guest: clock start' 120
 check "the host sleeps and wakes" sleeps
 check "the guest goes on" wait_for '^guest: clock stop' 120
-check "and ends in order" ended
-sed 's/^/# bawn: /' "$work/err"
-tr -d '\r' <"$work/out" | grep '^guest:' | sed 's/^/# /'
+check "and ends in order" ended 0
+show
 kill "$vmm" 2>/dev/null
 exit 0
