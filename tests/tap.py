@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 POINT = re.compile(r"^(not )?ok\b[ \t]*(\d*)(.*)$")
 TIMEOUT = int(os.environ.get("TAP_TIMEOUT", "120"))  # seconds, of one program
@@ -69,13 +70,16 @@ def finish(step, results):
 
 def run(program):
     result = Result("/".join(program.split("/")[-2:]))
-    environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP")
-    try:
-        done = subprocess.run([program], env=environment, stdin=subprocess.DEVNULL, timeout=TIMEOUT,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        output, status = done.stdout, done.returncode
-    except subprocess.TimeoutExpired as late:
-        output, status = late.stdout or b"", "timeout"
+    # What a test that is killed or fails leaves behind goes with its directory.
+    with tempfile.TemporaryDirectory(prefix="bawn-", ignore_cleanup_errors=True) as directory:
+        os.chmod(directory, 0o711)  # servers of other users have their files in there
+        environment = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP", BAWN_TMP=directory)
+        try:
+            done = subprocess.run([program], env=environment, stdin=subprocess.DEVNULL, timeout=TIMEOUT,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            output, status = done.stdout, done.returncode
+        except subprocess.TimeoutExpired as late:
+            output, status = late.stdout or b"", "timeout"
     lines = output.decode(errors="replace").splitlines()
     for text in lines:
         result.line(text)

@@ -4,6 +4,7 @@
  * has them.
  */
 #include "tests/unit/store/server.h"
+#include "tests/unit/temporary.h"
 
 #include <grp.h>
 #include <pwd.h>
@@ -40,7 +41,7 @@ __attribute__((format(printf, 1, 2), noreturn)) static void die(const char *fmt,
 const char *test_directory(void)
 {
     if (!*directory) {
-        strcpy(directory, "/tmp/bawn-store-XXXXXX");
+        temporary(directory, sizeof(directory), "store");
         if (!mkdtemp(directory) || chmod(directory, 0755)) {
             perror(directory);
             exit(99);

@@ -3,6 +3,7 @@
  * The storage key under a token's key: SoftHSM's, by the commands that docs/attestd-api.md has, and
  * for OAEP with SHA-256, which that lacks, NSS's token in files.
  */
+#include "tests/unit/temporary.h"
 #include "tests/unit/vault/nss.h"
 #include "tests/unit/vault/world.h"
 
@@ -13,7 +14,7 @@
 
 #define MODULE "/usr/lib/softhsm/libsofthsm2.so"
 
-static char dir[] = "/tmp/bawn-hsm-XXXXXX";
+static char dir[64];
 static uint8_t key[KEY_SIZE];
 
 /* In the folder, with $P for pkcs11-tool. */
@@ -30,7 +31,7 @@ static int run(const char *command)
 
 static size_t file(const char *name, uint8_t *data, size_t size)
 {
-    char path[64];
+    char path[128];
     size_t len;
     FILE *f;
 
@@ -44,10 +45,10 @@ static size_t file(const char *name, uint8_t *data, size_t size)
 
 static int start(void **state)
 {
-    char path[64];
+    char path[128];
 
     (void)state;
-    if (!mkdtemp(dir))
+    if (!mkdtemp(temporary(dir, sizeof(dir), "hsm")))
         return -1;
     snprintf(path, sizeof(path), "%s/conf", dir);
     setenv("SOFTHSM2_CONF", path, 1);
@@ -71,7 +72,7 @@ static int start(void **state)
 
 static int stop(void **state)
 {
-    char command[64];
+    char command[80];
 
     (void)state;
     snprintf(command, sizeof(command), "rm -rf %s", dir);
@@ -207,7 +208,7 @@ static void oaep_hashes(void **state)
 {
     uint8_t sealed[1024], out[KEY_SIZE];
     struct config_pkcs11 c = nss_config();
-    char path[64];
+    char path[128];
     EVP_PKEY *pkey;
 
     (void)state;
@@ -273,7 +274,7 @@ static void configured(void **state)
           "needs module, token or slot" },
         { "\"pkcs11:token=bawn\"", "must be an object" },
     };
-    char path[64], text[1024];
+    char path[128], text[1024];
 
     (void)state;
     assert_int_equal(run("echo 567890 >pin && chmod 600 pin rsa.sealed"), 0);

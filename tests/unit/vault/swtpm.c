@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* See the header. */
 #include "tests/unit/vault/swtpm.h"
+#include "tests/unit/temporary.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -55,8 +56,8 @@ static int start_at(struct swtpm *tpm, int base)
 
 int swtpm_start(struct swtpm *tpm)
 {
-    *tpm = (struct swtpm){ .dir = "/tmp/bawn-tpm-XXXXXX" };
-    if (!mkdtemp(tpm->dir))
+    *tpm = (struct swtpm){ 0 };
+    if (!mkdtemp(temporary(tpm->dir, sizeof(tpm->dir), "tpm")))
         return -1;
     for (int i = 0; i < PORTS; i++) {
         if (!start_at(tpm, 20000 + (getpid() + 2011 * i) % 12000))

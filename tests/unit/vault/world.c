@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "attest/log/log.h"
+#include "tests/unit/temporary.h"
 
 /* Sanitizers live in memory that the filter would not let them have; attestd's own tests are under
  * it. */
@@ -90,8 +91,7 @@ void world_create_for(struct world *w, const uint8_t host_data[32])
     struct psp_blob ark;
 
     memset(w, 0, sizeof(*w));
-    strcpy(w->dir, "/tmp/bawn-vault-XXXXXX");
-    assert_non_null(mkdtemp(w->dir));
+    assert_non_null(mkdtemp(temporary(w->dir, sizeof(w->dir), "vault")));
     assert_int_equal(psp_identity_export(identity, PSP_ARK, &ark, &err), BAWN_OK);
     psp_identity_destroy(identity);
     put(w, "ark.pem", ark.data, ark.len);
