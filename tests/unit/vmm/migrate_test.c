@@ -42,7 +42,7 @@ static struct {
     struct bawn_error *why;
     struct bawn_arrival *arrival;
     pid_t sender, receiver;
-    int link[2];
+    int link[2], listen_fd;
     unsigned rounds, words, strangers;
     bool given, done, asked, ended, ran;
     int codes[2];
@@ -215,7 +215,7 @@ static void begin(void)
     }
     close(pair[0][1]);
     close(pair[1][1]);
-    close(listen_fd);
+    m.listen_fd = listen_fd;
 }
 
 /* What a guest and its devices write: pages here and there, one that is zero then. */
@@ -319,6 +319,8 @@ static void go(void)
             if (recv(m.link[i], &msg, sizeof(msg), MSG_DONTWAIT) != sizeof(msg)) {
                 if (!(fds[i].revents & POLLIN) || (fds[i].revents & POLLHUP))
                     fds[i].fd = -1;
+                if (fds[0].fd < 0) /* whoever it did not reach waits for nobody else */
+                    shutdown(m.listen_fd, SHUT_RDWR);
             } else if (m.cut_at && i == m.cut_receiver && ++m.words == m.cut_at) {
                 kill(i ? m.receiver : m.sender, SIGKILL);
             } else if (i) {
@@ -328,6 +330,7 @@ static void go(void)
             }
         }
     }
+    close(m.listen_fd);
     for (unsigned i = 0; i < 2; i++) {
         close(m.link[i]);
         waitpid(i ? m.receiver : m.sender, &status, 0);
