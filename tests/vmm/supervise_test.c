@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "supervise.h"
+#include "tests/unit/temporary.h"
 
 static struct bawn_boot boot;
 static int signal_fd;
@@ -558,10 +559,10 @@ static void check_saved(const char *path)
 /* A real process writes the image; a file is there with all of it, or not at all. */
 static void test_save(void **state)
 {
-    char dir[] = "/tmp/bawn-save-test.XXXXXX", path[64];
+    char dir[64], path[80];
 
     (void)state;
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(mkdtemp(temporary(dir, sizeof(dir), "save")));
     snprintf(path, sizeof(path), "%s/image", dir);
     save_to = path;
     refuse_to_save = true;
@@ -616,10 +617,10 @@ static void test_save_refused(void **state)
 /* The machine ends first, whatever the snapshot has come to. */
 static void test_save_and_end(void **state)
 {
-    char dir[] = "/tmp/bawn-save-test.XXXXXX", path[64];
+    char dir[64], path[80];
 
     (void)state;
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(mkdtemp(temporary(dir, sizeof(dir), "save")));
     snprintf(path, sizeof(path), "%s/image", dir);
     save_to = path;
     end_when_launched = true;

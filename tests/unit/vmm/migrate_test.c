@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "migrate.h"
+#include "tests/unit/temporary.h"
 
 #define MIB (1ull << 20)
 #define PAGE BAWN_MEM_PAGE
@@ -33,7 +34,7 @@
 
 static const struct bawn_ram ram[] = { { 0, 16 * MIB }, { BAWN_HIGH_RAM, 4 * MIB } };
 static const char config[] = "{\"memory\":\"much\"}";
-static char dir[] = "/tmp/bawn-migrate-XXXXXX";
+static char dir[64];
 
 /* Both machines, and what became of them. */
 static struct {
@@ -85,7 +86,7 @@ static void make_ca(const char *name)
 static int setup_files(void **opaque)
 {
     (void)opaque;
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(mkdtemp(temporary(dir, sizeof(dir), "migrate")));
     make_ca("ca");
     make_ca("other");
     make_cert("ca", "source", "1");
@@ -97,7 +98,7 @@ static int setup_files(void **opaque)
 
 static int remove_files(void **opaque)
 {
-    char command[64];
+    char command[80];
 
     (void)opaque;
     snprintf(command, sizeof(command), "rm -r %s", dir);

@@ -19,8 +19,9 @@
 #include <cmocka.h>
 
 #include "disk.h"
+#include "tests/unit/temporary.h"
 
-static char folder[] = "/tmp/bawn-qcow2-test.XXXXXX";
+static char folder[64];
 
 static inline const char *in_folder(const char *name)
 {
@@ -53,7 +54,7 @@ static inline bool have_qemu_img(void)
 static inline int make_folder(void **state)
 {
     (void)state;
-    return mkdtemp(folder) ? 0 : -1;
+    return mkdtemp(temporary(folder, sizeof(folder), "qcow2")) ? 0 : -1;
 }
 
 static inline int remove_folder(void **state)
