@@ -215,18 +215,23 @@ static void print_devices(json_t *config, const char *section, const char *key)
     }
 }
 
+/* All of the answer, where that is wanted. */
+static bool shown_whole(const struct ask *a)
+{
+    if (!a->json)
+        return false;
+    json_dumpf(a->value, stdout, JSON_INDENT(2));
+    puts("");
+    return true;
+}
+
 static int do_info(struct ask *a)
 {
     int code = call(a, "vm.info", NULL);
     json_t *config = json_object_get(a->value, "config"), *cpus;
 
-    if (code)
+    if (code || shown_whole(a))
         return code;
-    if (a->json) {
-        json_dumpf(a->value, stdout, JSON_INDENT(2));
-        puts("");
-        return 0;
-    }
     cpus = json_object_get(config, "cpus");
     printf("state     %s\nvCPUs     %lld\nmemory    ", text_at(a->value, "state"),
            json_integer_value(json_object_get(cpus, "boot_vcpus")));
@@ -247,13 +252,8 @@ static int do_stats(struct ask *a)
 {
     int code = call(a, "vm.counters", NULL);
 
-    if (code)
+    if (code || shown_whole(a))
         return code;
-    if (a->json) {
-        json_dumpf(a->value, stdout, JSON_INDENT(2));
-        puts("");
-        return 0;
-    }
     for (void *of = json_object_iter(a->value); of; of = json_object_iter_next(a->value, of)) {
         json_t *counters = json_object_iter_value(of);
 
