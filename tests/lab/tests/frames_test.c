@@ -3,12 +3,15 @@
  * frames SOCKET TAP: what stands at the other end of a network device's stream socket in the lab.
  * Listens on SOCKET for one connection, makes the tap interface TAP and carries frames between the
  * two, each behind its length on the socket (four bytes, big-endian). Ends with the connection.
+ * frames FD TAP COMMAND...: carries out the command with the tap, as a VMM wants it, as this
+ * descriptor.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -22,9 +25,9 @@
 
 static uint8_t frame[4 + FRAME_MAX];
 
-static int open_tap(const char *name)
+static int open_tap(const char *name, short flags)
 {
-    struct ifreq req = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+    struct ifreq req = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | flags) };
     int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 
     strncpy(req.ifr_name, name, sizeof(req.ifr_name) - 1);
@@ -70,11 +73,23 @@ static int from_tap(int stream, int tap)
     return send(stream, frame, 4 + (size_t)n, MSG_NOSIGNAL) == 4 + n;
 }
 
+static int run_with(int fd, const char *name, char **command)
+{
+    int tap = open_tap(name, IFF_VNET_HDR);
+
+    if (tap >= 0 && dup2(tap, fd) == fd)
+        execvp(command[0], command);
+    perror("frames: no tap or no such command");
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
-    int stream = argc == 3 ? accept_one(argv[1]) : -1, tap = stream < 0 ? -1 : open_tap(argv[2]);
+    int stream = argc == 3 ? accept_one(argv[1]) : -1, tap = stream < 0 ? -1 : open_tap(argv[2], 0);
     struct pollfd fds[2] = { { stream, POLLIN, 0 }, { tap, POLLIN, 0 } };
 
+    if (argc > 3)
+        return run_with((int)strtol(argv[1], NULL, 10), argv[2], argv + 3);
     if (tap < 0) {
         perror("frames: no connection or no tap");
         return 1;
