@@ -8,7 +8,7 @@ libvirt_tar = libvirt_$(libvirt_version).orig.tar.xz
 libvirt_off := -Dauto_features=disabled -Dno_git=true -Dinit_script=none
 libvirt_on := -Ddriver_ch=enabled -Ddriver_remote=enabled -Ddriver_libvirtd=enabled -Djson_c=enabled \
 	-Dcurl=enabled -Dlibnl=enabled
-libvirt_needs := meson ninja-build libglib2.0-dev libxml2-dev libgnutls28-dev libcurl4-gnutls-dev libjson-c-dev \
+libvirt_needs := meson ninja-build libglib2.0-dev libxml2-dev libgnutls28-dev libcurl4-openssl-dev libjson-c-dev \
 	libnl-3-dev libnl-route-3-dev libtirpc-dev xsltproc libxml2-utils python3-docutils
 # Its restore reads a file of a process's number of which it never made the name, and so always fails: what
 # names it when a machine starts is called there too. All else is as it comes.
