@@ -139,7 +139,12 @@ enum bawn_status bawn_disk_refresh(struct bawn_disk *disk, struct bawn_error *er
     return bawn_qcow2_open(&disk->qcow2, &file, err);
 }
 
-void bawn_disk_settle(struct bawn_disk *disk)
+bool bawn_disk_settle(const struct bawn_disk *disk)
+{
+    return disk->qcow2 ? bawn_qcow2_settle(disk->qcow2) : bawn_disk_flush(disk);
+}
+
+void bawn_disk_leave(struct bawn_disk *disk)
 {
     bawn_qcow2_close(disk->qcow2);
     disk->qcow2 = NULL;

@@ -39,8 +39,11 @@ void bawn_disk_close(struct bawn_disk *disk);
 
 /* In a process that was forked: reads what others wrote since the disk was opened here. */
 enum bawn_status bawn_disk_refresh(struct bawn_disk *disk, struct bawn_error *err);
+/* Has all that was written be in the file, so that another machine may go on with it: nothing is
+ * written any more unless the guest does. False: not all of it is there. */
+bool bawn_disk_settle(const struct bawn_disk *disk);
 /* At its end: writes what is not written yet. */
-void bawn_disk_settle(struct bawn_disk *disk);
+void bawn_disk_leave(struct bawn_disk *disk);
 
 /* Whether these bytes lie on the disk and are whole sectors. */
 bool bawn_disk_has(const struct bawn_disk *disk, uint64_t sector, uint64_t len);

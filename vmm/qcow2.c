@@ -389,13 +389,22 @@ enum bawn_status bawn_qcow2_open(struct bawn_qcow2 **q, const struct bawn_qcow2_
     return st;
 }
 
+bool bawn_qcow2_settle(struct bawn_qcow2 *q)
+{
+    bool ok;
+
+    /* The counts that fall when a commit is done are written by the next one. */
+    do
+        ok = qcow2_commit(q);
+    while (ok && (q->nr_dirty || q->nr_lost));
+    return ok;
+}
+
 void bawn_qcow2_close(struct bawn_qcow2 *q)
 {
     if (!q)
         return;
-    /* The counts that fall when a commit is done are written by the next one. */
-    while (qcow2_commit(q) && (q->nr_dirty || q->nr_lost))
-        ;
+    bawn_qcow2_settle(q);
     release(q);
 }
 

@@ -31,6 +31,8 @@ struct bawn_qcow2_file {
 /* Reads and checks the image; in *q, what is to be closed. */
 enum bawn_status bawn_qcow2_open(struct bawn_qcow2 **q, const struct bawn_qcow2_file *file,
                                  struct bawn_error *err);
+/* Flushes it, and writes what flushes leave for later too: closing it writes nothing then. */
+bool bawn_qcow2_settle(struct bawn_qcow2 *q);
 /* Writes what is not written yet. NULL is allowed. */
 void bawn_qcow2_close(struct bawn_qcow2 *q);
 /* Of the disk, in bytes: whole sectors. */

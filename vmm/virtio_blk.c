@@ -403,7 +403,7 @@ static void paused(void *opaque)
 
     drain(b);
     /* One that fails the guest hears of at its own next flush. */
-    (void)!bawn_disk_flush(b->disk);
+    (void)!bawn_disk_settle(b->disk);
     bawn_vdev_again(&b->vdev, 0); /* what waited for a slot goes on when the device does */
 }
 
@@ -418,7 +418,7 @@ static void end(void *opaque)
     struct bawn_virtio_blk *b = opaque;
 
     drain(b);
-    bawn_disk_settle(b->disk);
+    bawn_disk_leave(b->disk);
 }
 
 static const struct bawn_vdev_ops blk_ops = {

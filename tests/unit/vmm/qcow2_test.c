@@ -10,6 +10,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "virtio_devices.h"
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* What the disk holds: a tag for each sector. */
@@ -311,6 +313,36 @@ static void test_no_space(void **state)
     end(&m);
 }
 
+/* A machine that stands still may go on elsewhere: its disk's process writes nothing any more, also
+ * not at its end. */
+static void test_paused(void **state)
+{
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct bawn_virtio_blk blk = { .timer_fd = -1 };
+    struct model m = { .seed = 10 };
+    struct bawn_loop loop;
+    const struct bawn_vdev_host host = { NULL, &loop };
+
+    (void)state;
+    begin(&m, 8192);
+    assert_int_equal(command("qemu-img create -f qcow2 -o cluster_size=4096 image 4M"), 0);
+    must_open(&m, NULL, false);
+    assert_int_equal(bawn_loop_init(&loop, &lock), 0);
+    assert_int_equal(bawn_virtio_blk_init(&blk, &host, &m.disk), 0);
+    for (unsigned i = 0; i < 200; i++)
+        random_step(&m, 50);
+    discard(&m, 0, 4000);
+    blk.vdev.ops->paused(&blk);
+    assert_int_equal(command("cp image then"), 0);
+    blk.vdev.ops->end(&blk);
+    assert_int_equal(command("cmp image then"), 0);
+    bawn_virtio_blk_destroy(&blk);
+    bawn_loop_destroy(&loop);
+    close_and_check(&m, "paused, and left");
+    assert_int_equal(command("cmp image then"), 0);
+    end(&m);
+}
+
 /* ---- Refused ---- */
 
 static void expect_refused(const char *what, enum bawn_status want, const char *word)
@@ -465,11 +497,12 @@ static void test_random_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_work), cmocka_unit_test(test_growth),
-        cmocka_unit_test(test_converted),   cmocka_unit_test(test_snapshots),
-        cmocka_unit_test(test_backing),     cmocka_unit_test(test_no_space),
-        cmocka_unit_test(test_unsupported), cmocka_unit_test(test_corrupt),
-        cmocka_unit_test(test_sizes),       cmocka_unit_test(test_random_damage),
+        cmocka_unit_test(test_random_work),   cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_converted),     cmocka_unit_test(test_snapshots),
+        cmocka_unit_test(test_backing),       cmocka_unit_test(test_no_space),
+        cmocka_unit_test(test_paused),        cmocka_unit_test(test_unsupported),
+        cmocka_unit_test(test_corrupt),       cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_random_damage),
     };
 
     if (!have_qemu_img()) {
