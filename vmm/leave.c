@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +21,9 @@
 
 #define AGAIN 200000000 /* ns between two looks for the disks' locks */
 #define TRIES 50
+#define UNKNOWN                                                                            \
+    "the destination was told to go on and did not answer: the machine stays paused here;" \
+    " resume it only if bawn receive says there that no machine has arrived"
 
 static void close_all(struct bawn_leave *l)
 {
@@ -49,23 +53,56 @@ static void end(struct bawn_boot *b)
 
 /* ---- the disks' locks ---- */
 
-static struct bawn_disk *disk_of(struct bawn_boot *b, unsigned i)
+static struct bawn_disk *disk_of(const struct bawn_boot *b, unsigned i)
 {
     unsigned slot = b->parts.cfg->disk[i].slot;
 
-    return b->devices.blk[slot ? slot - BAWN_SLOT_DISK : i].disk;
+    return &b->backends->disk[slot ? slot - BAWN_SLOT_DISK : i];
 }
 
-static bool lock_disks(struct bawn_boot *b, bool lock, struct bawn_error *err)
+enum bawn_status bawn_leave_lock(struct bawn_boot *b, bool lock, struct bawn_error *err)
 {
-    for (unsigned i = 0; i < b->parts.cfg->nr_disks; i++) {
-        if (bawn_disk_lock(disk_of(b, i), b->parts.cfg->disk[i].path, lock, err)) {
-            while (lock && i--) /* all or none */
-                bawn_disk_lock(disk_of(b, i), b->parts.cfg->disk[i].path, false, NULL);
-            return false;
-        }
+    const struct bawn_vm_config *cfg = b->parts.cfg;
+
+    for (unsigned i = 0; i < cfg->nr_disks; i++) {
+        enum bawn_status st = bawn_disk_lock(disk_of(b, i), cfg->disk[i].path, lock, err);
+
+        if (!st)
+            continue;
+        while (lock && i--) /* all or none */
+            bawn_disk_lock(disk_of(b, i), cfg->disk[i].path, false, NULL);
+        return st;
     }
-    return true;
+    return BAWN_OK;
+}
+
+/* When each disk's file was written last. */
+static void note_times(struct bawn_boot *b)
+{
+    struct stat s;
+
+    for (unsigned i = 0; i < b->parts.cfg->nr_disks; i++) {
+        if (!fstat(disk_of(b, i)->fd, &s))
+            b->leave.written[i] = s.st_mtim;
+    }
+}
+
+static enum bawn_status compare_times(const struct bawn_boot *b, struct bawn_error *err)
+{
+    struct stat s;
+
+    for (unsigned i = 0; i < b->parts.cfg->nr_disks; i++) {
+        const struct timespec *then = &b->leave.written[i];
+        const struct bawn_disk *disk = disk_of(b, i);
+
+        if (!disk->readonly && !fstat(disk->fd, &s) && S_ISREG(s.st_mode) &&
+            (s.st_mtim.tv_sec != then->tv_sec || s.st_mtim.tv_nsec != then->tv_nsec))
+            return bawn_fail(err, BAWN_E_DENIED,
+                             "disk %s was written since the machine stood still: it has run "
+                             "elsewhere, and would destroy what stands there; shut it down here",
+                             b->parts.cfg->disk[i].path);
+    }
+    return BAWN_OK;
 }
 
 static void again_soon(const struct bawn_leave *l)
@@ -101,7 +138,7 @@ static void unwind(struct bawn_boot *b)
     if (l->pid || b->order != BAWN_ORDER_END)
         return;
     if (l->stopped && !l->given) {
-        if (!l->unlocked || lock_disks(b, true, &err)) {
+        if (!l->unlocked || !bawn_leave_lock(b, true, &err)) {
             l->unlocked = l->stopped = false;
             if (give(b, BAWN_ORDER_RESUME))
                 return;
@@ -168,7 +205,9 @@ static void carried_out(struct bawn_boot *b, enum bawn_order order)
         return;
     }
     l->unlocked = order == BAWN_ORDER_SAVE;
-    if (l->unlocked && !lock_disks(b, false, &err))
+    if (l->unlocked)
+        note_times(b);
+    if (l->unlocked && bawn_leave_lock(b, false, &err))
         fail(b, err.msg);
     else
         answer(b);
@@ -364,10 +403,7 @@ void bawn_leave_reap(struct bawn_boot *b)
                  : *b->shared->why.msg ? b->shared->why.msg
                                        : "the process that sends has ended");
     if (l->given)
-        add_why(l,
-                "the destination was told to go on and did not answer: the machine stays paused "
-                "here; if it does not run there, resume it",
-                "");
+        add_why(l, UNKNOWN, "");
     unwind(b);
 }
 
@@ -383,16 +419,20 @@ void bawn_leave_cancel(struct bawn_boot *b)
         l->pid = 0;
     }
     if (!*l->why)
-        snprintf(l->why, sizeof(l->why), "the machine ended");
+        snprintf(l->why, sizeof(l->why), "the machine ended%s",
+                 l->given ? " here when the destination was told to go on: it may run there" : "");
     end(b);
 }
 
 enum bawn_status bawn_leave_return(struct bawn_boot *b, struct bawn_error *err)
 {
-    if (!b->leave.unlocked)
-        return BAWN_OK;
-    if (!lock_disks(b, true, err))
-        return BAWN_E_IO;
-    b->leave.unlocked = false;
-    return BAWN_OK;
+    enum bawn_status st = b->leave.unlocked ? bawn_leave_lock(b, true, err) : BAWN_OK;
+
+    if (b->leave.unlocked && !st) {
+        st = compare_times(b, err);
+        b->leave.unlocked = st;
+        if (st)
+            bawn_leave_lock(b, false, NULL);
+    }
+    return st;
 }

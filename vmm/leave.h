@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "machine.h"
 #include "migrate.h"
@@ -25,12 +26,13 @@ struct bawn_leave {
     enum bawn_move_kind wants;
     enum bawn_order order; /* given for it, and not answered; BAWN_ORDER_END: none */
     bool stopped;          /* the machine stands still for it */
-    bool unlocked;         /* and its disks may be another's */
-    bool given;            /* the destination may run it */
-    bool gone;             /* the destination does */
-    bool tracks;           /* the notes were begun for it */
-    unsigned tries;        /* to get the disks back */
-    char *config;          /* owned */
+    bool unlocked;         /* and its disks may be another's, */
+    struct timespec written[BAWN_MAX_DISKS]; /* whose files were written at these times */
+    bool given;                              /* the destination may run it */
+    bool gone;                               /* the destination does */
+    bool tracks;                             /* the notes were begun for it */
+    unsigned tries;                          /* to get the disks back */
+    char *config;                            /* owned */
     char url[300];
     struct bawn_send send;
     char why[512]; /* it failed; empty: it did not */
@@ -40,8 +42,11 @@ struct bawn_leave {
 enum bawn_status bawn_leave_begin(struct bawn_boot *b, const struct bawn_move_wish *wish,
                                   struct bawn_error *err);
 /* A machine that stands still because nobody knew whether it runs elsewhere is to go on: the disks'
- * locks are had again, or it is refused. */
+ * locks are had again, and nobody wrote to them, or it is refused. */
 enum bawn_status bawn_leave_return(struct bawn_boot *b, struct bawn_error *err);
+
+/* Locks all of the machine's disks, or lets go of them. What is locked already stays so. */
+enum bawn_status bawn_leave_lock(struct bawn_boot *b, bool lock, struct bawn_error *err);
 
 /* For supervise.c: an order was answered, and whether that was meant for this; a child has ended;
  * the machine is gone. */

@@ -561,6 +561,8 @@ enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_part
     b->loop.wake_fd = b->grace_fd = b->order_fd = b->control[0] = b->control[1] = -1;
     pthread_mutex_init(&b->lock, NULL);
     st = make_wires(b, err);
+    if (!st) /* of a machine that was sent away they may be another's */
+        st = bawn_leave_lock(b, true, err);
     if (!st)
         st = make_memory(b, from, err);
     if (!st)
