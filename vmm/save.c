@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,30 +102,59 @@ static enum bawn_status open_file(struct bawn_save *s, const char *path, struct 
     return s->fd < 0 ? bawn_fail(err, BAWN_E_IO, "cannot make %s: %m", s->temp) : BAWN_OK;
 }
 
+/* What is to be restored from it needs all that it is based on, which is not replaced. */
+static enum bawn_status check_chain(const struct bawn_snapshot *base, const char *path,
+                                    struct bawn_error *err)
+{
+    struct stat old, s;
+    bool replaces = !lstat(path, &old);
+    unsigned nr = 0;
+
+    for (; base; base = base->base, nr++) {
+        if (replaces && !fstat(base->image.fd, &s) && s.st_dev == old.st_dev &&
+            s.st_ino == old.st_ino)
+            return bawn_fail(
+                err, BAWN_E_DENIED,
+                "%.200s would be replaced, and is needed to restore what is based on it: "
+                "give the new snapshot another name",
+                path);
+    }
+    return nr < BAWN_SNAPSHOT_CHAIN
+               ? BAWN_OK
+               : bawn_fail(err, BAWN_E_UNSUPPORTED,
+                           "it is the last of %u snapshots, each based on the one before, and no "
+                           "more can be restored: make one without --base",
+                           nr);
+}
+
 /* The base must be the one that the notes began with, and still be it. */
-static enum bawn_status open_base(struct bawn_boot *b, const char *path,
+static enum bawn_status open_base(struct bawn_boot *b, const struct bawn_save_wish *wish,
                                   const struct bawn_image_key *key, struct bawn_error *err)
 {
     struct bawn_save *s = &b->save;
-    struct bawn_image image = { .fd = -1 };
+    struct bawn_snapshot base = { .fd = open(wish->base, O_RDONLY | O_CLOEXEC | O_NONBLOCK) };
     struct bawn_error why = { .msg = "" };
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = base.fd;
     enum bawn_status st = fd < 0 ? bawn_fail(&why, BAWN_E_IO, "%s", strerror(errno))
-                                 : bawn_image_open(&image, fd, key, &why);
+                                 : bawn_snapshot_open(&base, fd, key, &why);
 
-    s->base.id = image.id;
-    bawn_image_close(&image);
+    s->base.id = base.image.id;
+    if (!st && (!b->tracked.since || memcmp(&s->base.id, &b->tracked.base, sizeof(s->base.id))))
+        st = bawn_fail(&why, BAWN_E_DENIED,
+                       "it is not the last snapshot of this run of the machine that was made with "
+                       "--track or --base%s: make one",
+                       b->tracked.since ? "" : " (there is none)");
+    if (!st)
+        st = bawn_snapshot_open_bases(&base, wish->base, key, &why);
+    if (!st)
+        st = check_chain(&base, wish->path, &why);
+    bawn_snapshot_close(&base);
     if (fd >= 0)
         close(fd);
     if (st)
-        return bawn_fail(err, st, "the base %s: %.200s", path, why.msg);
-    if (!b->tracked.since || memcmp(&s->base.id, &b->tracked.base, sizeof(s->base.id)))
-        return bawn_fail(err, BAWN_E_DENIED,
-                         "%s is not the last snapshot of this run of the machine that was made "
-                         "with --track or --base%s: make one",
-                         path, b->tracked.since ? "" : " (there is none)");
-    if (!realpath(path, s->base_path))
-        return bawn_fail(err, BAWN_E_IO, "the base %s: %m", path);
+        return bawn_fail(err, st, "the base %.200s: %.250s", wish->base, why.msg);
+    if (!realpath(wish->base, s->base_path))
+        return bawn_fail(err, BAWN_E_IO, "the base %s: %m", wish->base);
     s->base.path = s->base_path;
     s->has_base = true;
     return BAWN_OK;
@@ -158,7 +188,7 @@ enum bawn_status bawn_save_begin(struct bawn_boot *b, const struct bawn_save_wis
     };
     if (s->progress >= 0)
         fcntl(s->progress, F_SETFL, O_NONBLOCK | O_WRONLY);
-    st = wish->base ? open_base(b, wish->base, key, err) : BAWN_OK;
+    st = wish->base ? open_base(b, wish, key, err) : BAWN_OK;
     if (!st)
         st = open_file(s, wish->path, err);
     s->config = st ? NULL : bawn_vm_config_print(b->parts.cfg);
