@@ -204,6 +204,10 @@ static void carried_out(struct bawn_boot *b, enum bawn_order order)
         give_order(b); /* and the state */
         return;
     }
+    if (order == BAWN_ORDER_SAVE && b->shared->state.nr_devices != l->nr_devices) {
+        fail(b, BAWN_DEVICE_LEFT);
+        return;
+    }
     l->unlocked = order == BAWN_ORDER_SAVE;
     if (l->unlocked)
         note_times(b);
@@ -344,7 +348,7 @@ enum bawn_status bawn_leave_begin(struct bawn_boot *b, const struct bawn_move_wi
 
     if (st)
         return st;
-    *l = (struct bawn_leave){ .link = -1 };
+    *l = (struct bawn_leave){ .link = -1, .nr_devices = bawn_boot_devices(b) };
     snprintf(l->url, sizeof(l->url), "%s", wish->url);
     l->config = bawn_vm_config_print(b->parts.cfg);
     l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);

@@ -31,6 +31,7 @@ struct bawn_leave {
     bool given;                              /* the destination may run it */
     bool gone;                               /* the destination does */
     bool tracks;                             /* the notes were begun for it */
+    unsigned nr_devices;                     /* that the configuration has */
     unsigned tries;                          /* to get the disks back */
     char *config;                            /* owned */
     char url[300];

@@ -183,6 +183,7 @@ enum bawn_status bawn_save_begin(struct bawn_boot *b, const struct bawn_save_wis
     *s = (struct bawn_save){
         .fd = -1,
         .resume = !b->paused,
+        .nr_devices = bawn_boot_devices(b),
         .track = wish->track || wish->base,
         .progress = wish->progress < 0 ? -1 : fcntl(wish->progress, F_DUPFD_CLOEXEC, 3),
     };
@@ -224,6 +225,8 @@ bool bawn_save_ordered(struct bawn_boot *b, enum bawn_order order, const char *w
     } else if (order != BAWN_ORDER_SAVE) {
         if (!bawn_boot_order(b, next_order(b)))
             fail(b, "the machine takes no orders");
+    } else if (b->shared->state.nr_devices != s->nr_devices) {
+        fail(b, BAWN_DEVICE_LEFT);
     } else {
         s->writer = bawn_boot_spawn("snapshot");
         if (!s->writer)

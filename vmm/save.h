@@ -31,7 +31,8 @@ struct bawn_save_progress {
 
 struct bawn_save {
     bool active;
-    bool resume;  /* the machine ran before */
+    bool resume; /* the machine ran before */
+    unsigned nr_devices;
     pid_t writer; /* 0: there is none */
     int fd;       /* owned: of temp */
     char path[PATH_MAX], temp[PATH_MAX];

@@ -240,6 +240,15 @@ bool bawn_boot_give(struct bawn_boot *b, const struct bawn_order_msg *msg, size_
     return true;
 }
 
+unsigned bawn_boot_devices(const struct bawn_boot *b)
+{
+    unsigned nr = 0;
+
+    for (unsigned i = 0; i < b->devices.nr; i++)
+        nr += b->devices.dev[i].present;
+    return nr;
+}
+
 bool bawn_boot_order(struct bawn_boot *b, enum bawn_order order)
 {
     return bawn_boot_give(b, &(struct bawn_order_msg){ .order = (uint8_t)order }, 1);

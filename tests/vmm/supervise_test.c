@@ -40,7 +40,7 @@ static unsigned nr_ordered;
 
 static const struct bawn_image_key key = { true, "the key of all these tests: 32 b" };
 static const char *save_to;
-static bool refuse_to_save;
+static bool refuse_to_save, device_left;
 static char saved_why[128];
 
 /* ---- the machine's process ---- */
@@ -185,8 +185,10 @@ static void is_saved(const struct bawn_vm_parts *parts, int fd)
         wait_for(fd);
         if (read(fd, &order, 1) != 1)
             continue;
-        if (order == BAWN_ORDER_SAVE)
+        if (order == BAWN_ORDER_SAVE) {
             parts->save->vcpu[0].regs.rip = 0x1234;
+            parts->save->nr_devices = !device_left;
+        }
         tell(fd, BAWN_TELL_DONE, (uint32_t)order,
              order == BAWN_ORDER_SAVE && refuse_to_save ? "not \"now\"" : "");
     }
@@ -571,6 +573,12 @@ static void test_save(void **state)
     assert_int_equal(rmdir(dir), 0); /* nothing is left there */
     assert_int_equal(mkdir(dir, 0700), 0);
     refuse_to_save = false;
+    device_left = true; /* with the configuration, which has it, nobody could go on */
+    run(is_saved);
+    assert_string_equal(saved_why, "a device has just left the machine: try again");
+    assert_int_equal(rmdir(dir), 0);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    device_left = false;
     run(is_saved);
     assert_string_equal(saved_why, "");
     check_saved(path);
