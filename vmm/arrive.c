@@ -92,12 +92,12 @@ static enum bawn_status take_config(struct bawn_run *r, const struct bawn_frame_
     return st ? st : bawn_options_over(opt, err);
 }
 
-static const struct bawn_disk *disk_of(const struct bawn_run *r, unsigned i)
+static struct bawn_disk *disk_of(struct bawn_run *r, unsigned i)
 {
     return &r->disk[r->opt.cfg.disk[i].slot - BAWN_SLOT_DISK];
 }
 
-static enum bawn_status compare(const struct bawn_run *r, const struct bawn_frame_hello *hello,
+static enum bawn_status compare(struct bawn_run *r, const struct bawn_frame_hello *hello,
                                 const struct bawn_state *facts, struct bawn_error *err)
 {
     const struct bawn_vm_config *cfg = &r->opt.cfg;
@@ -169,7 +169,7 @@ static enum bawn_status take_state(struct bawn_run *r, struct bawn_error *err)
     if (!st)
         st = bawn_state_check(a->state, a->state->size, cfg->vcpus, err);
     for (unsigned i = 0; !st && i < cfg->nr_disks; i++)
-        st = bawn_disk_lock(disk_of(r, i), cfg->disk[i].path, true, err);
+        st = bawn_disk_take_over(disk_of(r, i), &cfg->disk[i], err);
     return st;
 }
 

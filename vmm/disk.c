@@ -63,15 +63,17 @@ static enum bawn_status open_backing(struct bawn_disk *disk, const struct bawn_d
 }
 
 static enum bawn_status open_qcow2(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
-                                   struct bawn_error *err)
+                                   bool locked, struct bawn_error *err)
 {
     enum bawn_status st = cfg->backing ? open_backing(disk, cfg, err) : BAWN_OK;
     const struct bawn_qcow2_file file = { cfg->path, disk->fd, disk->readonly, disk->backing };
+    uint64_t size = 0;
 
     if (!st)
-        st = bawn_qcow2_open(&disk->qcow2, &file, err);
+        st =
+            locked ? bawn_qcow2_open(&disk->qcow2, &file, err) : bawn_qcow2_peek(&file, &size, err);
     if (!st)
-        disk->sectors = bawn_qcow2_size(disk->qcow2) / BAWN_SECTOR;
+        disk->sectors = (locked ? bawn_qcow2_size(disk->qcow2) : size) / BAWN_SECTOR;
     return st;
 }
 
@@ -94,7 +96,7 @@ static enum bawn_status open_it(struct bawn_disk *disk, const struct bawn_disk_c
     if (!st && locked)
         st = bawn_disk_lock(disk, cfg->path, true, err);
     if (!st && cfg->format == BAWN_DISK_QCOW2)
-        st = open_qcow2(disk, cfg, err);
+        st = open_qcow2(disk, cfg, locked, err);
     if (st)
         bawn_disk_close(disk);
     return st;
@@ -110,6 +112,25 @@ enum bawn_status bawn_disk_open_early(struct bawn_disk *disk, const struct bawn_
                                       struct bawn_error *err)
 {
     return open_it(disk, cfg, false, err);
+}
+
+enum bawn_status bawn_disk_take_over(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
+                                     struct bawn_error *err)
+{
+    const struct bawn_qcow2_file file = { cfg->path, disk->fd, disk->readonly, disk->backing };
+    uint64_t sectors = disk->sectors;
+    enum bawn_status st = bawn_disk_lock(disk, cfg->path, true, err);
+
+    if (st)
+        return st;
+    /* What this host has read of it may be older than what the other one wrote. */
+    posix_fadvise(disk->fd, 0, 0, POSIX_FADV_DONTNEED);
+    if (cfg->format != BAWN_DISK_QCOW2)
+        return BAWN_OK;
+    st = bawn_qcow2_open(&disk->qcow2, &file, err);
+    return st || bawn_qcow2_size(disk->qcow2) / BAWN_SECTOR == sectors
+               ? st
+               : bawn_fail(err, BAWN_E_CONFIG, "disk %s has another size by now", cfg->path);
 }
 
 void bawn_disk_close(struct bawn_disk *disk)

@@ -29,9 +29,12 @@ struct bawn_disk {
 
 enum bawn_status bawn_disk_open(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
                                 struct bawn_error *err);
-/* The same, but another machine may have it still; it is locked before it is used. */
+/* The same, but another machine may write to it still: its size alone is right. It is taken over
+ * before it is used: locked, and read. */
 enum bawn_status bawn_disk_open_early(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
                                       struct bawn_error *err);
+enum bawn_status bawn_disk_take_over(struct bawn_disk *disk, const struct bawn_disk_config *cfg,
+                                     struct bawn_error *err);
 /* Locks it against a second machine, or lets go of it. */
 enum bawn_status bawn_disk_lock(const struct bawn_disk *disk, const char *path, bool on,
                                 struct bawn_error *err);

@@ -400,6 +400,21 @@ bool bawn_qcow2_settle(struct bawn_qcow2 *q)
     return ok;
 }
 
+enum bawn_status bawn_qcow2_peek(const struct bawn_qcow2_file *file, uint64_t *size,
+                                 struct bawn_error *err)
+{
+    struct bawn_qcow2 q = { .file = *file };
+    struct header h;
+    enum bawn_status st = read_header(file, &h, err);
+
+    if (!st)
+        st = check_features(file, &h, err);
+    if (!st)
+        st = check_shape(&q, &h, err);
+    *size = q.size;
+    return st;
+}
+
 void bawn_qcow2_close(struct bawn_qcow2 *q)
 {
     if (!q)

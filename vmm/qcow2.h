@@ -31,6 +31,10 @@ struct bawn_qcow2_file {
 /* Reads and checks the image; in *q, what is to be closed. */
 enum bawn_status bawn_qcow2_open(struct bawn_qcow2 **q, const struct bawn_qcow2_file *file,
                                  struct bawn_error *err);
+/* The size of an image that another machine still writes to: of its tables, which change, nothing
+ * is looked at. */
+enum bawn_status bawn_qcow2_peek(const struct bawn_qcow2_file *file, uint64_t *size,
+                                 struct bawn_error *err);
 /* Flushes it, and writes what flushes leave for later too: closing it writes nothing then. */
 bool bawn_qcow2_settle(struct bawn_qcow2 *q);
 /* Writes what is not written yet. NULL is allowed. */

@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -667,8 +668,13 @@ def migrate(place):
     options = [text for name, path in files.items() for text in ("--migration-" + name, path)]
     with socket.create_server(("127.0.0.1", 0)) as one:
         url = f"tls:127.0.0.1:{one.getsockname()[1]}"
+    disks = ["--disk", f"path={place.disk}"]
+    if shutil.which("qemu-img"):
+        image = place.file("image")
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", image, "1M"], check=True)
+        disks += ["--disk", f"path={image},format=qcow2"]
     with place.program("run", "--name", "one", "--kernel", place.kernel, "--memory", "64M", "--serial", "null",
-                       "--disk", f"path={place.disk}") as first:
+                       *disks) as first:
         wait_until(lambda: bawn("info", "one").stdout.startswith("state     Running"))
         own = [text for name, path in files.items() for text in ("--" + name, path)]
         nobody = bawn("migrate", "one", url, *own)

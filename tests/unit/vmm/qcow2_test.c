@@ -343,6 +343,47 @@ static void test_paused(void **state)
     end(&m);
 }
 
+static void patch(off_t at, const void *bytes, size_t len)
+{
+    int fd = open(in_folder("image"), O_WRONLY);
+
+    assert_int_equal(pwrite(fd, bytes, len, at), (ssize_t)len);
+    close(fd);
+}
+
+/* Another machine still writes to it: what its tables refer to is counted in no file yet, or in one
+ * that was read before. What is wrong then is found when it is taken over. */
+static void test_early(void **state)
+{
+    const uint64_t another = __builtin_bswap64(0x8000000001000000), nothing = 0;
+    struct bawn_disk_config cfg = { .path = (char *)in_folder("image"), .format = BAWN_DISK_QCOW2 };
+    struct model m = { .seed = 12 };
+    struct bawn_disk early;
+    struct bawn_error err;
+
+    (void)state;
+    begin(&m, 8192);
+    assert_int_equal(command("rm -f image; qemu-img create -f qcow2 image 4M"), 0);
+    must_open(&m, NULL, false);
+    assert_true(write_tags(&m.disk, 0, 128, m.next));
+    assert_true(bawn_disk_flush(&m.disk));
+    patch(0x50008, &another, sizeof(another)); /* a cluster that is not counted */
+    assert_int_equal(bawn_disk_open_early(&early, &cfg, &err), BAWN_OK);
+    assert_int_equal(early.sectors, 8192);
+    assert_int_equal(bawn_disk_take_over(&early, &cfg, &err), BAWN_E_IO);
+    assert_non_null(strstr(err.msg, "in use by another machine"));
+    set_tags(&m, 0, 128, m.next);
+    bawn_disk_close(&m.disk);
+    assert_int_equal(bawn_disk_take_over(&early, &cfg, &err), BAWN_E_FORMAT);
+    assert_non_null(strstr(err.msg, "refcount says otherwise"));
+    patch(0x50008, &nothing, sizeof(nothing));
+    assert_int_equal(bawn_disk_take_over(&early, &cfg, &err), BAWN_OK);
+    m.disk = early;
+    compare_all(&m);
+    close_and_check(&m, "taken over");
+    end(&m);
+}
+
 /* ---- Refused ---- */
 
 static void expect_refused(const char *what, enum bawn_status want, const char *word)
@@ -376,14 +417,6 @@ static void test_unsupported(void **state)
         assert_int_equal(command("rm -f image data; %s", kinds[i].how), 0);
         expect_refused(kinds[i].how, BAWN_E_UNSUPPORTED, kinds[i].word);
     }
-}
-
-static void patch(off_t at, const void *bytes, size_t len)
-{
-    int fd = open(in_folder("image"), O_WRONLY);
-
-    assert_int_equal(pwrite(fd, bytes, len, at), (ssize_t)len);
-    close(fd);
 }
 
 /* An image of 64 KiB clusters as qemu-img makes it: counts' table at 1, block at 2, L1 at 3; and
@@ -497,12 +530,12 @@ static void test_random_damage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_work),   cmocka_unit_test(test_growth),
-        cmocka_unit_test(test_converted),     cmocka_unit_test(test_snapshots),
-        cmocka_unit_test(test_backing),       cmocka_unit_test(test_no_space),
-        cmocka_unit_test(test_paused),        cmocka_unit_test(test_unsupported),
-        cmocka_unit_test(test_corrupt),       cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_random_damage),
+        cmocka_unit_test(test_random_work), cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_converted),   cmocka_unit_test(test_snapshots),
+        cmocka_unit_test(test_backing),     cmocka_unit_test(test_no_space),
+        cmocka_unit_test(test_paused),      cmocka_unit_test(test_early),
+        cmocka_unit_test(test_unsupported), cmocka_unit_test(test_corrupt),
+        cmocka_unit_test(test_sizes),       cmocka_unit_test(test_random_damage),
     };
 
     if (!have_qemu_img()) {
