@@ -52,7 +52,7 @@ static void distrust(struct bawn_link *l, const char *why)
     if (l->told)
         return;
     l->told = true;
-    l->held = l->paused = false;
+    l->held = l->paused = l->lacks = false;
     l->ready = false; /* what it still says is not heard, but for a hello */
     l->owner.distrust(l->owner.opaque, l->device, why);
 }
@@ -104,7 +104,7 @@ static void stopping(void *opaque)
 static void hello(struct bawn_link *l)
 {
     l->ready = true;
-    l->told = l->held = l->paused = false;
+    l->told = l->held = l->paused = l->lacks = false;
     if (!l->waiting)
         bawn_virtio_reborn(l->virtio);
     else if (!l->hold)
@@ -115,7 +115,7 @@ static void hello(struct bawn_link *l)
 
 void bawn_link_forget(struct bawn_link *l)
 {
-    l->ready = l->waiting = l->told = l->held = l->paused = false;
+    l->ready = l->waiting = l->told = l->held = l->paused = l->lacks = false;
 }
 
 void bawn_link_pause(struct bawn_link *l)
@@ -132,7 +132,7 @@ void bawn_link_resume(struct bawn_link *l)
 {
     bool held = l->held;
 
-    l->hold = l->held = l->paused = false;
+    l->hold = l->held = l->paused = l->lacks = false;
     if (held && !bawn_link_tell(l->fd, BAWN_LINK_RESUME))
         distrust(l, "takes no messages");
     else if (l->ready && l->waiting)
@@ -160,6 +160,7 @@ static bool take(struct bawn_link *l, const struct bawn_link_msg *msg)
         return true;
     case BAWN_LINK_PAUSED:
         l->paused = l->held;
+        l->lacks = l->held && msg->len;
         if (!l->waiting)
             bawn_virtio_paused(l->virtio, &msg->start);
         if (l->held)
@@ -241,8 +242,7 @@ static void pause_device(struct end *e)
     struct bawn_link_msg msg = { .kind = BAWN_LINK_PAUSED };
 
     bawn_loop_hold(e->dev->host.loop, e->watch);
-    if (e->dev->ops->paused)
-        e->dev->ops->paused(e->dev->opaque);
+    msg.len = e->dev->ops->paused && !e->dev->ops->paused(e->dev->opaque);
     for (unsigned i = 0; i < e->dev->ops->nr_queues; i++) {
         msg.start.queue[i].avail_idx = e->dev->vq[i].avail_idx;
         msg.start.queue[i].used_idx = e->dev->vq[i].used_idx;

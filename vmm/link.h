@@ -31,7 +31,8 @@ enum bawn_link_kind {
     BAWN_LINK_BROKEN,
     BAWN_LINK_CONFIG,
     BAWN_LINK_QUIT,   /* the person at the console's terminal asked to stop */
-    BAWN_LINK_PAUSED, /* start: the queues' indices; nothing is served until it resumes */
+    BAWN_LINK_PAUSED, /* start: the queues' indices; nothing is served until it resumes; len: not 0:
+                       * what the driver wrote is not all where another would find it */
     BAWN_LINK_ANSWER, /* to a command */
 };
 
@@ -76,7 +77,8 @@ struct bawn_link {
     bool told;    /* distrust, until it says hello again */
     bool hold;    /* it is to be quiet */
     bool held;    /* this process of it was told so, */
-    bool paused;  /* and answered */
+    bool paused;  /* and answered, */
+    bool lacks;   /* that another could not go on from what it left */
     struct bawn_vdev_start start;
     struct timespec stop_by;
 };

@@ -28,6 +28,13 @@ static enum bawn_status save(struct bawn_error *err)
 
     if (!vm.paused)
         return bawn_fail(err, BAWN_E_IO, "it is not paused");
+    for (unsigned i = 0; i < vm.parts->devices->nr; i++) {
+        if (vm.link[i].lacks)
+            return bawn_fail(err, BAWN_E_IO,
+                             "not all that the guest wrote to %s is on its storage, which is full, "
+                             "or fails",
+                             vm.parts->devices->dev[i].name);
+    }
     st = bawn_state_save(&vm, vm.parts->save, err);
     return st ? st : bawn_track_harvest(&vm, err);
 }

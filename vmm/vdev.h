@@ -29,8 +29,9 @@ struct bawn_vdev_ops {
     void (*ready)(void *opaque, unsigned queue);
     /* The driver has reset the device; NULL: nothing to forget. */
     void (*reset)(void *opaque);
-    /* It is paused, and may be ended: what it has must be where another finds it. NULL: it is. */
-    void (*paused)(void *opaque);
+    /* It is paused, and may be ended: what it has must be where another finds it. False: not all of
+     * it is. NULL: it is. */
+    bool (*paused)(void *opaque);
     /* It goes on where another device was, in a snapshot; NULL: nobody needs to be told. */
     void (*resumed)(void *opaque);
     /* The device's process begins, and is not locked in yet; what others of it left is to be read

@@ -397,14 +397,15 @@ static int begin(void *opaque)
     return bawn_disk_refresh(b->disk, NULL) ? -EIO : 0;
 }
 
-static void paused(void *opaque)
+static bool paused(void *opaque)
 {
     struct bawn_virtio_blk *b = opaque;
+    bool all;
 
     drain(b);
-    /* One that fails the guest hears of at its own next flush. */
-    (void)!bawn_disk_settle(b->disk);
+    all = bawn_disk_settle(b->disk);
     bawn_vdev_again(&b->vdev, 0); /* what waited for a slot goes on when the device does */
+    return all;
 }
 
 /* No buffer of the driver's is touched any more when it hears that the device has stopped. */

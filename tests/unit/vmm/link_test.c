@@ -306,6 +306,33 @@ static void test_pause(void **state)
     assert_int_equal(nr_distrusts, 0);
 }
 
+static bool cannot_settle(void *opaque)
+{
+    (void)opaque;
+    return false;
+}
+
+/* From what it has left another could not go on. */
+static void test_pause_lacks(void **state)
+{
+    struct bawn_vdev_ops ops = *dev->vdev->ops;
+
+    (void)state;
+    ops.paused = cannot_settle;
+    dev->vdev->ops = &ops;
+    driver_start(1, V1);
+    serve(dev->link[1], dev->vdev);
+    turn();
+    bawn_link_pause(&l);
+    assert_false(l.lacks);
+    turn();
+    assert_true(bawn_link_quiet(&l) && l.lacks);
+    bawn_link_resume(&l);
+    turn();
+    assert_false(l.lacks);
+    dev->vdev->ops = m.virtio.ops;
+}
+
 /* A process that begins while all else is paused is started when the pause ends. */
 static void test_pause_before_hello(void **state)
 {
@@ -516,12 +543,19 @@ static void test_hostile_machine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_steps),           TEST(test_stop_before_hello),
-        TEST(test_pause),           TEST(test_pause_before_hello),
-        TEST(test_process),         TEST(test_dies_while_stopping),
-        TEST(test_hostile_device),  TEST(test_deaf_device),
-        TEST(test_hostile_machine), TEST(test_snapshot),
-        TEST(test_snapshot_early),  TEST(test_impossible_states),
+        TEST(test_steps),
+        TEST(test_stop_before_hello),
+        TEST(test_pause),
+        TEST(test_pause_before_hello),
+        TEST(test_pause_lacks),
+        TEST(test_process),
+        TEST(test_dies_while_stopping),
+        TEST(test_hostile_device),
+        TEST(test_deaf_device),
+        TEST(test_hostile_machine),
+        TEST(test_snapshot),
+        TEST(test_snapshot_early),
+        TEST(test_impossible_states),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -332,7 +332,7 @@ static void test_paused(void **state)
     for (unsigned i = 0; i < 200; i++)
         random_step(&m, 50);
     discard(&m, 0, 4000);
-    blk.vdev.ops->paused(&blk);
+    assert_true(blk.vdev.ops->paused(&blk));
     assert_int_equal(command("cp image then"), 0);
     blk.vdev.ops->end(&blk);
     assert_int_equal(command("cmp image then"), 0);

@@ -357,6 +357,7 @@ static void test_rate(void **state)
 }
 
 static unsigned syncs;
+static bool sync_fails;
 
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
@@ -364,7 +365,7 @@ int __wrap_fdatasync(int fd);
 int __wrap_fdatasync(int fd)
 {
     syncs++;
-    return __real_fdatasync(fd);
+    return sync_fails ? -1 : __real_fdatasync(fd);
 }
 
 struct io_uring_sqe *__real_bawn_uring_next(struct bawn_uring *u, uint8_t op, int fd,
@@ -391,8 +392,11 @@ static void test_write_through(void **state)
     assert_int_equal(driver_start(1, 1ull << VIRTIO_F_VERSION_1), 15);
     assert_int_equal(request(VIRTIO_BLK_T_OUT, 0, 512, NULL), VIRTIO_BLK_S_OK);
     assert_int_equal(syncs, 2);
-    blk.vdev.ops->paused(&blk); /* a snapshot's guest finds there what it wrote */
-    assert_int_equal(syncs, 3);
+    sync_fails = true;
+    assert_false(blk.vdev.ops->paused(&blk));
+    sync_fails = false;
+    assert_true(blk.vdev.ops->paused(&blk)); /* a snapshot's guest finds there what it wrote */
+    assert_int_equal(syncs, 4);
 }
 
 /* Offers a read of a sector once for each of n, each as the same chain of three. */
