@@ -233,8 +233,9 @@ static enum bawn_status get_page(struct bawn_pager *p, unsigned i, uint64_t page
 }
 
 /* Puts it there, if it is not there already, and wakes who waits for it at this source. False: its
- * process is gone. */
-static bool put_page(int source, const uint8_t *host, const uint8_t *from)
+ * process is gone; or there is no memory for it, and st says so: who waits would wait for ever. */
+static bool put_page(int source, const uint8_t *host, const uint8_t *from, enum bawn_status *st,
+                     struct bawn_error *err)
 {
     struct uffdio_copy copy = { .dst = (uintptr_t)host, .src = (uintptr_t)from, .len = PAGE };
     struct uffdio_range range = { (uintptr_t)host, PAGE };
@@ -242,6 +243,8 @@ static bool put_page(int source, const uint8_t *host, const uint8_t *from)
     while (ioctl(source, UFFDIO_COPY, &copy)) {
         if (errno == EEXIST)
             return !ioctl(source, UFFDIO_WAKE, &range);
+        if (errno == ENOMEM)
+            *st = bawn_fail(err, BAWN_E_NOMEM, "this host has no more memory for it");
         if (errno != EAGAIN) /* its mappings change just now */
             return false;
     }
@@ -264,12 +267,12 @@ static bool give(struct bawn_pager *p, int source, unsigned i, uint64_t page, en
     bool there;
 
     *st = get_page(p, i, page, content, err);
-    there = !*st && put_page(source, host + page * PAGE, content);
+    there = !*st && put_page(source, host + page * PAGE, content, st, err);
     for (uint64_t n = from; there && !*st && n < pages && n < page + AROUND; n++) {
         if (n == page || !at_hand(p, i, n))
             continue;
         *st = get_page(p, i, n, content, err);
-        there = !*st && put_page(source, host + n * PAGE, content);
+        there = !*st && put_page(source, host + n * PAGE, content, st, err);
     }
     return there;
 }
@@ -353,8 +356,8 @@ static enum bawn_status fill(struct bawn_pager *p, unsigned i, struct bawn_error
             st = serve_all(p, false, err);
         if (!st)
             st = get_page(p, i, page, content, err);
-        while (!st && !(p->nr_sources &&
-                        put_page(p->source[0], p->mem->range[i].host + page * PAGE, content))) {
+        while (!st && !(p->nr_sources && put_page(p->source[0], p->mem->range[i].host + page * PAGE,
+                                                  content, &st, err))) {
             if (p->nr_sources)
                 drop_source(p, 0);
             else

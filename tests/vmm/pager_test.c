@@ -11,9 +11,12 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -33,6 +36,18 @@ static struct bawn_pager pager;
 static struct bawn_error *err; /* of the pager's process */
 static pid_t pager_pid;
 static int file, base_file = -1;
+
+static bool no_memory; /* of the host, for a page */
+
+int __real_ioctl(int fd, unsigned long what, void *arg);
+int __wrap_ioctl(int fd, unsigned long what, void *arg);
+int __wrap_ioctl(int fd, unsigned long what, void *arg)
+{
+    if (!no_memory || what != UFFDIO_COPY)
+        return __real_ioctl(fd, what, arg);
+    errno = ENOMEM;
+    return -1;
+}
 
 /* Every third page has something in it. */
 static uint8_t content(unsigned range, uint64_t page)
@@ -237,6 +252,22 @@ static void test_damage(void **opaque)
     assert_int_equal(end_of(one), -SIGKILL);
 }
 
+/* The machine is ended then, with the reason; it is not left waiting for ever. */
+static void test_no_memory(void **opaque)
+{
+    pid_t one;
+
+    (void)opaque;
+    no_memory = true;
+    start();
+    no_memory = false;
+    one = reader(false);
+    assert_int_equal(end_of(pager_pid), 1);
+    assert_non_null(strstr(err->msg, "no more memory"));
+    kill(one, SIGKILL);
+    assert_int_equal(end_of(one), -SIGKILL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +275,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_on_demand, setup_chain, teardown),
         cmocka_unit_test_setup_teardown(test_killed_reader, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
     };
 
     if (!bawn_pager_open(&pager)) {
