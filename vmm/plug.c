@@ -86,6 +86,8 @@ void bawn_plug_retract(struct bawn_boot *b, unsigned i)
     b->child[i].gone = true;
     if (b->child[i].pid)
         kill(b->child[i].pid, SIGKILL);
+    else
+        bawn_plug_ended(b, i);
 }
 
 void bawn_plug_gone(struct bawn_boot *b, unsigned i)

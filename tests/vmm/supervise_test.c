@@ -685,6 +685,40 @@ static void test_asked_before(void **state)
     close(disk[SLOT - BAWN_SLOT_DISK].fd);
 }
 
+static void retracted(void *opaque, unsigned slot)
+{
+    (void)opaque;
+    assert_int_equal(slot, SLOT);
+    nr_unplugged++;
+}
+
+/* One whose process has ended already, and whom the machine refuses. */
+static void test_retract(void **state)
+{
+    static const struct bawn_ram ram = { 0, 2 << 20 };
+    static const struct bawn_backends backends = { .disk = disk };
+    const struct bawn_vm_config cfg = { .vcpus = 1 };
+    static struct bawn_boot b;
+    int place;
+
+    (void)state;
+    nr_unplugged = 0;
+    b.ops.unplugged = retracted;
+    disk[SLOT - BAWN_SLOT_DISK].fd = memfd_create("disk", MFD_CLOEXEC);
+    disk[SLOT - BAWN_SLOT_DISK].sectors = 16;
+    assert_int_equal(bawn_mem_create(&b.mem, &ram, 1, BAWN_PAGES_SMALL, NULL), BAWN_OK);
+    assert_int_equal(bawn_devices_create(&b.devices, &cfg, &b.mem, &backends), 0);
+    place = bawn_devices_place(&b.devices, SLOT);
+    assert_true(place >= 0);
+    assert_int_equal(bawn_devices_plug(&b.devices, (unsigned)place, &b.mem, &backends), 0);
+    bawn_plug_retract(&b, (unsigned)place);
+    assert_int_equal(nr_unplugged, 1);
+    assert_false(b.devices.dev[place].present);
+    bawn_devices_destroy(&b.devices);
+    bawn_mem_destroy(&b.mem);
+    close(disk[SLOT - BAWN_SLOT_DISK].fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -695,6 +729,7 @@ int main(void)
         cmocka_unit_test(test_save),       cmocka_unit_test(test_save_and_end),
         cmocka_unit_test(test_not_sent),   cmocka_unit_test(test_save_refused),
         cmocka_unit_test(test_plug),       cmocka_unit_test(test_asked_before),
+        cmocka_unit_test(test_retract),
     };
     sigset_t set;
 
