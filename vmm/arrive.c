@@ -4,6 +4,7 @@
  * and believed no more than a snapshot without a key.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +55,13 @@ void bawn_arrive_close(struct bawn_run *r)
     *a = (struct bawn_arrive){ .link = -1, .watch = -1, .mem.faults = -1 };
 }
 
+/* It may have ended, and what it said last still be there. */
+static void distrust(const struct bawn_arrive *a)
+{
+    if (a->pid)
+        kill(a->pid, SIGKILL);
+}
+
 /* The source hears why, if it still listens; the process ends then, and bawn_arrive_reap() sees. */
 static void refuse(struct bawn_run *r, const char *why)
 {
@@ -64,7 +72,7 @@ static void refuse(struct bawn_run *r, const char *why)
         return;
     snprintf(a->shared->why.msg, sizeof(a->shared->why.msg), "%.400s", why);
     if (!bawn_move_tell(a->link, BAWN_MOVE_REFUSE))
-        kill(a->pid, SIGKILL);
+        distrust(a);
 }
 
 /* ---- before the source stops ---- */
@@ -173,6 +181,18 @@ static enum bawn_status take_state(struct bawn_run *r, struct bawn_error *err)
     return st;
 }
 
+/* Anybody on the network may be one, as often as they like; and nobody may read of it. */
+static void tell_stranger(struct bawn_run *r)
+{
+    struct pollfd log = { STDERR_FILENO, POLLOUT, 0 };
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec != r->arrive.told && poll(&log, 1, 0) == 1 && log.revents == POLLOUT)
+        bawn_run_stranger(r, r->arrive.shared->why.msg);
+    r->arrive.told = now.tv_sec;
+}
+
 static void on_message(void *opaque)
 {
     struct bawn_run *r = opaque;
@@ -188,8 +208,10 @@ static void on_message(void *opaque)
         bawn_loop_set(r->loop, a->watch, false); /* it ends: bawn_arrive_reap() */
         return;
     }
-    if (msg.kind == BAWN_MOVE_STRANGER) {
-        bawn_run_stranger(r, a->shared->why.msg);
+    if (*a->why) {
+        distrust(a); /* nothing comes from one that was refused */
+    } else if (msg.kind == BAWN_MOVE_STRANGER) {
+        tell_stranger(r);
     } else if (msg.kind == BAWN_MOVE_ASKED && !a->state) {
         st = take_in(r, &err);
         if (!st && !bawn_move_give_memory(a->link, &a->mem))
@@ -206,7 +228,7 @@ static void on_message(void *opaque)
         if (!bawn_boot_order(&r->boot, BAWN_ORDER_RESUME))
             bawn_boot_end(&r->boot, BAWN_END_FAILED, "it arrived, and takes no orders");
     } else {
-        kill(a->pid, SIGKILL);
+        distrust(a);
     }
     if (st)
         refuse(r, err.msg);
@@ -221,8 +243,8 @@ void bawn_arrive_launched(struct bawn_run *r)
     if (!a->active)
         return;
     a->built = true;
-    if (!bawn_move_tell(a->link, BAWN_MOVE_HOLDS) && a->pid)
-        kill(a->pid, SIGKILL);
+    if (!bawn_move_tell(a->link, BAWN_MOVE_HOLDS))
+        distrust(a);
 }
 
 bool bawn_arrive_ordered(struct bawn_run *r, const char *why)

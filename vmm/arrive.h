@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "loop.h"
 #include "memory.h"
@@ -26,6 +27,7 @@ struct bawn_arrive {
     struct bawn_arrival *shared; /* owned: with that process */
     struct bawn_state *state;    /* owned: checked; NULL: it has not come */
     struct bawn_mem mem;         /* owned, until it is a boot's */
+    time_t told;                 /* when a stranger was */
     char why[512];
 };
 
