@@ -4,6 +4,7 @@
  * a body is JSON text of bounded size; what is in it is checked here.
  */
 #include <endian.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,16 +281,22 @@ static enum bawn_status give_files(struct bawn_run *r, struct bawn_error *err)
 {
     struct bawn_vm_config *cfg = &r->opt.cfg;
     struct bawn_control *c = &r->control;
-    unsigned need = 0, had = c->nr_fds;
+    unsigned need = 0, n = 0;
 
-    for (unsigned i = 0; i < cfg->nr_nets; i++) {
-        for (unsigned k = 0; k < cfg->net[i].nr_fds; k++, need++)
-            cfg->net[i].fd[k] = need < had ? dup(c->fds[need]) : -1;
+    for (unsigned i = 0; i < cfg->nr_nets; i++)
+        need += cfg->net[i].nr_fds;
+    if (need != c->nr_fds) {
+        for (unsigned i = 0; i < cfg->nr_nets; i++)
+            cfg->net[i].nr_fds = 0; /* the numbers are another process's */
+        return bawn_fail(err, BAWN_E_CONFIG,
+                         "%u descriptors came, and the snapshot's machine needs %u", c->nr_fds,
+                         need);
     }
-    return need == had
-               ? BAWN_OK
-               : bawn_fail(err, BAWN_E_CONFIG,
-                           "%u descriptors came, and the snapshot's machine needs %u", had, need);
+    for (unsigned i = 0; i < cfg->nr_nets; i++) {
+        for (unsigned k = 0; k < cfg->net[i].nr_fds; k++)
+            cfg->net[i].fd[k] = fcntl(c->fds[n++], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    }
+    return BAWN_OK;
 }
 
 /* It goes on paused (bawn_control_launched()). */

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -317,6 +318,63 @@ static void test_hotplug(void **state)
     unlink(path);
 }
 
+static unsigned open_files(void)
+{
+    unsigned n = 0;
+
+    for (int fd = 0; fd < 1024; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+static void write_snapshot(const char *path, const char *config)
+{
+    static const struct bawn_progress nobody;
+    static const struct bawn_image_key none;
+    static struct bawn_state state;
+    const struct bawn_ram ram = { 0, 2 << 20 };
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    struct bawn_image image;
+    struct bawn_mem mem;
+
+    assert_true(fd >= 0);
+    assert_int_equal(bawn_mem_create(&mem, &ram, 1, BAWN_PAGES_SMALL, NULL), BAWN_OK);
+    assert_int_equal(bawn_image_create(&image, fd, &none, NULL), BAWN_OK);
+    assert_int_equal(
+        bawn_snapshot_write(&image, config, &state, BAWN_STATE_SIZE(1), &mem, NULL, &nobody, NULL),
+        BAWN_OK);
+    bawn_image_close(&image);
+    bawn_mem_destroy(&mem);
+    close(fd);
+}
+
+/* Descriptors that come with a snapshot that needs another number of them are closed. */
+static void test_restore_files(void **state)
+{
+    char path[] = "/tmp/bawn-control-test.XXXXXX", body[80];
+    int fds[] = { 0, 1, 2 }, fd = mkstemp(path);
+    unsigned before;
+
+    (void)state;
+    close(fd);
+    write_snapshot(path, "{\"payload\":{\"kernel\":\"/k\"},\"net\":[{\"fds\":[7,8]}]}");
+    snprintf(body, sizeof(body), "{\"source_url\":\"file://%s\"}", path);
+    r->opt.no_encryption = true;
+    before = open_files();
+    for (unsigned n = 0; n <= 3; n++) {
+        if (n == 2)
+            continue;
+        assert_int_equal(ask_with(BAWN_API_RESTORE, body, fds, n), 400);
+        assert_non_null(strstr(answer.body, "needs 2"));
+        assert_int_equal(open_files(), before);
+    }
+    assert_int_equal(ask_with(BAWN_API_RESTORE, body, fds, 2), 0);
+    assert_int_equal(r->opt.cfg.net[0].nr_fds, 2);
+    for (unsigned k = 0; k < 2; k++)
+        assert_true(r->opt.cfg.net[0].fd[k] > STDERR_FILENO);
+    unlink(path);
+}
+
 /* The process was taken over, or is another one. */
 static void test_hostile(void **state)
 {
@@ -351,7 +409,8 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { TEST(test_configuration), TEST(test_orders),
-                                        TEST(test_resize), TEST(test_hotplug), TEST(test_hostile) };
+                                        TEST(test_resize),        TEST(test_hotplug),
+                                        TEST(test_restore_files), TEST(test_hostile) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
