@@ -285,13 +285,10 @@ static enum bawn_status give_files(struct bawn_run *r, struct bawn_error *err)
 
     for (unsigned i = 0; i < cfg->nr_nets; i++)
         need += cfg->net[i].nr_fds;
-    if (need != c->nr_fds) {
-        for (unsigned i = 0; i < cfg->nr_nets; i++)
-            cfg->net[i].nr_fds = 0; /* the numbers are another process's */
+    if (need != c->nr_fds)
         return bawn_fail(err, BAWN_E_CONFIG,
                          "%u descriptors came, and the snapshot's machine needs %u", c->nr_fds,
                          need);
-    }
     for (unsigned i = 0; i < cfg->nr_nets; i++) {
         for (unsigned k = 0; k < cfg->net[i].nr_fds; k++)
             cfg->net[i].fd[k] = fcntl(c->fds[n++], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

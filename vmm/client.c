@@ -264,18 +264,32 @@ static int do_stats(struct ask *a)
     return 0;
 }
 
-/* "key=value,key=value" as a JSON object: on and off, numbers, sizes of the given key, text. */
+/* What is wrong with the argument; NULL. */
+static json_t *wrong(const struct ask *a, json_t *object, const char *part, const char *why)
+{
+    char text[256];
+
+    snprintf(text, sizeof(text), "%.100s: %s: %s", part, why, a->command->argument);
+    fail(a, text);
+    json_decref(object);
+    return NULL;
+}
+
+/* "key=value,key=value" as a JSON object: on and off, numbers, sizes of the given key, text. NULL:
+ * it is none, which was said. */
 static json_t *object_of(struct ask *a)
 {
     json_t *object = json_object();
     char *copy = strdup(a->argument), *next = copy, *part;
 
-    while (copy && (part = strsep(&next, ","))) {
+    while (copy && object && (part = strsep(&next, ","))) {
         char *value = strchr(part, '='), *end;
         bool on;
 
-        if (!value)
-            continue;
+        if (!value) { /* what would be left out might be "readonly" */
+            object = wrong(a, object, part, "KEY=VALUE is needed");
+            break;
+        }
         *value++ = '\0';
         on = !strcmp(value, "on");
         if (on || !strcmp(value, "off"))
@@ -310,7 +324,9 @@ static int send_object(struct ask *a, json_t *object)
 
 static int do_add(struct ask *a)
 {
-    return send_object(a, object_of(a));
+    json_t *object = object_of(a);
+
+    return object ? send_object(a, object) : 2;
 }
 
 static int do_remove(struct ask *a)
@@ -318,22 +334,40 @@ static int do_remove(struct ask *a)
     return send_object(a, json_pack("{ss}", "id", a->argument));
 }
 
+/* A number or size of this key, as the call has it. NULL: it is none. */
+static json_t *size_of(const char *key, json_t *value, const char **name)
+{
+    static const char *const keys[][2] = { { "cpus", "desired_vcpus" },
+                                           { "memory", "desired_ram" },
+                                           { "balloon", "desired_balloon" } };
+    uint64_t n = (uint64_t)json_integer_value(value);
+
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+        *name = keys[i][1];
+        if (strcmp(keys[i][0], key) != 0)
+            continue;
+        if (json_is_integer(value) ||
+            (i && json_is_string(value) && !bawn_size_parse(json_string_value(value), &n, NULL)))
+            return json_integer((json_int_t)n);
+    }
+    return NULL;
+}
+
 static int do_resize(struct ask *a)
 {
-    json_t *wish = object_of(a), *object = json_object(), *n;
-    uint64_t bytes;
+    json_t *wish = object_of(a), *object = wish ? json_object() : NULL;
 
-    if ((n = json_object_get(wish, "cpus")))
-        json_object_set(object, "desired_vcpus", n);
-    for (unsigned i = 0; i < 2; i++) {
-        n = json_object_get(wish, i ? "balloon" : "memory");
-        bytes = (uint64_t)json_integer_value(n);
-        if (n && (json_is_integer(n) || !bawn_size_parse(json_string_value(n), &bytes, NULL)))
-            json_object_set_new(object, i ? "desired_balloon" : "desired_ram",
-                                json_integer((json_int_t)bytes));
+    for (void *i = json_object_iter(wish); i && object; i = json_object_iter_next(wish, i)) {
+        const char *key = json_object_iter_key(i), *name;
+        json_t *n = size_of(key, json_object_iter_value(i), &name);
+
+        if (n)
+            json_object_set_new(object, name, n);
+        else
+            object = wrong(a, object, key, "one of these is needed");
     }
     json_decref(wish);
-    return send_object(a, object);
+    return object ? send_object(a, object) : 2;
 }
 
 /* A file's name, as another process understands it, behind a few letters. */

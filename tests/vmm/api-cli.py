@@ -637,6 +637,11 @@ def before_boot(place):
         assert bawn("add-disk", *at, "path=/d,readonly=on,id=two").returncode == 0
         assert bawn("remove", *at, "_disk0").returncode == 0
         assert bawn("resize", *at, "cpus=2,memory=128M").returncode == 0
+        # What is not understood is not left out.
+        for wrong in (("resize", "512M"), ("resize", "memory=lots"), ("resize", "cpu=3"), ("resize", "cpus=x"),
+                      ("add-disk", "path=/e,readonly")):
+            it = bawn(wrong[0], *at, wrong[1])
+            assert it.returncode == 2 and "needed: " in it.stderr and not it.stdout, it
         with open("/dev/null", "rb") as tap:
             done = bawn("add-net", *at, f"fd={tap.fileno()},id=n", pass_fds=(tap.fileno(),))
         assert done.returncode == 0, done
