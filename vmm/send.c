@@ -89,19 +89,21 @@ static enum bawn_status wait_for(struct sending *g, enum bawn_frame_kind kind,
 
 /* ---- frames ---- */
 
-/* Waits for its turn, where the bandwidth is limited. */
+/* Waits for its turn, where the bandwidth is limited; which may be to almost nothing. */
 static void pace(const struct sending *g)
 {
+    struct pollfd stop = { g->t->stop_fd, 0, 0 };
     uint64_t due, at = now();
-    struct timespec wait;
 
     if (!g->s->wish.bandwidth || g->hurry)
         return;
     due = g->start + (uint64_t)((double)(g->sent - g->round) / (double)g->s->wish.bandwidth * 1e9);
-    if (due <= at)
-        return;
-    wait = (struct timespec){ (time_t)((due - at) / NS), (long)((due - at) % NS) };
-    ppoll(NULL, 0, &wait, NULL);
+    for (; at < due && !stop.revents && !bawn_tls_late(g->t); at = now()) {
+        uint64_t left = due - at < NS ? due - at : NS;
+        const struct timespec wait = { (time_t)(left / NS), (long)(left % NS) };
+
+        ppoll(&stop, 1, &wait, NULL);
+    }
 }
 
 static enum bawn_status put(struct sending *g, enum bawn_frame_kind kind, const void *data,

@@ -53,6 +53,7 @@ static struct {
     const char *refuse[2]; /* what the destination says to being asked, and in the end */
     const char *cert, *ca, *host;
     unsigned timeout;
+    uint64_t bandwidth;
     bool restless; /* the guest never writes less */
 } m;
 
@@ -133,7 +134,7 @@ static _Noreturn void send_it(const char *url, int link)
     s = (struct bawn_send){
         .wish = { .url = url,
                   .files = files(m.cert, m.ca),
-                  .bandwidth = 200 * MIB, /* on any machine 15 MiB take longer than the downtime */
+                  .bandwidth = m.bandwidth,
                   .downtime = 10,
                   .progress = -1,
                   .timeout = m.timeout },
@@ -350,6 +351,7 @@ static int setup(void **opaque)
     m.ca = "ca";
     m.host = "127.0.0.1";
     m.timeout = 50;
+    m.bandwidth = 200 * MIB; /* on any machine 15 MiB take longer than the downtime */
     m.state = (void *)shared;
     m.why = (void *)(shared + (sizeof(*m.state) + 63) / 64 * 64);
     m.arrival = (void *)(m.why + 1);
@@ -435,6 +437,20 @@ static void test_too_slow(void **opaque)
     go();
     assert_false(m.given || m.ended);
     assert_non_null(strstr(m.why->msg, "too long"));
+}
+
+/* A frame takes minutes: the time for all of it ends it all the same. */
+static void test_too_narrow(void **opaque)
+{
+    uint64_t since = (uint64_t)time(NULL);
+
+    (void)opaque;
+    m.timeout = 1;
+    m.bandwidth = 100;
+    go();
+    assert_false(m.given || m.ended);
+    assert_non_null(strstr(m.why->msg, "too long"));
+    assert_in_range((uint64_t)time(NULL) - since, 0, 30);
 }
 
 /* ---- who it is ---- */
@@ -634,6 +650,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_slow, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_too_narrow, setup, teardown),
 #ifndef SANDBOXED
         cmocka_unit_test_setup_teardown(test_strangers, setup, teardown),
 #endif
