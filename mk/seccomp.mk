@@ -32,7 +32,7 @@ install-vmm: # completion, the schema of configurations, the name that libvirt a
 # Tests of the processes, on what is shipped.
 vmm_programs := $(patsubst tests/vmm/%.c,$(B)/vmm/%,$(wildcard tests/vmm/*_test.c))
 vmm_tests := $(wildcard tests/vmm/*.sh tests/vmm/*-cli.py) $(vmm_programs)
-$(B)/vmm/supervise_test: vmm_ld := -Wl,--wrap=bawn_machine_run
+$(B)/vmm/supervise_test: vmm_ld := -Wl,--wrap=bawn_machine_run,--wrap=bawn_link_receive
 $(B)/vmm/pager_test: vmm_ld := -Wl,--wrap=ioctl
 $(B)/vmm/%: $(B)/obj/release/tests/vmm/%.o $(call objs,release,$(vmm_src) $(launch_src) $(base_src)) \
 		$(B)/lib/libbawn-attest.a $(B)/lib/libbawn-policy.a

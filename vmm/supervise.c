@@ -19,6 +19,7 @@
 
 #define STARTS_MAX 16  /* of a device's process in one boot */
 #define GRACE 2        /* seconds that processes may take to end */
+#define DRAIN_MAX 1024 /* messages: more than a socket holds */
 #define ORDER_LIMIT 15 /* and to do what they are told: a disk's flush may be under way */
 
 /* ---- children ---- */
@@ -394,7 +395,9 @@ void bawn_boot_drain(struct bawn_boot *b, unsigned i)
 {
     struct bawn_link_msg msg;
 
-    while (bawn_link_receive(b->devices.dev[i].link[1], &msg) > 0)
+    /* Who goes on saying more is not waited for. */
+    for (unsigned n = 0; n < DRAIN_MAX && bawn_link_receive(b->devices.dev[i].link[1], &msg) > 0;
+         n++)
         ;
 }
 
