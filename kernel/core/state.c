@@ -335,14 +335,18 @@ static int get_events(struct bawn_vcpu *vcpu, struct kvm_vcpu_events *e)
 
 /*
  * An exception that its instructions did not cause, an interrupt or NMI past its masks is an attack
- * on such a guest. What an exit broke off may be put back as it was read.
+ * on such a guest, and so is to take the masks away. What an exit broke off may be put back as it
+ * was read.
  */
-static bool foreign_events(const struct bawn_vcpu *vcpu, const struct kvm_vcpu_events *e)
+static bool foreign_events(struct bawn_vcpu *vcpu, const struct kvm_vcpu_events *e)
 {
 	return e->exception.injected ||
 	       (e->interrupt.injected &&
 		(!vcpu->irq.injected || vcpu->irq.vector != e->interrupt.nr)) ||
-	       (e->nmi.injected && !vcpu->nmi_injected);
+	       (e->nmi.injected && !vcpu->nmi_injected) ||
+	       (!e->nmi.masked && bawn_cpu->get_nmi_mask(vcpu)) ||
+	       (e->flags & KVM_VCPUEVENT_VALID_SHADOW && !e->interrupt.shadow &&
+		bawn_cpu->get_shadow(vcpu));
 }
 
 static int set_events(struct bawn_vcpu *vcpu, const struct kvm_vcpu_events *e)

@@ -414,6 +414,16 @@ static void test_open_state(void)
     events.interrupt.injected = 0;
     events.nmi.injected = 1; /* nor an NMI past its mask */
     EXPECT_EQ(kvm_call(g.v->fd, KVM_SET_VCPU_EVENTS, &events), -EINVAL);
+    events.nmi.injected = 0;
+    events.nmi.masked = 1; /* which it does not take away either, nor the shadow of an STI */
+    events.interrupt.shadow = KVM_X86_SHADOW_INT_STI;
+    events.flags = KVM_VCPUEVENT_VALID_SHADOW;
+    EXPECT_EQ(kvm_call(g.v->fd, KVM_SET_VCPU_EVENTS, &events), 0);
+    events.nmi.masked = 0;
+    EXPECT_EQ(kvm_call(g.v->fd, KVM_SET_VCPU_EVENTS, &events), -EINVAL);
+    events.nmi.masked = 1;
+    events.interrupt.shadow = 0;
+    EXPECT_EQ(kvm_call(g.v->fd, KVM_SET_VCPU_EVENTS, &events), -EINVAL);
     EXPECT_EQ(snp_run(&g), GUEST_DONE);
 }
 

@@ -459,6 +459,30 @@ static void the_page_is_no_request(void **state)
     assert_int_equal(get(AT_INFO2), 5); /* invalid input */
 }
 
+static long events(unsigned long call, struct kvm_vcpu_events *e)
+{
+    return sim_vm_call(&vm, vm.vcpu[0], call, e, sizeof(*e));
+}
+
+/* The masks are the guest's: the VMM may set them, and takes none away. */
+static void masks_stay(void **state)
+{
+    struct kvm_vcpu_events e = { 0 };
+
+    (void)state;
+    assert_int_equal(events(KVM_GET_VCPU_EVENTS, &e), 0);
+    assert_int_equal(events(KVM_SET_VCPU_EVENTS, &e), 0);
+    e.nmi.masked = 1;
+    e.interrupt.shadow = KVM_X86_SHADOW_INT_STI;
+    assert_int_equal(events(KVM_SET_VCPU_EVENTS, &e), 0);
+    e.nmi.masked = 0;
+    e.nmi.pending = 1;
+    assert_int_equal(events(KVM_SET_VCPU_EVENTS, &e), -EINVAL);
+    e.nmi.masked = 1;
+    e.interrupt.shadow = 0;
+    assert_int_equal(events(KVM_SET_VCPU_EVENTS, &e), -EINVAL);
+}
+
 static struct bawn_bytes as_bytes(const struct psp_blob *blob)
 {
     return (struct bawn_bytes){ blob->data, blob->len };
@@ -603,6 +627,7 @@ int main(void)
         TEST(ap_creation),
         TEST(digest_is_the_predicted_one),
         TEST(the_page_is_no_request),
+        TEST(masks_stay),
         TEST(report_is_verified),
         TEST(host_write_to_guest_page_is_found),
         TEST(refused_page_goes_back),
