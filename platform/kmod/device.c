@@ -31,7 +31,7 @@ enum { /* platform_request.state */
 
 static struct {
 	struct mutex call_lock; /* one caller at a time */
-	struct mutex lock;	/* what follows; held while pages are copied */
+	struct mutex lock;	/* what follows; not held where the daemon's memory is touched */
 	bool open;
 	bool ready;    /* HELLO was answered */
 	bool given_up; /* this opener answers no more: it must close */
@@ -228,33 +228,26 @@ static int device_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static int put_page_record(char __user **to, const struct platform_page *page)
+static u8 *put_page_record(u8 *to, const struct platform_page *page)
 {
-	struct bawn_platform_page record = {
+	const struct bawn_platform_page record = {
 		.gpa = page->gpa,
 		.paddr = page->pfn << PAGE_SHIFT,
 		.flags = page->flags,
 	};
-	unsigned long left;
-	void *bytes;
 
-	if (copy_to_user(*to, &record, sizeof(record)))
-		return -EFAULT;
-	*to += sizeof(record);
+	memcpy(to, &record, sizeof(record));
+	to += sizeof(record);
 	if (!(page->flags & BAWN_PLATFORM_PAGE_IN))
-		return 0;
-	bytes = kmap_local_page(pfn_to_page(page->pfn));
-	left = copy_to_user(*to, bytes, PAGE_SIZE);
-	kunmap_local(bytes);
-	*to += PAGE_SIZE;
-	return left ? -EFAULT : 0;
+		return to;
+	memcpy_from_page((char *)to, pfn_to_page(page->pfn), 0, PAGE_SIZE);
+	return to + PAGE_SIZE;
 }
 
-static int put_request(char __user *to)
+static void put_request(u8 *to)
 {
-	static const u8 zeros[8];
 	const struct platform_request *req = dev.req;
-	struct bawn_platform_header head = {
+	const struct bawn_platform_header head = {
 		.size = dev.size,
 		.version = BAWN_PLATFORM_VERSION,
 		.id = dev.id,
@@ -262,17 +255,15 @@ static int put_request(char __user *to)
 		.buffer_len = req->len,
 		.nr_pages = req->nr_pages,
 	};
-	u32 pad = padded(req->len) - req->len, i;
-	int r = 0;
+	u32 i;
 
-	if (copy_to_user(to, &head, sizeof(head)) ||
-	    copy_to_user(to + sizeof(head), req->buf, req->len) ||
-	    copy_to_user(to + sizeof(head) + req->len, zeros, pad))
-		return -EFAULT;
-	to += sizeof(head) + padded(req->len);
-	for (i = 0; i < req->nr_pages && !r; i++)
-		r = put_page_record(&to, &req->pages[i]);
-	return r;
+	memcpy(to, &head, sizeof(head));
+	to += sizeof(head);
+	memcpy(to, req->buf, req->len);
+	memset(to + req->len, 0, padded(req->len) - req->len);
+	to += padded(req->len);
+	for (i = 0; i < req->nr_pages; i++)
+		to = put_page_record(to, &req->pages[i]);
 }
 
 static bool readable(void)
@@ -280,9 +271,40 @@ static bool readable(void)
 	return READ_ONCE(dev.queued) || READ_ONCE(dev.given_up);
 }
 
+/* The request that waits, in memory of the module: the daemon's may keep a copy waiting. */
+static ssize_t take_request(size_t len, u8 **message, u64 *id)
+{
+	if (dev.given_up)
+		return -EIO;
+	if (!dev.queued)
+		return -EAGAIN; /* its caller gave it up meanwhile */
+	if (len < dev.size)
+		return -EMSGSIZE;
+	*message = kvmalloc(dev.size, GFP_KERNEL);
+	if (!*message)
+		return -ENOMEM;
+	put_request(*message);
+	*id = dev.id;
+	WRITE_ONCE(dev.queued, false);
+	WRITE_ONCE(dev.req->state, TAKEN);
+	wake_up_all(&dev.caller);
+	return dev.size;
+}
+
+/* It did not get there, and may be read again. */
+static void put_back(u64 id)
+{
+	mutex_lock(&dev.lock);
+	if (dev.req && dev.id == id)
+		WRITE_ONCE(dev.queued, true);
+	mutex_unlock(&dev.lock);
+}
+
 static ssize_t device_read(struct file *file, char __user *to, size_t len, loff_t *pos)
 {
+	u8 *message = NULL;
 	ssize_t r = -EAGAIN;
+	u64 id;
 
 	while (r == -EAGAIN) {
 		if (!readable() && file->f_flags & O_NONBLOCK)
@@ -290,22 +312,14 @@ static ssize_t device_read(struct file *file, char __user *to, size_t len, loff_
 		if (wait_event_interruptible(dev.daemon, readable()))
 			return -ERESTARTSYS;
 		mutex_lock(&dev.lock);
-		if (dev.given_up)
-			r = -EIO;
-		else if (!dev.queued)
-			r = -EAGAIN; /* its caller gave it up meanwhile */
-		else if (len < dev.size)
-			r = -EMSGSIZE;
-		else
-			r = put_request(to);
-		if (!r) {
-			r = dev.size;
-			WRITE_ONCE(dev.queued, false);
-			WRITE_ONCE(dev.req->state, TAKEN);
-			wake_up_all(&dev.caller);
-		}
+		r = take_request(len, &message, &id);
 		mutex_unlock(&dev.lock);
 	}
+	if (r > 0 && copy_to_user(to, message, r)) {
+		put_back(id);
+		r = -EFAULT;
+	}
+	kvfree(message);
 	return r;
 }
 
