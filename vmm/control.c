@@ -219,6 +219,7 @@ static void on_client(void *opaque)
     struct bawn_control *c = &r->control;
     char rest[16];
     pid_t pid;
+    int fd;
 
     /* What was said to the one before is not meant for this one. */
     while (recv(c->link[1], rest, sizeof(rest), MSG_DONTWAIT) > 0)
@@ -233,9 +234,13 @@ static void on_client(void *opaque)
         bawn_api_run(c->listen_fd, c->link[1]);
     }
     c->pid = pid > 0 ? pid : 0;
-    bawn_loop_set(r->loop, c->listen_watch, false); /* until a process ends */
-    if (pid < 0)
-        fprintf(stderr, "bawn: cannot make the API's process: %m\n");
+    bawn_loop_set(r->loop, c->listen_watch, pid < 0); /* until a process ends */
+    if (pid > 0)
+        return;
+    fprintf(stderr, "bawn: cannot make the API's process: %m\n");
+    fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC); /* this one is not kept waiting */
+    if (fd >= 0)
+        close(fd);
 }
 
 void bawn_control_watch(struct bawn_run *r)

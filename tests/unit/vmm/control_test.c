@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// libs: -Wl,--wrap=bawn_boot_spawn
 /*
  * vmm/control.c: what the supervisor makes of the API's process's messages in each state of a
  * machine, right and wrong ones. This test is that process, and the machine's.
@@ -13,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/eventfd.h>
@@ -21,6 +23,7 @@
 #include "fake_wires.h"
 
 #include "run.h"
+#include "runtime.h"
 
 static struct bawn_run *r;
 static struct bawn_loop loop;
@@ -375,6 +378,38 @@ static void test_restore_files(void **state)
     unlink(path);
 }
 
+pid_t __wrap_bawn_boot_spawn(const char *name);
+pid_t __wrap_bawn_boot_spawn(const char *name)
+{
+    assert_string_equal(name, "api");
+    errno = EAGAIN;
+    return -1;
+}
+
+/* A host that has no process for it now may have one for the next client; none is left waiting. */
+static void test_no_process(void **state)
+{
+    char path[] = "/tmp/bawn-control-test.XXXXXX", byte;
+    int fd = mkstemp(path);
+
+    (void)state;
+    close(fd);
+    unlink(path);
+    close(r->control.listen_fd);
+    r->control.listen_fd = bawn_socket_listen(path, NULL);
+    bawn_loop_forget(&loop, r->control.listen_watch);
+    bawn_control_watch(r);
+    for (unsigned i = 0; i < 3; i++) {
+        int client = bawn_socket_connect(path);
+
+        assert_true(client >= 0);
+        turn_loop(&loop);
+        assert_int_equal(recv(client, &byte, 1, MSG_DONTWAIT), 0);
+        close(client);
+    }
+    unlink(path);
+}
+
 /* The process was taken over, or is another one. */
 static void test_hostile(void **state)
 {
@@ -410,7 +445,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { TEST(test_configuration), TEST(test_orders),
                                         TEST(test_resize),        TEST(test_hotplug),
-                                        TEST(test_restore_files), TEST(test_hostile) };
+                                        TEST(test_restore_files), TEST(test_no_process),
+                                        TEST(test_hostile) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
