@@ -26,6 +26,7 @@ refuses() { # words, as above
 	shift
 	! ask "$@" >/dev/null && grep -q "$words" "$work/said"
 }
+is_gone() { ask info --json && ! grep -q '"id": *"two"' "$work/said"; }
 nobody_has() { # a process' name
 	! cat /proc/[0-9]*/comm 2>/dev/null | grep -qx "bawn:$1"
 }
@@ -105,7 +106,8 @@ vmm=$!
 until_true 10 [ -S "$work/api" ]
 check "the snapshot's guest goes on with its disks" says '"id": *"two"' info --json
 began=$(date +%s)
-check "of which one is taken away" ask remove two
+# Its memory comes as it asks for it: on a slow host it may take longer than its time, and is heard all the same.
+check "of which one is taken away" eval 'ask remove two || until_true 60 is_gone'
 echo "# after $(($(date +%s) - began)) s"
 check "as it hears" wait_for '^guest: disks: vda vdc' $soon
 check "and it ends" ask shutdown
