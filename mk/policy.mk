@@ -45,10 +45,9 @@ policy_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/poli
 $(policy_tests): $(B)/lib/libpolicy-asan.a $(B)/lib/libattest-asan.a
 
 # bawn run --policy
-$(B)/bin/bawn: $(B)/lib/libbawn-policy.a
 policy_vmm_tests := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/vmm/*_test.c))
 $(policy_vmm_tests): $(B)/lib/libpolicy-asan.a
-$(policy_vmm_tests): libs += $(B)/lib/libattest-asan.a -lcrypto
+$(policy_vmm_tests): libs += $(B)/lib/libattest-asan.a -lssl -lcrypto
 
 # Tests of the command and of what is shipped.
 policy_cli_tests := $(wildcard tests/policy/*-cli.py)

@@ -34,8 +34,7 @@ vmm_programs := $(patsubst tests/vmm/%.c,$(B)/vmm/%,$(wildcard tests/vmm/*_test.
 vmm_tests := $(wildcard tests/vmm/*.sh tests/vmm/*-cli.py) $(vmm_programs)
 $(B)/vmm/supervise_test: vmm_ld := -Wl,--wrap=bawn_machine_run,--wrap=bawn_link_receive
 $(B)/vmm/pager_test: vmm_ld := -Wl,--wrap=ioctl
-$(B)/vmm/%: $(B)/obj/release/tests/vmm/%.o $(call objs,release,$(vmm_src) $(launch_src) $(base_src)) \
-		$(B)/lib/libbawn-attest.a $(B)/lib/libbawn-policy.a
+$(B)/vmm/%: $(B)/obj/release/tests/vmm/%.o $(bawn_objs) $(late_objs)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(harden_ld) -o $@ $^ $(vmm_ld) -lcmocka $(libs)

@@ -23,7 +23,7 @@ have_header = $(shell echo '\#include <$(1)>' | $(CC) -E -x c - >/dev/null 2>&1 
 have_libs := $(and $(call have_header,jansson.h),$(call have_header,openssl/evp.h),$(call have_header,seccomp.h))
 
 launch_src := $(wildcard launch/*.c)
-vmm_src := $(filter-out vmm/main.c,$(wildcard vmm/*.c))
+vmm_src := $(filter-out vmm/main.c vmm/late.c,$(wildcard vmm/*.c))
 attest_src := $(wildcard attest/lib/*.c)
 measure_src := $(wildcard attest/measure/*.c)
 verify_src := $(wildcard attest/verify/*.c)
@@ -53,7 +53,18 @@ endef
 $(foreach v,release pic asan clang,$(eval $(call variant,$(v))))
 $(B)/obj/release/%.o $(B)/obj/pic/%.o: $(harden_file)
 
-$(B)/bin/bawn: $(call objs,release,vmm/main.c $(vmm_src) $(launch_src) $(base_src)) $(B)/lib/libbawn-attest.a
+# bawn is not linked to OpenSSL: vmm/openssl.S has an entry for each name of OpenSSL's kind that it wants.
+bawn_objs := $(call objs,release,$(vmm_src) $(launch_src) $(base_src)) $(B)/lib/libbawn-policy.a $(B)/lib/libbawn-attest.a
+late_objs := $(call objs,release,vmm/late.c) $(B)/late/openssl.o
+$(B)/late/openssl.calls: $(bawn_objs)
+	@mkdir -p $(@D)
+	$(Q)nm -u $^ | sed -nE 's/^ +U ((SSL|TLS)_.*)/late ssl, \1/p; t; s/^ +U (([A-Z][A-Z0-9]*|d2i)_.*)/late crypto, \1/p' | \
+		LC_ALL=C sort -u >$@
+$(B)/late/openssl.o: vmm/openssl.S $(B)/late/openssl.calls
+	$(call say,CC,$@)
+	$(Q)$(CC) -fPIE -fcf-protection=full -Wa,-I$(@D) -c -o $@ $<
+$(B)/bin/bawn: $(call objs,release,vmm/main.c) $(bawn_objs) $(late_objs)
+$(B)/bin/bawn: libs := -ljansson -lpthread
 $(B)/bin/bawn-measure: $(call objs,release,$(measure_src) $(confine_src) $(base_src) $(launch_src)) \
 	$(B)/lib/libbawn-attest.a
 $(B)/bin/bawn-verify: $(call objs,release,$(verify_src) $(confine_src) $(base_src)) \

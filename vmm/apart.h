@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Work of which the supervisor wants the result and not what it leaves behind: libcrypto's tables
+ * Work of which the supervisor wants the result and not what it leaves behind: libcrypto (late.c)
  * would be memory of every process that is forked later.
  */
 #ifndef BAWN_VMM_APART_H

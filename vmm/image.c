@@ -62,7 +62,7 @@ static enum bawn_status read_file(struct bawn_image_key *key, const char *path,
                        "%s: a key is 32 bytes or 64 hexadecimal digits (head -c 32 /dev/urandom "
                        ">FILE makes one)",
                        path);
-    OPENSSL_cleanse(text, sizeof(text));
+    explicit_bzero(text, sizeof(text));
     if (fd >= 0)
         close(fd);
     return st;
@@ -113,7 +113,7 @@ static enum bawn_status begin(struct bawn_image *image, int fd, const struct baw
     ok = ok && image->room && image->cipher &&
          EVP_CipherInit_ex(image->cipher, EVP_aes_256_gcm(), NULL, keys, NULL, -1) == 1;
     memcpy(check, keys + 32, 32);
-    OPENSSL_cleanse(keys, sizeof(keys));
+    explicit_bzero(keys, sizeof(keys));
     return ok ? BAWN_OK : bawn_fail(err, BAWN_E_INTERNAL, "cannot set up AES-256-GCM");
 }
 
@@ -340,9 +340,10 @@ enum bawn_status bawn_image_get(struct bawn_image *image, uint64_t at, void *dat
 
 void bawn_image_close(struct bawn_image *image)
 {
-    EVP_CIPHER_CTX_free(image->cipher); /* wipes its key */
+    if (image->cipher)
+        EVP_CIPHER_CTX_free(image->cipher); /* wipes its key */
     if (image->room)
-        OPENSSL_cleanse(image->room, SEALED);
+        explicit_bzero(image->room, SEALED);
     free(image->room);
     *image = (struct bawn_image){ .fd = -1 };
 }

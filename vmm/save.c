@@ -3,6 +3,7 @@
  * Makes snapshots. The writer's process sees guest memory and the new file, and nothing else; what
  * it and the machine say is not trusted.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -176,6 +177,8 @@ enum bawn_status bawn_save_begin(struct bawn_boot *b, const struct bawn_save_wis
         return st;
     if (s->active || b->leave.active)
         return bawn_fail(err, BAWN_E_IO, "a snapshot or a migration is being made already");
+    if (!dlopen("libcrypto.so.3", RTLD_NOW)) /* without it the supervisor would end */
+        return bawn_fail(err, BAWN_E_UNSUPPORTED, "snapshots need OpenSSL: %.200s", dlerror());
     if (b->pager_pid)
         return bawn_fail(err, BAWN_E_IO,
                          "the machine's memory is still being read from the "

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Mutual TLS 1.3 by OpenSSL, loaded at run time: a machine that never moves does not pay for it.
- * Trusts the files; the peer when its certificate is the CA's, and then as much as is said.
+ * Mutual TLS 1.3 by OpenSSL. Trusts the files; the peer when its certificate is the CA's, and then
+ * as much as is said.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -19,65 +18,7 @@
 
 #include "tls.h"
 
-#define LIBRARY "libssl.so.3"
 #define DEPTH 4 /* certificates between the peer's and the CA */
-
-#define CALLS(X)                          \
-    X(TLS_client_method)                  \
-    X(TLS_server_method)                  \
-    X(SSL_CTX_new)                        \
-    X(SSL_CTX_free)                       \
-    X(SSL_CTX_ctrl)                       \
-    X(SSL_CTX_use_certificate_chain_file) \
-    X(SSL_CTX_use_PrivateKey_file)        \
-    X(SSL_CTX_check_private_key)          \
-    X(SSL_CTX_load_verify_file)           \
-    X(SSL_CTX_set_verify)                 \
-    X(SSL_CTX_set_verify_depth)           \
-    X(SSL_CTX_set_default_passwd_cb)      \
-    X(SSL_CTX_set_num_tickets)            \
-    X(SSL_CTX_get0_param)                 \
-    X(SSL_new)                            \
-    X(SSL_free)                           \
-    X(SSL_set_fd)                         \
-    X(SSL_set_connect_state)              \
-    X(SSL_set_accept_state)               \
-    X(SSL_do_handshake)                   \
-    X(SSL_read_ex)                        \
-    X(SSL_write_ex)                       \
-    X(SSL_pending)                        \
-    X(SSL_get_error)                      \
-    X(SSL_get_verify_result)              \
-    X(SSL_shutdown)
-
-#define MEMBER(name) __typeof__(name) *(name);
-static struct {
-    CALLS(MEMBER)
-} tls;
-
-#define NAME(name) #name,
-static const char *const names[] = { CALLS(NAME) };
-_Static_assert(sizeof(tls) == sizeof(names), "one name for each");
-
-static bool load(struct bawn_error *err)
-{
-    static void *library;
-
-    if (library)
-        return true;
-    library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    for (size_t i = 0; library && i < sizeof(names) / sizeof(names[0]); i++) {
-        void *call = dlsym(library, names[i]);
-
-        if (!call)
-            library = NULL;
-        memcpy((char *)&tls + i * sizeof(call), &call, sizeof(call));
-    }
-    if (!library)
-        bawn_fail(err, BAWN_E_UNSUPPORTED, "migration needs OpenSSL's " LIBRARY ": %.200s",
-                  dlerror());
-    return library;
-}
 
 /* ---- context ---- */
 
@@ -105,14 +46,14 @@ static enum bawn_status use_files(SSL_CTX *c, const struct bawn_tls_files *f,
     if (!f->cert || !f->key || !f->ca)
         return bawn_fail(err, BAWN_E_USAGE,
                          "a certificate, its key and the CA's certificate are needed");
-    if (tls.SSL_CTX_use_certificate_chain_file(c, f->cert) != 1)
+    if (SSL_CTX_use_certificate_chain_file(c, f->cert) != 1)
         return failed(": no certificate in PEM", f->cert, err);
-    if (tls.SSL_CTX_use_PrivateKey_file(c, f->key, SSL_FILETYPE_PEM) != 1)
+    if (SSL_CTX_use_PrivateKey_file(c, f->key, SSL_FILETYPE_PEM) != 1)
         return failed(": no private key of the certificate, in PEM without a pass phrase", f->key,
                       err);
-    if (tls.SSL_CTX_check_private_key(c) != 1)
+    if (SSL_CTX_check_private_key(c) != 1)
         return failed(": not the certificate's key", f->key, err);
-    if (tls.SSL_CTX_load_verify_file(c, f->ca) != 1)
+    if (SSL_CTX_load_verify_file(c, f->ca) != 1)
         return failed(": no CA certificate in PEM", f->ca, err);
     return BAWN_OK;
 }
@@ -120,7 +61,7 @@ static enum bawn_status use_files(SSL_CTX *c, const struct bawn_tls_files *f,
 /* An address is compared with addresses. */
 static bool expect(SSL_CTX *c, const char *host)
 {
-    X509_VERIFY_PARAM *param = tls.SSL_CTX_get0_param(c);
+    X509_VERIFY_PARAM *param = SSL_CTX_get0_param(c);
 
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1 ||
@@ -136,21 +77,19 @@ enum bawn_status bawn_tls_prepare(struct bawn_tls *t, const struct bawn_tls_file
     *t = (struct bawn_tls){
         .fd = -1, .stop_fd = -1, .server = !host, .patience = BAWN_TLS_PATIENCE
     };
-    tzset(); /* certificates have times; the first use would read files */
-    if (!load(err))
-        return BAWN_E_UNSUPPORTED;
-    c = tls.SSL_CTX_new(host ? tls.TLS_client_method() : tls.TLS_server_method());
+    tzset();           /* certificates have times; the first use would read files */
+    ERR_clear_error(); /* libcrypto is loaded now, and not by who has locked itself in */
+    c = SSL_CTX_new(host ? TLS_client_method() : TLS_server_method());
     if (!c)
         return failed("cannot set TLS up", NULL, err);
     t->context = c;
-    tls.SSL_CTX_set_default_passwd_cb(c, no_pass_phrase);
-    tls.SSL_CTX_ctrl(c, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_3_VERSION, NULL);
-    tls.SSL_CTX_ctrl(c, SSL_CTRL_SET_SESS_CACHE_MODE, SSL_SESS_CACHE_OFF, NULL);
-    tls.SSL_CTX_ctrl(c, SSL_CTRL_MODE,
-                     SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, NULL);
-    tls.SSL_CTX_set_num_tickets(c, 0); /* nobody resumes */
-    tls.SSL_CTX_set_verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-    tls.SSL_CTX_set_verify_depth(c, DEPTH);
+    SSL_CTX_set_default_passwd_cb(c, no_pass_phrase);
+    SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION);
+    SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_mode(c, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_num_tickets(c, 0); /* nobody resumes */
+    SSL_CTX_set_verify(c, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_set_verify_depth(c, DEPTH);
     st = use_files(c, files, err);
     if (!st && host && !expect(c, host))
         st = failed(": no name of a host", host, err);
@@ -160,8 +99,8 @@ enum bawn_status bawn_tls_prepare(struct bawn_tls *t, const struct bawn_tls_file
 void bawn_tls_hang_up(struct bawn_tls *t)
 {
     if (t->ssl) {
-        tls.SSL_shutdown(t->ssl); /* if it can be said at once */
-        tls.SSL_free(t->ssl);
+        SSL_shutdown(t->ssl); /* if it can be said at once */
+        SSL_free(t->ssl);
     }
     t->ssl = NULL;
     if (t->fd >= 0)
@@ -174,7 +113,7 @@ void bawn_tls_close(struct bawn_tls *t)
 {
     bawn_tls_hang_up(t);
     if (t->context)
-        tls.SSL_CTX_free(t->context);
+        SSL_CTX_free(t->context);
     t->context = NULL;
 }
 
@@ -196,7 +135,7 @@ bool bawn_tls_late(const struct bawn_tls *t)
 /* What SSL_get_error() said of the last call; waits for what it needs. */
 static enum bawn_status wait_for(const struct bawn_tls *t, int result, struct bawn_error *err)
 {
-    int why = tls.SSL_get_error(t->ssl, result), saved = errno;
+    int why = SSL_get_error(t->ssl, result), saved = errno;
     struct pollfd fds[] = { { t->fd, why == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN, 0 },
                             { t->stop_fd, 0, 0 } };
     struct timespec limit = { .tv_sec = t->patience };
@@ -208,7 +147,7 @@ static enum bawn_status wait_for(const struct bawn_tls *t, int result, struct ba
         return bawn_fail(err, BAWN_E_IO, "the connection was cut%s%s", saved ? ": " : "",
                          saved ? strerror(saved) : "");
     if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) {
-        verify = tls.SSL_get_verify_result(t->ssl);
+        verify = SSL_get_verify_result(t->ssl);
         if (verify != X509_V_OK) {
             ERR_clear_error();
             return bawn_fail(err, BAWN_E_DENIED, "the other side's certificate: %s",
@@ -242,14 +181,14 @@ static enum bawn_status shake_hands(struct bawn_tls *t, struct bawn_error *err)
     for (;;) {
         ERR_clear_error();
         errno = 0;
-        rc = tls.SSL_do_handshake(t->ssl);
+        rc = SSL_do_handshake(t->ssl);
         if (rc == 1)
             break;
         st = wait_for(t, rc, err);
         if (st)
             return st;
     }
-    return tls.SSL_get_verify_result(t->ssl) == X509_V_OK
+    return SSL_get_verify_result(t->ssl) == X509_V_OK
                ? BAWN_OK
                : bawn_fail(err, BAWN_E_DENIED, "the other side has no certificate");
 }
@@ -260,15 +199,15 @@ enum bawn_status bawn_tls_open(struct bawn_tls *t, int fd, struct bawn_error *er
     enum bawn_status st;
 
     t->fd = fd;
-    t->ssl = tls.SSL_new(t->context);
-    if (!t->ssl || tls.SSL_set_fd(t->ssl, fd) != 1) {
+    t->ssl = SSL_new(t->context);
+    if (!t->ssl || SSL_set_fd(t->ssl, fd) != 1) {
         bawn_tls_hang_up(t);
         return failed("cannot set TLS up", NULL, err);
     }
     if (t->server)
-        tls.SSL_set_accept_state(t->ssl);
+        SSL_set_accept_state(t->ssl);
     else
-        tls.SSL_set_connect_state(t->ssl);
+        SSL_set_connect_state(t->ssl);
     clock_gettime(CLOCK_MONOTONIC, &t->end);
     t->end.tv_sec += BAWN_TLS_GREETING;
     st = shake_hands(t, err);
@@ -289,7 +228,7 @@ enum bawn_status bawn_tls_write(struct bawn_tls *t, const void *data, size_t len
 
         ERR_clear_error();
         errno = 0;
-        rc = tls.SSL_write_ex(t->ssl, p, len, &n);
+        rc = SSL_write_ex(t->ssl, p, len, &n);
         if (rc != 1)
             st = wait_for(t, rc, err);
         p += n;
@@ -309,7 +248,7 @@ enum bawn_status bawn_tls_read(struct bawn_tls *t, void *data, size_t room, size
 
         ERR_clear_error();
         errno = 0;
-        rc = tls.SSL_read_ex(t->ssl, data, room, len);
+        rc = SSL_read_ex(t->ssl, data, room, len);
         if (rc != 1)
             st = wait_for(t, rc, err);
     }
@@ -321,7 +260,7 @@ bool bawn_tls_waiting(const struct bawn_tls *t)
     struct pollfd p = { t->fd, POLLIN, 0 };
     const struct timespec now = { 0 };
 
-    return tls.SSL_pending(t->ssl) > 0 || ppoll(&p, 1, &now, NULL) > 0;
+    return SSL_pending(t->ssl) > 0 || ppoll(&p, 1, &now, NULL) > 0;
 }
 
 /* ---- addresses ---- */

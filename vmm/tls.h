@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One end of a connection by mutual TLS 1.3 (RFC 8446): each side shows a certificate of the one CA
- * that the other was given. OpenSSL's libssl is loaded by who needs it, and by nobody else. All
- * waits have limits; nothing of the peer is used before its certificate was checked.
+ * that the other was given. All waits have limits; nothing of the peer is used before its
+ * certificate was checked.
  */
 #ifndef BAWN_VMM_TLS_H
 #define BAWN_VMM_TLS_H

@@ -62,6 +62,11 @@ locked_in() { # the names of processes
 			[ "$(readlink "/proc/$pid/ns/net")" != "$(readlink /proc/self/ns/net)" ] || return
 	done
 }
+without_openssl() { # the names of processes
+	for pid in "$vmm" $(for name in "$@"; do process "$name" || echo none; done); do
+		grep -q libc.so "/proc/$pid/maps" && ! grep -q libcrypto "/proc/$pid/maps" || return
+	done
+}
 ring_of() { # a process
 	pid=$(process "$1") || return
 	for fd in "/proc/$pid/fd"/*; do
@@ -359,11 +364,12 @@ root | root-load) # Debian's own system, on a raw disk with a tap; or on a qcow2
 	check "each step was right" [ -z "$failed" ]
 	;;
 processes)
-	echo 1..8
+	echo 1..9
 	dd if=/dev/zero of="$work/a" bs=1M count=8 2>/dev/null
 	start processes poweroff --disk "path=$work/a"
 	check "the guest's drivers are up" wait_for 'guest: say something' $patience
 	check "machine and devices have processes that are locked in" locked_in machine rng disk0
+	check "none has OpenSSL in memory" without_openssl machine rng disk0
 	check "a device's process that dies is reported, and there is another" another_rng
 	stopped=$(process disk0)
 	kill -STOP "$stopped"
