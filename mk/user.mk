@@ -23,7 +23,11 @@ have_header = $(shell echo '\#include <$(1)>' | $(CC) -E -x c - >/dev/null 2>&1 
 have_libs := $(and $(call have_header,jansson.h),$(call have_header,openssl/evp.h),$(call have_header,seccomp.h))
 
 launch_src := $(wildcard launch/*.c)
-vmm_src := $(filter-out vmm/main.c vmm/late.c,$(wildcard vmm/*.c))
+# What a machine that runs calls stands together, and first: fewer pages of the program are in memory then.
+vmm_hot := $(patsubst %,vmm/%.c,bus bufs devices dirty disk disk_io images ioapic link loop machine net pci platform rate \
+	sandbox serial slots stream supervise threads uring vcpu vdev virtio virtio_balloon virtio_blk virtio_console virtio_net \
+	virtio_rng virtq vm wires)
+vmm_src := $(vmm_hot) $(filter-out $(vmm_hot) vmm/main.c vmm/late.c,$(wildcard vmm/*.c))
 attest_src := $(wildcard attest/lib/*.c)
 measure_src := $(wildcard attest/measure/*.c)
 verify_src := $(wildcard attest/verify/*.c)
