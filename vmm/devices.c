@@ -321,7 +321,7 @@ static enum bawn_status lock_in(const struct bawn_device *dev, enum bawn_role ro
 
     keep_files(dev, &files);
     st = bawn_sandbox_enter(role, &files, &lacks, err);
-    bawn_trim();
+    bawn_trim_code();
     return st ? st : bawn_sandbox_filter(role, &lacks, err);
 }
 

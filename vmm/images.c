@@ -52,31 +52,40 @@ void bawn_images_close(struct bawn_images *images)
     images->kernel_fd = images->initrd_fd = -1;
 }
 
-#define HEADERS 32 /* of a program or library */
+/* Never written to: what is dropped is the file's. */
+static struct {
+    void *at;
+    size_t len;
+} segment[64];
+static unsigned nr_segments;
 
-/* What is dropped has the headers among it, which are not to come back: they are copied first. */
-static int trim_object(struct dl_phdr_info *info, size_t size, void *opaque)
+static int find_segments(struct dl_phdr_info *info, size_t size, void *opaque)
 {
-    size_t page = (size_t)getpagesize();
-    ElfW(Phdr) header[HEADERS];
-    uintptr_t base = info->dlpi_addr;
-    unsigned n = info->dlpi_phnum < HEADERS ? info->dlpi_phnum : HEADERS;
+    const size_t room = sizeof(segment) / sizeof(segment[0]);
 
     (void)size, (void)opaque;
-    memcpy(header, info->dlpi_phdr, n * sizeof(header[0]));
-    for (unsigned i = 0; i < n; i++) {
-        const ElfW(Phdr) *p = &header[i];
-        uintptr_t start = base + p->p_vaddr, from = start & ~(page - 1);
+    for (unsigned i = 0; i < info->dlpi_phnum && nr_segments < room; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        uintptr_t start = info->dlpi_addr + p->p_vaddr, from = start & -(uintptr_t)getpagesize();
 
-        /* Never written to: what is dropped is the file's. */
-        if (p->p_type == PT_LOAD && !(p->p_flags & PF_W))
-            madvise((void *)from, start + p->p_memsz - from, MADV_DONTNEED);
+        if (p->p_type == PT_LOAD && !(p->p_flags & PF_W)) {
+            segment[nr_segments].at = (void *)from;
+            segment[nr_segments++].len = start + p->p_memsz - from;
+        }
     }
     return 0;
 }
 
+void bawn_trim_code(void)
+{
+    for (unsigned i = 0; i < nr_segments; i++)
+        madvise(segment[i].at, segment[i].len, MADV_DONTNEED);
+}
+
 void bawn_trim(void)
 {
-    dl_iterate_phdr(trim_object, NULL);
+    nr_segments = 0;
+    dl_iterate_phdr(find_segments, NULL);
+    bawn_trim_code();
     malloc_trim(0);
 }

@@ -20,7 +20,11 @@ enum bawn_status bawn_images_read(struct bawn_images *images, const struct bawn_
 void bawn_images_forget(struct bawn_images *images);
 void bawn_images_close(struct bawn_images *images);
 
-/* Gives back what can be read again where it is next needed: code that only ran at the start. */
+/* Gives back memory that is free, and what can be read again where it is next needed: code that
+ * only ran at the start. */
 void bawn_trim(void);
+/* The same, without the memory; for who is forked by one that has trimmed itself, and writes
+ * nothing. */
+void bawn_trim_code(void);
 
 #endif

@@ -595,6 +595,7 @@ static enum bawn_status boot_once(struct bawn_run *r, enum bawn_end *why, struct
 
     if (st)
         return st;
+    r->planned = false;
     r->running = true;
     serve(r, &b->loop);
     bawn_loop_watch(&b->loop, r->timer_fd, true, on_timeout, r);
@@ -733,15 +734,12 @@ static int run_all(struct bawn_run *r)
 
 int bawn_run(int argc, char **argv)
 {
+    static struct bawn_run run; /* most of it is never touched, and no memory */
+    struct bawn_run *r = &run;
     struct bawn_error err;
     enum bawn_status st;
     int code = 0;
-    struct bawn_run *r = calloc(1, sizeof(*r));
 
-    if (!r) {
-        fprintf(stderr, "bawn: no memory\n");
-        return 1;
-    }
     umask(077);
     init(r);
     st = bawn_options_parse(&r->opt, argc, argv, &err);
@@ -756,7 +754,6 @@ int bawn_run(int argc, char **argv)
         code = run_all(r);
     }
     clean_up(r);
-    free(r);
     return code;
 }
 

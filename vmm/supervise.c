@@ -112,8 +112,6 @@ bool bawn_boot_start(struct bawn_boot *b, unsigned i)
         join_pager(b);
         munmap(b->shared,
                sizeof(*b->shared)); /* the machine's registers are no device's business */
-        bawn_images_forget(b->parts.images);
-        bawn_launch_plan_free(b->parts.plan);
         bawn_device_run(dev);
     }
     if (b->child[i].pid > 0)
@@ -540,13 +538,20 @@ static enum bawn_status make_wires(struct bawn_boot *b, struct bawn_error *err)
 
 static enum bawn_status start_all(struct bawn_boot *b, struct bawn_error *err)
 {
-    bool all = start_pager(b);
+    bool all = start_pager(b) && start_machine(b);
 
+    if (all) { /* what it is built from is the machine's alone now */
+        bawn_images_forget(b->parts.images);
+        bawn_launch_plan_free(b->parts.plan);
+        bawn_trim();
+    }
     for (unsigned i = 0; all && i < b->devices.nr; i++)
         all = !b->devices.dev[i].present || bawn_boot_start(b, i);
-    if (all && start_machine(b))
+    if (all)
         return BAWN_OK;
     bawn_fail(err, BAWN_E_IO, "cannot make a process: %m");
+    if (b->machine && !kill(b->machine, SIGKILL))
+        waitpid(b->machine, NULL, 0);
     for (unsigned i = 0; i < b->devices.nr; i++) {
         if (b->child[i].pid && !kill(b->child[i].pid, SIGKILL))
             waitpid(b->child[i].pid, NULL, 0);
@@ -562,7 +567,8 @@ enum bawn_status bawn_boot_create(struct bawn_boot *b, const struct bawn_vm_part
     enum bawn_status st;
     int rc;
 
-    memset(b, 0, offsetof(struct bawn_boot, devices)); /* not to have more of it in memory */
+    if (b->parts.cfg) /* else it is zero, and most of it no memory yet */
+        memset(b, 0, offsetof(struct bawn_boot, devices));
     b->parts = *parts;
     b->parts.mem = &b->mem;
     b->parts.devices = &b->devices;

@@ -430,7 +430,7 @@ static const struct bawn_from *goes_on_from;
 static void create_with(void (*what)(const struct bawn_vm_parts *parts, int fd),
                         const struct bawn_vm_config *cfg)
 {
-    static struct bawn_launch_plan plan = { .ram[0] = { 0, 4 << 20 }, .nr_ram = 1 };
+    struct bawn_launch_plan plan = { .ram[0] = { 0, 4 << 20 }, .nr_ram = 1 };
     const struct bawn_vm_parts parts = { .cfg = cfg, .plan = &plan };
     static const struct bawn_backends backends = { .disk = disk };
     const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, NULL, left, NULL };
