@@ -166,11 +166,6 @@ static bool take(struct bawn_link *l, const struct bawn_link_msg *msg)
         if (l->held)
             l->owner.quiet(l->owner.opaque);
         return true;
-    case BAWN_LINK_CONFIG:
-        if (msg->len > sizeof(msg->config))
-            return false;
-        bawn_virtio_config(l->virtio, msg->config, msg->len);
-        return true;
     case BAWN_LINK_QUIT:
         if (l->owner.quit)
             l->owner.quit(l->owner.opaque);
@@ -226,16 +221,6 @@ static void send_stopped(void *opaque)
     answer(opaque, &(struct bawn_link_msg){ .kind = BAWN_LINK_STOPPED });
 }
 
-static void send_config(void *opaque, const void *config, unsigned len)
-{
-    struct bawn_link_msg msg = { .kind = BAWN_LINK_CONFIG, .len = len };
-
-    if (len > sizeof(msg.config))
-        return;
-    memcpy(msg.config, config, len);
-    answer(opaque, &msg);
-}
-
 /* The rings stand still from here on. */
 static void pause_device(struct end *e)
 {
@@ -278,7 +263,7 @@ static void on_order(void *opaque)
 
 int bawn_link_serve(int fd, struct bawn_vdev *dev)
 {
-    static const struct bawn_vdev_up up = { send_broken, send_stopped, send_config };
+    static const struct bawn_vdev_up up = { send_broken, send_stopped };
     static struct end end; /* a process has one */
 
     end = (struct end){ fd, bawn_loop_watch(dev->host.loop, fd, true, on_order, &end), dev };

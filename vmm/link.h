@@ -29,7 +29,6 @@ enum bawn_link_kind {
     BAWN_LINK_HELLO, /* its process has begun, and knows nothing of what was before */
     BAWN_LINK_STOPPED,
     BAWN_LINK_BROKEN,
-    BAWN_LINK_CONFIG,
     BAWN_LINK_QUIT,   /* the person at the console's terminal asked to stop */
     BAWN_LINK_PAUSED, /* start: the queues' indices; nothing is served until it resumes; len: not 0:
                        * what the driver wrote is not all where another would find it */
@@ -38,10 +37,9 @@ enum bawn_link_kind {
 
 struct bawn_link_msg {
     uint32_t kind;
-    uint32_t len; /* of config, or of the TPM's data */
+    uint32_t len; /* of the TPM's data */
     union {
         struct bawn_vdev_start start;
-        uint8_t config[BAWN_VIRTIO_CONFIG_MAX];
         struct {
             uint32_t number; /* of a command */
             uint8_t data[BAWN_TPM_BUFFER];

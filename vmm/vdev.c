@@ -214,11 +214,6 @@ void bawn_vdev_offer(struct bawn_vdev *d, uint64_t features, const void *config,
     d->config_len = len;
 }
 
-void bawn_vdev_config_changed(struct bawn_vdev *d)
-{
-    d->up->config(d->up_opaque, d->config, d->config_len);
-}
-
 void bawn_vdev_plug(struct bawn_vdev *d, const struct bawn_vdev_up *up, void *opaque)
 {
     d->up = up;

@@ -59,8 +59,6 @@ struct bawn_vdev_up {
     void (*broken)(void *opaque);
     /* The answer to a stop. */
     void (*stopped)(void *opaque);
-    /* The device's configuration is another. */
-    void (*config)(void *opaque, const void *config, unsigned len);
 };
 
 /* What a device works with; all borrowed. */
@@ -109,8 +107,6 @@ int bawn_vdev_init(struct bawn_vdev *d, const struct bawn_vdev_ops *ops, void *o
 void bawn_vdev_destroy(struct bawn_vdev *d);
 /* What the device type offers beyond the transport; before the guest runs. */
 void bawn_vdev_offer(struct bawn_vdev *d, uint64_t features, const void *config, unsigned len);
-/* The configuration that was offered has changed. */
-void bawn_vdev_config_changed(struct bawn_vdev *d);
 
 /* ---- for who plugs it in ---- */
 

@@ -664,39 +664,3 @@ bool bawn_virtio_load(struct bawn_virtio *v, const struct bawn_virtio_state *sta
     v->down->start(v->down_opaque, &v->set);
     return true;
 }
-
-/* ---- both sides in one process ---- */
-
-static void direct_start(void *opaque, const struct bawn_vdev_start *start)
-{
-    bawn_vdev_start(opaque, start);
-}
-
-static void direct_stop(void *opaque)
-{
-    bawn_vdev_stop(opaque);
-}
-
-static void direct_broken(void *opaque)
-{
-    bawn_virtio_broken(opaque);
-}
-
-static void direct_stopped(void *opaque)
-{
-    bawn_virtio_stopped(opaque);
-}
-
-static void direct_config(void *opaque, const void *config, unsigned len)
-{
-    bawn_virtio_config(opaque, config, len);
-}
-
-static const struct bawn_virtio_down direct_down = { direct_start, direct_stop, NULL };
-static const struct bawn_vdev_up direct_up = { direct_broken, direct_stopped, direct_config };
-
-void bawn_virtio_join(struct bawn_virtio *v, struct bawn_vdev *dev)
-{
-    bawn_virtio_connect(v, &direct_down, dev);
-    bawn_vdev_plug(dev, &direct_up, v);
-}

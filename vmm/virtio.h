@@ -113,6 +113,7 @@ void bawn_virtio_connect(struct bawn_virtio *v, const struct bawn_virtio_down *d
 /* The device's messages, as struct bawn_vdev_up has them. */
 void bawn_virtio_broken(struct bawn_virtio *v);
 void bawn_virtio_stopped(struct bawn_virtio *v);
+/* The supervisor's: the device's configuration is another. */
 void bawn_virtio_config(struct bawn_virtio *v, const void *config, unsigned len);
 /* The device has begun anew: what it had been told is lost. */
 void bawn_virtio_reborn(struct bawn_virtio *v);
@@ -124,8 +125,5 @@ bool bawn_virtio_save(const struct bawn_virtio *v, struct bawn_virtio_state *sta
 /* Into a transport that the guest has not touched; starts the device if it was. False: this device
  * cannot have been in that state. */
 bool bawn_virtio_load(struct bawn_virtio *v, const struct bawn_virtio_state *state);
-
-/* In one process: the two sides call each other. */
-void bawn_virtio_join(struct bawn_virtio *v, struct bawn_vdev *dev);
 
 #endif

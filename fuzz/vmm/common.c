@@ -4,6 +4,7 @@
  * device must stand all of it.
  */
 #include "common.h"
+#include "tests/unit/vmm/join.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -554,7 +555,7 @@ void fuzz_plugged(const struct fuzz_device *d)
     if (d->plug)
         d->plug(&m.virtio);
     else
-        bawn_virtio_join(&m.virtio, d->vdev);
+        join(&m.virtio, d->vdev);
     clean = m;
     memcpy(clean_watch, m.loop.watch, m.loop.nr * sizeof(clean_watch[0]));
     clean_state = malloc(d->size);

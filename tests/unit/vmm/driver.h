@@ -19,6 +19,7 @@
 #include <linux/virtio_ring.h>
 
 #include "fake_wires.h"
+#include "join.h"
 #include "virtio.h"
 #include "virtio_devices.h"
 
@@ -65,7 +66,7 @@ static inline void machine_plug(struct bawn_vdev *dev)
     const struct bawn_virtio_host host = { &m.wires, &m.ioapic, &m.loop, &m.pci, false };
 
     assert_int_equal(bawn_virtio_init(&m.virtio, dev, &host, SLOT), 0);
-    bawn_virtio_join(&m.virtio, dev);
+    join(&m.virtio, dev);
 }
 
 static inline void machine_destroy(void)

@@ -475,14 +475,10 @@ static void test_hostile_device(void **state)
     expect_distrust(&msg, sizeof(msg) - 1);
     expect_distrust(big, sizeof(big));
     expect_distrust(&msg, 1);
-    msg = (struct bawn_link_msg){ .kind = BAWN_LINK_CONFIG, .len = sizeof(msg.config) + 1 };
-    expect_distrust(&msg, sizeof(msg));
     /* What it may say changes nothing that it may not change. */
     assert_int_equal(nr_quits, 0);
     l.ready = true;
     assert_true(bawn_link_tell(dev->link[1], BAWN_LINK_STOPPED));
-    assert_true(bawn_link_send(dev->link[1],
-                               &(struct bawn_link_msg){ .kind = BAWN_LINK_CONFIG, .len = 8 }));
     turn_loop(&m.loop);
     assert_int_equal(device_status(), 15);
     l.owner.quit = quit;

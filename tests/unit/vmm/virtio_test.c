@@ -18,6 +18,7 @@
 #include <linux/virtio_ring.h>
 
 #include "fake_wires.h"
+#include "join.h"
 #include "virtio.h"
 #include "virtio_devices.h"
 
@@ -55,7 +56,7 @@ static void plug(struct bawn_virtio *v, struct bawn_vdev *dev, unsigned slot)
     const struct bawn_virtio_host host = { &m.wires, &m.ioapic, &m.loop, &m.pci, false };
 
     assert_int_equal(bawn_virtio_init(v, dev, &host, slot), 0);
-    bawn_virtio_join(v, dev);
+    join(v, dev);
 }
 
 static int setup(void **state)
@@ -294,7 +295,7 @@ static void test_slow_device(void **state)
     assert_int_equal(status(), 15);
     bawn_virtio_broken(&m.virtio);
     assert_true(status() & NEEDS_RESET);
-    bawn_virtio_join(&m.virtio, &m.rng);
+    join(&m.virtio, &m.rng);
 }
 
 /* The device's configuration changes: the driver sees another generation, and hears of it. */
