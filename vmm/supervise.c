@@ -104,20 +104,19 @@ bool bawn_boot_start(struct bawn_boot *b, unsigned i)
 {
     struct bawn_device *dev = &b->devices.dev[i];
     bool apart;
+    pid_t pid;
 
     b->child[i].starts++;
     b->child[i].distrust[0] = '\0';
-    b->child[i].pid = spawn(dev->name, &apart);
-    if (!b->child[i].pid) {
+    pid = spawn(dev->name, &apart);
+    if (!pid) {
         join_pager(b);
         munmap(b->shared,
                sizeof(*b->shared)); /* the machine's registers are no device's business */
         bawn_device_run(dev);
     }
-    if (b->child[i].pid > 0)
-        return true;
-    b->child[i].pid = 0;
-    return false;
+    b->child[i].pid = pid > 0 ? pid : 0;
+    return pid > 0;
 }
 
 static bool start_machine(struct bawn_boot *b)
