@@ -1,108 +1,100 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A child that computes the launch digest and gives it to its parent by a pipe. It has everything
- * that its parent has, and only reads files of the user's: it is trusted like the parent.
+ * Children that compute something for their parent. They have everything that it has, and only read
+ * files of the user's: they are trusted like it.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "apart.h"
 
-struct answer {
-    enum bawn_status status;
-    struct bawn_error err;
-    uint8_t digest[BAWN_MEASURE_DIGEST_SIZE];
-    unsigned nr_events; /* that follow */
+static void *share(size_t size, struct bawn_error *err)
+{
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (at != MAP_FAILED)
+        return at;
+    bawn_fail(err, BAWN_E_NOMEM, "no memory for the launch's facts");
+    return NULL;
+}
+
+enum bawn_status bawn_apart(enum bawn_status (*work)(void *opaque, struct bawn_error *err),
+                            void *opaque, struct bawn_error *err)
+{
+    struct outcome {
+        enum bawn_status status;
+        struct bawn_error err;
+    } *o = share(sizeof(*o), err);
+    enum bawn_status st;
+    int status = -1;
+    pid_t pid;
+
+    if (!o)
+        return BAWN_E_NOMEM;
+    pid = fork();
+    if (!pid) {
+        o->status = work(opaque, &o->err);
+        _exit(0);
+    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    st = o->status;
+    if (pid < 0)
+        st = bawn_fail(err, BAWN_E_IO, "cannot make a process: %m");
+    else if (status)
+        st = bawn_fail(err, BAWN_E_INTERNAL, "the process that judges the launch died");
+    else if (st && err)
+        *err = o->err;
+    munmap(o, sizeof(*o));
+    return st;
+}
+
+/* Of a launch: its configuration, memory, regions and vCPUs. */
+#define EVENTS                                                                   \
+    (1 + sizeof(((struct bawn_launch_plan *)0)->ram) / sizeof(struct bawn_ram) + \
+     BAWN_MEASURE_MAX_REGIONS + BAWN_MAX_VCPUS)
+
+struct measured {
+    const struct bawn_vm_config *cfg;
+    const struct bawn_launch_plan *plan;
+    struct bawn_measure_log log;
+    struct bawn_measure_event event[EVENTS];
 };
 
-static bool give(int fd, const void *from, size_t len)
+static enum bawn_status measure(void *opaque, struct bawn_error *err)
 {
-    const uint8_t *at = from;
+    struct measured *m = opaque;
+    enum bawn_status st = bawn_launch_measure(m->cfg, m->plan, &m->log, err);
 
-    while (len) {
-        ssize_t n = write(fd, at, len);
-
-        if (n <= 0)
-            return false;
-        at += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-static bool get(int fd, void *to, size_t len)
-{
-    uint8_t *at = to;
-
-    while (len) {
-        ssize_t n = read(fd, at, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        at += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-static _Noreturn void child(int fd, const struct bawn_vm_config *cfg,
-                            const struct bawn_launch_plan *plan)
-{
-    struct bawn_measure_log log = { .nr_events = 0 };
-    struct answer a = { .status = BAWN_OK };
-
-    a.status = bawn_launch_measure(cfg, plan, &log, &a.err);
-    memcpy(a.digest, log.digest, sizeof(a.digest));
-    a.nr_events = a.status ? 0 : log.nr_events;
-    _exit(!give(fd, &a, sizeof(a)) || !give(fd, log.events, a.nr_events * sizeof(*log.events)));
-}
-
-static enum bawn_status take(int fd, struct bawn_measure_log *log, struct bawn_error *err)
-{
-    struct answer a;
-
-    if (!get(fd, &a, sizeof(a)))
-        return bawn_fail(err, BAWN_E_INTERNAL, "the process that computes the launch digest died");
-    if (a.status) {
-        if (err)
-            *err = a.err;
-        return a.status;
-    }
-    memcpy(log->digest, a.digest, sizeof(log->digest));
-    log->events = calloc(a.nr_events ? a.nr_events : 1, sizeof(*log->events));
-    if (!log->events)
-        return bawn_fail(err, BAWN_E_NOMEM, "no memory for the launch's events");
-    log->nr_events = a.nr_events;
-    if (get(fd, log->events, a.nr_events * sizeof(*log->events)))
-        return BAWN_OK;
-    bawn_measure_log_free(log);
-    return bawn_fail(err, BAWN_E_INTERNAL, "the process that computes the launch digest died");
+    if (!st)
+        memcpy(m->event, m->log.events, m->log.nr_events * sizeof(m->event[0]));
+    return st;
 }
 
 enum bawn_status bawn_apart_measure(const struct bawn_vm_config *cfg,
                                     const struct bawn_launch_plan *plan,
                                     struct bawn_measure_log *log, struct bawn_error *err)
 {
+    struct measured *m = share(sizeof(*m), err);
     enum bawn_status st;
-    int fd[2];
-    pid_t pid;
 
     memset(log, 0, sizeof(*log));
-    if (pipe2(fd, O_CLOEXEC))
-        return bawn_fail(err, BAWN_E_IO, "cannot make a pipe: %m");
-    pid = fork();
-    if (!pid)
-        child(fd[1], cfg, plan);
-    close(fd[1]);
-    st = pid < 0 ? bawn_fail(err, BAWN_E_IO, "cannot make a process: %m") : take(fd[0], log, err);
-    close(fd[0]);
-    while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    if (!m)
+        return BAWN_E_NOMEM;
+    m->cfg = cfg;
+    m->plan = plan;
+    st = bawn_apart(measure, m, err);
+    if (!st)
+        *log = m->log;
+    log->events = st ? NULL : malloc(log->nr_events * sizeof(m->event[0]));
+    if (log->events)
+        memcpy(log->events, m->event, log->nr_events * sizeof(m->event[0]));
+    else if (!st)
+        st = bawn_fail(err, BAWN_E_NOMEM, "no memory for the launch's events");
+    munmap(m, sizeof(*m));
     return st;
 }

@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,6 +16,8 @@
 
 static int help(int argc, char **argv);
 static int version(int argc, char **argv);
+static int restore(int argc, char **argv);
+static int receive(int argc, char **argv);
 
 static const struct {
     const char *name;
@@ -22,8 +25,8 @@ static const struct {
     const char *help;
 } commands[] = {
     { "run", bawn_run, "run a virtual machine" },
-    { "restore", bawn_restore, "have the machine of a snapshot go on" },
-    { "receive", bawn_receive_machine, "have a machine of another host go on" },
+    { "restore", restore, "have the machine of a snapshot go on" },
+    { "receive", receive, "have a machine of another host go on" },
     { "check", bawn_check, "say what a host or configuration lacks, and what to do" },
     { "--help", help, "print this help" },
     { "--version", version, "print the version" },
@@ -47,6 +50,44 @@ static int version(int argc, char **argv)
     (void)argc, (void)argv;
     printf("bawn %s\n", BAWN_VERSION);
     return 0;
+}
+
+static const char restore_help[] =
+    "Usage: bawn restore FILE --key FILE|--no-encryption [OPTION]...\n\n"
+    "Has the machine of a snapshot go on. The options are those of bawn run, over the\n"
+    "configuration that the snapshot has (bawn run --help).\n";
+static const char receive_help[] =
+    "Usage: bawn receive tls:HOST:PORT --migration-cert FILE --migration-key FILE\n"
+    "                    --migration-ca FILE [OPTION]...\n\n"
+    "Waits for a machine that bawn migrate sends, and has it go on. The options are those\n"
+    "of bawn run, over the configuration that comes with it (bawn run --help).\n";
+
+/* bawn run with one option more, whose value comes first. */
+static int run_with(const char *option, const char *help, int argc, char **argv)
+{
+    char **args = calloc((size_t)argc + 2, sizeof(*args));
+    int code = 2;
+
+    if (argc < 1 || !strcmp(argv[0], "--help") || argv[0][0] == '-') {
+        fputs(help, argc && !strcmp(argv[0], "--help") ? stdout : stderr);
+        code = argc && !strcmp(argv[0], "--help") ? 0 : 2;
+    } else if (args) {
+        args[0] = (char *)(uintptr_t)option;
+        memcpy(args + 1, argv, (size_t)argc * sizeof(*args));
+        code = bawn_run(argc + 1, args);
+    }
+    free(args);
+    return code;
+}
+
+static int restore(int argc, char **argv)
+{
+    return run_with("--restore", restore_help, argc, argv);
+}
+
+static int receive(int argc, char **argv)
+{
+    return run_with("--incoming", receive_help, argc, argv);
 }
 
 /* Descriptors 0 to 2 must exist, or a file opened later is taken for the terminal. */

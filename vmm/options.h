@@ -59,9 +59,5 @@ enum bawn_status bawn_options_over(struct bawn_options *opt, struct bawn_error *
 
 /* argv as above. Returns the process's exit code. */
 int bawn_run(int argc, char **argv);
-/* The same with a snapshot's name before them. */
-int bawn_restore(int argc, char **argv);
-/* And with an address. */
-int bawn_receive_machine(int argc, char **argv);
 
 #endif

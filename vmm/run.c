@@ -209,9 +209,9 @@ static enum bawn_status plan_restored(struct bawn_run *r, struct bawn_error *err
     return BAWN_OK;
 }
 
-/* A key without a policy is a mistake that would let anything run. */
-static enum bawn_status check_policy(const struct bawn_run *r, struct bawn_error *err)
+static enum bawn_status judge(void *opaque, struct bawn_error *err)
 {
+    const struct bawn_run *r = opaque;
     const struct bawn_options *opt = &r->opt;
     const struct bawn_launch_facts facts = {
         .cfg = &opt->cfg,
@@ -221,11 +221,15 @@ static enum bawn_status check_policy(const struct bawn_run *r, struct bawn_error
         .digest = r->digest,
     };
 
-    if (opt->policy)
-        return bawn_launch_policy_check(opt->policy, opt->policy_key, &facts, time(NULL), err);
-    if (opt->policy_key)
-        return bawn_fail(err, BAWN_E_USAGE, "--policy-key needs --policy: what may run");
-    return BAWN_OK;
+    return bawn_launch_policy_check(opt->policy, opt->policy_key, &facts, time(NULL), err);
+}
+
+/* A key without a policy is a mistake that would let anything run. */
+static enum bawn_status check_policy(struct bawn_run *r, struct bawn_error *err)
+{
+    if (r->opt.policy || !r->opt.policy_key)
+        return r->opt.policy ? bawn_apart(judge, r, err) : BAWN_OK;
+    return bawn_fail(err, BAWN_E_USAGE, "--policy-key needs --policy: what may run");
 }
 
 /* Tells of the terminal that was made, and has the configuration know it. */
@@ -755,42 +759,4 @@ int bawn_run(int argc, char **argv)
     }
     clean_up(r);
     return code;
-}
-
-static const char restore_help[] =
-    "Usage: bawn restore FILE --key FILE|--no-encryption [OPTION]...\n\n"
-    "Has the machine of a snapshot go on. The options are those of bawn run, over the\n"
-    "configuration that the snapshot has (bawn run --help).\n";
-static const char receive_help[] =
-    "Usage: bawn receive tls:HOST:PORT --migration-cert FILE --migration-key FILE\n"
-    "                    --migration-ca FILE [OPTION]...\n\n"
-    "Waits for a machine that bawn migrate sends, and has it go on. The options are those\n"
-    "of bawn run, over the configuration that comes with it (bawn run --help).\n";
-
-/* bawn run with one option more, whose value comes first. */
-static int run_with(const char *option, const char *help, int argc, char **argv)
-{
-    char **args = calloc((size_t)argc + 2, sizeof(*args));
-    int code = 2;
-
-    if (argc < 1 || !strcmp(argv[0], "--help") || argv[0][0] == '-') {
-        fputs(help, argc && !strcmp(argv[0], "--help") ? stdout : stderr);
-        code = argc && !strcmp(argv[0], "--help") ? 0 : 2;
-    } else if (args) {
-        args[0] = (char *)(uintptr_t)option;
-        memcpy(args + 1, argv, (size_t)argc * sizeof(*args));
-        code = bawn_run(argc + 1, args);
-    }
-    free(args);
-    return code;
-}
-
-int bawn_restore(int argc, char **argv)
-{
-    return run_with("--restore", restore_help, argc, argv);
-}
-
-int bawn_receive_machine(int argc, char **argv)
-{
-    return run_with("--incoming", receive_help, argc, argv);
 }
