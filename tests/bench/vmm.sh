@@ -79,7 +79,8 @@ measure() { # VMM, its command and arguments
 		result "of them to the VMM" "$user_exits"
 		result "system calls of the vCPU's thread" "$calls"
 		result "processes" "$(echo $processes | wc -w)"
-		result "memory beside the guest's, KiB" "$(pss $processes)"
+		memory=$(pss $processes)
+		result "memory beside the guest's, KiB" "$memory"
 		count off
 		count on
 		echo >&8
@@ -104,7 +105,7 @@ check() { # text, then the command that must succeed
 }
 
 points=0
-echo 1..3
+echo 1..4
 dd if=/dev/zero of=$work/disk bs=1M count=8 2>/dev/null
 cmdline="console=ttyS0 quiet panic=-1 bawn.test=blocks bawn.end=none"
 with_disk() { # VMM, options of its disk
@@ -113,6 +114,7 @@ with_disk() { # VMM, options of its disk
 		--cmdline "$cmdline"
 }
 check "bawn run" with_disk bawn ""
+check "its processes have at most 1.5 MiB beside the guest's memory" [ "$memory" -le 1536 ]
 check "bawn run, with a ring" with_disk ring ,io_uring=on
 check "QEMU microvm" measure qemu /usr/bin/qemu-system-x86_64 -accel kvm -cpu host -nodefaults -no-user-config \
 	-display none -no-reboot -machine microvm,kernel-irqchip=split,memory-backend=ram,rtc=off,pit=off,pic=off \
