@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The guest's ACPI tables (ACPI 6.5): hardware-reduced, one PCI host bridge, the fixed devices of
- * launch.h. Depends on the checked configuration alone: vCPU count, and whether there are a COM1,
- * hot-plug and a TPM.
+ * launch.h. Depends on the checked configuration alone: how many vCPUs there are and may be, and
+ * whether there are a COM1, hot-plug and a TPM.
  */
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +48,13 @@
 _Static_assert(BAWN_POWER_OFF == (S5_SLEEP_TYPE << 2 | 1 << 5), "SLP_TYP and SLP_EN, 4.8.3.7");
 
 #define TPM2_START_CRB 7 /* TCG ACPI specification 1.4, table 9 */
+
+/* MADT, table 5.22: a local APIC's flags. */
+#define LAPIC_ENABLED 1
+#define LAPIC_ONLINE_CAPABLE 2 /* it may come later */
+#define LAPIC_SIZE 8
+
+#define PRESENT 0xf /* _STA, 6.3.7: present, enabled, shown, working */
 
 #define PCI_SLOTS 32
 #define PCI_PINS 4
@@ -125,39 +132,49 @@ static void write_prt(struct aml *a)
     aml_close(a, prt);
 }
 
-static void slot_name(unsigned slot, char seg[5])
+/* Of what this bit of hot-plug's registers, counted through the banks, stands for. */
+static void plug_name(unsigned bit, char seg[5])
 {
-    snprintf(seg, 5, "S%02X_", slot);
+    bool cpu = bit >= BAWN_HOTPLUG_CPUS;
+
+    snprintf(seg, 5, "%c%02X_", cpu ? 'C' : 'S', (cpu ? bit - BAWN_HOTPLUG_CPUS : bit) & 0xff);
+}
+
+/* _EJ0 (6.3.3): the guest has let go of it. */
+static void write_eject(struct aml *a, unsigned bit, const char *gone)
+{
+    size_t method = aml_method(a, "_EJ0", 1);
+
+    aml_store(a, 1u << bit % 32, gone);
+    aml_close(a, method);
 }
 
 /* One that a device can come to, and leave by _EJ0 (6.3.3). What is there, the bus says. */
 static void write_slot(struct aml *a, unsigned slot)
 {
-    size_t dev, method;
+    size_t dev;
     char seg[5];
 
-    slot_name(slot, seg);
+    plug_name(slot, seg);
     dev = aml_device(a, seg);
     aml_name(a, "_ADR");
     aml_int(a, slot << 16);
     aml_name(a, "_SUN");
     aml_int(a, slot);
-    method = aml_method(a, "_EJ0", 1);
-    aml_store(a, 1u << slot, "SGON");
-    aml_close(a, method);
+    write_eject(a, slot, "SGON");
     aml_close(a, dev);
 }
 
-/* Takes a register, and tells of each slot whose bit is set in it. */
-static void write_scan(struct aml *a, const char *reg, uint8_t event)
+/* Takes a register, and tells of each bit from first to the one before end that is set in it. */
+static void write_scan(struct aml *a, const char *reg, uint8_t event, unsigned first, unsigned end)
 {
     char seg[5];
 
     aml_load(a, reg, AML_LOCAL0);
-    for (unsigned slot = BAWN_SLOT_DISK; slot < BAWN_SLOT_END; slot++) {
-        size_t then = aml_if_and(a, AML_LOCAL0, 1u << slot);
+    for (unsigned bit = first; bit < end; bit++) {
+        size_t then = aml_if_and(a, AML_LOCAL0, 1u << bit % 32);
 
-        slot_name(slot, seg);
+        plug_name(bit, seg);
         aml_notify(a, seg, event);
         aml_close(a, then);
     }
@@ -175,9 +192,81 @@ static void write_slots(struct aml *a)
     for (unsigned slot = BAWN_SLOT_DISK; slot < BAWN_SLOT_END; slot++)
         write_slot(a, slot);
     method = aml_method(a, "SCAN", 0);
-    write_scan(a, "SCAM", DEVICE_CHECK);
-    write_scan(a, "SGO_", EJECT_REQUEST);
+    write_scan(a, "SCAM", DEVICE_CHECK, BAWN_SLOT_DISK, BAWN_SLOT_END);
+    write_scan(a, "SGO_", EJECT_REQUEST, BAWN_SLOT_DISK, BAWN_SLOT_END);
     aml_close(a, method);
+}
+
+static bool cpus_come(const struct bawn_vm_config *cfg)
+{
+    return bawn_vm_config_max_vcpus(cfg) > cfg->vcpus;
+}
+
+/* Names of the registers, four of each bank. */
+static const char *const cpu_regs[] = { "CCA0", "CGO0", "CGN0", "CHE0",
+                                        "CCA1", "CGO1", "CGN1", "CHE1" };
+enum { CPU_CAME, CPU_GO, CPU_GONE, CPU_HERE, CPU_REGS };
+
+static void put_lapic(uint8_t lapic[LAPIC_SIZE], unsigned cpu, uint8_t flags)
+{
+    const uint8_t entry[LAPIC_SIZE] = { 0, LAPIC_SIZE, (uint8_t)cpu, (uint8_t)cpu, flags };
+
+    memcpy(lapic, entry, sizeof(entry));
+}
+
+/* A processor (8.4): there if its bit says so, and then with an APIC that is enabled. The first one
+ * stays. */
+static void write_cpu(struct aml *a, unsigned cpu)
+{
+    const char *const *reg = cpu_regs + cpu / 32 * CPU_REGS;
+    uint8_t lapic[LAPIC_SIZE];
+    size_t dev, method, then;
+    char seg[5];
+
+    plug_name(BAWN_HOTPLUG_CPUS + cpu, seg);
+    put_lapic(lapic, cpu, LAPIC_ENABLED);
+    dev = aml_device(a, seg);
+    aml_name(a, "_HID");
+    aml_string(a, "ACPI0007");
+    aml_name(a, "_UID");
+    aml_int(a, cpu);
+    aml_name(a, "_MAT");
+    aml_buffer(a, lapic, sizeof(lapic));
+    method = aml_method(a, "_STA", 0);
+    aml_load(a, reg[CPU_HERE], AML_LOCAL0);
+    then = aml_if_and(a, AML_LOCAL0, 1u << cpu % 32);
+    aml_return(a, PRESENT);
+    aml_close(a, then);
+    aml_return(a, 0);
+    aml_close(a, method);
+    if (cpu)
+        write_eject(a, BAWN_HOTPLUG_CPUS + cpu, reg[CPU_GONE]);
+    aml_close(a, dev);
+}
+
+/* All processors in a container, where there may be more of them. */
+static void write_cpus(struct aml *a, unsigned nr)
+{
+    size_t dev = aml_device(a, "CPUS"), method;
+
+    _Static_assert(BAWN_HOTPLUG_HERE == 12 && BAWN_HOTPLUG_BANK == 16, "their order");
+    aml_name(a, "_HID");
+    aml_string(a, "ACPI0010");
+    aml_ports(a, "CREG", BAWN_HOTPLUG_PORT + BAWN_HOTPLUG_BANK, 2 * BAWN_HOTPLUG_BANK);
+    aml_fields(a, "CREG", cpu_regs, ARRAY_SIZE(cpu_regs));
+    for (unsigned cpu = 0; cpu < nr; cpu++)
+        write_cpu(a, cpu);
+    method = aml_method(a, "SCAN", 0);
+    for (unsigned cpu = 0; cpu < nr; cpu += 32) {
+        unsigned first = BAWN_HOTPLUG_CPUS + cpu;
+        unsigned end = BAWN_HOTPLUG_CPUS + (nr - cpu < 32 ? nr : cpu + 32);
+        const char *const *reg = cpu_regs + cpu / 32 * CPU_REGS;
+
+        write_scan(a, reg[CPU_CAME], DEVICE_CHECK, first, end);
+        write_scan(a, reg[CPU_GO], EJECT_REQUEST, first, end);
+    }
+    aml_close(a, method);
+    aml_close(a, dev);
 }
 
 static void write_host_bridge(struct aml *a, bool hotplug)
@@ -211,7 +300,7 @@ static void write_host_bridge(struct aml *a, bool hotplug)
 }
 
 /* What nothing else claims: the ECAM window and the ports of power and hot-plug. */
-static void write_motherboard(struct aml *a, bool hotplug)
+static void write_motherboard(struct aml *a, const struct bawn_vm_config *cfg)
 {
     size_t dev = aml_device(a, "MBRD");
     struct aml_resources res;
@@ -222,8 +311,9 @@ static void write_motherboard(struct aml *a, bool hotplug)
     res = aml_resources_begin(a);
     aml_res_memory(a, (uint32_t)BAWN_ECAM_BASE, (uint32_t)BAWN_ECAM_SIZE);
     aml_res_io(a, BAWN_POWER_PORT, 2);
-    if (hotplug)
-        aml_res_io(a, BAWN_HOTPLUG_PORT, BAWN_HOTPLUG_SIZE);
+    if (bawn_vm_config_hotplug(cfg))
+        aml_res_io(a, BAWN_HOTPLUG_PORT,
+                   cpus_come(cfg) ? BAWN_HOTPLUG_SIZE_CPUS : BAWN_HOTPLUG_SIZE);
     aml_resources_end(a, res);
     aml_close(a, dev);
 }
@@ -254,7 +344,7 @@ static void write_isa_device(struct aml *a, const struct isa_device *d)
     else
         aml_string(a, d->hid);
     aml_name(a, "_STA");
-    aml_int(a, 0xf); /* present, enabled, shown, working */
+    aml_int(a, PRESENT);
     aml_name(a, "_CRS");
     res = aml_resources_begin(a);
     aml_res_io(a, d->port, d->ports);
@@ -265,13 +355,16 @@ static void write_isa_device(struct aml *a, const struct isa_device *d)
 }
 
 /* What an event's interrupt means. */
-static void write_events(struct aml *a, bool hotplug)
+static void write_events(struct aml *a, const struct bawn_vm_config *cfg)
 {
     size_t method = aml_method(a, "_EVT", 1), branch;
+    bool hotplug = bawn_vm_config_hotplug(cfg);
 
     if (hotplug) {
         branch = aml_if_equal(a, AML_ARG0, BAWN_HOTPLUG_GSI);
         aml_call(a, "PCI0", "SCAN");
+        if (cpus_come(cfg))
+            aml_call(a, "CPUS", "SCAN");
         aml_close(a, branch);
         branch = aml_else(a);
     }
@@ -282,8 +375,8 @@ static void write_events(struct aml *a, bool hotplug)
 }
 
 /* A control method power button (4.8.2.2.1.2: 0x80 says that it was pressed), of which a generic
- * event device (5.6.9) tells; and of slots. */
-static void write_button(struct aml *a, bool hotplug)
+ * event device (5.6.9) tells; and of slots and processors. */
+static void write_button(struct aml *a, const struct bawn_vm_config *cfg)
 {
     size_t dev = aml_device(a, "PWRB");
     struct aml_resources res;
@@ -297,10 +390,10 @@ static void write_button(struct aml *a, bool hotplug)
     aml_name(a, "_CRS");
     res = aml_resources_begin(a);
     aml_res_irq(a, BAWN_BUTTON_GSI);
-    if (hotplug)
+    if (bawn_vm_config_hotplug(cfg))
         aml_res_level(a, BAWN_HOTPLUG_GSI);
     aml_resources_end(a, res);
-    write_events(a, hotplug);
+    write_events(a, cfg);
     aml_close(a, dev);
 }
 
@@ -313,7 +406,7 @@ static void write_tpm_device(struct aml *a)
     aml_name(a, "_HID");
     aml_string(a, "MSFT0101");
     aml_name(a, "_STA");
-    aml_int(a, 0xf);
+    aml_int(a, PRESENT);
     aml_name(a, "_CRS");
     res = aml_resources_begin(a);
     aml_res_memory(a, (uint32_t)BAWN_TPM_BASE, (uint32_t)BAWN_TPM_SIZE);
@@ -324,7 +417,6 @@ static void write_tpm_device(struct aml *a)
 static size_t write_dsdt(struct aml *a, const struct bawn_vm_config *cfg)
 {
     size_t at = begin_table(a, "DSDT", 2);
-    bool hotplug = bawn_vm_config_hotplug(cfg);
     size_t scope, s5;
 
     aml_name(a, "_S5_");
@@ -332,12 +424,14 @@ static size_t write_dsdt(struct aml *a, const struct bawn_vm_config *cfg)
     aml_int(a, S5_SLEEP_TYPE);
     aml_close(a, s5);
     scope = aml_scope(a, "\\_SB_");
-    write_host_bridge(a, hotplug);
-    write_motherboard(a, hotplug);
+    write_host_bridge(a, bawn_vm_config_hotplug(cfg));
+    if (cpus_come(cfg))
+        write_cpus(a, bawn_vm_config_max_vcpus(cfg));
+    write_motherboard(a, cfg);
     for (size_t i = 0; i < ARRAY_SIZE(isa_devices); i++)
         if (!isa_devices[i].is_serial || cfg->serial.mode != BAWN_STREAM_OFF)
             write_isa_device(a, &isa_devices[i]);
-    write_button(a, hotplug);
+    write_button(a, cfg);
     if (cfg->tpm)
         write_tpm_device(a);
     aml_close(a, scope);
@@ -380,18 +474,16 @@ static size_t write_fadt(struct aml *a, uint64_t dsdt)
  * MADT (5.2.12). No interrupt source override: ISA interrupts 4 and 8 are the GSIs of the same
  * number with ISA's own polarity and trigger, and there is no 8254 whose interrupt moves to pin 2.
  */
-static size_t write_madt(struct aml *a, unsigned vcpus)
+static size_t write_madt(struct aml *a, const struct bawn_vm_config *cfg)
 {
     size_t at = begin_table(a, "APIC", 5);
+    uint8_t lapic[LAPIC_SIZE];
 
     aml_le(a, BAWN_LAPIC_BASE, 4);
     aml_le(a, 0, 4); /* no 8259 */
-    for (unsigned i = 0; i < vcpus; i++) {
-        aml_le(a, 0, 1); /* local APIC */
-        aml_le(a, 8, 1);
-        aml_le(a, i, 1);
-        aml_le(a, i, 1);
-        aml_le(a, 1, 4); /* enabled */
+    for (unsigned i = 0; i < bawn_vm_config_max_vcpus(cfg); i++) {
+        put_lapic(lapic, i, i < cfg->vcpus ? LAPIC_ENABLED : LAPIC_ONLINE_CAPABLE);
+        aml_raw(a, lapic, sizeof(lapic));
     }
     aml_le(a, 1, 1); /* IOAPIC */
     aml_le(a, 12, 1);
@@ -452,7 +544,7 @@ enum bawn_status acpi_build(uint8_t *buf, size_t max, uint64_t gpa,
 
     dsdt = write_dsdt(&a, cfg);
     table[0] = write_fadt(&a, gpa + dsdt);
-    table[1] = write_madt(&a, cfg->vcpus);
+    table[1] = write_madt(&a, cfg);
     table[2] = write_mcfg(&a);
     if (cfg->tpm)
         table[nr++] = write_tpm2(&a);

@@ -30,6 +30,7 @@ enum {
     OP_EQUAL = 0x93,
     OP_IF = 0xa0,
     OP_ELSE = 0xa1,
+    OP_RETURN = 0xa4,
 };
 
 enum {
@@ -221,6 +222,12 @@ void aml_call(struct aml *a, const char *device, const char *method)
     aml_raw(a, method, SEG_LEN);
 }
 
+void aml_return(struct aml *a, uint32_t v)
+{
+    aml_le(a, OP_RETURN, 1);
+    aml_int(a, v);
+}
+
 size_t aml_package(struct aml *a, uint8_t elements)
 {
     size_t at;
@@ -257,6 +264,17 @@ void aml_string(struct aml *a, const char *s)
 {
     aml_le(a, OP_STRING, 1);
     aml_raw(a, s, strlen(s) + 1);
+}
+
+void aml_buffer(struct aml *a, const void *data, uint8_t n)
+{
+    size_t at;
+
+    aml_le(a, OP_BUFFER, 1);
+    at = a->len;
+    aml_int(a, n);
+    aml_raw(a, data, n);
+    aml_close(a, at);
 }
 
 static unsigned hex_digit(char c)

@@ -30,6 +30,7 @@ void aml_close(struct aml *a, size_t opened);
 void aml_name(struct aml *a, const char *seg); /* Name(seg, ...): a value must follow */
 void aml_int(struct aml *a, uint32_t v);
 void aml_string(struct aml *a, const char *s);
+void aml_buffer(struct aml *a, const void *data, uint8_t n);
 void aml_eisaid(struct aml *a, const char *id);                 /* "PNP0A08" */
 void aml_notify(struct aml *a, const char *seg, uint8_t value); /* Notify(seg, value) */
 
@@ -45,6 +46,7 @@ size_t aml_if_and(struct aml *a, uint8_t variable, uint32_t mask);
 size_t aml_if_equal(struct aml *a, uint8_t variable, uint32_t v);
 size_t aml_else(struct aml *a);
 void aml_call(struct aml *a, const char *device, const char *method); /* in \\_SB_ */
+void aml_return(struct aml *a, uint32_t v);
 
 /* ResourceTemplate(): everything between begin and end is a resource descriptor. */
 struct aml_resources {

@@ -99,6 +99,13 @@ bool bawn_vm_config_hotplug(const struct bawn_vm_config *cfg)
     return cfg->hotplug == BAWN_HOTPLUG_ON || (cfg->hotplug == BAWN_HOTPLUG_AUTO && !cfg->snp.on);
 }
 
+unsigned bawn_vm_config_max_vcpus(const struct bawn_vm_config *cfg)
+{
+    return cfg->max_vcpus > cfg->vcpus && bawn_vm_config_hotplug(cfg) && !cfg->snp.on
+               ? cfg->max_vcpus
+               : cfg->vcpus;
+}
+
 /* ---- slots and ids ---- */
 
 static bool slot_taken(const struct bawn_vm_config *cfg, uint8_t slot)
@@ -190,6 +197,39 @@ bool bawn_u64_parse(const char *text, uint64_t *n)
     if (*end || errno)
         return false;
     *n = value;
+    return true;
+}
+
+/* A decimal number of vCPUs, up to the byte that ends it. */
+static bool get_vcpus(const char **text, char end, unsigned *n)
+{
+    char *rest;
+    unsigned long value = **text >= '0' && **text <= '9' ? strtoul(*text, &rest, 10) : 0;
+
+    if (value < 1 || value > BAWN_MAX_VCPUS || *rest != end)
+        return false;
+    *text = rest + 1;
+    *n = (unsigned)value;
+    return true;
+}
+
+bool bawn_cpus_parse(struct bawn_vm_config *cfg, const char *text)
+{
+    unsigned boot, max = 0;
+
+    if (strncmp(text, "boot=", 5) != 0) {
+        if (!get_vcpus(&text, '\0', &boot))
+            return false;
+    } else {
+        text += 5;
+        if (!get_vcpus(&text, ',', &boot) || strncmp(text, "max=", 4) != 0)
+            return false;
+        text += 4;
+        if (!get_vcpus(&text, '\0', &max) || max < boot)
+            return false;
+    }
+    cfg->vcpus = boot;
+    cfg->max_vcpus = max;
     return true;
 }
 
@@ -348,6 +388,9 @@ enum bawn_status bawn_vm_config_check(const struct bawn_vm_config *cfg, struct b
     if (cfg->vcpus < 1 || cfg->vcpus > BAWN_MAX_VCPUS)
         return bawn_fail(err, BAWN_E_CONFIG, "cpus.boot_vcpus is %u: must be 1 to %d", cfg->vcpus,
                          BAWN_MAX_VCPUS);
+    if (cfg->max_vcpus > BAWN_MAX_VCPUS)
+        return bawn_fail(err, BAWN_E_CONFIG, "cpus.max_vcpus is %u: must be at most %d",
+                         cfg->max_vcpus, BAWN_MAX_VCPUS);
     if (cfg->firmware && !cfg->snp.on)
         return bawn_fail(err, BAWN_E_CONFIG, "payload.firmware needs platform.sev_snp");
     st = check_memory(cfg, err);

@@ -122,21 +122,23 @@ static const struct bawn_json_table payload = { BAWN_JSON_TABLE(payload_keys) };
 
 /* ---- cpus, memory ---- */
 
-/* A ceiling: what is asked for beyond it is refused, and it is where the machine begins. */
+/* Clients name their host's processors: a machine has no more than it can. */
 static const char *get_max_vcpus(void *object, const json_t *v)
 {
-    const CFG *cfg = object;
+    CFG *cfg = object;
+    json_int_t n = json_integer_value(v);
 
-    return json_is_integer(v) && json_integer_value(v) >= (json_int_t)cfg->vcpus
-               ? NULL
-               : "must be a number, boot_vcpus or more";
+    if (!json_is_integer(v) || n < (json_int_t)cfg->vcpus)
+        return "must be a number, boot_vcpus or more";
+    cfg->max_vcpus = n < BAWN_MAX_VCPUS ? (unsigned)n : BAWN_MAX_VCPUS;
+    return NULL;
 }
 
 static bool put_max_vcpus(const void *object, json_t **v)
 {
     const CFG *cfg = object;
 
-    *v = json_integer((json_int_t)cfg->vcpus);
+    *v = json_integer((json_int_t)bawn_vm_config_max_vcpus(cfg));
     return *v;
 }
 

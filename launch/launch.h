@@ -47,13 +47,19 @@
 #define BAWN_SLOT_DISK 4u
 #define BAWN_SLOT_NET (BAWN_SLOT_DISK + BAWN_MAX_DISKS)
 #define BAWN_SLOT_END (BAWN_SLOT_NET + BAWN_MAX_NETS)
-/* Hot-plug's registers, ports of 32 bits with a bit for each slot. */
+/* Hot-plug's registers, ports of 32 bits: a bank with a bit for each slot and, where vCPUs come and
+ * go, two banks with a bit for each of those. */
 #define BAWN_HOTPLUG_PORT 0x610
-#define BAWN_HOTPLUG_SIZE 12
-#define BAWN_HOTPLUG_CAME 0 /* reading takes: a device is there that was not */
-#define BAWN_HOTPLUG_GO 4   /* reading takes: the guest is asked to let go of a device */
-#define BAWN_HOTPLUG_GONE 8 /* writing: it has */
-#define BAWN_HOTPLUG_GSI 21 /* a level: one of the first two is not zero */
+#define BAWN_HOTPLUG_BANK 16
+#define BAWN_HOTPLUG_BANKS 3
+#define BAWN_HOTPLUG_CPUS 32u /* vCPU 0's bit, counted through the banks */
+#define BAWN_HOTPLUG_SIZE 12  /* without vCPUs */
+#define BAWN_HOTPLUG_SIZE_CPUS (BAWN_HOTPLUG_BANKS * BAWN_HOTPLUG_BANK)
+#define BAWN_HOTPLUG_CAME 0  /* reading takes: something is there that was not */
+#define BAWN_HOTPLUG_GO 4    /* reading takes: the guest is asked to let go of something */
+#define BAWN_HOTPLUG_GONE 8  /* writing: it has */
+#define BAWN_HOTPLUG_HERE 12 /* which vCPUs are there */
+#define BAWN_HOTPLUG_GSI 21  /* a level: one of the first two is not zero */
 #define BAWN_RTC_PORT 0x70
 #define BAWN_RTC_GSI 8
 /* ACPI fixed hardware is absent (HW-reduced): the sleep and reset registers are these ports. */
@@ -164,7 +170,10 @@ struct bawn_vm_config {
     bool hugepages;         /* of hugetlbfs, */
     uint64_t hugepage_size; /* bytes; 0: 2 MiB */
     bool thp;               /* without those: transparent ones, where the host has them */
-    unsigned vcpus;
+    unsigned vcpus;         /* at the boot, */
+    unsigned max_vcpus;     /* and at most while it runs; less than those: no more */
+    /* Auto: of what is not confidential. */
+    enum bawn_hotplug hotplug;
     struct bawn_stream_config serial;  /* OFF: no COM1 in the ACPI tables either */
     struct bawn_stream_config console; /* virtio-console; OFF: absent */
     bool rng;                          /* virtio-rng */
@@ -175,7 +184,6 @@ struct bawn_vm_config {
     unsigned nr_nets;
     struct bawn_balloon_config balloon;
     struct bawn_vsock_config vsock;
-    enum bawn_hotplug hotplug; /* auto: of what is not confidential */
     char *tpm; /* owned; path of swtpm's control socket; NULL: no TPM, in the ACPI tables either */
     struct bawn_snp_config snp;
 };
@@ -205,6 +213,11 @@ enum bawn_status bawn_vm_config_check(const struct bawn_vm_config *cfg, struct b
 
 /* Whether this machine has hot-plug. */
 bool bawn_vm_config_hotplug(const struct bawn_vm_config *cfg);
+/* How many vCPUs it is made of, as many as it may ever have: more than at the boot with hot-plug
+ * alone, and never of a confidential one, whose vCPUs are measured. */
+unsigned bawn_vm_config_max_vcpus(const struct bawn_vm_config *cfg);
+/* "2", or "boot=2,max=4". */
+bool bawn_cpus_parse(struct bawn_vm_config *cfg, const char *text);
 /* Gives each disk and network device that has none its slot, and an id. */
 enum bawn_status bawn_vm_config_place(struct bawn_vm_config *cfg, struct bawn_error *err);
 

@@ -112,7 +112,7 @@ static void log_config(struct hash *h, struct bawn_measure_log *log,
     struct bawn_measure_config c = {
         .version = htole32(BAWN_MEASURE_VERSION),
         .vm_type = htole32(KVM_X86_DEFAULT_VM),
-        .vcpus = htole32(cfg->vcpus),
+        .vcpus = htole32(bawn_vm_config_max_vcpus(cfg)),
         .irqchip = htole32(IRQCHIP_SPLIT),
     };
 
@@ -196,7 +196,7 @@ static void encode_bsp(struct bawn_measure_vcpu *v, const struct bawn_launch_pla
 static void log_vcpus(struct hash *h, struct bawn_measure_log *log,
                       const struct bawn_vm_config *cfg, const struct bawn_launch_plan *plan)
 {
-    for (unsigned i = 0; i < cfg->vcpus; i++) {
+    for (unsigned i = 0; i < bawn_vm_config_max_vcpus(cfg); i++) {
         struct bawn_measure_vcpu v = { .id = htole32(i) };
 
         v.mp_state = htole32(i ? KVM_MP_STATE_UNINITIALIZED : KVM_MP_STATE_RUNNABLE);
@@ -224,7 +224,8 @@ enum bawn_status bawn_launch_measure(const struct bawn_vm_config *cfg,
     struct hash h = { .ok = true };
 
     memset(log, 0, sizeof(*log));
-    log->events = calloc(1u + plan->nr_ram + plan->nr_regions + cfg->vcpus, sizeof(*log->events));
+    log->events = calloc(1u + plan->nr_ram + plan->nr_regions + bawn_vm_config_max_vcpus(cfg),
+                         sizeof(*log->events));
     h.ctx = EVP_MD_CTX_new();
     if (!log->events || !h.ctx) {
         EVP_MD_CTX_free(h.ctx);

@@ -109,6 +109,7 @@ static enum bawn_status compare(struct bawn_run *r, const struct bawn_frame_hell
                                 const struct bawn_state *facts, struct bawn_error *err)
 {
     const struct bawn_vm_config *cfg = &r->opt.cfg;
+    unsigned vcpus = bawn_vm_config_max_vcpus(cfg);
     bool same = hello->nr_ram == r->plan.nr_ram;
 
     for (unsigned i = 0; same && i < hello->nr_ram; i++)
@@ -119,7 +120,7 @@ static enum bawn_status compare(struct bawn_run *r, const struct bawn_frame_hell
         return bawn_fail(err, BAWN_E_UNSUPPORTED,
                          "its state is of version %u: this bawn loads version %u", facts->version,
                          BAWN_STATE_VERSION);
-    if (facts->nr_vcpus != cfg->vcpus || facts->size != BAWN_STATE_SIZE(cfg->vcpus) ||
+    if (facts->nr_vcpus != vcpus || facts->size != BAWN_STATE_SIZE(vcpus) ||
         hello->state_len != facts->size)
         return bawn_fail(err, BAWN_E_CONFIG, "its state is not that of its configuration");
     for (unsigned i = 0; i < cfg->nr_disks; i++) {
@@ -129,7 +130,7 @@ static enum bawn_status compare(struct bawn_run *r, const struct bawn_frame_hell
                              cfg->disk[i].path, (unsigned long long)disk_of(r, i)->sectors,
                              (unsigned long long)hello->sectors[i]);
     }
-    return bawn_cpuid_fits(&r->accel, cfg->vcpus, &facts->cpuid, err);
+    return bawn_cpuid_fits(&r->accel, vcpus, &facts->cpuid, err);
 }
 
 /* All that can be refused is refused now. */
@@ -175,7 +176,7 @@ static enum bawn_status take_state(struct bawn_run *r, struct bawn_error *err)
         st = bawn_fail(err, BAWN_E_FORMAT, "its state is not the one that was told before");
     free(facts);
     if (!st)
-        st = bawn_state_check(a->state, a->state->size, cfg->vcpus, err);
+        st = bawn_state_check(a->state, a->state->size, bawn_vm_config_max_vcpus(cfg), err);
     for (unsigned i = 0; !st && i < cfg->nr_disks; i++)
         st = bawn_disk_take_over(disk_of(r, i), &cfg->disk[i], err);
     return st;

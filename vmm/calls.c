@@ -84,11 +84,27 @@ static uint64_t actual_memory(const struct bawn_run *r)
     return balloon < memory ? memory - balloon : 0;
 }
 
+/* By the machine's process: any number is one. */
+unsigned bawn_run_vcpus(const struct bawn_run *r)
+{
+    unsigned max = bawn_vm_config_max_vcpus(&r->opt.cfg), n = 0;
+
+    if (r->running && r->boot.counters)
+        n = (unsigned)__builtin_popcountll(r->boot.counters->vcpus & (~0ull >> (64 - max)));
+    return n ? n : r->opt.cfg.vcpus;
+}
+
+/* Its vCPUs are those that there are, as Cloud Hypervisor has it. */
 static enum bawn_status do_info(struct bawn_run *r, struct bawn_error *err)
 {
+    struct bawn_vm_config now = r->opt.cfg;
     unsigned state = bawn_run_state(r);
-    char *config = bawn_vm_config_print(&r->opt.cfg);
     struct text t;
+    char *config;
+
+    now.vcpus = bawn_run_vcpus(r);
+    now.max_vcpus = bawn_vm_config_max_vcpus(&r->opt.cfg);
+    config = bawn_vm_config_print(&now);
 
     if (!config || !text_begin(&t)) {
         free(config);
@@ -112,7 +128,7 @@ static enum bawn_status do_counters(struct bawn_run *r, struct bawn_error *err)
         return bawn_fail(err, BAWN_E_IO, "the machine has not arrived yet");
     if (!text_begin(&t))
         return bawn_fail(err, BAWN_E_NOMEM, "no memory");
-    for (unsigned i = 0; i < r->opt.cfg.vcpus; i++) {
+    for (unsigned i = 0; i < bawn_vm_config_max_vcpus(&r->opt.cfg); i++) {
         const char *comma = "";
 
         fprintf(t.out, "%s\"vcpu%u\":{", i ? "," : "{", i);

@@ -45,6 +45,9 @@ struct bawn_call {
 };
 extern const struct bawn_call bawn_calls[BAWN_API_CALLS];
 
+/* How many vCPUs there are, for the guest. */
+unsigned bawn_run_vcpus(const struct bawn_run *r);
+
 /* The configuration's calls (calls_config.c). */
 enum bawn_status bawn_call_create(struct bawn_run *r, struct bawn_error *err);
 enum bawn_status bawn_call_add_disk(struct bawn_run *r, struct bawn_error *err);

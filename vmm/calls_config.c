@@ -217,7 +217,7 @@ void bawn_run_forget(struct bawn_run *r)
     struct bawn_vm_config *cfg = &r->opt.cfg;
 
     r->opt.restore = NULL;
-
+    r->parts.vcpus = 0;
     while (cfg->nr_nets)
         drop_net(cfg, 0);
     bawn_run_close(r);

@@ -41,20 +41,49 @@ static enum bawn_status balloon_for(const struct bawn_vm_config *cfg, const stru
                            "(bawn run --balloon size=0)");
 }
 
+/* Another number of vCPUs. */
+static enum bawn_status check_vcpus(const struct bawn_run *r, uint64_t n, struct bawn_error *err)
+{
+    const struct bawn_vm_config *cfg = &r->opt.cfg;
+    unsigned max = bawn_vm_config_max_vcpus(cfg);
+
+    if (cfg->snp.on)
+        return bawn_fail(err, BAWN_E_CONFIG,
+                         "a confidential machine keeps its %u vCPUs: they were measured at its "
+                         "launch",
+                         cfg->vcpus);
+    if (r->opt.policy)
+        return bawn_fail(err, BAWN_E_DENIED,
+                         "this machine was judged by a launch policy, with the vCPUs that it had: "
+                         "it keeps them");
+    if (max == cfg->vcpus)
+        return bawn_fail(err, BAWN_E_CONFIG,
+                         "the machine was started with %u vCPUs, and not with room for more (bawn "
+                         "run --cpus boot=%u,max=N): their number can be changed before the first "
+                         "boot only",
+                         max, max);
+    return n >= 1 && n <= max ? BAWN_OK
+                              : bawn_fail(err, BAWN_E_CONFIG,
+                                          "the machine was started to have 1 to %u vCPUs", max);
+}
+
 enum bawn_status bawn_running_resize(struct bawn_run *r, const struct bawn_wish *w,
                                      struct bawn_error *err)
 {
     const struct bawn_vm_config *cfg = &r->opt.cfg;
     struct virtio_balloon_config config = { 0 };
+    bool vcpus = w->vcpus != BAWN_NO_WISH && w->vcpus != bawn_run_vcpus(r);
     enum bawn_status st = balloon_for(cfg, w, &r->balloon, err);
 
+    if (!st && vcpus)
+        st = check_vcpus(r, w->vcpus, err);
     if (st)
         return st;
-    if (w->vcpus != BAWN_NO_WISH && w->vcpus != cfg->vcpus)
+    if (vcpus && r->balloon != cfg->balloon.size)
         return bawn_fail(err, BAWN_E_CONFIG,
-                         "the machine was started with %u vCPUs: their number can be changed "
-                         "before the first boot only",
-                         cfg->vcpus);
+                         "of a machine that runs vCPUs and memory are changed one after the other");
+    if (vcpus)
+        return bawn_boot_cpus(&r->boot, (unsigned)w->vcpus, err);
     if (r->balloon == cfg->balloon.size) {
         bawn_control_answer(r, 204, "");
         return BAWN_OK;
@@ -138,7 +167,9 @@ static void answer_plugged(struct bawn_run *r)
 void bawn_running_ordered(struct bawn_run *r, enum bawn_order order, const char *why)
 {
     if (order == BAWN_ORDER_CONFIG && !*why)
-        r->opt.cfg.balloon.size = r->balloon; /* at the next boot too */
+        r->opt.cfg.balloon.size = r->balloon; /* at the next boot too, */
+    if (order == BAWN_ORDER_CPUS && !*why)
+        r->parts.vcpus = bawn_run_vcpus(r); /* if these are more than the configuration's */
     if (order == BAWN_ORDER_PLUG && !*why)
         answer_plugged(r);
 }

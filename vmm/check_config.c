@@ -142,6 +142,10 @@ static void check_vcpus(struct bawn_checks *c)
 {
     long host = sysconf(_SC_NPROCESSORS_ONLN);
 
+    if (c->opt->cfg.max_vcpus > bawn_vm_config_max_vcpus(&c->opt->cfg))
+        bawn_check_add(c, "max-cpus", BAWN_CHECK_NOTE, NULL, "cpus.max_vcpus has no effect: %s",
+                       c->opt->cfg.snp.on ? "the vCPUs of a confidential machine are measured"
+                                          : "the machine has no hot-plug");
     if ((long)c->opt->cfg.vcpus > host)
         bawn_check_add(c, "cpus", BAWN_CHECK_NOTE, "make cpus.boot_vcpus (--cpus) smaller",
                        "%u vCPUs share %ld processors", c->opt->cfg.vcpus, host);

@@ -205,7 +205,8 @@ static void check_device(struct bawn_checks *c)
                        strerror(errno));
         return;
     }
-    if (bawn_accel_open(&accel, c->opt->accel, whole, c->opt->cfg.vcpus, &err)) {
+    if (bawn_accel_open(&accel, c->opt->accel, whole, bawn_vm_config_max_vcpus(&c->opt->cfg),
+                        &err)) {
         bawn_check_add(c, "device", BAWN_CHECK_FIX, NULL, "%s", err.msg);
         return;
     }

@@ -225,16 +225,34 @@ static bool shown_whole(const struct ask *a)
     return true;
 }
 
+static json_int_t vcpus_of(json_t *info, const char *key)
+{
+    json_t *cpus = json_object_get(json_object_get(info, "config"), "cpus");
+
+    return json_integer_value(json_object_get(cpus, key));
+}
+
+/* How many there are and, if there may be more, how many. */
+static void say_vcpus(json_t *info, const char *of, char *to, size_t room)
+{
+    json_int_t now = vcpus_of(info, "boot_vcpus"), max = vcpus_of(info, "max_vcpus");
+
+    if (max > now)
+        snprintf(to, room, "%lld%s%lld", now, of, max);
+    else
+        snprintf(to, room, "%lld", now);
+}
+
 static int do_info(struct ask *a)
 {
     int code = call(a, "vm.info", NULL);
-    json_t *config = json_object_get(a->value, "config"), *cpus;
+    json_t *config = json_object_get(a->value, "config");
+    char vcpus[48];
 
     if (code || shown_whole(a))
         return code;
-    cpus = json_object_get(config, "cpus");
-    printf("state     %s\nvCPUs     %lld\nmemory    ", text_at(a->value, "state"),
-           json_integer_value(json_object_get(cpus, "boot_vcpus")));
+    say_vcpus(a->value, " of ", vcpus, sizeof(vcpus));
+    printf("state     %s\nvCPUs     %s\nmemory    ", text_at(a->value, "state"), vcpus);
     print_size((uint64_t)json_integer_value(json_object_get(a->value, "memory_actual_size")));
     printf("\nkernel    %s\n", text_at(json_object_get(config, "payload"), "kernel"));
     print_devices(config, "disks", "path");
@@ -493,8 +511,9 @@ static size_t names_of(const char *dir, char **names)
 static void print_machine(struct ask *a, json_t *all)
 {
     int to = bawn_socket_connect(a->path);
-    json_t *config, *info;
+    json_t *info;
     long long pid;
+    char vcpus[48];
 
     if (to < 0 && errno == ECONNREFUSED)
         unlink(a->path);
@@ -507,17 +526,16 @@ static void print_machine(struct ask *a, json_t *all)
     if (call(a, "vm.info", NULL))
         return;
     info = a->value;
-    config = json_object_get(json_object_get(info, "config"), "cpus");
     if (a->json) {
         json_array_append_new(
-            all, json_pack("{sssIsssIsI}", "name", a->name, "pid", (json_int_t)pid, "state",
-                           text_at(info, "state"), "vcpus",
-                           json_integer_value(json_object_get(config, "boot_vcpus")), "memory",
+            all, json_pack("{sssIsssIsIsI}", "name", a->name, "pid", (json_int_t)pid, "state",
+                           text_at(info, "state"), "vcpus", vcpus_of(info, "boot_vcpus"),
+                           "max_vcpus", vcpus_of(info, "max_vcpus"), "memory",
                            json_integer_value(json_object_get(info, "memory_actual_size"))));
         return;
     }
-    printf("%-24s%-10lld%-10s%-7lld", a->name, pid, text_at(info, "state"),
-           json_integer_value(json_object_get(config, "boot_vcpus")));
+    say_vcpus(info, "/", vcpus, sizeof(vcpus));
+    printf("%-24s%-10lld%-10s%-7s", a->name, pid, text_at(info, "state"), vcpus);
     print_size((uint64_t)json_integer_value(json_object_get(info, "memory_actual_size")));
     puts("");
 }
@@ -571,8 +589,8 @@ static const struct command commands[] = {
     { "remove", "ID", "take a disk or network device away, when the guest lets go of it", do_remove,
       "vm.remove-device", "removed" },
     { "resize", "cpus=N,memory=SIZE,balloon=SIZE",
-      "before its first boot vCPUs and memory; then what the guest gives up of it", do_resize,
-      "vm.resize", "resized" },
+      "change its vCPUs, or what the guest gives up of its memory; before its first boot memory",
+      do_resize, "vm.resize", "resized" },
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

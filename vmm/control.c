@@ -183,6 +183,8 @@ void bawn_control_ordered(struct bawn_run *r, enum bawn_order what, const char *
     if (!*why && what == BAWN_ORDER_RESUME)
         bawn_event(&r->events, "vm", "resumed");
     bawn_running_ordered(r, what, why);
+    if (what == BAWN_ORDER_CPUS)
+        what = BAWN_ORDER_CONFIG; /* vm.resize gives one or the other */
     /* Not of a request whose process is gone, if there is another by now. */
     if (bawn_calls[r->control.call].order == what || r->control.call == BAWN_API_RESTORE)
         bawn_control_conclude(r, why);

@@ -204,7 +204,8 @@ static enum bawn_status make(const struct bawn_vcpu *vcpu, struct cpuid *buf,
                              struct bawn_error *err)
 {
     const struct bawn_accel *accel = vcpu->vm->parts->accel;
-    struct place p = { vcpu->id, vcpu->vm->parts->cfg->vcpus, 0, accel->tsc_deadline };
+    struct place p = { vcpu->id, bawn_vm_config_max_vcpus(vcpu->vm->parts->cfg), 0,
+                       accel->tsc_deadline };
     const struct bawn_state *from = vcpu->vm->parts->from;
     struct kvm_cpuid2 *c = &buf->head;
     enum bawn_status st = host(buf, accel, &p, err);

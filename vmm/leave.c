@@ -366,7 +366,7 @@ enum bawn_status bawn_leave_begin(struct bawn_boot *b, const struct bawn_move_wi
         st = bawn_fail(err, BAWN_E_NOMEM, "no memory for the migration");
     } else {
         bawn_frame_hello_init(&l->send.hello, &b->mem, strlen(l->config),
-                              BAWN_STATE_SIZE(b->parts.cfg->vcpus));
+                              BAWN_STATE_SIZE(bawn_vm_config_max_vcpus(b->parts.cfg)));
         for (unsigned i = 0; i < b->parts.cfg->nr_disks; i++)
             l->send.hello.sectors[i] = htole64(disk_of(b, i)->sectors);
         b->shared->why.msg[0] = '\0';

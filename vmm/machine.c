@@ -91,6 +91,10 @@ static void on_order(void *opaque)
     case BAWN_ORDER_KEEP:
         bawn_vm_unplug(&vm, msg.device, msg.order == BAWN_ORDER_UNPLUG);
         return;
+    case BAWN_ORDER_CPUS:
+        if (!bawn_vm_cpus(&vm, msg.device))
+            return; /* the guest decides when */
+        break;
     case BAWN_ORDER_SAVE:
     case BAWN_ORDER_TRACK:
     case BAWN_ORDER_TAKE:
@@ -114,6 +118,11 @@ static void gone(void *opaque, unsigned device)
     tell(*(const int *)opaque, BAWN_TELL_GONE, device, "");
 }
 
+static void resized(void *opaque)
+{
+    tell(*(const int *)opaque, BAWN_TELL_DONE, BAWN_ORDER_CPUS, "");
+}
+
 static void distrust(void *opaque, unsigned device, const char *why)
 {
     tell(*(const int *)opaque, BAWN_TELL_DISTRUST, device, why);
@@ -124,7 +133,7 @@ static enum bawn_status prepare(const struct bawn_vm_parts *parts, int *fd, unsi
                                 struct bawn_error *err)
 {
     struct bawn_sandbox_files files = { .stdio[STDERR_FILENO] = true };
-    const struct bawn_vm_ops ops = { distrust, paused, gone, fd };
+    const struct bawn_vm_ops ops = { distrust, paused, gone, resized, fd };
     enum bawn_status st = bawn_vm_create(&vm, parts, &ops, err);
     int rc = st ? 0 : bawn_loop_watch(&vm.loop, *fd, true, on_order, fd);
 

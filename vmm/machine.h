@@ -32,6 +32,7 @@ enum bawn_order {
     BAWN_ORDER_PLUG,   /* a device has come to an empty place: all of the message */
     BAWN_ORDER_UNPLUG, /* the guest is to let go of one: BAWN_TELL_GONE, perhaps */
     BAWN_ORDER_KEEP,   /* no longer; no answer */
+    BAWN_ORDER_CPUS,   /* device: how many are to be there; 0: those that are, and no answer */
 };
 
 /* An order and what belongs to it; most are the first byte alone. */

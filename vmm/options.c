@@ -91,6 +91,12 @@ static enum bawn_status set_number(void *options, const struct option *self, con
     return BAWN_OK;
 }
 
+static enum bawn_status set_cpus(void *options, const struct option *self, const char *val,
+                                 struct bawn_error *err)
+{
+    return bawn_cpus_parse(option_field(options, self), val) ? BAWN_OK : needed(self, val, err);
+}
+
 static enum bawn_status set_size(void *options, const struct option *self, const char *val,
                                  struct bawn_error *err)
 {
@@ -336,7 +342,8 @@ static const struct option options[] = {
     { "initrd", "FILE", "initial RAM disk", option_copy_text, FIELD(cfg.initrd) },
     { "cmdline", "TEXT", "kernel command line", option_copy_text, FIELD(cfg.cmdline) },
     { "firmware", "FILE", "the shim of an SEV-SNP machine", option_copy_text, FIELD(cfg.firmware) },
-    { "cpus", "1..64", "vCPUs (1)", set_number, FIELD(cfg.vcpus), .max = BAWN_MAX_VCPUS },
+    { "cpus", "1..64|boot=N,max=N", "vCPUs (1), and how many there may be while it runs", set_cpus,
+      FIELD(cfg) },
     { "memory", "64M..64G", "memory (512M)", set_size, FIELD(cfg.memory) },
     { "hugepages", "off|on|2M|1G", "memory from the host's pool of huge pages (off)", set_hugepages,
       FIELD(cfg) },
@@ -355,8 +362,8 @@ static const struct option options[] = {
     { "balloon", "[size=SIZE][,reporting=on|off]",
       "memory the guest gives up, and what it has free", set_balloon, FIELD(cfg.balloon) },
     { "hotplug", "auto|off|on",
-      "disks and networks come and go while it runs (auto: unless it is confidential)", set_choice,
-      FIELD(cfg.hotplug) },
+      "disks, networks and vCPUs come and go while it runs (auto: unless it is confidential)",
+      set_choice, FIELD(cfg.hotplug) },
     { "vsock", "cid=N,socket=PATH", "virtio sockets", set_vsock, FIELD(cfg) },
     { "tpm", "socket=PATH", "TPM 2.0: swtpm's control socket", set_tpm, FIELD(cfg.tpm) },
     { "tee", "none|snp", "snp: a confidential machine (none)", set_choice, FIELD(cfg.snp.on) },

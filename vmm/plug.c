@@ -81,6 +81,13 @@ enum bawn_status bawn_boot_unplug(struct bawn_boot *b, unsigned slot, struct baw
     return BAWN_OK;
 }
 
+enum bawn_status bawn_boot_cpus(struct bawn_boot *b, unsigned n, struct bawn_error *err)
+{
+    struct bawn_order_msg msg = { .order = BAWN_ORDER_CPUS, .device = (uint8_t)n };
+
+    return bawn_boot_give(b, &msg, sizeof(msg)) ? BAWN_OK : busy(err);
+}
+
 void bawn_plug_retract(struct bawn_boot *b, unsigned i)
 {
     b->child[i].gone = true;

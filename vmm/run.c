@@ -178,7 +178,7 @@ static enum bawn_status check_launch(struct bawn_run *r, struct bawn_error *err)
     state = malloc(sizeof(*state));
     if (!state)
         return bawn_fail(err, BAWN_E_NOMEM, "no memory for the snapshot's state");
-    st = bawn_snapshot_state(&r->opt.snapshot, state, r->opt.cfg.vcpus, err);
+    st = bawn_snapshot_state(&r->opt.snapshot, state, bawn_vm_config_max_vcpus(&r->opt.cfg), err);
     if (!st)
         st = compare_launch(r, state, err);
     free(state);
@@ -317,7 +317,8 @@ enum bawn_status bawn_run_prepare(struct bawn_run *r, struct bawn_error *err)
     if (!st)
         st = check_policy(r, err);
     if (!st)
-        st = bawn_accel_open(&r->accel, r->opt.accel, r->opt.device, cfg->vcpus, err);
+        st = bawn_accel_open(&r->accel, r->opt.accel, r->opt.device, bawn_vm_config_max_vcpus(cfg),
+                             err);
     if (!st && cfg->snp.on)
         st = bawn_snp_check(r->accel.path, r->accel.fd, r->accel.measures, err);
     if (!st)

@@ -51,7 +51,7 @@ static _Noreturn void write_image(struct bawn_boot *b)
 
     if (!st)
         st = bawn_snapshot_write(&b->save.image, b->save.config, &b->shared->state,
-                                 BAWN_STATE_SIZE(b->parts.cfg->vcpus), &b->mem,
+                                 BAWN_STATE_SIZE(bawn_vm_config_max_vcpus(b->parts.cfg)), &b->mem,
                                  b->save.has_base ? &b->save.base : NULL, &progress, err);
     b->shared->made = b->save.image.id;
     _exit(st ? 1 : 0);

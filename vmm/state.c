@@ -322,7 +322,8 @@ enum bawn_status bawn_state_load(struct bawn_vm *vm, const struct bawn_state *st
         return bawn_fail(err, BAWN_E_FORMAT, "the snapshot's serial port makes no sense");
     bawn_platform_load(&vm->platform, &state->platform);
     bawn_ioapic_load(&vm->ioapic, &state->ioapic);
-    bawn_slots_load(&vm->slots, &state->slots);
+    if (!bawn_vm_slots_load(vm, &state->slots))
+        return bawn_fail(err, BAWN_E_FORMAT, "the snapshot's vCPUs make no sense");
     vm->measured = state->measured;
     memcpy(vm->digest, state->digest, sizeof(vm->digest));
     return BAWN_OK;

@@ -22,7 +22,7 @@
 #include "slots.h"
 #include "virtio.h"
 
-#define BAWN_STATE_VERSION 3u
+#define BAWN_STATE_VERSION 4u
 #define BAWN_STATE_MSRS 448
 #define BAWN_STATE_CPUID 256
 #define BAWN_STATE_XSAVE 4096

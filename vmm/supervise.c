@@ -284,7 +284,7 @@ void bawn_boot_ordered(struct bawn_boot *b, const char *why)
 static void on_order_limit(void *opaque)
 {
     struct bawn_boot *b = opaque;
-    char why[80];
+    char why[96];
     uint64_t ignored;
 
     (void)!read(b->order_fd, &ignored, sizeof(ignored));
@@ -294,9 +294,14 @@ static void on_order_limit(void *opaque)
         return;
     if (b->order == BAWN_ORDER_PAUSE)
         tell_machine(b, BAWN_ORDER_RESUME); /* its answer is nobody's */
+    if (b->order == BAWN_ORDER_CPUS)
+        tell_machine(b, BAWN_ORDER_CPUS);
     snprintf(why, sizeof(why),
              b->order == BAWN_ORDER_UNPLUG
                  ? "the guest has not let go of it within %d seconds: it stays until it does"
+             : b->order == BAWN_ORDER_CPUS
+                 ? "the guest has not let go of all of them within %d seconds: what is left stays "
+                   "until it does"
                  : "a process did not answer within %d seconds",
              ORDER_LIMIT);
     bawn_boot_ordered(b, why);
@@ -453,7 +458,7 @@ void bawn_boot_reap(struct bawn_boot *b)
 /* What the guest of a machine from elsewhere was asked to let go of there. */
 static void still_asked(struct bawn_boot *b)
 {
-    uint32_t asked = b->parts.from ? b->parts.from->slots.asked : 0;
+    uint32_t asked = b->parts.from ? b->parts.from->slots.bank[0].asked : 0;
 
     for (unsigned i = 0; i < b->devices.nr; i++) {
         const struct bawn_device *dev = &b->devices.dev[i];
@@ -510,7 +515,8 @@ static enum bawn_status make_state(struct bawn_boot *b, const struct bawn_from *
         memcpy(&b->shared->state, from->state, from->state->size);
     if (!from || from->state)
         return BAWN_OK;
-    st = bawn_snapshot_state(from->snapshot, &b->shared->state, b->parts.cfg->vcpus, err);
+    st = bawn_snapshot_state(from->snapshot, &b->shared->state,
+                             bawn_vm_config_max_vcpus(b->parts.cfg), err);
     if (st)
         return st;
     if (!from->read_first && !b->parts.cfg->hugepages && bawn_pager_open(&b->pager))

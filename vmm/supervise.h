@@ -116,6 +116,8 @@ bool bawn_boot_configure(struct bawn_boot *b, const struct bawn_vdev *dev, const
 enum bawn_status bawn_boot_plug(struct bawn_boot *b, unsigned slot, struct bawn_error *err);
 /* Asks the guest to let go of it; ops.unplugged() comes before ops.ordered() says that it has. */
 enum bawn_status bawn_boot_unplug(struct bawn_boot *b, unsigned slot, struct bawn_error *err);
+/* The same: so many vCPUs are to be there, which is for the guest to see to when some are to go. */
+enum bawn_status bawn_boot_cpus(struct bawn_boot *b, unsigned n, struct bawn_error *err);
 /* How many there are, for us: the guest may have let go of one whose process still ends. */
 unsigned bawn_boot_devices(const struct bawn_boot *b);
 #define BAWN_DEVICE_LEFT "a device has just left the machine: try again"

@@ -228,8 +228,9 @@ static void run_once(struct bawn_vcpu *vcpu)
     if (ioctl(vcpu->fd, KVM_RUN, 0)) {
         if (errno == EINTR || errno == EAGAIN) {
             /* The last exit is complete: its result stands in the vCPU's registers. */
-            if (__atomic_load_n(&vcpu->vm->pause, __ATOMIC_SEQ_CST))
-                bawn_vm_park(vcpu->vm);
+            if (__atomic_load_n(&vcpu->vm->pause, __ATOMIC_SEQ_CST) ||
+                __atomic_load_n(&vcpu->away, __ATOMIC_SEQ_CST))
+                bawn_vm_park(vcpu);
             return;
         }
         if (errno != EFAULT || vcpu->run->exit_reason != KVM_EXIT_MEMORY_FAULT) {

@@ -67,15 +67,19 @@ static void quiet(void *opaque)
 static void set_immediate_exit(struct bawn_vm *vm, uint8_t on)
 {
     for (unsigned i = 0; i < vm->nr_vcpus; i++)
-        __atomic_store_n(&vm->vcpu[i].run->immediate_exit, on, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&vm->vcpu[i].run->immediate_exit, on || vm->vcpu[i].away,
+                         __ATOMIC_SEQ_CST);
 }
 
-void bawn_vm_park(struct bawn_vm *vm)
+void bawn_vm_park(struct bawn_vcpu *vcpu)
 {
+    struct bawn_vm *vm = vcpu->vm;
+
     pthread_mutex_lock(&vm->lock);
     vm->parked++;
     pthread_cond_broadcast(&vm->moved);
-    while (vm->pause && __atomic_load_n(&vm->end, __ATOMIC_SEQ_CST) == BAWN_END_NONE)
+    while ((vm->pause || vcpu->away) &&
+           __atomic_load_n(&vm->end, __ATOMIC_SEQ_CST) == BAWN_END_NONE)
         pthread_cond_wait(&vm->moved, &vm->lock);
     vm->parked--;
     pthread_mutex_unlock(&vm->lock);
@@ -294,6 +298,11 @@ static enum bawn_status finish(struct bawn_vm *vm, struct bawn_error *err)
                            : bawn_measured_seal(vm, err);
 }
 
+static unsigned first_vcpus(const struct bawn_vm_parts *parts)
+{
+    return parts->vcpus > parts->cfg->vcpus ? parts->vcpus : parts->cfg->vcpus;
+}
+
 static enum bawn_status build(struct bawn_vm *vm, const struct bawn_link_owner *owner,
                               struct bawn_error *err)
 {
@@ -313,10 +322,12 @@ static enum bawn_status build(struct bawn_vm *vm, const struct bawn_link_owner *
     rc = create_devices(vm, owner);
     if (rc)
         return bawn_fail(err, BAWN_E_IO, "cannot create the devices: %s", strerror(-rc));
-    for (unsigned i = 0; !st && i < vm->parts->cfg->vcpus; i++) {
+    for (unsigned i = 0; !st && i < bawn_vm_config_max_vcpus(vm->parts->cfg); i++) {
         vm->nr_vcpus = i + 1;
         st = bawn_vcpu_create(&vm->vcpu[i], vm, i, err);
     }
+    if (!st && !vm->parts->from)
+        bawn_vm_cpus(vm, first_vcpus(vm->parts));
     if (!st)
         st = bawn_state_prepare(vm, err);
     return st ? st : finish(vm, err);

@@ -43,6 +43,7 @@ struct bawn_vcpu {
     struct bawn_vm *vm;
     unsigned id;
     int fd;
+    bool away;           /* atomic: it is not there, for the guest, and does not run */
     struct kvm_run *run; /* shared with the module */
     uint64_t *exits;     /* to userspace, by reason; in struct bawn_counters */
 };
@@ -52,6 +53,7 @@ struct bawn_counters {
     uint64_t exits[BAWN_MAX_VCPUS][BAWN_NR_EXITS];
     struct bawn_vdev_count device[BAWN_DEVICES_MAX];
     uint32_t balloon; /* pages of 4 KiB that the guest says it has given up, little-endian */
+    uint64_t vcpus;   /* those that are there, a bit for each */
 };
 
 /* What a machine is made of; all borrowed. */
@@ -69,12 +71,14 @@ struct bawn_vm_parts {
     struct bawn_state *save;       /* where a snapshot's is put */
     const struct bawn_state *from; /* a snapshot's, from which it goes on; NULL: it boots */
     bool hold;                     /* it begins paused */
+    unsigned vcpus; /* that are there at its beginning, if more than at the first boot */
 };
 
 struct bawn_vm_ops {
     void (*distrust)(void *opaque, unsigned device, const char *why); /* as of a link's owner */
     void (*paused)(void *opaque);
     void (*gone)(void *opaque, unsigned device); /* the guest let go of it */
+    void (*resized)(void *opaque);               /* and of as many vCPUs as it was asked for */
     void *opaque;                                /* borrowed */
 };
 
@@ -84,11 +88,12 @@ struct bawn_vm {
     int fd;
     struct bawn_snp_vm snp;
     struct bawn_vcpu vcpu[BAWN_MAX_VCPUS];
-    unsigned nr_vcpus;
+    unsigned nr_vcpus; /* all that there may ever be, and how many of them */
+    unsigned wanted;   /* when fewer of them were asked for; 0: none were */
     struct bawn_threads threads;
     bool pause;           /* atomic: vCPUs wait */
     bool paused;          /* and devices are quiet: it was told */
-    unsigned parked;      /* vCPUs that wait */
+    unsigned parked;      /* vCPUs that wait, for its end or to be there */
     pthread_cond_t moved; /* the three above, or the end; with the lock */
     pthread_mutex_t lock;
     struct bawn_loop loop;
@@ -147,9 +152,15 @@ int bawn_vm_plug(struct bawn_vm *vm, unsigned device, const struct bawn_vdev_ops
                  struct bawn_vdev *dev);
 /* Asks the guest to let go of it, or to keep it; ops->gone() comes later, if it does. */
 void bawn_vm_unplug(struct bawn_vm *vm, unsigned device, bool ask);
-int bawn_vm_slots(struct bawn_vm *vm); /* at the machine's creation */
-/* By a vCPU's thread: waits as long as the machine is paused. */
-void bawn_vm_park(struct bawn_vm *vm);
+/* The same. So many vCPUs are to be there: whether they are. If not, the guest was asked to let go
+ * of some, and ops->resized() comes later, if it does; 0: it need not any longer. */
+bool bawn_vm_cpus(struct bawn_vm *vm, unsigned n);
+bool bawn_vm_has(const struct bawn_vm *vm, unsigned cpu); /* whether it is there */
+int bawn_vm_slots(struct bawn_vm *vm);                    /* at the machine's creation */
+/* Of a snapshot: whether it makes sense. */
+bool bawn_vm_slots_load(struct bawn_vm *vm, const struct bawn_slots_state *from);
+/* By a vCPU's thread: waits as long as the machine is paused, or the vCPU is not there. */
+void bawn_vm_park(struct bawn_vcpu *vcpu);
 
 /* vcpu.c. Creation sets CPUID, MSRs and, on vCPU 0, the plan's registers. */
 enum bawn_status bawn_vcpu_create(struct bawn_vcpu *vcpu, struct bawn_vm *vm, unsigned id,

@@ -76,13 +76,11 @@ enum bawn_status set_config(void *options, const struct option *self, const char
 enum bawn_status set_cpus(void *options, const struct option *self, const char *value,
                           struct bawn_error *err)
 {
-    uint64_t n;
-
-    if (!bawn_u64_parse(value, &n) || n < 1 || n > BAWN_MAX_VCPUS)
-        return bawn_fail(err, BAWN_E_USAGE, "--cpus %s: must be a number from 1 to %d", value,
-                         BAWN_MAX_VCPUS);
-    *(unsigned *)option_field(options, self) = (unsigned)n;
-    return BAWN_OK;
+    return bawn_cpus_parse(option_field(options, self), value)
+               ? BAWN_OK
+               : bawn_fail(err, BAWN_E_USAGE,
+                           "--cpus %s: must be a number from 1 to %d, or boot=N,max=N", value,
+                           BAWN_MAX_VCPUS);
 }
 
 enum bawn_status set_memory(void *options, const struct option *self, const char *value,

@@ -29,7 +29,7 @@ static const struct option options[] = {
     { "kernel", "FILE", "Linux bzImage or PVH ELF image", option_copy_text, OPT(cfg.kernel) },
     { "initrd", "FILE", "initial RAM disk", option_copy_text, OPT(cfg.initrd) },
     { "cmdline", "TEXT", "kernel command line", option_copy_text, OPT(cfg.cmdline) },
-    { "cpus", "N", "vCPUs, 1 to 64 (1)", set_cpus, OPT(cfg.vcpus) },
+    { "cpus", "N", "vCPUs, 1 to 64 (1); or boot=N,max=N", set_cpus, OPT(cfg) },
     { "memory", "SIZE", "memory, 64M to 64G (512M)", set_memory, OPT(cfg.memory) },
     { "serial", "MODE", "COM1: off, null, tty or file=PATH (tty)", set_serial, OPT(cfg.serial) },
     { "hotplug", "WORD", "devices come and go: auto, off or on (auto: on)", set_hotplug,

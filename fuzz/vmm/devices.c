@@ -44,31 +44,31 @@ static void msi(void *opaque, uint64_t addr, uint32_t data)
 }
 
 /* What a guest lets go of it was asked for. */
-static uint32_t asked;
+static bool asked[32 * BAWN_HOTPLUG_BANKS];
 
-static void gone(void *opaque, unsigned slot)
+static void gone(void *opaque, unsigned bit)
 {
     (void)opaque;
-    FUZZ_MUST(slot < BAWN_PCI_SLOTS && (asked & 1u << slot));
-    asked &= ~(1u << slot);
+    FUZZ_MUST(bit < sizeof(asked) && asked[bit]);
+    asked[bit] = false;
 }
 
 static void plug(struct bawn_slots *slots, uint32_t val)
 {
-    unsigned slot = val % BAWN_PCI_SLOTS;
+    unsigned bit = val % 256 % sizeof(asked);
 
     if (val >> 8 & 1)
-        bawn_slots_came(slots, slot);
+        bawn_slots_came(slots, bit);
     if (val >> 9 & 1)
-        bawn_slots_ask(slots, slot);
+        bawn_slots_ask(slots, bit);
     if (val >> 10 & 1)
-        bawn_slots_unask(slots, slot);
-    asked |= (val >> 9 & 1) << slot; /* what it has heard it may do later, too */
+        bawn_slots_unask(slots, bit);
+    asked[bit] |= val >> 9 & 1; /* what it has heard it may do later, too */
 }
 
 static uint64_t port_of(uint32_t off)
 {
-    return off & 0x8000 ? BAWN_HOTPLUG_PORT + off % BAWN_HOTPLUG_SIZE
+    return off & 0x8000 ? BAWN_HOTPLUG_PORT + off % BAWN_HOTPLUG_SIZE_CPUS
                         : BAWN_SERIAL_PORT + off % BAWN_SERIAL_SIZE;
 }
 
@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bawn_slots slots;
     struct bawn_pci pci;
 
-    asked = 0;
+    memset(asked, 0, sizeof(asked));
     wires_ops.msi = msi;
     bawn_serial_init(&serial, &serial_ops, NULL);
     bawn_ioapic_init(&ioapic, &wires);
@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         !bawn_bus_add(&mmio, BAWN_IOAPIC_BASE, BAWN_IOAPIC_SIZE, &bawn_ioapic_bus_ops, &ioapic));
     FUZZ_MUST(
         !bawn_bus_add(&ports, BAWN_SERIAL_PORT, BAWN_SERIAL_SIZE, &bawn_serial_bus_ops, &serial));
-    FUZZ_MUST(!bawn_slots_init(&slots, &ports, &ioapic, gone, NULL));
+    FUZZ_MUST(!bawn_slots_init(&slots, &ports, BAWN_HOTPLUG_SIZE_CPUS, &ioapic, gone, NULL));
     for (; size >= 7; data += 7, size -= 7) {
         unsigned len = 1u << (data[0] >> 3) % 4;
         uint32_t off = data[1] | (uint32_t)data[2] << 8, val;

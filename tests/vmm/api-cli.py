@@ -48,9 +48,9 @@ class Place:
     def __init__(self, path):
         self.path = path
         self.kernel = self.file("kernel", guest())
-        # Lets go of all devices that it is asked for: register 0x614 to 0x618.
-        self.obedient = self.file("obedient", guest("66ba1406" "ed" "66ba1806" "ef" "b9400d0300" "49"
-                                                    "75fd" "ebec"))
+        # Lets go of all devices and vCPUs that it is asked for: register 0x614 to 0x618, 0x624 to 0x628.
+        self.obedient = self.file("obedient", guest("66ba1406" "ed" "66ba1806" "ef" "66ba2406" "ed"
+                                                    "66ba2806" "ef" "b9400d0300" "49" "75fd" "ebe2"))
         self.disk = self.file("disk", bytes(8192))
         os.environ["BAWN_RUNTIME_DIR"] = self.file("run")
         os.symlink(PROGRAM, self.file("cloud-hypervisor"))
@@ -626,6 +626,79 @@ def hotplug_tap(place):
         assert len(os.listdir(f"/proc/{process.pid}/fd")) == before
         assert done("shutdown", "three") == "three: ended\n"
         assert process.wait(30) == 0, open_text(place.file("log"))
+
+
+def vcpus(name):
+    """As a person is told, and who reads JSON."""
+    info = json.loads(done("info", name, "--json"))["config"]["cpus"]
+    it, = (m for m in json.loads(done("ps", "--json")) if m["name"] == name)
+    assert (it["vcpus"], it["max_vcpus"]) == (info["boot_vcpus"], info["max_vcpus"]), (it, info)
+    return re.search("(?m)^vCPUs +(.*)$", done("info", name)).group(1)
+
+
+@test
+def more_vcpus(place):
+    """vCPUs come to a machine that runs and leave it, as far as its guest lets go of them"""
+    if skip(place):
+        return
+    run = ("run", "--name", "cpus", "--memory", "64M", "--serial", "null", "--no-encryption")
+    with place.program(*run, "--kernel", place.obedient, "--cpus", "boot=2,max=5") as process:
+        wait_until(lambda: bawn("info", "cpus").stdout.startswith("state     Running"))
+        assert vcpus("cpus") == "2 of 5"
+        threads = len(os.listdir(f"/proc/{children(process, 'machine')[0]}/task"))
+        for n in (5, 3, 4, 1, 2):
+            assert done("resize", "cpus", f"cpus={n}") == "cpus: resized\n"
+            assert vcpus("cpus") == (f"{n} of 5" if n < 5 else "5")
+            assert len(os.listdir(f"/proc/{children(process, 'machine')[0]}/task")) == threads
+        for n in (0, 6):
+            it = bawn("resize", "cpus", f"cpus={n}")
+            assert it.returncode == 1 and "1 to 5 vCPUs" in it.stderr, it
+        assert done("resize", "cpus", "cpus=4") and done("pause", "cpus") and done("resume", "cpus")
+        assert done("snapshot", "cpus", place.file("four"))
+        assert done("resize", "cpus", "cpus=5") and done("reboot", "cpus")
+        assert vcpus("cpus") == "5"  # it begins with what it had
+        assert done("resize", "cpus", "cpus=1") and done("reboot", "cpus")
+        assert vcpus("cpus") == "2 of 5"  # or with what its tables have
+        assert done("shutdown", "cpus") and process.wait(30) == 0, open_text(place.file("log"))
+    with place.program("restore", place.file("four"), "--name", "cpus", "--no-encryption") as process:
+        wait_until(lambda: bawn("info", "cpus").stdout.startswith("state     Running"))
+        assert vcpus("cpus") == "4 of 5"
+        assert done("resize", "cpus", "cpus=3") and vcpus("cpus") == "3 of 5"
+        assert done("shutdown", "cpus") and process.wait(30) == 0, open_text(place.file("log"))
+    with place.program(*run, "--kernel", place.kernel, "--cpus", "boot=1,max=2") as process:
+        wait_until(lambda: bawn("info", "cpus").stdout.startswith("state     Running"))
+        assert done("resize", "cpus", "cpus=2") and vcpus("cpus") == "2"
+        it = bawn("resize", "cpus", "cpus=1")  # this guest knows of no ACPI
+        assert it.returncode == 1 and "not let go of all of them within 15 seconds" in it.stderr, it
+        assert vcpus("cpus") == "2"
+        assert done("shutdown", "cpus") and process.wait(30) == 0, open_text(place.file("log"))
+
+
+@test
+def absent_vcpu(place):
+    """a vCPU that is not there does not run, whatever the guest sends it; one that has come does"""
+    if skip(place):
+        return
+    # Code at 0x8000 writes "B" to COM1; to all other vCPUs INIT and SIPI, for ever; it lets go of those asked for.
+    waker = place.file("waker", guest(
+        "bf00800000" "c707baf803b0" "c7470442eef4eb" "c64708fd" "be0003e0fe" "c70600450c00" "b9400d03004975fd"
+        "c70608460c00" "b9400d03004975fd" "66ba2406ed66ba2806ef" "ebd8"))
+    out = place.file("woken", b"")
+    with place.program("run", "--name", "wake", "--kernel", waker, "--memory", "64M", "--serial", f"file={out}",
+                       "--cpus", "boot=1,max=2") as process:
+        wait_until(lambda: bawn("info", "wake").stdout.startswith("state     Running"))
+        time.sleep(1)
+        said = ""
+        for _ in range(3):
+            assert open_text(out) == said, open_text(out)
+            assert done("resize", "wake", "cpus=2")
+            wait_until(lambda: len(open_text(out)) > len(said))  # pylint: disable=cell-var-from-loop
+            assert done("resize", "wake", "cpus=1")
+            time.sleep(0.2)
+            said = open_text(out)
+            assert set(said) == {"B"}, said
+            time.sleep(1)
+        assert done("shutdown", "wake") and process.wait(30) == 0, open_text(place.file("log"))
 
 
 @test

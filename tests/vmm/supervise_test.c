@@ -256,6 +256,17 @@ static void lets_go_late(const struct bawn_vm_parts *parts, int fd)
     tell(fd, BAWN_TELL_END, BAWN_END_POWEROFF, "enough");
 }
 
+/* More vCPUs are there at once; none goes, and it is told when nobody waits for that any longer. */
+static void is_resized(const struct bawn_vm_parts *parts, int fd)
+{
+    struct bawn_order_msg order = { .device = 1 };
+
+    (void)parts;
+    for (; order.device; wait_for(fd), order.device = 0, (void)!read(fd, &order, sizeof(order)))
+        tell(fd, order.device == 5 ? BAWN_TELL_DONE : BAWN_TELL_LAUNCHED, BAWN_ORDER_CPUS, "");
+    tell(fd, BAWN_TELL_END, BAWN_END_POWEROFF, "they stay");
+}
+
 /* ---- the supervisor ---- */
 
 static enum bawn_status begin_to_save(void)
@@ -399,6 +410,21 @@ static void unplugged(void *opaque, unsigned slot)
         next_step();
 }
 
+static void resize(void *opaque)
+{
+    (void)opaque;
+    assert_int_equal(bawn_boot_cpus(&boot, nr_ordered ? 1 : 5, NULL), BAWN_OK);
+}
+
+static void resized(void *opaque, enum bawn_order order, const char *why)
+{
+    assert_true(order == BAWN_ORDER_CPUS && (nr_ordered ? !!strstr(why, "of all of") : !*why));
+    if (nr_ordered++)
+        return;
+    resize(opaque);
+    timerfd_settime(boot.order_fd, 0, &(struct itimerspec){ .it_value.tv_nsec = 1 }, NULL);
+}
+
 static void launched_and_saved(void *opaque)
 {
     (void)opaque;
@@ -436,7 +462,7 @@ static void create_with(void (*what)(const struct bawn_vm_parts *parts, int fd),
     const struct bawn_boot_ops ops = { launched, device_ended, ordered, saved, NULL, left, NULL };
 
     machine = what;
-    nr_launched = nr_ended = nr_again = 0;
+    nr_launched = nr_ordered = nr_ended = nr_again = 0;
     assert_int_equal(bawn_boot_create(&boot, &parts, &backends, false, &ops, goes_on_from, NULL),
                      BAWN_OK);
     memset(boot.mem.range[0].host + PAGE, 0x5a, PAGE);
@@ -695,7 +721,7 @@ static void test_asked_before(void **state)
     disk[SLOT - BAWN_SLOT_DISK].sectors = 16;
     goes_on_from = &from;
     for (unsigned asked = 0; asked < 2; asked++) {
-        saved.slots.asked = asked ? 1u << SLOT : 1u << (SLOT + 1) | 1;
+        saved.slots.bank[0].asked = asked ? 1u << SLOT : 1u << (SLOT + 1) | 1;
         create_with(lets_go_late, &cfg);
         boot.ops.unplugged = NULL;
         finish();
@@ -739,6 +765,16 @@ static void test_retract(void **state)
     close(disk[SLOT - BAWN_SLOT_DISK].fd);
 }
 
+static void test_vcpus(void **state)
+{
+    (void)state;
+    create(is_resized);
+    boot.ops.launched = resize;
+    boot.ops.ordered = resized;
+    finish();
+    assert_string_equal(boot.end_msg, "they stay");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -750,6 +786,7 @@ int main(void)
         cmocka_unit_test(test_not_sent),     cmocka_unit_test(test_save_refused),
         cmocka_unit_test(test_drain),        cmocka_unit_test(test_plug),
         cmocka_unit_test(test_asked_before), cmocka_unit_test(test_retract),
+        cmocka_unit_test(test_vcpus),
     };
     sigset_t set;
 

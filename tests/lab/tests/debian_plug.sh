@@ -45,7 +45,7 @@ got_all() {
 	[ "$sent" = "$(sum sent)" ]
 }
 
-if [ "$tee" = none ]; then echo 1..30; else echo 1..21; fi
+if [ "$tee" = none ]; then echo 1..30; else echo 1..22; fi
 insert tun
 for file in a b c; do dd if=/dev/urandom of="$work/$file" bs=1M count=8 2>/dev/null; done
 tests=balloon,plug
@@ -70,6 +70,7 @@ check "the guest knows" wait_for '^guest: disks: vda vdc' $soon
 check "what is gone cannot be taken away" refuses 'no disk or network device' remove two
 check "it comes again" says '0000:00:05.0' add-disk "path=$work/b,id=two"
 check "and the guest reads it" wait_for "^guest: vdb holds $(sum b)" $soon 2
+[ "$tee" = none ] || check "a confidential guest keeps its vCPUs" refuses 'were measured' resize cpus=2
 if [ "$tee" = none ]; then
 	check "half of the memory is taken" ask resize memory=128M
 	check "and the guest gives it" until_true 60 memory_is 134217728

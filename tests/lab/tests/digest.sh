@@ -53,7 +53,7 @@ flip "$kernel" 1000000 "$work/kernel2"
 K="\"kernel\":\"$kernel\"" I="\"initramfs\":\"$work/initrd\""
 off=',"serial":{"mode":"Null"}'
 
-echo "1..14"
+echo "1..15"
 config 1 $((128 * M)) "$K" "$off" | compare "kernel alone"
 config 1 $((128 * M)) "$K,$I" "$off" | compare "with an initrd"
 config 1 $((128 * M)) "$K,$I,\"cmdline\":\"console=ttyS0 quiet\"" "$off" | compare "with a command line"
@@ -61,14 +61,15 @@ config 1 $((128 * M)) "$K,$I,\"cmdline\":\"console=ttyS0 quieT\"" "$off" | compa
 config 1 $((128 * M)) "$K,\"initramfs\":\"$work/initrd2\"" "$off" | compare "one byte of the initrd else"
 config 1 $((128 * M)) "\"kernel\":\"$work/kernel2\"" "$off" | compare "one byte of the kernel else"
 config 2 $((128 * M)) "$K" "$off" | compare "two vCPUs"
+config 2 $((128 * M)) "$K" "$off" | sed 's/"max_vcpus":2/"max_vcpus":5/' | compare "two of five vCPUs"
 config 64 $((256 * M)) "$K" "$off" | compare "sixty-four vCPUs"
 config 3 $((5120 * M)) "$K,$I" "$off" | compare "memory above 4 GiB"
 config 1 $((128 * M)) "$K" ',"serial":{"mode":"Off"}' | compare "no serial port"
 config 4 $((512 * M)) "$K,$I" "$off"',"console":{"mode":"Null"},"rng":{"src":"/dev/urandom"}' |
 	compare "console and entropy devices"
 
-# All eleven configurations have digests of their own.
-if [ "$(sort -u "$work/all" | grep -c .)" -eq 11 ]; then ok yes "digests differ"; else ok no "digests differ"; fi
+# All twelve configurations have digests of their own.
+if [ "$(sort -u "$work/all" | grep -c .)" -eq 12 ]; then ok yes "digests differ"; else ok no "digests differ"; fi
 
 config 1 $((128 * M)) "$K" "$off" >"$work/vm.json"
 a=$(measured "$work/vm.json") b=$(measured "$work/vm.json")

@@ -14,6 +14,7 @@ struct tables {
 };
 
 static bool tpm, hotplug; /* the next tables are to have them */
+static unsigned max_cpus; /* and so many processors */
 
 static struct tables make_tables(unsigned vcpus, enum bawn_stream_mode serial)
 {
@@ -23,6 +24,7 @@ static struct tables make_tables(unsigned vcpus, enum bawn_stream_mode serial)
     t.cfg.serial.mode = serial;
     t.cfg.tpm = tpm ? strdup("tpm") : NULL;
     t.cfg.hotplug = hotplug ? BAWN_HOTPLUG_ON : BAWN_HOTPLUG_OFF;
+    t.cfg.max_vcpus = max_cpus;
     assert_int_equal(bawn_launch_plan(&t.plan, &t.cfg, kernel, BZ_SIZE, NULL, 0, NULL), BAWN_OK);
     assert_non_null(find_region(&t.plan, BAWN_MEASURE_ACPI));
     t.area = *find_region(&t.plan, BAWN_MEASURE_ACPI);
@@ -127,6 +129,45 @@ static void madt(void **state)
     }
 }
 
+/* Those that may come are there and not enabled; where none can come they are not. */
+static void madt_later(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct tables t = (hotplug = i, max_cpus = 40, make_tables(2, BAWN_STREAM_TTY));
+        const uint8_t *p = find_table(&t, "APIC");
+
+        for (unsigned cpu = 0; cpu < (hotplug ? 40 : 2); cpu++) {
+            assert_int_equal(p[44 + 8 * cpu], 0);
+            assert_int_equal(p[44 + 8 * cpu + 3], cpu);
+            assert_int_equal(get_le(p + 44 + 8 * cpu + 4, 4), cpu < 2 ? 1 : 2);
+        }
+        assert_int_equal(p[44 + 8 * (hotplug ? 40 : 2)], 1);
+        free_tables(&t);
+    }
+    hotplug = false;
+    max_cpus = 0;
+}
+
+/* What the launch digest is made of, where nothing is new. */
+static void same_without(void **state)
+{
+    struct tables before, after;
+
+    (void)state;
+    hotplug = true;
+    before = make_tables(3, BAWN_STREAM_TTY);
+    for (max_cpus = 1; max_cpus <= 3; max_cpus++) {
+        after = make_tables(3, BAWN_STREAM_TTY);
+        assert_int_equal(after.area.data_len, before.area.data_len);
+        assert_memory_equal(after.area.data, before.area.data, before.area.data_len);
+        free_tables(&after);
+    }
+    free_tables(&before);
+    hotplug = false;
+    max_cpus = 0;
+}
+
 static void mcfg(void **state)
 {
     struct tables t = make_tables(1, BAWN_STREAM_TTY);
@@ -214,7 +255,7 @@ static void check_prt(const uint8_t *p)
     assert_int_equal(n, 128);
 }
 
-/* The button's event, where it is the only one; _EJ0 says which slot. */
+/* The button's event, where it is the only one; _EJ0 says which slot or processor. */
 static const uint8_t *walk_method(const uint8_t *p, char *list, size_t size)
 {
     static const uint8_t button[] = "_EVT\x01\x86PWRB\x0a\x80";
@@ -225,7 +266,7 @@ static const uint8_t *walk_method(const uint8_t *p, char *list, size_t size)
     if (!memcmp(body, "_EVT", 4) && length - bytes == sizeof(button) - 1)
         assert_memory_equal(body, button, sizeof(button) - 1);
     else if (!memcmp(body, "_EJ0", 4))
-        assert_memory_equal(p + 1 + length - 4, "SGON", 4);
+        assert_memory_equal(p + 1 + length - 4, strstr(list, "CPUS") ? "CGN0" : "SGON", 4);
     else
         assert_true(hotplug);
     return p + 1 + length;
@@ -246,11 +287,14 @@ static void walk(const uint8_t *p, const uint8_t *end, char *list, size_t size)
         } else if (p[0] == 0x14) {
             p = walk_method(p, list, size);
         } else if (p[0] == 0x5b && p[1] == 0x80) { /* ports: which, and how many */
+            bool cpus = !memcmp(p + 2, "CREG", 4);
+
             assert_int_equal(p[6], 1);
             assert_int_equal(p[7], 0x0b);
-            assert_int_equal(get_le(p + 8, 2), BAWN_HOTPLUG_PORT);
+            assert_int_equal(get_le(p + 8, 2),
+                             BAWN_HOTPLUG_PORT + (cpus ? BAWN_HOTPLUG_BANK : 0));
             assert_int_equal(p[10], 0x0a);
-            assert_int_equal(p[11], BAWN_HOTPLUG_SIZE);
+            assert_int_equal(p[11], cpus ? 2 * BAWN_HOTPLUG_BANK : BAWN_HOTPLUG_SIZE);
             p += 12;
         } else if (p[0] == 0x5b && p[1] == 0x81) { /* what stands there */
             p += 2 + package_length(p + 2, &(size_t){ 0 });
@@ -274,28 +318,35 @@ static void dsdt(void **state)
     static const struct {
         enum bawn_stream_mode serial;
         bool hotplug;
+        unsigned max_cpus;
         const char *devices;
     } cases[] = {
-        { BAWN_STREAM_TTY, false, "_SB_ PCI0 MBRD COM1 RTC_ PEVT PWRB GED_ _EVT " },
-        { BAWN_STREAM_NULL, false, "_SB_ PCI0 MBRD COM1 RTC_ PEVT PWRB GED_ _EVT " },
-        { BAWN_STREAM_OFF, false, "_SB_ PCI0 MBRD RTC_ PEVT PWRB GED_ _EVT " },
-        { BAWN_STREAM_OFF, true,
+        { BAWN_STREAM_TTY, false, 1, "_SB_ PCI0 MBRD COM1 RTC_ PEVT PWRB GED_ _EVT " },
+        { BAWN_STREAM_NULL, false, 3, "_SB_ PCI0 MBRD COM1 RTC_ PEVT PWRB GED_ _EVT " },
+        { BAWN_STREAM_OFF, false, 0, "_SB_ PCI0 MBRD RTC_ PEVT PWRB GED_ _EVT " },
+        { BAWN_STREAM_OFF, true, 1,
           "_SB_ PCI0 S04_ _EJ0 S05_ _EJ0 S06_ _EJ0 S07_ _EJ0 S08_ _EJ0 S09_ _EJ0 S0A_ _EJ0 "
           "S0B_ _EJ0 S0C_ _EJ0 S0D_ _EJ0 S0E_ _EJ0 S0F_ _EJ0 SCAN MBRD RTC_ PEVT PWRB GED_ "
           "_EVT " },
+        { BAWN_STREAM_OFF, true, 3,
+          "_SB_ PCI0 S04_ _EJ0 S05_ _EJ0 S06_ _EJ0 S07_ _EJ0 S08_ _EJ0 S09_ _EJ0 S0A_ _EJ0 "
+          "S0B_ _EJ0 S0C_ _EJ0 S0D_ _EJ0 S0E_ _EJ0 S0F_ _EJ0 SCAN "
+          "CPUS C00_ _STA C01_ _STA _EJ0 C02_ _STA _EJ0 SCAN MBRD RTC_ PEVT PWRB GED_ _EVT " },
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct tables t = (hotplug = cases[i].hotplug, make_tables(1, cases[i].serial));
+        struct tables t = (hotplug = cases[i].hotplug, max_cpus = cases[i].max_cpus,
+                           make_tables(1, cases[i].serial));
         const uint8_t *p = table_at(&t, get_le(find_table(&t, "FACP") + 140, 8), "DSDT");
-        char list[256] = "";
+        char list[320] = "";
 
         walk(p + 36, p + get_le(p + 4, 4), list, sizeof(list));
         assert_string_equal(list, cases[i].devices);
         free_tables(&t);
     }
     hotplug = false;
+    max_cpus = 0;
 }
 
 /* Of themselves confidential machines have none: their tables are those without. */
@@ -309,6 +360,13 @@ static void hotplug_by_default(void **state)
     assert_false(bawn_vm_config_hotplug(&cfg));
     cfg.hotplug = BAWN_HOTPLUG_ON;
     assert_true(bawn_vm_config_hotplug(&cfg));
+    cfg.vcpus = 2;
+    cfg.max_vcpus = 4;
+    assert_int_equal(bawn_vm_config_max_vcpus(&cfg), 2); /* which are measured */
+    cfg.snp.on = false;
+    assert_int_equal(bawn_vm_config_max_vcpus(&cfg), 4);
+    cfg.hotplug = BAWN_HOTPLUG_OFF;
+    assert_int_equal(bawn_vm_config_max_vcpus(&cfg), 2);
 }
 
 static void tpm2(void **state)
@@ -335,6 +393,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fadt), cmocka_unit_test(madt), cmocka_unit_test(mcfg),
         cmocka_unit_test(dsdt), cmocka_unit_test(tpm2), cmocka_unit_test(hotplug_by_default),
+        cmocka_unit_test(madt_later), cmocka_unit_test(same_without),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,25 @@ static void full_body(void **state)
     bawn_vm_config_free(&cfg);
 }
 
+/* A host's processors are more than a machine can have. */
+static void more_vcpus(void **state)
+{
+    struct bawn_vm_config cfg;
+    struct bawn_error err;
+
+    (void)state;
+    assert_int_equal(parse(&cfg, "{\"cpus\":{\"boot_vcpus\":2,\"max_vcpus\":500}}", &err), BAWN_OK);
+    assert_int_equal(bawn_vm_config_max_vcpus(&cfg), BAWN_MAX_VCPUS);
+    cfg.max_vcpus = 5;
+    assert_int_equal(bawn_vm_config_max_vcpus(&cfg), 5);
+    cfg.vcpus = 6; /* an option, or vm.resize, said so later */
+    assert_int_equal(bawn_vm_config_max_vcpus(&cfg), 6);
+    cfg.vcpus = 2;
+    cfg.hotplug = BAWN_HOTPLUG_OFF;
+    assert_int_equal(bawn_vm_config_max_vcpus(&cfg), 2);
+    bawn_vm_config_free(&cfg);
+}
+
 static void defaults(void **state)
 {
     struct bawn_vm_config cfg;
@@ -432,6 +451,8 @@ static void prints_what_it_parses(void **state)
     static const char *const texts[] = {
         everything,
         "{}",
+        "{\"cpus\":{\"boot_vcpus\":2,\"max_vcpus\":5}}",
+        "{\"cpus\":{\"boot_vcpus\":2,\"max_vcpus\":500}}",
         "{\"payload\":{\"kernel\":\"/k\"}}",
         "{\"rng\":{\"src\":\"\"},\"serial\":{\"mode\":\"File\",\"file\":\"/s\"}}",
         "{\"balloon\":{\"size\":0},\"memory\":{\"size\":67108864}}",
@@ -454,6 +475,7 @@ static void prints_what_it_parses(void **state)
         /* What holds no pointers is the same, byte by byte. */
         assert_int_equal(first.memory, second.memory);
         assert_int_equal(first.vcpus, second.vcpus);
+        assert_int_equal(bawn_vm_config_max_vcpus(&first), bawn_vm_config_max_vcpus(&second));
         assert_int_equal(first.nr_disks, second.nr_disks);
         assert_int_equal(first.rng, second.rng);
         assert_int_equal(first.balloon.on, second.balloon.on);
@@ -710,6 +732,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_body),
         cmocka_unit_test(defaults),
+        cmocka_unit_test(more_vcpus),
         cmocka_unit_test(overlay),
         cmocka_unit_test(refusals),
         cmocka_unit_test(damaged),

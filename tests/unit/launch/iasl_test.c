@@ -99,6 +99,10 @@ static void tables(void **state)
         skip();
     bawn_vm_config_init(&cfg);
     check_all(&cfg);
+    cfg.max_vcpus = 2;
+    check_all(&cfg);
+    cfg.max_vcpus = BAWN_MAX_VCPUS;
+    check_all(&cfg);
     cfg.hotplug = BAWN_HOTPLUG_OFF;
     cfg.vcpus = BAWN_MAX_VCPUS;
     cfg.serial.mode = BAWN_STREAM_OFF;

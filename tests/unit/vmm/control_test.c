@@ -22,6 +22,7 @@
 
 #include "fake_wires.h"
 
+#include "calls.h"
 #include "run.h"
 #include "runtime.h"
 
@@ -282,6 +283,65 @@ static void test_resize(void **state)
     r->running = r->boot.launched = r->open = r->boot.paused = false;
 }
 
+/* As many as there is room for, by the machine's process, which says how many there are. */
+static void test_vcpus(void **state)
+{
+    struct bawn_counters *counters = calloc(1, sizeof(*counters));
+    struct bawn_order_msg msg;
+
+    (void)state;
+    assert_int_equal(ask(BAWN_API_CREATE, CONFIG), 204);
+    r->boot.counters = counters;
+    counters->vcpus = 1;
+    r->running = r->open = r->boot.launched = true;
+    r->opt.cfg.max_vcpus = 4;
+    assert_true(refused(BAWN_API_RESIZE, "{\"desired_vcpus\":5}", "1 to 4 vCPUs"));
+    assert_true(refused(BAWN_API_RESIZE, "{\"desired_vcpus\":0}", "1 to 4 vCPUs"));
+    r->opt.cfg.balloon.on = true;
+    assert_true(refused(BAWN_API_RESIZE, "{\"desired_vcpus\":2,\"desired_balloon\":4096}",
+                        "one after the other"));
+    r->opt.cfg.hotplug = BAWN_HOTPLUG_OFF;
+    assert_true(refused(BAWN_API_RESIZE, "{\"desired_vcpus\":2}", "not with room for more"));
+    r->opt.cfg.hotplug = BAWN_HOTPLUG_ON;
+    r->opt.cfg.snp.on = true;
+    assert_true(refused(BAWN_API_RESIZE, "{\"desired_vcpus\":2}", "were measured"));
+    r->opt.cfg.snp.on = false;
+    r->opt.policy = "policy";
+    assert_int_equal(ask(BAWN_API_RESIZE, "{\"desired_vcpus\":2}"), 500);
+    assert_non_null(strstr(answer.body, "judged by a launch policy, with the vCPUs"));
+    r->opt.policy = NULL;
+
+    assert_int_equal(ask(BAWN_API_RESIZE, "{\"desired_vcpus\":3}"), 0);
+    msg = told_all();
+    assert_int_equal(msg.order, BAWN_ORDER_CPUS);
+    assert_int_equal(msg.device, 3);
+    counters->vcpus = 0x7;
+    r->boot.order = BAWN_ORDER_END;
+    bawn_control_ordered(r, BAWN_ORDER_CPUS, "");
+    assert_int_equal(late_answer(), 204);
+    assert_int_equal(r->parts.vcpus, 3); /* if it resets itself */
+    assert_int_equal(ask(BAWN_API_INFO, ""), 200);
+    assert_non_null(strstr(answer.body, "\"boot_vcpus\": 3"));
+    assert_non_null(strstr(answer.body, "\"max_vcpus\": 4"));
+    assert_int_equal(r->opt.cfg.vcpus, 1); /* as the launch digest has it */
+    assert_int_equal(ask(BAWN_API_RESIZE, "{\"desired_vcpus\":3}"), 204);
+    assert_int_equal(ask(BAWN_API_RESIZE, "{\"desired_vcpus\":1}"), 0);
+    assert_int_equal(told_all().device, 1);
+    counters->vcpus = 0x5;
+    r->boot.order = BAWN_ORDER_END;
+    bawn_control_ordered(r, BAWN_ORDER_CPUS, "the guest has not let go");
+    assert_int_equal(late_answer(), 500);
+    assert_int_equal(bawn_run_vcpus(r), 2);
+    counters->vcpus = ~0ull; /* nobody's number */
+    assert_int_equal(bawn_run_vcpus(r), 4);
+    counters->vcpus = 0;
+    assert_int_equal(bawn_run_vcpus(r), 1);
+    r->running = r->boot.launched = r->open = false;
+    r->boot.counters = NULL;
+    r->parts.vcpus = 0;
+    free(counters);
+}
+
 /* What does not come to the guest is not in the configuration either; supervise_test.c has what
  * does.
  */
@@ -444,9 +504,9 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { TEST(test_configuration), TEST(test_orders),
-                                        TEST(test_resize),        TEST(test_hotplug),
-                                        TEST(test_restore_files), TEST(test_no_process),
-                                        TEST(test_hostile) };
+                                        TEST(test_resize),        TEST(test_vcpus),
+                                        TEST(test_hotplug),       TEST(test_restore_files),
+                                        TEST(test_no_process),    TEST(test_hostile) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,6 +46,10 @@ static void test_values(void **state)
     assert_false(opt.cfg.rng);
     assert_false(opt.quiet);
     bawn_vm_config_free(&opt.cfg);
+    assert_int_equal(parse(&opt, "--kernel=k --cpus boot=2,max=64", NULL), BAWN_OK);
+    assert_int_equal(opt.cfg.vcpus, 2);
+    assert_int_equal(bawn_vm_config_max_vcpus(&opt.cfg), 64);
+    bawn_vm_config_free(&opt.cfg);
 
     assert_int_equal(
         parse(&opt,
@@ -126,6 +130,12 @@ static void test_refused(void **state)
         { "--cpus 2x", "1..64" },
         { "--cpus 99999999999999999999", "1..64" },
         { "--cpus", "needs a value" },
+        { "--cpus boot=2", "boot=N,max=N" },
+        { "--cpus max=2", "boot=N,max=N" },
+        { "--cpus boot=2,max=1", "boot=N,max=N" },
+        { "--cpus boot=2,max=65", "boot=N,max=N" },
+        { "--cpus boot=0,max=1", "boot=N,max=N" },
+        { "--cpus boot=1,max=2,", "boot=N,max=N" },
         { "--memory 65G", "64M..64G" },
         { "--memory 17179869185G", "64M..64G" },
         { "--memory 1T", "64M..64G" },

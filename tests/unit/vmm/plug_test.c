@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * vmm/vm_plug.c: devices that come to the places of a machine whose guest is this test, with what
- * devices.c makes for them; and that the guest lets go of when it should, and when it should not.
+ * devices.c makes for them, and vCPUs; and that the guest lets go of when it should, and when it
+ * should not.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -27,6 +28,8 @@
 #define NOTHING 0xffffffffu
 
 static struct bawn_vm vm;
+static struct bawn_counters counters;
+static struct kvm_run run[BAWN_MAX_VCPUS];
 static struct bawn_vm_parts parts;
 static struct bawn_vm_config cfg;
 static struct bawn_devices devices;
@@ -34,7 +37,7 @@ static struct bawn_mem mem;
 static struct bawn_disk disk[BAWN_MAX_DISKS];
 static const struct bawn_backends backends = { .disk = disk };
 static int place;
-static unsigned nr_gone;
+static unsigned nr_gone, nr_resized;
 
 static void gone(void *opaque, unsigned device)
 {
@@ -43,15 +46,23 @@ static void gone(void *opaque, unsigned device)
     nr_gone++;
 }
 
+static void resized(void *opaque)
+{
+    assert_ptr_equal(opaque, &vm);
+    nr_resized++;
+}
+
 static int setup(void **state)
 {
     const struct bawn_ram ram = { 0, RAM_SIZE };
 
     (void)state;
     memset(&vm, 0, sizeof(vm));
-    nr_gone = 0;
-    cfg = (struct bawn_vm_config){ .rng = true };
-    parts = (struct bawn_vm_parts){ .cfg = &cfg, .devices = &devices, .mem = &mem };
+    nr_gone = nr_resized = 0;
+    cfg = (struct bawn_vm_config){ .rng = true, .vcpus = 2, .max_vcpus = 40 };
+    parts = (struct bawn_vm_parts){
+        .cfg = &cfg, .devices = &devices, .mem = &mem, .counters = &counters
+    };
     assert_int_equal(bawn_mem_create(&mem, &ram, 1, true, NULL), BAWN_OK);
     disk[3].fd = memfd_create("disk", MFD_CLOEXEC);
     disk[3].sectors = 7;
@@ -61,13 +72,17 @@ static int setup(void **state)
     assert_true(place > 0);
     assert_int_equal(bawn_devices_place(&devices, 2), -1); /* the rng's, which stays */
     vm.parts = &parts;
-    vm.ops = (struct bawn_vm_ops){ .gone = gone, .opaque = &vm };
+    vm.ops = (struct bawn_vm_ops){ .gone = gone, .resized = resized, .opaque = &vm };
     pthread_mutex_init(&vm.lock, NULL);
     assert_int_equal(bawn_loop_init(&vm.loop, &vm.lock), 0);
     fake_wires_init(&vm.wires);
     bawn_ioapic_init(&vm.ioapic, &vm.wires);
     assert_int_equal(bawn_pci_init(&vm.pci, &vm.mmio), 0);
     assert_int_equal(bawn_vm_slots(&vm), 0);
+    vm.nr_vcpus = bawn_vm_config_max_vcpus(&cfg);
+    for (unsigned i = 0; i < vm.nr_vcpus; i++)
+        vm.vcpu[i] = (struct bawn_vcpu){ .vm = &vm, .id = i, .run = &run[i] };
+    assert_true(bawn_vm_cpus(&vm, cfg.vcpus));
     return 0;
 }
 
@@ -191,6 +206,118 @@ static void test_wrong(void **state)
     assert_int_equal(vm.here, 0);
 }
 
+#define BANK(cpu) (BAWN_HOTPLUG_BANK * (1 + (cpu) / 32))
+
+static void cpus_let_go(unsigned first, uint32_t which)
+{
+    bawn_bus_write(&vm.pio, BAWN_HOTPLUG_PORT + BANK(first) + BAWN_HOTPLUG_GONE, 4, which);
+}
+
+/* Exactly these run. */
+static void assert_run(uint64_t which)
+{
+    assert_true(counters.vcpus == which);
+    for (unsigned i = 0; i < vm.nr_vcpus; i++) {
+        assert_int_equal(vm.vcpu[i].away, !(which >> i & 1));
+        assert_int_equal(run[i].immediate_exit, !(which >> i & 1));
+    }
+}
+
+/* They come at once, waiting for a SIPI, and go one by one as the guest says, the last ones first;
+ * it can let go of no other, nor take one. */
+static void test_cpus(void **state)
+{
+    (void)state;
+    assert_run(0x3);
+    assert_int_equal(port(BANK(0) + BAWN_HOTPLUG_HERE), 0x3);
+    assert_int_equal(port(BANK(0) + BAWN_HOTPLUG_CAME), 0);
+    wired.nr_msi = 0;
+    assert_true(bawn_vm_cpus(&vm, 34));
+    assert_run((1ull << 34) - 1);
+    assert_int_equal(wired.nr_msi, 32);
+    assert_int_equal(wired.addr, 0xfee00000 | 33 << 12);
+    assert_int_equal(wired.data, 0x4500);
+    assert_int_equal(port(BANK(0) + BAWN_HOTPLUG_CAME), ~0x3u);
+    assert_int_equal(port(BANK(32) + BAWN_HOTPLUG_CAME), 0x3);
+    cpus_let_go(0, ~0u);
+    cpus_let_go(32, ~0u);
+    assert_run((1ull << 34) - 1);
+    assert_false(bawn_vm_cpus(&vm, 31));
+    assert_int_equal(port(BANK(32) + BAWN_HOTPLUG_GO), 0x3);
+    assert_int_equal(port(BANK(0) + BAWN_HOTPLUG_GO), 1u << 31);
+    cpus_let_go(32, ~0u);
+    assert_run((1ull << 32) - 1);
+    assert_int_equal(nr_resized, 0);
+    cpus_let_go(0, ~0u);
+    assert_run((1ull << 31) - 1);
+    assert_int_equal(nr_resized, 1);
+    cpus_let_go(0, ~0u);
+    assert_int_equal(nr_resized, 1);
+    assert_false(bawn_vm_cpus(&vm, 1));
+    cpus_let_go(0, ~0u); /* unread, and not the first */
+    assert_run(0x1);
+    assert_int_equal(nr_resized, 2);
+    assert_int_equal(port(BANK(0) + BAWN_HOTPLUG_GO), 0);
+    assert_true(bawn_vm_cpus(&vm, 40));
+    assert_run((1ull << 40) - 1);
+    assert_false(bawn_vm_cpus(&vm, 255)); /* what the supervisor never says */
+}
+
+/* The guest is slow, or the host changes its mind. */
+static void test_cpus_kept(void **state)
+{
+    (void)state;
+    assert_true(bawn_vm_cpus(&vm, 4));
+    assert_false(bawn_vm_cpus(&vm, 2));
+    assert_int_equal(port(BANK(0) + BAWN_HOTPLUG_GO), 0xc);
+    assert_false(bawn_vm_cpus(&vm, 0));
+    cpus_let_go(0, 1u << 2); /* late, and not the last one */
+    assert_run(0xb);
+    assert_int_equal(nr_resized, 0);
+    assert_true(bawn_vm_cpus(&vm, 3));
+    assert_false(bawn_vm_cpus(&vm, 2));
+    assert_true(bawn_vm_cpus(&vm, 3)); /* it has not heard */
+    assert_int_equal(port(BANK(0) + BAWN_HOTPLUG_GO), 0);
+    vm.pause = true;
+    assert_true(bawn_vm_cpus(&vm, 4));
+    assert_false(vm.vcpu[2].away);
+    assert_int_equal(run[2].immediate_exit, 1);
+    vm.pause = false;
+}
+
+/* What a snapshot says of them is not believed. */
+static void test_cpus_state(void **state)
+{
+    static struct bawn_slots_state saved, bad;
+
+    (void)state;
+    assert_true(bawn_vm_cpus(&vm, 34));
+    bawn_slots_save(&vm.slots, &saved);
+    assert_true(bawn_vm_cpus(&vm, 40));
+    assert_true(bawn_vm_slots_load(&vm, &saved));
+    assert_run((1ull << 34) - 1);
+    assert_int_equal(port(BANK(32) + BAWN_HOTPLUG_CAME), 0x3);
+    bad = saved;
+    bad.bank[1].here &= ~1u; /* the first one */
+    assert_false(bawn_vm_slots_load(&vm, &bad));
+    bad = saved;
+    bad.bank[2].here |= 1u << 8; /* the 41st */
+    assert_false(bawn_vm_slots_load(&vm, &bad));
+    bad = saved;
+    bad.bank[1].asked |= 1u; /* the first one stays */
+    assert_false(bawn_vm_slots_load(&vm, &bad));
+    bad = saved;
+    bad.bank[2].came |= 1u << 31;
+    assert_false(bawn_vm_slots_load(&vm, &bad));
+    cfg.max_vcpus = 0;
+    vm.nr_vcpus = 2;
+    assert_false(bawn_vm_slots_load(&vm, &saved));
+    bad = (struct bawn_slots_state){ .bank[1].here = 1 }; /* the second would never run */
+    assert_false(bawn_vm_slots_load(&vm, &bad));
+    bad.bank[1].here = 3;
+    assert_true(bawn_vm_slots_load(&vm, &bad));
+}
+
 /* A confidential machine has neither places nor registers. */
 static void test_none(void **state)
 {
@@ -202,14 +329,22 @@ static void test_none(void **state)
     memset(&vm.pio, 0, sizeof(vm.pio));
     assert_int_equal(bawn_vm_slots(&vm), 0);
     assert_int_equal(port(BAWN_HOTPLUG_CAME), NOTHING);
+    assert_true(bawn_vm_has(&vm, 1));
+    cfg.snp.on = false; /* and one without room for more vCPUs none of theirs */
+    cfg.max_vcpus = 2;
+    assert_int_equal(bawn_vm_slots(&vm), 0);
+    assert_int_equal(port(BAWN_HOTPLUG_CAME), 0);
+    assert_int_equal(port(BANK(0) + BAWN_HOTPLUG_HERE), NOTHING);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { TEST(test_comes_and_goes), TEST(test_kept),
-                                        TEST(test_wrong), TEST(test_none) };
+    const struct CMUnitTest tests[] = {
+        TEST(test_comes_and_goes), TEST(test_kept),       TEST(test_wrong), TEST(test_cpus),
+        TEST(test_cpus_kept),      TEST(test_cpus_state), TEST(test_none)
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
