@@ -29,7 +29,7 @@ static struct bawn_vm_config with_disk(void)
     static char path[32];
     int fd;
 
-    strcpy(path, "/tmp/bawn-disk-test.XXXXXX");
+    snprintf(path, sizeof(path), "/tmp/bawn-disk-test.XXXXXX");
     fd = mkstemp(path);
     assert_true(fd >= 0);
     assert_int_equal(ftruncate(fd, BAWN_MEM_PAGE), 0);
